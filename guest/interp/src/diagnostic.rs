@@ -1,0 +1,158 @@
+//! From a `starlark::Error` to a [`Failure`]: kind, one line, full report, place.
+//!
+//! A few of starlark's texts are reworded, because read in a handler they explain nothing: `Immutable` is what every
+//! script that keeps state in a module variable runs into first.
+
+use starlark::codemap::FileSpan;
+use starlark::values::ValueError;
+use starlark::{Error, ErrorKind};
+use starlark_syntax::call_stack::CALL_STACK_TRACEBACK_PREFIX;
+
+use crate::MAX_CALL_DEPTH;
+use crate::error::{cause, failure_kind, usage};
+use crate::host::{Failure, Position};
+use crate::request;
+use crate::session::Phase;
+
+/// Longest report. A script chooses the text of `fail()` and the length of its lines, and a report ends up in logs.
+const MAX_REPORT_BYTES: usize = 64 * 1024;
+
+/// Longest message, for the same reason.
+const MAX_MESSAGE_BYTES: usize = 4 * 1024;
+
+const FROZEN_STATE: &str =
+    "module state is frozen while serving: every request runs in its own fork; keep state in kv";
+
+impl Position {
+    /// The place where `span` begins.
+    pub(crate) fn of(span: &FileSpan) -> Self {
+        let begin = span.resolve_span().begin;
+        Self {
+            file: span.filename().to_owned(),
+            line: one_based(begin.line),
+            column: one_based(begin.column),
+        }
+    }
+}
+
+impl Failure {
+    /// Describes an error that ended an evaluation.
+    pub(crate) fn of(error: Error, phase: Phase) -> Self {
+        let error = reword(error, phase);
+        Self {
+            kind: failure_kind(&error),
+            message: message(&error),
+            report: shorten(report(&error), MAX_REPORT_BYTES),
+            at: place(&error),
+        }
+    }
+}
+
+/// The error alone, in one line.
+pub(crate) fn message(error: &Error) -> String {
+    let text = match error.kind() {
+        ErrorKind::Fail(e) => e.to_string(),
+        _ => error.without_diagnostic().to_string(),
+    };
+    let text = text.trim().replace('\n', "\\n").replace('\r', "\\r");
+    shorten(text, MAX_MESSAGE_BYTES)
+}
+
+/// starlark's diagnostic without the frames that have no place: calls made by builtins, such as a handler's own.
+fn report(error: &Error) -> String {
+    let text = error.to_string();
+    let Some(frames) = text.strip_prefix(CALL_STACK_TRACEBACK_PREFIX) else {
+        return text.trim_end().to_owned();
+    };
+    let frames = frames.trim_start_matches('\n');
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = frames;
+    while rest.starts_with("  ") {
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        if !line.starts_with("  File <builtin>") {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        rest = after;
+    }
+    if !kept.is_empty() {
+        kept.insert_str(0, &format!("{CALL_STACK_TRACEBACK_PREFIX}\n"));
+    }
+    kept.push_str(rest.trim_end());
+    kept
+}
+
+fn place(error: &Error) -> Position {
+    if let Some(span) = error.span() {
+        return Position::of(span);
+    }
+    let frames = &error.call_stack().frames;
+    let innermost = frames.iter().rev().find_map(|f| f.location.as_ref());
+    innermost.map(Position::of).unwrap_or_default()
+}
+
+fn reword(error: Error, phase: Phase) -> Error {
+    let Some(text) = better_text(&error, phase) else {
+        return error;
+    };
+    let kind = match error.kind() {
+        ErrorKind::StackOverflow(_) => ErrorKind::StackOverflow(anyhow::Error::msg(text)),
+        _ => usage(text).into_kind(),
+    };
+    let mut better = match error.span() {
+        Some(span) => Error::new_spanned(kind, span.span, &span.file),
+        None => Error::new_kind(kind),
+    };
+    better.set_call_stack(|| error.call_stack().clone());
+    better
+}
+
+fn better_text(error: &Error, phase: Phase) -> Option<String> {
+    if let ErrorKind::StackOverflow(_) = error.kind() {
+        return Some(format!(
+            "call stack overflow: more than {MAX_CALL_DEPTH} nested calls"
+        ));
+    }
+    match cause(error)?.downcast_ref::<ValueError>()? {
+        ValueError::CannotMutateImmutableValue if phase == Phase::Request => {
+            Some(FROZEN_STATE.to_owned())
+        }
+        ValueError::NoAttr(of, name) if of == request::TYPE => Some(request::unknown(name)),
+        _ => None,
+    }
+}
+
+/// Keeps the beginning and the end, where traceback and message are.
+pub(crate) fn shorten(text: String, limit: usize) -> String {
+    if text.len() <= limit {
+        return text;
+    }
+    let head = text.floor_char_boundary(limit / 2);
+    let tail = text.ceil_char_boundary(text.len() - limit / 2);
+    let (start, end) = (text.get(..head), text.get(tail..));
+    format!(
+        "{} [... {} bytes left out ...] {}",
+        start.unwrap_or_default(),
+        tail - head,
+        end.unwrap_or_default()
+    )
+}
+
+fn one_based(zero_based: usize) -> u32 {
+    u32::try_from(zero_based.saturating_add(1)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten;
+
+    #[test]
+    fn shortening_keeps_both_ends_and_whole_characters() {
+        assert_eq!(shorten("short".to_owned(), 5), "short");
+        let text = format!("begin{}end", "\u{e9}".repeat(100));
+        let short = shorten(text, 21);
+        assert!(short.starts_with("begin\u{e9}"), "{short}");
+        assert!(short.ends_with("\u{e9}end"), "{short}");
+        assert!(short.contains("bytes left out"), "{short}");
+    }
+}

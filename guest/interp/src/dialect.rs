@@ -1,0 +1,37 @@
+//! The language: starlark-rust's extended dialect.
+//!
+//! Top-level `if` and `for`, f-strings, `lambda`, keyword-only and positional-only parameters, and type annotations that
+//! are checked when a function is called. There is no `while`. Recursion is allowed and bounded by
+//! [`MAX_CALL_DEPTH`](crate::MAX_CALL_DEPTH).
+
+use starlark::environment::FrozenModule;
+use starlark::eval::FileLoader;
+use starlark::syntax::{Dialect, DialectTypes};
+
+use crate::error;
+
+/// What the parser accepts.
+pub(crate) const DIALECT: Dialect = Dialect {
+    enable_def: true,
+    enable_lambda: true,
+    enable_load: true,
+    enable_keyword_only_arguments: true,
+    enable_positional_only_arguments: true,
+    enable_types: DialectTypes::Enable,
+    enable_load_reexport: false,
+    enable_top_level_stmt: true,
+    enable_f_strings: true,
+    _non_exhaustive: (),
+};
+
+/// Refuses every `load()` with a sentence; without a loader the error would speak of a missing loader.
+#[derive(Debug)]
+pub(crate) struct NoLoader;
+
+impl FileLoader for NoLoader {
+    fn load(&self, path: &str) -> starlark::Result<FrozenModule> {
+        Err(error::usage(format!(
+            "load() is not available: cannot load {path:?}, a script is one file"
+        )))
+    }
+}

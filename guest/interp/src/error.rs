@@ -1,0 +1,75 @@
+//! Errors that builtins raise, and how the ones that decide an exit code keep their identity through a call chain.
+//!
+//! A refusal by the host travels as [`Raised`] inside a `starlark::Error`, so that it is still a refusal after any number
+//! of frames, however the text around it was decorated.
+
+use starlark::ErrorKind;
+
+use crate::host::{FailureKind, HostError};
+
+/// An error whose kind matters outside the script.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Raised {
+    /// The script's grants do not cover a call.
+    #[error("{0}")]
+    Denied(String),
+    /// The host ends the script; `try_` forms pass it on.
+    #[error("stopped by the host")]
+    Stopped,
+}
+
+/// A wrong use of a builtin: the text names the builtin and quotes what it got.
+#[cold]
+pub(crate) fn usage(text: impl Into<String>) -> starlark::Error {
+    starlark::Error::new_kind(ErrorKind::Value(anyhow::Error::msg(text.into())))
+}
+
+/// A call to the host that did not work out. The host's text is the whole message.
+#[cold]
+pub(crate) fn from_host(error: HostError) -> starlark::Error {
+    let cause = match error {
+        HostError::Denied(text) => anyhow::Error::new(Raised::Denied(text)),
+        HostError::Failed(text) => anyhow::Error::msg(text),
+        HostError::Stopped => anyhow::Error::new(Raised::Stopped),
+    };
+    starlark::Error::new_kind(ErrorKind::Native(cause))
+}
+
+/// Whether this error must end the script.
+pub(crate) fn is_stopped(error: &starlark::Error) -> bool {
+    matches!(
+        cause(error).and_then(|e| e.downcast_ref()),
+        Some(Raised::Stopped)
+    )
+}
+
+/// The kind that [`Failure`](crate::Failure) reports.
+pub(crate) fn failure_kind(error: &starlark::Error) -> FailureKind {
+    if let Some(raised) = cause(error).and_then(|e| e.downcast_ref()) {
+        return match raised {
+            Raised::Denied(_) => FailureKind::Denied,
+            Raised::Stopped => FailureKind::Stopped,
+        };
+    }
+    match error.kind() {
+        ErrorKind::Parser(_) | ErrorKind::Scope(_) => FailureKind::Syntax,
+        _ => FailureKind::Script,
+    }
+}
+
+/// The error under starlark's classification.
+pub(crate) fn cause(error: &starlark::Error) -> Option<&anyhow::Error> {
+    match error.kind() {
+        ErrorKind::Fail(e)
+        | ErrorKind::StackOverflow(e)
+        | ErrorKind::Value(e)
+        | ErrorKind::Function(e)
+        | ErrorKind::Scope(e)
+        | ErrorKind::Parser(e)
+        | ErrorKind::Freeze(e)
+        | ErrorKind::Internal(e)
+        | ErrorKind::Native(e)
+        | ErrorKind::Other(e) => Some(e),
+        _ => None,
+    }
+}

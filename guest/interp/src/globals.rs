@@ -1,0 +1,124 @@
+//! The predeclared names, built once.
+//!
+//! A memory image is taken after [`boot`], and every later fork is a copy of it. Whatever a request would initialise on
+//! first use (method tables, the globals) would be initialised again in every fork, each time touching fresh pages; so
+//! boot runs one small script through setup, freezing and a request, and throws it away.
+
+use std::sync::OnceLock;
+
+use starlark::environment::{Globals, GlobalsBuilder, LibraryExtension};
+
+use crate::host::Request;
+use crate::testing::NativeHost;
+use crate::{modules, result, setup};
+
+/// Touches each builtin type's method table and each module once.
+const WARM_UP: &str = r#"
+def fail_politely(req):
+    return "%s" % json.try_decode("[1, 2.5, {\"k\": null}").error
+
+def handler(req):
+    log.debug("warm-up", {"path": req.path})
+    name = req.query.get("name", "World").strip()
+    parts = [req.query_first("q", ""), req.headers.get("Accept", ""), req.params.get("id", "")]
+    parts.append(str(req.body).upper())
+    body = json.decode("{\"a\": [1, 2.5, true, null]}", default = {})
+    body.update({"name": name, "parts": sorted(parts), "s": list(set([1, 2]))})
+    response = {"status": 200, "headers": {"X-Warm": "1"}, "body": json.encode(body)}
+    result = json.try_encode(response, indent = 1)
+    return response if result.ok and hasattr(req, "id") else fail_politely(req)
+
+def middleware(next):
+    return lambda req: next(req)
+
+def older(req, next):
+    return next(req)
+
+srv = http.server(read_timeout = "1s")
+srv.use(middleware)
+srv.use(older)
+srv.handle("GET /", handler)
+srv.handle("GET /fail", fail_politely)
+srv.start(port = 0)
+"#;
+
+/// Builds everything that is built once. Calling it again does nothing; without it the first script pays.
+pub fn boot() {
+    static BOOTED: OnceLock<()> = OnceLock::new();
+    BOOTED.get_or_init(warm_up);
+}
+
+/// The predeclared names.
+pub(crate) fn globals() -> &'static Globals {
+    static GLOBALS: OnceLock<Globals> = OnceLock::new();
+    GLOBALS.get_or_init(|| {
+        GlobalsBuilder::extended_by(&[
+            LibraryExtension::StructType,
+            LibraryExtension::RecordType,
+            LibraryExtension::EnumType,
+            LibraryExtension::SetType,
+            LibraryExtension::Map,
+            LibraryExtension::Filter,
+            LibraryExtension::Partial,
+            LibraryExtension::Typing,
+        ])
+        .with(modules::register)
+        .with(result::register)
+        .build()
+    })
+}
+
+fn warm_up() {
+    let host = NativeHost::new();
+    let (_, serving) = setup::run_native(&host, "boot.star", WARM_UP);
+    let Some(serving) = serving else {
+        return;
+    };
+    for route in 0..2 {
+        // The outcome is of no interest: a test asserts that the script works.
+        let _ = serving.handle(&host, route, request());
+    }
+}
+
+fn request() -> Request {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Request {
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        query: vec![pair("name", "a"), pair("q", "1"), pair("q", "2")],
+        headers: vec![pair("Accept", "text/html"), pair("Accept", "text/plain")],
+        body: b"body".to_vec(),
+        ..Request::default()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_warm_up_script_works() {
+        boot();
+        let host = NativeHost::new();
+        let (outcome, serving) = setup::run_native(&host, "boot.star", WARM_UP);
+        outcome.unwrap();
+        let serving = serving.unwrap();
+        assert_eq!(serving.handle(&host, 0, request()).unwrap().status, 200);
+        let failed = serving.handle(&host, 1, request()).unwrap();
+        assert!(String::from_utf8(failed.body).unwrap().contains("line 1"));
+    }
+
+    #[test]
+    fn nothing_unexpected_is_predeclared() {
+        let names: Vec<&str> = globals().iter().map(|(name, _)| name).collect();
+        for name in ["breakpoint", "debug", "call_stack", "pprint"] {
+            assert!(!names.contains(&name), "{name}");
+        }
+        for name in [
+            "http", "json", "log", "random", "time", "print", "Result", "fail",
+        ] {
+            assert!(names.contains(&name), "{name}");
+        }
+    }
+}

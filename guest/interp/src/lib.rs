@@ -1,0 +1,52 @@
+//! The interpreter for server scripts: dialect, modules, and the values a script sees.
+//!
+//! It does no I/O, reads no clock and starts no threads: whatever leaves it goes through [`Host`]. So it builds natively
+//! (tests, benches) and for `wasm32-unknown-unknown` (the guest), and a differential test between the two means
+//! something.
+//!
+//! The modules, in the order a script meets them:
+//!
+//! - `prescan`: bounds nesting before the recursive parser sees the source.
+//! - `dialect`, `globals`: the language and its predeclared names; [`boot`] builds them once.
+//! - `setup`: [`run`] and [`run_native`] evaluate the top level.
+//! - `session`: what a builtin can reach, kept in the evaluator.
+//! - `modules`: `http`, `json`, `log`, `random`, `time`, `print`.
+//! - `serving`: [`Serving`] is the frozen module; one call of [`Serving::handle`] is one request.
+//! - `request`, `headers`, `response`: the values at a handler's edge.
+//! - `result`, `error`, `diagnostic`: errors as values inside a script, and as [`Failure`] outside it.
+
+#![deny(unsafe_code)]
+
+mod args;
+mod callable;
+mod diagnostic;
+mod dialect;
+mod duration;
+mod error;
+mod globals;
+mod headers;
+mod host;
+mod modules;
+mod prescan;
+mod request;
+mod response;
+mod result;
+mod serving;
+mod session;
+mod setup;
+pub mod testing;
+
+pub use globals::boot;
+pub use host::{
+    Failure, FailureKind, Host, HostError, Level, LogRecord, Position, Request, Response,
+    ServerOptions,
+};
+pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};
+pub use serving::Serving;
+pub use setup::{run, run_native};
+
+/// Most nested Starlark calls, during setup and during a request.
+///
+/// Every Starlark frame also uses native stack (bytecode loop, call, builtin), and in the guest the native stack is the
+/// small one; this limit is what turns endless recursion into an error with a traceback instead of a trap.
+pub const MAX_CALL_DEPTH: usize = 200;

@@ -1,0 +1,244 @@
+//! From Starlark values to JSON text.
+//!
+//! An error names the path to the value (`$.users[2].name`), put together while the error travels up, so that a value
+//! that encodes costs nothing for it. Depth is limited: lists can contain themselves.
+
+use std::fmt::Write;
+
+use starlark::values::bytes::StarlarkBytes;
+use starlark::values::dict::DictRef;
+use starlark::values::float::StarlarkFloat;
+use starlark::values::list::ListRef;
+use starlark::values::structs::StructRef;
+use starlark::values::tuple::TupleRef;
+use starlark::values::{Value, ValueLike};
+
+/// Deepest nesting of lists and dicts.
+pub(crate) const MAX_DEPTH: usize = 500;
+
+/// Encodes a value, on one line or indented.
+///
+/// # Errors
+///
+/// The sentence to show: a value JSON cannot hold, and the path to it.
+pub(crate) fn encode(value: Value<'_>, indent: Option<&str>) -> Result<String, String> {
+    let mut encoder = Encoder {
+        text: String::new(),
+        indent,
+        depth: 0,
+    };
+    match encoder.value(value) {
+        Ok(()) => Ok(encoder.text),
+        Err(wrong) => Err(wrong.into_text()),
+    }
+}
+
+/// The JSON text of a string.
+pub(crate) fn string(text: &str) -> String {
+    let mut json = String::with_capacity(text.len() + 2);
+    push_string(&mut json, text);
+    json
+}
+
+/// What cannot be encoded, and the way to it, innermost step first.
+struct Wrong {
+    text: String,
+    path: Vec<String>,
+}
+
+impl Wrong {
+    fn new(text: impl Into<String>) -> Box<Self> {
+        Box::new(Self {
+            text: text.into(),
+            path: Vec::new(),
+        })
+    }
+
+    fn into_text(self) -> String {
+        let mut path = String::from("$");
+        for step in self.path.iter().rev() {
+            path.push_str(step);
+        }
+        let path = crate::diagnostic::shorten(path, 200);
+        format!("{path}: {}", self.text)
+    }
+}
+
+type Outcome = Result<(), Box<Wrong>>;
+
+struct Encoder<'a> {
+    text: String,
+    indent: Option<&'a str>,
+    depth: usize,
+}
+
+impl Encoder<'_> {
+    fn value(&mut self, value: Value<'_>) -> Outcome {
+        if let Some(text) = value.unpack_str() {
+            push_string(&mut self.text, text);
+        } else if let Some(int) = value.unpack_i32() {
+            // Writing to a String cannot fail, here and below.
+            let _ = write!(self.text, "{int}");
+        } else if value.is_none() {
+            self.text.push_str("null");
+        } else if let Some(truth) = value.unpack_bool() {
+            self.text.push_str(if truth { "true" } else { "false" });
+        } else if let Some(dict) = DictRef::from_value(value) {
+            self.object(dict.iter())?;
+        } else if let Some(list) = ListRef::from_value(value) {
+            self.array(list.content())?;
+        } else if let Some(float) = value.downcast_ref::<StarlarkFloat>() {
+            self.float(float.0)?;
+        } else {
+            self.rare(value)?;
+        }
+        Ok(())
+    }
+
+    fn rare(&mut self, value: Value<'_>) -> Outcome {
+        if let Some(tuple) = TupleRef::from_value(value) {
+            return self.array(tuple.content());
+        }
+        if let Some(fields) = StructRef::from_value(value) {
+            return self.object(fields.iter().map(|(name, value)| (name.to_value(), value)));
+        }
+        if value.get_type() == "int" {
+            let _ = write!(self.text, "{value}");
+            return Ok(());
+        }
+        if value.downcast_ref::<StarlarkBytes>().is_some() {
+            return Err(Wrong::new(
+                "JSON has no bytes; decode them to text first, as with str(b)",
+            ));
+        }
+        let of = value.get_type();
+        Err(Wrong::new(match of {
+            "set" | "range" => format!("JSON has no {of}; use list(..)"),
+            _ => format!("JSON has no value of type {of}"),
+        }))
+    }
+
+    fn float(&mut self, float: f64) -> Outcome {
+        if !float.is_finite() {
+            return Err(Wrong::new(format!("JSON has no {float}")));
+        }
+        // Debug always has a point or an exponent, so that the number is a float again when it is decoded.
+        let _ = write!(self.text, "{float:?}");
+        Ok(())
+    }
+
+    fn array(&mut self, values: &[Value<'_>]) -> Outcome {
+        self.enter('[')?;
+        for (index, value) in values.iter().enumerate() {
+            self.separate(index == 0);
+            self.value(*value).map_err(|mut wrong| {
+                wrong.path.push(format!("[{index}]"));
+                wrong
+            })?;
+        }
+        self.leave(values.is_empty(), ']');
+        Ok(())
+    }
+
+    fn object<'v>(
+        &mut self,
+        pairs: impl ExactSizeIterator<Item = (Value<'v>, Value<'v>)>,
+    ) -> Outcome {
+        let empty = pairs.len() == 0;
+        self.enter('{')?;
+        for (index, (key, value)) in pairs.enumerate() {
+            let Some(name) = key.unpack_str() else {
+                let key = crate::args::describe(key);
+                return Err(Wrong::new(format!("a key must be a str, got {key}")));
+            };
+            self.separate(index == 0);
+            push_string(&mut self.text, name);
+            self.text.push(':');
+            if self.indent.is_some() {
+                self.text.push(' ');
+            }
+            self.value(value).map_err(|mut wrong| {
+                wrong.path.push(step(name));
+                wrong
+            })?;
+        }
+        self.leave(empty, '}');
+        Ok(())
+    }
+
+    fn enter(&mut self, bracket: char) -> Outcome {
+        self.text.push(bracket);
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Wrong::new(format!("nested more than {MAX_DEPTH} deep")));
+        }
+        Ok(())
+    }
+
+    fn separate(&mut self, first: bool) {
+        if !first {
+            self.text.push(',');
+        }
+        self.line();
+    }
+
+    fn leave(&mut self, empty: bool, bracket: char) {
+        self.depth -= 1;
+        if !empty {
+            self.line();
+        }
+        self.text.push(bracket);
+    }
+
+    fn line(&mut self) {
+        if let Some(indent) = self.indent {
+            self.text.push('\n');
+            for _ in 0..self.depth {
+                self.text.push_str(indent);
+            }
+        }
+    }
+}
+
+/// A key as a step of a path: `.name`, or `["two words"]`.
+fn step(name: &str) -> String {
+    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if plain {
+        format!(".{name}")
+    } else {
+        format!("[{}]", string(name))
+    }
+}
+
+fn push_string(json: &mut String, text: &str) {
+    json.push('"');
+    let mut plain = text;
+    while let Some(at) = plain.find(must_escape) {
+        let (before, rest) = plain.split_at(at);
+        json.push_str(before);
+        let mut rest = rest.chars();
+        if let Some(c) = rest.next() {
+            push_escaped(json, c);
+        }
+        plain = rest.as_str();
+    }
+    json.push_str(plain);
+    json.push('"');
+}
+
+fn must_escape(c: char) -> bool {
+    c < ' ' || c == '"' || c == '\\'
+}
+
+fn push_escaped(json: &mut String, c: char) {
+    match c {
+        '"' => json.push_str("\\\""),
+        '\\' => json.push_str("\\\\"),
+        '\n' => json.push_str("\\n"),
+        '\r' => json.push_str("\\r"),
+        '\t' => json.push_str("\\t"),
+        c => {
+            let _ = write!(json, "\\u{:04x}", u32::from(c));
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Evaluating a script's top level.
+
+use starlark::codemap::CodeMap;
+use starlark::environment::Module;
+use starlark::syntax::AstModule;
+
+use crate::dialect::DIALECT;
+use crate::globals::globals;
+use crate::host::{Failure, Host};
+use crate::prescan::prescan;
+use crate::serving::Serving;
+use crate::session::{Phase, Session, evaluator};
+
+/// Parses `source` and evaluates its top level; `file` is the name that messages use.
+///
+/// # Errors
+///
+/// The source does not parse, the script raised, or the host refused or stopped it.
+pub fn run(host: &dyn Host, file: &str, source: &str) -> Result<(), Failure> {
+    Module::with_temp_heap(|module| top_level(host, &module, file, source))
+}
+
+/// Like [`run`], and then freezes the module, when the script started a server.
+///
+/// For hosts without a fork: their [`Host::wait`] answers [`HostError::Stopped`](crate::HostError::Stopped), so that the
+/// script ends inside `serve()` with everything a request needs in place.
+pub fn run_native(
+    host: &dyn Host,
+    file: &str,
+    source: &str,
+) -> (Result<(), Failure>, Option<Serving>) {
+    Module::with_temp_heap(|module| {
+        let outcome = top_level(host, &module, file, source);
+        if module.extra_value().is_none() {
+            return (outcome, None);
+        }
+        match Serving::freeze(module) {
+            Ok(serving) => (outcome, Some(serving)),
+            Err(failure) => (outcome.and(Err(failure)), None),
+        }
+    })
+}
+
+fn top_level(
+    host: &dyn Host,
+    module: &Module<'_>,
+    file: &str,
+    source: &str,
+) -> Result<(), Failure> {
+    host.entered(module);
+    evaluate(host, module, file, source).map_err(|error| Failure::of(error, Phase::Setup))
+}
+
+fn evaluate(
+    host: &dyn Host,
+    module: &Module<'_>,
+    file: &str,
+    source: &str,
+) -> starlark::Result<()> {
+    prescan(&CodeMap::new(file.to_owned(), source.to_owned()))?;
+    let ast = AstModule::parse(file, source.to_owned(), &DIALECT)?;
+    let session = Session::new(host, Phase::Setup);
+    let mut eval = evaluator(module, &session)?;
+    eval.eval_module(ast, globals())?;
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! A [`Host`] without a host: records what a script did, and answers from memory.
+//!
+//! For native tests and benches, here and in other packages. Requests are made by calling
+//! [`Serving::handle`](crate::Serving::handle); [`Host::wait`] ends the script, since there is no fork to serve from.
+
+use std::cell::RefCell;
+
+use starlark::environment::Module;
+
+use crate::host::{Host, HostError, LogRecord, Position, ServerOptions};
+
+/// Decides about a pattern; the error is what the script sees.
+pub type AddRoute = Box<dyn Fn(u32, &str) -> Result<(), String>>;
+
+/// A host that lives in memory.
+pub struct NativeHost {
+    /// Decides about patterns; accepts all unless replaced.
+    pub add_route: AddRoute,
+    /// What `start` answers instead of the port, when set.
+    pub refuse_start: Option<HostError>,
+    /// What `wait` answers.
+    pub wait: Result<(), HostError>,
+    logs: RefCell<Vec<LogRecord>>,
+    prints: RefCell<Vec<String>>,
+    routes: RefCell<Vec<(u32, String)>>,
+    starts: RefCell<Vec<(u32, ServerOptions)>>,
+    shutdowns: RefCell<Vec<u32>>,
+}
+
+impl NativeHost {
+    /// A host that accepts every pattern and grants every start.
+    pub fn new() -> Self {
+        Self {
+            add_route: Box::new(|_, _| Ok(())),
+            refuse_start: None,
+            wait: Err(HostError::Stopped),
+            logs: RefCell::default(),
+            prints: RefCell::default(),
+            routes: RefCell::default(),
+            starts: RefCell::default(),
+            shutdowns: RefCell::default(),
+        }
+    }
+
+    /// The log records so far.
+    pub fn logs(&self) -> Vec<LogRecord> {
+        self.logs.borrow().clone()
+    }
+
+    /// The printed lines so far.
+    pub fn prints(&self) -> Vec<String> {
+        self.prints.borrow().clone()
+    }
+
+    /// The accepted patterns with their server's number, in order of registration.
+    pub fn routes(&self) -> Vec<(u32, String)> {
+        self.routes.borrow().clone()
+    }
+
+    /// The granted starts with their options.
+    pub fn starts(&self) -> Vec<(u32, ServerOptions)> {
+        self.starts.borrow().clone()
+    }
+
+    /// The servers that were shut down.
+    pub fn shutdowns(&self) -> Vec<u32> {
+        self.shutdowns.borrow().clone()
+    }
+}
+
+impl Default for NativeHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for NativeHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeHost")
+            .field("routes", &self.routes)
+            .field("starts", &self.starts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Host for NativeHost {
+    fn entered(&self, _module: &Module<'_>) {}
+
+    fn log(&self, record: &LogRecord) {
+        self.logs.borrow_mut().push(record.clone());
+    }
+
+    fn print(&self, text: &str, _at: &Position) {
+        self.prints.borrow_mut().push(text.to_owned());
+    }
+
+    fn add_route(&self, server: u32, pattern: &str) -> Result<(), String> {
+        (self.add_route)(server, pattern)?;
+        self.routes.borrow_mut().push((server, pattern.to_owned()));
+        Ok(())
+    }
+
+    fn start(
+        &self,
+        server: u32,
+        options: &ServerOptions,
+        _at: &Position,
+    ) -> Result<u16, HostError> {
+        if let Some(error) = &self.refuse_start {
+            return Err(error.clone());
+        }
+        self.starts.borrow_mut().push((server, options.clone()));
+        Ok(self.port(server).unwrap_or_default())
+    }
+
+    fn wait(&self, _server: u32) -> Result<(), HostError> {
+        self.wait.clone()
+    }
+
+    fn shutdown(&self, server: u32) -> Result<(), HostError> {
+        self.shutdowns.borrow_mut().push(server);
+        Ok(())
+    }
+
+    fn port(&self, server: u32) -> Option<u16> {
+        let starts = self.starts.borrow();
+        let (_, options) = starts
+            .iter()
+            .rev()
+            .find(|(started, _)| *started == server)?;
+        Some(options.port.filter(|port| *port != 0).unwrap_or(8080))
+    }
+
+    fn now(&self) -> u64 {
+        1_700_000_000_123_456_789
+    }
+
+    fn random(&self, length: usize) -> Vec<u8> {
+        (0..=u8::MAX).cycle().take(length).collect()
+    }
+}

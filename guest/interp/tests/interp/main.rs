@@ -1,0 +1,21 @@
+//! What a script sees, tested from outside: one module per topic.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod common;
+mod errors;
+mod frozen;
+mod json;
+mod logging;
+mod middleware;
+mod request;
+mod response;
+mod scripts;
+mod server;
+mod source;

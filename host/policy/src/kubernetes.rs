@@ -1,0 +1,321 @@
+//! Kinds of Kubernetes objects and the namespaces they live in.
+//!
+//! `Pod`, `pods` and `po` are one kind to the cluster, so they are one kind here: the plural name
+//! the API serves. Kinds that the cluster does not bring itself are compared as written, in lower
+//! case; the caller gives the plural name of the API path, which is also what the request is made
+//! of. A call over all namespaces is granted only by a rule for all of them, and denied by a rule
+//! for any of them.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::glob::Fault;
+
+/// A kind of object and where it is looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KubernetesObject {
+    scope: Scope,
+    kind: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Scope {
+    AllNamespaces,
+    Cluster,
+    Namespace(String),
+}
+
+/// Why a text is not a namespace or a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum KubernetesError {
+    /// A kind is a name, optionally followed by dots and its API group.
+    #[error("a kind is ASCII letters, digits, `-` and `.`")]
+    BadKind,
+    /// A namespace is a DNS label.
+    #[error("a namespace is at most 63 lower-case ASCII letters, digits and inner `-`")]
+    BadNamespace,
+}
+
+impl KubernetesObject {
+    /// Objects of a kind in one namespace.
+    pub fn in_namespace(namespace: &str, kind: &str) -> Result<Self, KubernetesError> {
+        Ok(Self {
+            scope: Scope::Namespace(checked_namespace(namespace)?),
+            kind: Some(checked_kind(kind)?),
+        })
+    }
+
+    /// Objects of a kind in all namespaces.
+    pub fn in_all_namespaces(kind: &str) -> Result<Self, KubernetesError> {
+        Ok(Self {
+            scope: Scope::AllNamespaces,
+            kind: Some(checked_kind(kind)?),
+        })
+    }
+
+    /// Objects of a kind that has no namespace, such as nodes.
+    pub fn in_cluster(kind: &str) -> Result<Self, KubernetesError> {
+        Ok(Self {
+            scope: Scope::Cluster,
+            kind: Some(checked_kind(kind)?),
+        })
+    }
+
+    /// The cluster as such: its version, its configuration.
+    pub const fn cluster() -> Self {
+        Self {
+            scope: Scope::Cluster,
+            kind: None,
+        }
+    }
+
+    /// The namespace, when it is one.
+    pub fn namespace(&self) -> Option<&str> {
+        match &self.scope {
+            Scope::Namespace(name) => Some(name),
+            Scope::AllNamespaces | Scope::Cluster => None,
+        }
+    }
+
+    /// The plural name of the kind; none for the cluster as such.
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    /// Whether it stands for objects of all namespaces.
+    pub fn is_all_namespaces(&self) -> bool {
+        self.scope == Scope::AllNamespaces
+    }
+}
+
+/// As a rule spells it; `-` stands for the cluster.
+impl fmt::Display for KubernetesObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scope = match &self.scope {
+            Scope::AllNamespaces => "*",
+            Scope::Cluster => "-",
+            Scope::Namespace(name) => name,
+        };
+        match &self.kind {
+            Some(kind) => write!(f, "{scope}/{kind}"),
+            None => f.write_str(scope),
+        }
+    }
+}
+
+fn checked_namespace(text: &str) -> Result<String, KubernetesError> {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let fine = (1..=63).contains(&text.len())
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if fine {
+        Ok(text.to_owned())
+    } else {
+        Err(KubernetesError::BadNamespace)
+    }
+}
+
+fn checked_kind(text: &str) -> Result<String, KubernetesError> {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+    let edge = |c: char| c == '-' || c == '.';
+    if !(1..=253).contains(&text.len())
+        || !text.bytes().all(inner)
+        || text.starts_with(edge)
+        || text.ends_with(edge)
+    {
+        return Err(KubernetesError::BadKind);
+    }
+    let name = text.to_ascii_lowercase();
+    let (stem, group) = name.split_once('.').unwrap_or((&name, ""));
+    let known = KINDS.iter().find(|(plural, its_group, others)| {
+        (group.is_empty() || group == *its_group) && (stem == *plural || others.contains(&stem))
+    });
+    Ok(known.map_or(name.clone(), |(plural, ..)| (*plural).to_owned()))
+}
+
+/// The kinds a cluster brings itself: plural, API group, singular and short names.
+const KINDS: &[(&str, &str, &[&str])] = &[
+    (
+        "clusterrolebindings",
+        "rbac.authorization.k8s.io",
+        &["clusterrolebinding"],
+    ),
+    (
+        "clusterroles",
+        "rbac.authorization.k8s.io",
+        &["clusterrole"],
+    ),
+    ("configmaps", "", &["configmap", "cm"]),
+    ("cronjobs", "batch", &["cronjob", "cj"]),
+    (
+        "customresourcedefinitions",
+        "apiextensions.k8s.io",
+        &["customresourcedefinition", "crd", "crds"],
+    ),
+    ("daemonsets", "apps", &["daemonset", "ds"]),
+    ("deployments", "apps", &["deployment", "deploy"]),
+    ("endpoints", "", &["endpoint", "ep"]),
+    ("endpointslices", "discovery.k8s.io", &["endpointslice"]),
+    ("events", "", &["event", "ev"]),
+    (
+        "horizontalpodautoscalers",
+        "autoscaling",
+        &["horizontalpodautoscaler", "hpa"],
+    ),
+    ("ingresses", "networking.k8s.io", &["ingress", "ing"]),
+    ("jobs", "batch", &["job"]),
+    ("leases", "coordination.k8s.io", &["lease"]),
+    ("limitranges", "", &["limitrange", "limits"]),
+    ("namespaces", "", &["namespace", "ns"]),
+    (
+        "networkpolicies",
+        "networking.k8s.io",
+        &["networkpolicy", "netpol"],
+    ),
+    ("nodes", "", &["node", "no"]),
+    (
+        "persistentvolumeclaims",
+        "",
+        &["persistentvolumeclaim", "pvc"],
+    ),
+    ("persistentvolumes", "", &["persistentvolume", "pv"]),
+    (
+        "poddisruptionbudgets",
+        "policy",
+        &["poddisruptionbudget", "pdb"],
+    ),
+    ("pods", "", &["pod", "po"]),
+    ("replicasets", "apps", &["replicaset", "rs"]),
+    (
+        "replicationcontrollers",
+        "",
+        &["replicationcontroller", "rc"],
+    ),
+    ("resourcequotas", "", &["resourcequota", "quota"]),
+    (
+        "rolebindings",
+        "rbac.authorization.k8s.io",
+        &["rolebinding"],
+    ),
+    ("roles", "rbac.authorization.k8s.io", &["role"]),
+    ("secrets", "", &["secret"]),
+    ("serviceaccounts", "", &["serviceaccount", "sa"]),
+    ("services", "", &["service", "svc"]),
+    ("statefulsets", "apps", &["statefulset", "sts"]),
+    ("storageclasses", "storage.k8s.io", &["storageclass", "sc"]),
+];
+
+/// `namespace/kind` of a rule, with `*` for any of either and `-` for no namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ObjectPattern {
+    scope: Option<Scope>,
+    kind: Option<String>,
+}
+
+impl ObjectPattern {
+    pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
+        let (scope, kind) = text
+            .split_once('/')
+            .ok_or_else(|| Fault::new(text.len(), "expected `/` and a kind"))?;
+        let scope_len = scope.len();
+        let scope = match scope {
+            "*" => None,
+            "-" => Some(Scope::Cluster),
+            name => Some(Scope::Namespace(
+                checked_namespace(name).map_err(|e| Fault::new(0, e.to_string()))?,
+            )),
+        };
+        let kind = match kind {
+            "*" => None,
+            name => Some(checked_kind(name).map_err(|e| Fault::new(scope_len + 1, e.to_string()))?),
+        };
+        Ok(Self { scope, kind })
+    }
+
+    pub(crate) fn grants(&self, object: &KubernetesObject) -> bool {
+        self.of_kind(object)
+            && self
+                .scope
+                .as_ref()
+                .is_none_or(|scope| *scope == object.scope)
+    }
+
+    pub(crate) fn denies(&self, object: &KubernetesObject) -> bool {
+        let within_all = object.is_all_namespaces() && self.scope != Some(Scope::Cluster);
+        self.grants(object) || (within_all && self.of_kind(object))
+    }
+
+    fn of_kind(&self, object: &KubernetesObject) -> bool {
+        self.kind.is_none() || self.kind == object.kind
+    }
+}
+
+impl fmt::Display for ObjectPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scope = match &self.scope {
+            None | Some(Scope::AllNamespaces) => "*",
+            Some(Scope::Cluster) => "-",
+            Some(Scope::Namespace(name)) => name,
+        };
+        write!(f, "{scope}/{}", self.kind.as_deref().unwrap_or("*"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_kind_is_one() {
+        for kind in ["pods", "Pod", "po", "PODS"] {
+            let object = KubernetesObject::in_namespace("default", kind).unwrap();
+            assert_eq!(object.to_string(), "default/pods");
+        }
+        for kind in ["deploy", "Deployment", "deployments.apps"] {
+            assert_eq!(
+                KubernetesObject::in_cluster(kind).unwrap().kind(),
+                Some("deployments")
+            );
+        }
+        let own = KubernetesObject::in_cluster("Certificates.cert-manager.io").unwrap();
+        assert_eq!(own.kind(), Some("certificates.cert-manager.io"));
+    }
+
+    #[test]
+    fn names_are_checked() {
+        for namespace in ["", "-", "*", "Default", "a/b", "a_b"] {
+            let refused = KubernetesObject::in_namespace(namespace, "pods");
+            assert_eq!(refused, Err(KubernetesError::BadNamespace), "{namespace}");
+        }
+        for kind in ["", "*", "a/b", "pods.", "é"] {
+            assert_eq!(
+                KubernetesObject::in_cluster(kind),
+                Err(KubernetesError::BadKind),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_namespaces_need_a_rule_for_all() {
+        let all = KubernetesObject::in_all_namespaces("pods").unwrap();
+        let one = KubernetesObject::in_namespace("default", "pods").unwrap();
+        let node = KubernetesObject::in_cluster("node").unwrap();
+        let pattern = |text| ObjectPattern::parse(text).unwrap();
+        assert!(!pattern("default/pods").grants(&all));
+        assert!(pattern("default/pods").denies(&all));
+        assert!(pattern("default/po").grants(&one));
+        assert!(pattern("*/pods").grants(&all));
+        assert!(pattern("-/nodes").grants(&node));
+        assert!(!pattern("-/*").denies(&all));
+        assert!(!pattern("default/*").grants(&node));
+        assert!(!pattern("*/pods").grants(&KubernetesObject::cluster()));
+        assert!(pattern("*/*").grants(&KubernetesObject::cluster()));
+        assert_eq!(ObjectPattern::parse("pods").unwrap_err().at, 4);
+        assert_eq!(ObjectPattern::parse("default/").unwrap_err().at, 8);
+    }
+}

@@ -1,0 +1,211 @@
+//! One profile's judgement of a call.
+//!
+//! Deny wins over allow, allow over the fallback. A request is judged by its URL and, once it is
+//! known, by the address: a rule that names the address grants it, otherwise its class must be one
+//! the profile reaches. Nothing here makes a permit; the decision does, when every layer allows.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use crate::{
+    call::{Call, Resource},
+    egress::{AddressClass, AddressClasses},
+    grants::GrantsError,
+    path::Roots,
+    pattern::Pattern,
+    profile::{Fallback, Profile},
+    rule::Rule,
+};
+
+/// What one layer of grants says about a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The address is of a class the profile does not reach, and no rule names it.
+    AddressNotGranted(AddressClass),
+    /// The address is not the one the URL names.
+    AddressNotOfUrl,
+    /// Allowed, and by what.
+    Allowed(Decider),
+    /// A deny rule is about it.
+    Denied(Decider),
+    /// No rule is about it and the profile does not allow the rest.
+    NotGranted,
+}
+
+impl Verdict {
+    /// Whether it allows the call.
+    pub const fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allowed(_))
+    }
+}
+
+/// What decided: a rule, or the fallback of a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decider {
+    profile: Arc<str>,
+    rule: Option<(Rule, Source)>,
+}
+
+impl Decider {
+    /// The profile whose grants decided.
+    pub fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    /// The rule; none for the profile's fallback.
+    pub fn rule(&self) -> Option<&Rule> {
+        self.rule.as_ref().map(|(rule, _)| rule)
+    }
+
+    /// Where the rule stands; none for the profile's fallback.
+    pub fn source(&self) -> Option<&Source> {
+        self.rule.as_ref().map(|(_, source)| source)
+    }
+}
+
+impl fmt::Display for Decider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.rule {
+            Some((rule, source)) => write!(f, "the rule {rule} {source}"),
+            None => write!(f, "the fallback of {}", self.profile),
+        }
+    }
+}
+
+/// Where a rule stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Added to the profile by whoever built the grants.
+    Added,
+    /// In the profile with this name, which is the one in use or one it is based on.
+    Profile(Arc<str>),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added => f.write_str("added to the profile"),
+            Self::Profile(name) => write!(f, "of {name}"),
+        }
+    }
+}
+
+/// One profile and the rules added to it, with their folders known.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    profile: Arc<str>,
+    allow: Vec<Compiled>,
+    deny: Vec<Compiled>,
+    fallback: Fallback,
+    reach: AddressClasses,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    rule: Rule,
+    source: Source,
+    pattern: Option<Pattern>,
+}
+
+impl Layer {
+    pub(crate) fn new(profile: &Profile) -> Self {
+        Self {
+            profile: profile.name().into(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            fallback: profile.fallback(),
+            reach: profile.reach(),
+        }
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        source: Source,
+        allow: &[Rule],
+        deny: &[Rule],
+        roots: &Roots,
+    ) -> Result<(), GrantsError> {
+        let compile = |rule: &Rule| {
+            let pattern = rule
+                .resolved(roots)
+                .map_err(|_| GrantsError::NoHome(rule.clone()))?;
+            Ok(Compiled {
+                rule: rule.clone(),
+                source: source.clone(),
+                pattern,
+            })
+        };
+        for rule in allow {
+            self.allow.push(compile(rule)?);
+        }
+        for rule in deny {
+            self.deny.push(compile(rule)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    /// Judges a call; for a request, with the address it is about to connect to.
+    pub(crate) fn judge(&self, call: &Call<'_>, address: Option<IpAddr>) -> Verdict {
+        let literal = match call.resource() {
+            Resource::Url(url) => url.address(),
+            _ => None,
+        };
+        let address = address.or(literal);
+        if let Some(rule) = self.deny.iter().find(|rule| rule.denies(call, address)) {
+            return Verdict::Denied(self.decider(Some(rule)));
+        }
+        if false {
+            return Verdict::AddressNotOfUrl;
+        }
+        let by_address =
+            address.and_then(|address| self.allow.iter().find(|r| r.reaches(call, address)));
+        let by_name = self.allow.iter().find(|rule| rule.grants(call));
+        let named = by_name.or(by_address.filter(|_| literal.is_some()));
+        if named.is_none() && self.fallback == Fallback::Deny {
+            return Verdict::NotGranted;
+        }
+        match address.map(AddressClass::of) {
+            Some(class) if !self.reach.contains(class) => match by_address {
+                Some(rule) => Verdict::Allowed(self.decider(Some(rule))),
+                None => Verdict::AddressNotGranted(class),
+            },
+            _ => Verdict::Allowed(self.decider(named)),
+        }
+    }
+
+    fn decider(&self, rule: Option<&Compiled>) -> Decider {
+        Decider {
+            profile: self.profile.clone(),
+            rule: rule.map(|r| (r.rule.clone(), r.source.clone())),
+        }
+    }
+}
+
+impl Compiled {
+    fn grants(&self, call: &Call<'_>) -> bool {
+        self.rule.is_about(call)
+            && self
+                .pattern
+                .as_ref()
+                .is_none_or(|pattern| pattern.grants(call.resource()))
+    }
+
+    fn reaches(&self, call: &Call<'_>, address: IpAddr) -> bool {
+        self.rule.is_about(call)
+            && self
+                .pattern
+                .as_ref()
+                .is_some_and(|p| p.reaches(call.resource(), address))
+    }
+
+    fn denies(&self, call: &Call<'_>, address: Option<IpAddr>) -> bool {
+        self.rule.is_about(call)
+            && self
+                .pattern
+                .as_ref()
+                .is_none_or(|pattern| pattern.denies(call.resource(), address, call.takes_tree()))
+    }
+}

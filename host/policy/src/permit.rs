@@ -1,0 +1,149 @@
+//! Permits: proof that a decision allowed a call, and the resource it allowed.
+//!
+//! The effect takes a permit instead of a name or a flag, so it cannot run without the check and
+//! cannot act on anything but what was checked. Only the decision makes permits: the fields are
+//! private, there is no constructor, and a permit is neither `Clone` nor `Copy`.
+//!
+//! ```
+//! use starcell_policy::{CanonicalPath, Grants, Profile, Roots, ServerAddress, ServerFunction};
+//!
+//! let roots = Roots::new(CanonicalPath::absolute("/srv")?);
+//! let grants = Grants::new(&Profile::named("allow-local").unwrap_or_default(), &[], &[], &roots)?;
+//! let address = ServerAddress::new("127.0.0.1", 8080)?;
+//! let permit = grants.http_server(ServerFunction::Serve, address)?;
+//! assert_eq!(permit.resource().port(), 8080);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! It cannot be written down:
+//!
+//! ```compile_fail,E0451
+//! use starcell_policy::{Permit, ServerAddress};
+//!
+//! fn forge(permit: Permit<ServerAddress>, resource: ServerAddress) -> Permit<ServerAddress> {
+//!     Permit { resource, ..permit }
+//! }
+//! ```
+//!
+//! nor made by a function:
+//!
+//! ```compile_fail,E0624
+//! use starcell_policy::{Capability, Decider, Grants, Permit, ServerAddress};
+//!
+//! fn forge(address: ServerAddress, by: Decider, grants: &Grants) -> Permit<ServerAddress> {
+//!     Permit::new(address, Capability::HttpServer, "serve", by, grants)
+//! }
+//! ```
+//!
+//! nor copied:
+//!
+//! ```compile_fail,E0599
+//! use starcell_policy::{Permit, ServerAddress};
+//!
+//! fn copy(permit: Permit<ServerAddress>) -> (Permit<ServerAddress>, Permit<ServerAddress>) {
+//!     (permit.clone(), permit)
+//! }
+//! ```
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::{
+    capability::Capability, denial::Denial, grants::Grants, host::Host, layer::Decider, rule::Rule,
+    url::Url,
+};
+
+/// Proof that a call on this resource was allowed. Only [`Grants`] makes one.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped has no effect"]
+pub struct Permit<R> {
+    resource: R,
+    capability: Capability,
+    function: &'static str,
+    decider: Decider,
+    /// The grants that allowed it, for the address check of a request.
+    grants: Grants,
+}
+
+impl<R> Permit<R> {
+    pub(crate) fn new(
+        resource: R,
+        capability: Capability,
+        function: &'static str,
+        decider: Decider,
+        grants: &Grants,
+    ) -> Self {
+        Self {
+            resource,
+            capability,
+            function,
+            decider,
+            grants: grants.clone(),
+        }
+    }
+
+    /// The checked, canonical resource to act on.
+    pub fn resource(&self) -> &R {
+        &self.resource
+    }
+
+    /// The capability that was granted.
+    pub fn capability(&self) -> Capability {
+        self.capability
+    }
+
+    /// The script function, or the method of a request.
+    pub fn function(&self) -> &'static str {
+        self.function
+    }
+
+    /// The profile that decided.
+    pub fn profile(&self) -> &str {
+        self.decider.profile()
+    }
+
+    /// The rule that decided; none when it was the profile's fallback.
+    pub fn rule(&self) -> Option<&Rule> {
+        self.decider.rule()
+    }
+
+    /// What decided, for the audit log.
+    pub fn decider(&self) -> &Decider {
+        &self.decider
+    }
+}
+
+impl Permit<Url> {
+    /// The second half of the check of a request: whether it may connect to this address, which its
+    /// host resolved to. The connection is then made to the address in the new permit and no other.
+    pub fn address(&self, address: IpAddr) -> Result<Permit<Endpoint>, Denial> {
+        self.grants.endpoint(self, address)
+    }
+}
+
+/// Where a request connects to: its URL and the address that was checked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    url: Url,
+    address: IpAddr,
+}
+
+impl Endpoint {
+    pub(crate) fn new(url: Url, address: IpAddr) -> Self {
+        Self { url, address }
+    }
+
+    /// The URL of the request.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The host as the URL names it, for TLS and the Host header.
+    pub fn host(&self) -> &Host {
+        self.url.host()
+    }
+
+    /// The address and port to connect to.
+    pub fn socket_addr(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.url.port())
+    }
+}

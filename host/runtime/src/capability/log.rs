@@ -1,0 +1,45 @@
+//! `starcell:guest/log`: what a script says. Needs no permission.
+
+use std::sync::Arc;
+
+use crate::bindings::starcell::guest::log::{Attribute, Host, Level};
+use crate::edge::{self, LogRecord};
+use crate::state::State;
+use crate::Position;
+
+impl Host for State {
+    async fn write(
+        &mut self,
+        level: Level,
+        message: String,
+        attributes: Vec<Attribute>,
+        at: Position,
+    ) -> wasmtime::Result<()> {
+        let level = match level {
+            Level::Debug => edge::Level::Debug,
+            Level::Info => edge::Level::Info,
+            Level::Warn => edge::Level::Warn,
+            Level::Error => edge::Level::Error,
+        };
+        let attributes: Vec<_> = attributes.into_iter().map(|attribute| (attribute.name, attribute.json)).collect();
+        self.say(Some(level), &message, &attributes, &at).await
+    }
+
+    async fn print(&mut self, text: String, at: Position) -> wasmtime::Result<()> {
+        self.say(None, &text, &[], &at).await
+    }
+}
+
+impl State {
+    async fn say(
+        &mut self,
+        level: Option<edge::Level>,
+        message: &str,
+        attributes: &[(String, String)],
+        at: &Position,
+    ) -> wasmtime::Result<()> {
+        let (edge, request) = (Arc::clone(&self.app()?.edge), self.request());
+        edge.log(&LogRecord { level, message, attributes, at, request: request.as_deref() }).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! `starcell:guest/server`: serving, the `http.server` capability.
+//!
+//! The check stands in `listen`, before any socket exists. The permit holds the address, and the edge binds that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use starcell_policy::{ServerAddress, ServerFunction};
+
+use crate::app::App;
+use crate::bindings::starcell::guest::server::{Error, Host, Options};
+use crate::edge::ServerOptions;
+use crate::state::{Role, State};
+use crate::Position;
+
+/// Where a server listens that does not say: this machine only.
+const DEFAULT_HOST: &str = "127.0.0.1";
+
+impl Host for State {
+    async fn add_route(&mut self, server: u32, pattern: String) -> wasmtime::Result<Result<(), String>> {
+        Ok(match self.setup()? {
+            Some(app) => app.edge.add_route(server, &pattern),
+            None => Err("routes can be added only while the script sets up, not in a handler".into()),
+        })
+    }
+
+    async fn listen(&mut self, server: u32, options: Options, _at: Position) -> wasmtime::Result<Result<u16, Error>> {
+        let Some(app) = self.setup()?.map(Arc::clone) else {
+            return Ok(Err(Error::Failed(
+                "a server can be started only while the script sets up, not in a handler".into(),
+            )));
+        };
+        let address = match address(&app, server, &options) {
+            Ok(address) => address,
+            Err(why) => return Ok(Err(Error::Failed(why))),
+        };
+        let permit = match app.config.grants.http_server(ServerFunction::Serve, address) {
+            Ok(permit) => permit,
+            Err(denial) => return Ok(Err(Error::Denied(denial.to_string()))),
+        };
+        Ok(app.edge.listen(server, server_options(options), permit).await.map_err(Error::Failed))
+    }
+
+    async fn wait(&mut self, server: u32) -> wasmtime::Result<Result<(), Error>> {
+        let Some(app) = self.setup()?.map(Arc::clone) else {
+            return Ok(Err(Error::Failed("a handler cannot wait for a server to stop".into())));
+        };
+        app.edge.wait(server).await;
+        // What the script does after serving is a stretch of its own.
+        self.meter.renew();
+        Ok(Ok(()))
+    }
+
+    async fn shutdown(&mut self, server: u32) -> wasmtime::Result<Result<(), Error>> {
+        let app = Arc::clone(self.app()?);
+        app.edge.stop(server);
+        // A handler must not wait: the server drains only when the handler's own request is over.
+        if self.setup()?.is_some() {
+            app.edge.wait(server).await;
+        }
+        Ok(Ok(()))
+    }
+
+    async fn port(&mut self, server: u32) -> wasmtime::Result<Option<u16>> {
+        Ok(self.app()?.edge.port(server))
+    }
+}
+
+impl State {
+    /// The app, if this instance runs its top level.
+    fn setup(&self) -> wasmtime::Result<Option<&Arc<App>>> {
+        self.app().map(|app| matches!(self.role, Role::Setup(_)).then_some(app))
+    }
+}
+
+/// The address a server asks for. The operator's port is for the script's first server.
+fn address(app: &App, server: u32, options: &Options) -> Result<ServerAddress, String> {
+    let host = options.host.as_deref().unwrap_or(DEFAULT_HOST);
+    let override_port = app.config.port.filter(|_| server == 0);
+    let port = override_port.or(options.port).unwrap_or(0);
+    ServerAddress::new(host, port).map_err(|error| format!("host {host:?}: {error}"))
+}
+
+fn server_options(options: Options) -> ServerOptions {
+    ServerOptions {
+        read_timeout: options.read_timeout.map(Duration::from_nanos),
+        write_timeout: options.write_timeout.map(Duration::from_nanos),
+        idle_timeout: options.idle_timeout.map(Duration::from_nanos),
+        shutdown_timeout: options.shutdown_timeout.map(Duration::from_nanos),
+        max_header_bytes: options.max_header_bytes,
+        max_body_bytes: options.max_body_bytes,
+        tls_cert: options.tls_cert,
+        tls_key: options.tls_key,
+    }
+}

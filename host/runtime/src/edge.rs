@@ -1,0 +1,96 @@
+//! What the host side offers to this crate: routes, sockets and logs.
+//!
+//! The runtime decides whether a script may serve; the edge does it. `listen` takes a permit, which only the policy
+//! crate's decision can make, and binds what the permit holds: the address that was checked is the one that is used.
+
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use starcell_policy::{Permit, ServerAddress};
+
+use crate::{Position, Serving};
+
+/// A future of an object-safe trait.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Severity of a log record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Detail for whoever debugs the script.
+    Debug,
+    /// Normal course of events.
+    Info,
+    /// Something to look at, nothing failed.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// What a script wrote.
+#[derive(Debug)]
+pub struct LogRecord<'a> {
+    /// Severity; `None` for `print`.
+    pub level: Option<Level>,
+    /// The message, unescaped and as long as the script made it.
+    pub message: &'a str,
+    /// Names with one JSON text each.
+    pub attributes: &'a [(String, String)],
+    /// Where the script wrote it.
+    pub at: &'a Position,
+    /// The request it was written for, none during setup.
+    pub request: Option<&'a str>,
+}
+
+/// Options of one server as the script gave them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// Longest time to read a whole request.
+    pub read_timeout: Option<Duration>,
+    /// Longest time to answer.
+    pub write_timeout: Option<Duration>,
+    /// Longest time a connection may be idle.
+    pub idle_timeout: Option<Duration>,
+    /// How long in-flight requests may go on after a shutdown.
+    pub shutdown_timeout: Option<Duration>,
+    /// Largest request head, in bytes.
+    pub max_header_bytes: Option<u64>,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: Option<u64>,
+    /// Path of the certificate chain.
+    pub tls_cert: Option<String>,
+    /// Path of the private key.
+    pub tls_key: Option<String>,
+}
+
+/// The side of an app that faces the network. Errors are sentences for the script's developer.
+pub trait Edge: fmt::Debug + Send + Sync + 'static {
+    /// Adds a pattern to the routes of a server, whose number may be new.
+    fn add_route(&self, server: u32, pattern: &str) -> Result<(), String>;
+
+    /// Binds the address that was permitted; returns the port.
+    fn listen<'a>(
+        &'a self,
+        server: u32,
+        options: ServerOptions,
+        permit: Permit<ServerAddress>,
+    ) -> BoxFuture<'a, Result<u16, String>>;
+
+    /// Answers the connections of a bound server from forks of `serving`.
+    fn serve(&self, server: u32, serving: Serving) -> Result<(), String>;
+
+    /// Gives up a server that was bound and cannot be served.
+    fn abandon(&self, server: u32);
+
+    /// Waits until a server has stopped and drained.
+    fn wait(&self, server: u32) -> BoxFuture<'_, ()>;
+
+    /// Tells a server to stop, without waiting for it.
+    fn stop(&self, server: u32);
+
+    /// The port that a server was last bound to.
+    fn port(&self, server: u32) -> Option<u16>;
+
+    /// Writes what a script said; waits while the log is full.
+    fn log<'a>(&'a self, record: &'a LogRecord<'a>) -> BoxFuture<'a, ()>;
+}

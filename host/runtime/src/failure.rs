@@ -1,0 +1,153 @@
+//! How an evaluation ends when it does not end well.
+
+use std::fmt;
+use std::time::Duration;
+
+use wasmtime::Trap;
+
+use crate::Position;
+use crate::bindings::starcell::guest::types::{Failure as GuestFailure, FailureKind};
+
+/// Why an evaluation ended without a value. The text is for the operator; a client never sees it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The guest broke a rule of the contract, or the host could not do its part.
+    #[error("{0}")]
+    Host(String),
+    /// A limit was reached.
+    #[error("{0}")]
+    Limit(Limit),
+    /// The script failed by its own doing.
+    #[error("{0}")]
+    Script(ScriptFailure),
+    /// The host ended the evaluation.
+    #[error("stopped by the host")]
+    Stopped,
+    /// The guest trapped for no reason that is known.
+    #[error("the guest trapped: {0}")]
+    Trap(String),
+}
+
+/// Which limit was reached.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Limit {
+    /// CPU time.
+    #[error("CPU time limit of {} reached", Seconds(.0))]
+    Cpu(Duration),
+    /// Linear memory.
+    #[error("memory limit of {} MiB reached", .0 >> 20)]
+    Memory(usize),
+    /// Data handed to the host in one call.
+    #[error("more than {} MiB handed to the host in one call", .0 >> 20)]
+    Crossing(usize),
+    /// The native stack.
+    #[error("stack limit reached: too many nested calls or too deeply nested values")]
+    Stack,
+    /// Wall time.
+    #[error("time limit of {} reached", Seconds(.0))]
+    Wall(Duration),
+    /// The pool has no room for another instance.
+    #[error("all {0} instances are in use")]
+    Instances(u32),
+}
+
+impl Limit {
+    /// Stable label for logs and metrics.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Cpu(_) => "cpu",
+            Self::Crossing(_) => "crossing",
+            Self::Instances(_) => "instances",
+            Self::Memory(_) => "memory",
+            Self::Stack => "stack",
+            Self::Wall(_) => "wall",
+        }
+    }
+}
+
+/// What kind of failure the interpreter reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptFailureKind {
+    /// The script raised.
+    Raised,
+    /// The source does not parse, or names something undefined.
+    Syntax,
+    /// A privileged call was refused and not caught.
+    Denied,
+    /// The host stopped the script.
+    Stopped,
+}
+
+/// A failure with its place in the script.
+#[derive(Clone, Debug)]
+pub struct ScriptFailure {
+    /// What kind of failure.
+    pub kind: ScriptFailureKind,
+    /// The error alone.
+    pub message: String,
+    /// Traceback, place, source excerpt and message.
+    pub report: String,
+    /// Where it was raised.
+    pub at: Position,
+}
+
+impl fmt::Display for ScriptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Position { file, line, column } = &self.at;
+        match line {
+            0 => write!(f, "{}", self.message),
+            _ => write!(f, "{file}:{line}:{column}: {}", self.message),
+        }
+    }
+}
+
+impl From<GuestFailure> for Failure {
+    fn from(failure: GuestFailure) -> Self {
+        let kind = match failure.kind {
+            FailureKind::Script => ScriptFailureKind::Raised,
+            FailureKind::Syntax => ScriptFailureKind::Syntax,
+            FailureKind::Denied => ScriptFailureKind::Denied,
+            FailureKind::Stopped => ScriptFailureKind::Stopped,
+        };
+        let GuestFailure { message, report, at, .. } = failure;
+        Self::Script(ScriptFailure { kind, message, report, at })
+    }
+}
+
+impl Failure {
+    /// What the engine could not do for the host.
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+    pub(crate) fn host(error: wasmtime::Error) -> Self {
+        Self::Host(format!("{error:#}"))
+    }
+
+    /// Sorts what wasmtime reports. `memory_hit` tells a refused allocation from any other `unreachable`.
+    pub(crate) fn from_call(error: &wasmtime::Error, limits: &crate::Limits, memory_hit: bool) -> Self {
+        if let Some(limit) = error.downcast_ref::<Limit>() {
+            return Self::Limit(limit.clone());
+        }
+        if memory_hit {
+            return Self::Limit(Limit::Memory(limits.memory()));
+        }
+        match error.downcast_ref::<Trap>() {
+            // The guest's own stack lies at the bottom of its memory, so running out of it is an access below 0.
+            Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => Self::Limit(Limit::Stack),
+            Some(trap) => Self::Trap(trap.to_string()),
+            None if format!("{error:?}").contains("fuel allocated for hostcalls") => {
+                Self::Limit(Limit::Crossing(limits.crossing_bytes))
+            }
+            None => Self::Host(format!("{error:#}")),
+        }
+    }
+}
+
+struct Seconds<'a>(&'a Duration);
+
+impl fmt::Display for Seconds<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} s", self.0.as_secs_f64())
+    }
+}

@@ -1,0 +1,113 @@
+//! The guest, loaded and linked once for all apps of the process.
+//!
+//! Scripts differ by their images alone: every instance of every app runs the same compiled component over a memory of
+//! its own. A tenant therefore never reaches the compiler, and an app costs its image.
+
+use std::fmt;
+use std::sync::Arc;
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime_wasi::clocks::WasiClocks;
+use wasmtime_wasi::p2::bindings::{clocks, random};
+use wasmtime_wasi::random::WasiRandom;
+
+use crate::artifact::Artifact;
+use crate::bindings::{GuestPre, starcell::guest as interfaces};
+use crate::engine::{Purpose, engine};
+use crate::failure::Failure;
+use crate::image::Image;
+use crate::limits::Limits;
+use crate::meter::{Meter, Metered};
+use crate::state::{Role, State, store};
+use crate::ticker::Ticker;
+use crate::{capability, engine::MAX_INSTANCES, failure::Limit};
+
+/// The guest of this process.
+pub struct Interpreter {
+    engine: Engine,
+    component: Component,
+    linker: Linker<State>,
+    base: GuestPre<State>,
+    _ticker: Ticker,
+}
+
+impl fmt::Debug for Interpreter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interpreter").finish_non_exhaustive()
+    }
+}
+
+impl Interpreter {
+    /// Loads a guest. Costs some milliseconds; done once for the process.
+    ///
+    /// # Errors
+    /// The artifact was made for another version, configuration or machine, or its imports are not the host's.
+    pub fn load(artifact: &Artifact<'_>) -> Result<Arc<Self>, Failure> {
+        Self::link(artifact).map_err(Failure::host)
+    }
+
+    fn link(artifact: &Artifact<'_>) -> wasmtime::Result<Arc<Self>> {
+        let engine = engine(Purpose::Run)?;
+        let component = artifact.load(&engine)?;
+        let linker = linker(&engine)?;
+        let base = pre(&linker, &component, &Image::load(&engine, artifact.base)?)?;
+        let ticker = Ticker::start(&engine)?;
+        Ok(Arc::new(Self { engine, component, linker, base, _ticker: ticker }))
+    }
+
+    /// The engine of this process.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What a script starts from.
+    pub(crate) fn base(&self) -> &GuestPre<State> {
+        &self.base
+    }
+
+    /// Readies the component for being instantiated over `image`. Costs some ten microseconds.
+    pub(crate) fn over(&self, image: &Image) -> wasmtime::Result<GuestPre<State>> {
+        pre(&self.linker, &self.component, image)
+    }
+
+    /// Boots the guest and returns its memory as the bytes of an image: what every script starts from.
+    pub async fn boot(&self) -> Result<Vec<u8>, Failure> {
+        let limits = Limits::default();
+        let meter = Meter::new(limits.setup_cpu);
+        let mut store = store(self, Role::Boot, &limits, Arc::clone(&meter));
+        let run = Box::pin(async {
+            let guest = self.base.instantiate_async(&mut store).await?;
+            guest.starcell_guest_interpreter().call_boot(&mut store).await
+        });
+        let result = Metered::new(meter, run).await;
+        let hit = store.data().memory.hit;
+        result.map_err(|error| Failure::from_call(&error, &limits, hit))?;
+        let image = store.data_mut().captured.take();
+        image.ok_or_else(|| Failure::Host("the guest booted without handing over its memory".into()))
+    }
+}
+
+/// Sorts an error of instantiation: the pool being full is a limit, anything else is the host's.
+pub(crate) fn instantiation_failure(error: &wasmtime::Error, limits: &Limits) -> Failure {
+    match error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        true => Failure::Limit(Limit::Instances(MAX_INSTANCES)),
+        false => Failure::from_call(error, limits, false),
+    }
+}
+
+fn pre(linker: &Linker<State>, component: &Component, image: &Image) -> wasmtime::Result<GuestPre<State>> {
+    let mut linker = linker.clone();
+    linker.root().module("image", image.module())?;
+    GuestPre::new(linker.instantiate_pre(component)?)
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    interfaces::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    interfaces::server::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    capability::fork::add_to_linker(&mut linker)?;
+    clocks::wall_clock::add_to_linker::<_, WasiClocks>(&mut linker, State::clocks)?;
+    random::random::add_to_linker::<_, WasiRandom>(&mut linker, State::random)?;
+    Ok(linker)
+}

@@ -1,0 +1,35 @@
+//! The wasmtime side of starcell: engine, images, forks, limits and capabilities.
+//!
+//! In the order a script meets them:
+//! - [`engine`]: one wasmtime engine for the process, and the reason of every number in it
+//! - [`artifact`]: the guest, compiled ahead of time, as it is stored and loaded
+//! - [`interpreter`]: the guest loaded and linked once, shared by every app
+//! - [`app`]: a script with its grants and limits; its setup runs in an instance that stays suspended while it serves
+//! - [`image`]: a captured memory that forks start from
+//! - [`serving`]: forks of a serving image, one for each request
+//! - [`capability`]: what a guest may ask of the host, one file for each WIT interface
+//! - [`edge`]: what the host side (sockets, routes, logs) offers to this crate
+//! - [`failure`], [`limits`], [`meter`], [`ticker`]: how an evaluation ends, and what ends it
+
+pub mod app;
+pub mod artifact;
+mod bindings;
+pub mod capability;
+pub mod edge;
+pub mod engine;
+pub mod failure;
+pub mod image;
+pub mod interpreter;
+pub mod limits;
+pub mod meter;
+pub mod serving;
+mod state;
+pub mod ticker;
+
+pub use app::{App, AppConfig};
+pub use bindings::starcell::guest::types::{Field, Position, Request, Response};
+pub use edge::{Edge, Level, LogRecord, ServerOptions};
+pub use failure::{Failure, Limit, ScriptFailure};
+pub use interpreter::Interpreter;
+pub use limits::Limits;
+pub use serving::{Answer, Serving};

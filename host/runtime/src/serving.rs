@@ -1,0 +1,106 @@
+//! Forks of a serving image: one for each request, thrown away after it.
+//!
+//! Nothing a request does can reach another: not its neighbour, since they share no memory, and not its successor,
+//! since the fork is gone. A trap, a limit or a panic ends that request alone.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::bindings::GuestPre;
+use crate::failure::{Failure, Limit};
+use crate::image::Image;
+use crate::interpreter::instantiation_failure;
+use crate::meter::{Meter, Metered};
+use crate::state::{Role, State, store};
+use crate::{Request, Response, image};
+
+/// A script as it answers requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Serving {
+    app: Arc<App>,
+    pre: Arc<GuestPre<State>>,
+    image_bytes: usize,
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Serving").field("script", &self.app.config.script).finish_non_exhaustive()
+    }
+}
+
+/// What became of one request.
+#[derive(Debug)]
+pub struct Answer {
+    /// The response, or why there is none.
+    pub result: Result<Response, Failure>,
+    /// Time the guest ran, its instantiation included.
+    pub cpu: Duration,
+}
+
+impl Serving {
+    /// Makes the serving image of a script from the memory it handed over in `start()`: a fork of it freezes the
+    /// module and hands over its own memory.
+    pub(crate) async fn freeze(app: &Arc<App>, memory: Vec<u8>) -> Result<Self, Failure> {
+        let live = load(app, memory).await?;
+        let limits = &app.config.limits;
+        let meter = Meter::new(limits.setup_cpu);
+        let mut store = store(&app.interpreter, Role::Freeze(Arc::clone(app)), limits, Arc::clone(&meter));
+        let pre = app.interpreter.over(&live).map_err(Failure::host)?;
+        let freeze = Box::pin(async {
+            let guest = pre.instantiate_async(&mut store).await.map_err(|e| instantiation_failure(&e, limits))?;
+            let result = guest.starcell_guest_interpreter().call_freeze(&mut store).await;
+            let hit = store.data().memory.hit;
+            result.map_err(|error| Failure::from_call(&error, limits, hit))?.map_err(Failure::from)
+        });
+        Metered::new(meter, freeze).await?;
+        let frozen = store.data_mut().captured.take();
+        let frozen = frozen.ok_or_else(|| Failure::Host("the guest froze without handing over its memory".into()))?;
+        drop(store);
+        let image = load(app, frozen).await?;
+        let pre = app.interpreter.over(&image).map_err(Failure::host)?;
+        Ok(Self { app: Arc::clone(app), pre: Arc::new(pre), image_bytes: image.bytes() })
+    }
+
+    /// Answers one request with the handler of `route`, in a fork of its own.
+    pub async fn answer(&self, route: u32, request: Request) -> Answer {
+        let limits = &self.app.config.limits;
+        let meter = Meter::new(limits.request_cpu);
+        let call = Metered::new(Arc::clone(&meter), Box::pin(self.call(route, request, Arc::clone(&meter))));
+        // The epoch cannot wake a guest that waits for the host, so the wall deadline is outside of it.
+        let call = timeout(limits.request_wall, AssertUnwindSafe(call).catch_unwind());
+        let result = match call.await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic)) => Err(Failure::Host("a host function panicked; this is a defect of starcell".into())),
+            Err(_elapsed) => Err(Failure::Limit(Limit::Wall(limits.request_wall))),
+        };
+        Answer { result, cpu: meter.spent() }
+    }
+
+    async fn call(&self, route: u32, request: Request, meter: Arc<Meter>) -> Result<Response, Failure> {
+        let limits = &self.app.config.limits;
+        let role = Role::Request(Arc::clone(&self.app), request.id.as_str().into());
+        let mut store = store(&self.app.interpreter, role, limits, meter);
+        let guest = self.pre.instantiate_async(&mut store).await.map_err(|e| instantiation_failure(&e, limits))?;
+        let result = guest.starcell_guest_interpreter().call_handle(&mut store, route, &request).await;
+        let hit = store.data().memory.hit;
+        result.map_err(|error| Failure::from_call(&error, limits, hit))?.map_err(Failure::from)
+    }
+
+    /// Bytes of memory that the serving image holds.
+    #[must_use]
+    pub fn image_bytes(&self) -> usize {
+        self.image_bytes
+    }
+}
+
+/// Loads an image without blocking a thread of the async runtime.
+async fn load(app: &App, bytes: Vec<u8>) -> Result<Image, Failure> {
+    let engine = app.interpreter.engine().clone();
+    let loaded = tokio::task::spawn_blocking(move || image::Image::load(&engine, &bytes)).await;
+    loaded.map_err(|error| Failure::Host(format!("loading an image: {error}")))?.map_err(Failure::host)
+}

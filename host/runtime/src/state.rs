@@ -1,0 +1,96 @@
+//! What one instance may reach: the data of its store. Made by the host for each instance; the guest has no way to
+//! change any of it but to spend it.
+
+use std::sync::Arc;
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::clocks::WasiClocksCtx;
+use wasmtime_wasi::random::WasiRandomCtx;
+
+use crate::app::App;
+use crate::failure::Limit;
+use crate::interpreter::Interpreter;
+use crate::limits::{Limits, MemoryLimiter};
+use crate::meter::Meter;
+
+/// What an instance is there for; decides what its host calls mean.
+pub(crate) enum Role {
+    /// Makes the base image; belongs to no app.
+    Boot,
+    /// Runs the top level of a script.
+    Setup(Arc<App>),
+    /// Turns a fork of a suspended script into a serving image.
+    Freeze(Arc<App>),
+    /// Answers one request, whose id this is.
+    Request(Arc<App>, Arc<str>),
+}
+
+/// Data of one store.
+pub(crate) struct State {
+    pub(crate) role: Role,
+    pub(crate) memory: MemoryLimiter,
+    pub(crate) meter: Arc<Meter>,
+    /// The image of the memory that the guest handed over, in the roles where that is the result.
+    pub(crate) captured: Option<Vec<u8>>,
+    clocks: Option<WasiClocksCtx>,
+    random: Option<WasiRandomCtx>,
+    resources: ResourceTable,
+}
+
+impl State {
+    /// The app this instance belongs to.
+    pub(crate) fn app(&self) -> wasmtime::Result<&Arc<App>> {
+        match &self.role {
+            Role::Boot => Err(wasmtime::Error::msg("the guest called the host while it booted")),
+            Role::Setup(app) | Role::Freeze(app) | Role::Request(app, _) => Ok(app),
+        }
+    }
+
+    /// The request this instance answers.
+    pub(crate) fn request(&self) -> Option<Arc<str>> {
+        match &self.role {
+            Role::Request(_, id) => Some(Arc::clone(id)),
+            Role::Boot | Role::Setup(_) | Role::Freeze(_) => None,
+        }
+    }
+
+    /// WASI clocks, made when they are first asked for: most requests never do.
+    pub(crate) fn clocks(&mut self) -> wasmtime_wasi::clocks::WasiClocksCtxView<'_> {
+        wasmtime_wasi::clocks::WasiClocksCtxView {
+            ctx: self.clocks.get_or_insert_with(WasiClocksCtx::default),
+            table: &mut self.resources,
+        }
+    }
+
+    /// WASI random: the generator is seeded from the system for each instance that asks, never inherited by a fork.
+    pub(crate) fn random(&mut self) -> &mut WasiRandomCtx {
+        self.random.get_or_insert_with(WasiRandomCtx::default)
+    }
+}
+
+/// A store with every limit in force.
+pub(crate) fn store(interpreter: &Interpreter, role: Role, limits: &Limits, meter: Arc<Meter>) -> Store<State> {
+    let state = State {
+        role,
+        memory: MemoryLimiter::new(limits.memory()),
+        meter,
+        captured: None,
+        clocks: None,
+        random: None,
+        resources: ResourceTable::new(),
+    };
+    let mut store = Store::new(interpreter.engine(), state);
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(limits.crossing_bytes);
+    // One tick: at each the guest yields its worker, and ends if its time is used up.
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|store| {
+        let meter = &store.data().meter;
+        match meter.exhausted() {
+            true => Err(Limit::Cpu(meter.limit()).into()),
+            false => Ok(UpdateDeadline::Yield(1)),
+        }
+    });
+    store
+}

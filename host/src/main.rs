@@ -1,0 +1,21 @@
+//! The `starcell` command: parses, runs, and exits with a code that says how it ended.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use starcell::cli::{Cli, Command};
+use starcell::exit::Exit;
+use starcell::run;
+
+fn main() -> ExitCode {
+    let Command::Run(arguments) = Cli::parse().command;
+    // One thread a core: guests yield at every epoch tick, so no thread is needed for one that waits.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return run::fail(Exit::Host, &format!("cannot start: {error}")).into(),
+    };
+    let exit = runtime.block_on(run::run(arguments));
+    // What still runs is cut here: a request past its drain deadline, or a client that reads no more.
+    runtime.shutdown_background();
+    exit.into()
+}
