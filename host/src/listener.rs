@@ -50,7 +50,11 @@ pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>, stop: Cancella
 }
 
 /// The next connection, with the place it takes.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>, site: &Site) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+    site: &Site,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed; were it, connections would go uncounted.
     let slot = Arc::clone(room).acquire_owned().await.ok();
     loop {

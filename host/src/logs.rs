@@ -181,7 +181,9 @@ impl Line {
         let mut line = String::with_capacity(128 + self.message.len());
         // Writing to a String cannot fail.
         let _ = match format {
-            LogFormat::Json => write!(line, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"msg\":{}", quoted(&self.message)),
+            LogFormat::Json => {
+                write!(line, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"msg\":{}", quoted(&self.message))
+            }
             LogFormat::Text => write!(line, "{time} {level:5} {}", visible(&self.message)),
         };
         for (name, json) in &self.attributes {
@@ -289,7 +291,8 @@ mod tests {
         let json = render(&Line::warn(&"é".repeat(MAX_VALUE)), LogFormat::Json);
         assert!(json.len() < MAX_VALUE + 200, "{}", json.len());
         assert!(json.contains("bytes more"));
-        let json = render(&Line::warn("m").with_json("big", &format!("\"{}\"", "x".repeat(MAX_VALUE))), LogFormat::Json);
+        let json =
+            render(&Line::warn("m").with_json("big", &format!("\"{}\"", "x".repeat(MAX_VALUE))), LogFormat::Json);
         assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "a cut value is still JSON");
     }
 

@@ -22,10 +22,7 @@ pub fn parse(raw: &str) -> Vec<(String, String)> {
     if raw.split('&').nth(MAX_PAIRS).is_some() {
         return Vec::new();
     }
-    raw.split('&')
-        .filter(|pair| !pair.is_empty() && !pair.contains(';'))
-        .filter_map(pair)
-        .collect()
+    raw.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')).filter_map(pair).collect()
 }
 
 fn pair(raw: &str) -> Option<(String, String)> {
@@ -38,21 +35,12 @@ fn decode(raw: &str) -> Option<String> {
     if has_malformed_escape(raw) {
         return None;
     }
-    let spaced = if raw.contains('+') {
-        Cow::Owned(raw.replace('+', " "))
-    } else {
-        Cow::Borrowed(raw)
-    };
+    let spaced = if raw.contains('+') { Cow::Owned(raw.replace('+', " ")) } else { Cow::Borrowed(raw) };
     Some(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod tests {
     use std::collections::BTreeMap;
 
@@ -67,18 +55,12 @@ mod tests {
 
     #[test]
     fn unreadable_pairs_are_dropped_alone() {
-        assert_eq!(
-            parse("a=%zz&b;c=1&%=2&ok=%2B&d=%4"),
-            [("ok".to_owned(), "+".to_owned())]
-        );
+        assert_eq!(parse("a=%zz&b;c=1&%=2&ok=%2B&d=%4"), [("ok".to_owned(), "+".to_owned())]);
     }
 
     #[test]
     fn bytes_that_are_not_utf8_are_replaced() {
-        assert_eq!(
-            parse("a=%ff%41"),
-            [("a".to_owned(), "\u{fffd}A".to_owned())]
-        );
+        assert_eq!(parse("a=%ff%41"), [("a".to_owned(), "\u{fffd}A".to_owned())]);
     }
 
     #[test]

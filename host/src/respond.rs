@@ -54,7 +54,9 @@ impl Refusal {
                 text(StatusCode::PAYLOAD_TOO_LARGE, &format!("413 Content Too Large: at most {limit} bytes\n"))
             }
             Self::NotFound => text(StatusCode::NOT_FOUND, "404 page not found\n"),
-            Self::WrongMethod(allow) => with(text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n"), ALLOW, allow),
+            Self::WrongMethod(allow) => {
+                with(text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n"), ALLOW, allow)
+            }
             Self::Elsewhere(location) => with(text(StatusCode::TEMPORARY_REDIRECT, ""), LOCATION, location),
             Self::Busy => with(text(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable\n"), RETRY_AFTER, "1"),
         }
@@ -105,7 +107,8 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> 
     let parsed = HeaderName::from_bytes(name.as_bytes());
     let name = parsed.map_err(|_| format!("the handler returned a header with the illegal name {name:?}"))?;
     let parsed = HeaderValue::from_bytes(value.as_bytes());
-    let value = parsed.map_err(|_| format!("the handler returned an illegal value for the header {name}: {value:?}"))?;
+    let value =
+        parsed.map_err(|_| format!("the handler returned an illegal value for the header {name}: {value:?}"))?;
     Ok((name, value))
 }
 

@@ -30,12 +30,7 @@ mod precedence;
 mod table;
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
@@ -142,31 +137,20 @@ impl Routes {
         let clean = clean::path(&sent);
         let key = path::canonical(&clean);
 
-        let literal = self
-            .tables(host)
-            .next()
-            .and_then(|table| table.literal(method, &key));
+        let literal = self.tables(host).next().and_then(|table| table.literal(method, &key));
         if let Some(index) = literal.filter(|_| clean == sent) {
-            return Found::Route {
-                index,
-                params: Vec::new(),
-            };
+            return Found::Route { index, params: Vec::new() };
         }
         let matches: Vec<_> = self.tables(host).map(|table| table.search(&key)).collect();
         let best = matches.iter().find_map(|matches| matches.best(method));
         if self.moves_to_slash(&matches, best, method, &key) {
             let slashed = format!("{clean}/");
-            return Found::Redirect {
-                location: clean::location(&slashed, query),
-            };
+            return Found::Redirect { location: clean::location(&slashed, query) };
         }
         if clean != sent {
-            return Found::Redirect {
-                location: clean::location(&clean, query),
-            };
+            return Found::Redirect { location: clean::location(&clean, query) };
         }
-        self.answer(best, &clean)
-            .unwrap_or_else(|| refuse(&matches, key.ends_with('/')))
+        self.answer(best, &clean).unwrap_or_else(|| refuse(&matches, key.ends_with('/')))
     }
 
     /// [`Self::find`] for CONNECT. Redirects and the methods of a 405 are those of the patterns
@@ -177,15 +161,10 @@ impl Routes {
         let best = matches.iter().find_map(|matches| matches.best("CONNECT"));
         if self.moves_to_slash(&matches, best, "CONNECT", &key) {
             let slashed = format!("{}/", clean::path(path));
-            return Found::Redirect {
-                location: clean::location(&slashed, query),
-            };
+            return Found::Redirect { location: clean::location(&slashed, query) };
         }
-        let best = self
-            .tables(host)
-            .find_map(|table| table.search(&key).best("CONNECT"));
-        self.answer(best, path)
-            .unwrap_or_else(|| refuse(&matches, key.ends_with('/')))
+        let best = self.tables(host).find_map(|table| table.search(&key).best("CONNECT"));
+        self.answer(best, path).unwrap_or_else(|| refuse(&matches, key.ends_with('/')))
     }
 
     fn answer(&self, index: Option<usize>, path: &str) -> Option<Found<'_>> {
@@ -196,37 +175,19 @@ impl Routes {
 
     /// Whether the request belongs at the path with a slash added: what matches the path is nothing
     /// or a subtree that it lies in, and some route stands for the other path alone.
-    fn moves_to_slash(
-        &self,
-        matches: &[Matches<'_>],
-        best: Option<usize>,
-        method: &str,
-        path: &str,
-    ) -> bool {
+    fn moves_to_slash(&self, matches: &[Matches<'_>], best: Option<usize>, method: &str, path: &str) -> bool {
         let pattern = |index| self.patterns.get(index);
-        if path.ends_with('/')
-            || best
-                .and_then(pattern)
-                .is_some_and(|best| !best.is_subtree())
-        {
+        if path.ends_with('/') || best.and_then(pattern).is_some_and(|best| !best.is_subtree()) {
             return false;
         }
-        let slashed = matches
-            .iter()
-            .find_map(|matches| matches.best_slashed(method));
+        let slashed = matches.iter().find_map(|matches| matches.best_slashed(method));
         let slashes = path.matches('/').count() + 1;
-        slashed
-            .and_then(pattern)
-            .is_some_and(|pattern| pattern.ends_at(slashes))
+        slashed.and_then(pattern).is_some_and(|pattern| pattern.ends_at(slashes))
     }
 
     /// The tables that a request to this host is looked up in, the one that wins first.
     fn tables(&self, host: &str) -> impl Iterator<Item = &Table> {
-        let own = if host.is_empty() {
-            None
-        } else {
-            self.hosts.get(host)
-        };
+        let own = if host.is_empty() { None } else { self.hosts.get(host) };
         own.into_iter().chain(self.hosts.get(""))
     }
 }
@@ -247,7 +208,5 @@ fn refuse(matches: &[Matches<'_>], slash: bool) -> Found<'static> {
     if methods.is_empty() {
         return Found::NotFound;
     }
-    Found::MethodNotAllowed {
-        allow: methods.into_iter().collect::<Vec<_>>().join(", "),
-    }
+    Found::MethodNotAllowed { allow: methods.into_iter().collect::<Vec<_>>().join(", ") }
 }

@@ -32,18 +32,20 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
     }
 
     fn run(script: Script) -> Result<(), Failure> {
-        interp::run(&Imports, &script.name, &String::from_utf8_lossy(&script.source)).map_err(failure)
+        interp::run(&Imports, &script.name, &script.source).map_err(failure)
     }
 
     fn freeze() -> Result<(), Failure> {
         fork::freeze().map_err(failure)?;
         fork::compact();
-        fork::fork(0).map_err(|error| failure(interp::Failure {
-            kind: interp::FailureKind::Stopped,
-            message: format!("the serving image could not be made: {error:?}"),
-            report: String::new(),
-            at: interp::Position::default(),
-        }))
+        fork::fork(0).map_err(|error| {
+            failure(interp::Failure {
+                kind: interp::FailureKind::Stopped,
+                message: format!("the serving image could not be made: {error:?}"),
+                report: String::new(),
+                at: interp::Position::default(),
+            })
+        })
     }
 
     fn handle(route: u32, request: Request) -> Result<Response, Failure> {

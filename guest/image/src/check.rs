@@ -6,8 +6,8 @@
 //! decided here from the code itself rather than from what a compiler is known to emit.
 
 use wasmparser::{
-    ConstExpr, DataKind, FunctionBody, Global, GlobalSectionReader, MemoryType, Operator, Parser,
-    Payload, TypeRef, ValType,
+    ConstExpr, DataKind, FunctionBody, Global, GlobalSectionReader, MemoryType, Operator, Parser, Payload, TypeRef,
+    ValType,
 };
 
 use crate::{SplitError, WASM_PAGE};
@@ -55,9 +55,7 @@ pub(crate) fn main_module(module: &[u8]) -> Result<Main, SplitError> {
             }
             Payload::GlobalSection(section) => stack_pointer = Some(globals(section)?),
             Payload::StartSection { .. } => {
-                return Err(SplitError::Start {
-                    place: PLACE.to_owned(),
-                });
+                return Err(SplitError::Start { place: PLACE.to_owned() });
             }
             Payload::CodeSectionEntry(body) => code(&body, PLACE)?,
             Payload::DataSection(section) => {
@@ -70,17 +68,13 @@ pub(crate) fn main_module(module: &[u8]) -> Result<Main, SplitError> {
     }
 
     let [memory] = memories.as_slice() else {
-        return Err(SplitError::MemoryCount {
-            count: memories.len(),
-        });
+        return Err(SplitError::MemoryCount { count: memories.len() });
     };
     plain(memory)?;
     Ok(Main {
         memory_pages: memory.initial,
         maximum_pages: memory.maximum,
-        stack_pointer: stack_pointer.ok_or(SplitError::StackPointer {
-            found: "is missing",
-        })?,
+        stack_pointer: stack_pointer.ok_or(SplitError::StackPointer { found: "is missing" })?,
         memory: lay_out(&segments, memory.initial.saturating_mul(WASM_PAGE))?,
     })
 }
@@ -88,10 +82,7 @@ pub(crate) fn main_module(module: &[u8]) -> Result<Main, SplitError> {
 /// Checks a module other than the main one: it must have no state at all.
 pub(crate) fn other_module(module: &[u8], index: u32) -> Result<(), SplitError> {
     let place = || format!("module {index}");
-    let state = |found| SplitError::OtherModuleState {
-        place: place(),
-        found,
-    };
+    let state = |found| SplitError::OtherModuleState { place: place(), found };
     for payload in Parser::new(0).parse_all(module) {
         match payload? {
             Payload::MemorySection(section) if section.count() > 0 => {
@@ -132,20 +123,13 @@ fn plain(memory: &MemoryType) -> Result<(), SplitError> {
 /// initial value.
 fn globals(section: GlobalSectionReader<'_>) -> Result<u32, SplitError> {
     let globals = section.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let indices: Vec<usize> = globals
-        .iter()
-        .enumerate()
-        .skip(1)
-        .filter(|(_, global)| global.ty.mutable)
-        .map(|(index, _)| index)
-        .collect();
+    let indices: Vec<usize> =
+        globals.iter().enumerate().skip(1).filter(|(_, global)| global.ty.mutable).map(|(index, _)| index).collect();
     if !indices.is_empty() {
         return Err(SplitError::MutableGlobals { indices });
     }
     match globals.first() {
-        None => Err(SplitError::StackPointer {
-            found: "is missing",
-        }),
+        None => Err(SplitError::StackPointer { found: "is missing" }),
         Some(global) => stack_pointer(global),
     }
 }
@@ -166,18 +150,10 @@ fn stack_pointer(global: &Global<'_>) -> Result<u32, SplitError> {
 /// The value of an expression that is one `i32.const`.
 fn constant(expression: &ConstExpr<'_>) -> Result<Option<u32>, SplitError> {
     let mut operators = expression.get_operators_reader().into_iter();
-    Ok(
-        match (
-            operators.next().transpose()?,
-            operators.next().transpose()?,
-            operators.next().transpose()?,
-        ) {
-            (Some(Operator::I32Const { value }), Some(Operator::End), None) => {
-                Some(value.cast_unsigned())
-            }
-            _ => None,
-        },
-    )
+    Ok(match (operators.next().transpose()?, operators.next().transpose()?, operators.next().transpose()?) {
+        (Some(Operator::I32Const { value }), Some(Operator::End), None) => Some(value.cast_unsigned()),
+        _ => None,
+    })
 }
 
 /// Writes the data segments into a memory, in order: a later one overwrites an earlier one, as at
@@ -188,11 +164,7 @@ fn lay_out(segments: &[wasmparser::Data<'_>], limit: u64) -> Result<Vec<u8>, Spl
         let offset = active_offset(segment, &data.kind)?;
         let end = offset.saturating_add(data.data.len());
         if end as u64 > limit {
-            return Err(SplitError::DataOutOfBounds {
-                segment,
-                end: end as u64,
-                limit,
-            });
+            return Err(SplitError::DataOutOfBounds { segment, end: end as u64, limit });
         }
         if memory.len() < end {
             memory.resize(end, 0);
@@ -219,16 +191,10 @@ fn code(body: &FunctionBody<'_>, place: &str) -> Result<(), SplitError> {
     while !operators.eof() {
         let operator = operators.read()?;
         if let Some(instruction) = table_instruction(&operator) {
-            return Err(SplitError::TableInstruction {
-                place: place.to_owned(),
-                instruction,
-            });
+            return Err(SplitError::TableInstruction { place: place.to_owned(), instruction });
         }
         if let Some(instruction) = data_instruction(&operator) {
-            return Err(SplitError::DataInstruction {
-                place: place.to_owned(),
-                instruction,
-            });
+            return Err(SplitError::DataInstruction { place: place.to_owned(), instruction });
         }
     }
     Ok(())

@@ -11,9 +11,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum SplitError {
     /// The name that the image needs is taken.
-    #[error(
-        "the component imports `image` already: it was split before, or its world uses that name"
-    )]
+    #[error("the component imports `image` already: it was split before, or its world uses that name")]
     AlreadySplit,
 
     /// An instruction names data segments at run time.
@@ -28,18 +26,14 @@ pub enum SplitError {
     },
 
     /// The place of a data segment is computed.
-    #[error(
-        "data segment {segment} has an offset that is not a constant: its place in the image cannot be known"
-    )]
+    #[error("data segment {segment} has an offset that is not a constant: its place in the image cannot be known")]
     DataOffset {
         /// The segment's index.
         segment: usize,
     },
 
     /// A data segment reaches beyond the memory.
-    #[error(
-        "data segment {segment} ends at {end}, but the memory has {limit} bytes: the instance would trap at once"
-    )]
+    #[error("data segment {segment} ends at {end}, but the memory has {limit} bytes: the instance would trap at once")]
     DataOutOfBounds {
         /// The segment's index.
         segment: usize,
@@ -50,9 +44,7 @@ pub enum SplitError {
     },
 
     /// The component takes code from outside, or hides it where the checks would not see it.
-    #[error(
-        "{found}: every core module has to be at the top level of the component, where it can be checked"
-    )]
+    #[error("{found}: every core module has to be at the top level of the component, where it can be checked")]
     ForeignModule {
         /// What was found.
         found: &'static str,
@@ -68,9 +60,7 @@ pub enum SplitError {
     },
 
     /// The main module takes its memory or a global from elsewhere.
-    #[error(
-        "the main module imports the {kind} `{module}` `{name}`: a fork does not capture what another module owns"
-    )]
+    #[error("the main module imports the {kind} `{module}` `{name}`: a fork does not capture what another module owns")]
     ImportedState {
         /// `memory` or `global`.
         kind: &'static str,
@@ -85,18 +75,14 @@ pub enum SplitError {
     Invalid(#[source] wasmparser::Error),
 
     /// The main module is instantiated more than once, or never.
-    #[error(
-        "the main module is instantiated {count} times instead of once: an image belongs to one instance"
-    )]
+    #[error("the main module is instantiated {count} times instead of once: an image belongs to one instance")]
     MainInstances {
         /// How often it is instantiated.
         count: usize,
     },
 
     /// The main module has no memory, or several.
-    #[error(
-        "the main module defines {count} memories instead of one: an image is a copy of one memory"
-    )]
+    #[error("the main module defines {count} memories instead of one: an image is a copy of one memory")]
     MemoryCount {
         /// How many memories there are.
         count: usize,
@@ -198,9 +184,7 @@ impl From<wasm_encoder::reencode::Error<Self>> for SplitError {
         match error {
             wasm_encoder::reencode::Error::ParseError(error) => Self::Parse(error),
             wasm_encoder::reencode::Error::UserError(error) => error,
-            other => Self::Reencode {
-                reason: other.to_string(),
-            },
+            other => Self::Reencode { reason: other.to_string() },
         }
     }
 }
@@ -209,9 +193,7 @@ impl From<wasm_encoder::reencode::Error> for SplitError {
     fn from(error: wasm_encoder::reencode::Error) -> Self {
         match error {
             wasm_encoder::reencode::Error::ParseError(error) => Self::Parse(error),
-            other => Self::Reencode {
-                reason: other.to_string(),
-            },
+            other => Self::Reencode { reason: other.to_string() },
         }
     }
 }

@@ -11,8 +11,8 @@
 //! a wider limit than was asked for.
 
 use wasm_encoder::{
-    ConstExpr, Encode, ExportKind, ExportSection, GlobalSection, GlobalType, MemorySection,
-    MemoryType, Module, SectionId, ValType,
+    ConstExpr, Encode, ExportKind, ExportSection, GlobalSection, GlobalType, MemorySection, MemoryType, Module,
+    SectionId, ValType,
 };
 use wasmparser::{Parser, Payload};
 
@@ -94,9 +94,7 @@ pub fn stats(image: &[u8]) -> Result<ImageStats, SplitError> {
         match payload? {
             Payload::MemorySection(section) => {
                 for memory in section {
-                    stats.pages_total = memory?
-                        .initial
-                        .saturating_mul(WASM_PAGE / IMAGE_PAGE as u64);
+                    stats.pages_total = memory?.initial.saturating_mul(WASM_PAGE / IMAGE_PAGE as u64);
                 }
             }
             Payload::DataSection(section) => {
@@ -120,41 +118,21 @@ fn shell(stack_pointer: u32, minimum_pages: u64, maximum_pages: Option<u64>) -> 
     let mut memories = MemorySection::new();
     memories.memory(memory_type(minimum_pages, maximum_pages));
     let mut globals = GlobalSection::new();
-    globals.global(
-        STACK_POINTER_TYPE,
-        &ConstExpr::i32_const(stack_pointer.cast_signed()),
-    );
+    globals.global(STACK_POINTER_TYPE, &ConstExpr::i32_const(stack_pointer.cast_signed()));
     let mut exports = ExportSection::new();
-    exports.export(MEMORY_EXPORT, ExportKind::Memory, 0).export(
-        STACK_POINTER_EXPORT,
-        ExportKind::Global,
-        0,
-    );
+    exports.export(MEMORY_EXPORT, ExportKind::Memory, 0).export(STACK_POINTER_EXPORT, ExportKind::Global, 0);
     let mut module = Module::new();
-    module
-        .section(&memories)
-        .section(&globals)
-        .section(&exports);
+    module.section(&memories).section(&globals).section(&exports);
     module.finish()
 }
 
 /// A plain 32-bit memory.
 pub(crate) const fn memory_type(minimum: u64, maximum: Option<u64>) -> MemoryType {
-    MemoryType {
-        minimum,
-        maximum,
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    }
+    MemoryType { minimum, maximum, memory64: false, shared: false, page_size_log2: None }
 }
 
 /// The type of a stack pointer.
-pub(crate) const STACK_POINTER_TYPE: GlobalType = GlobalType {
-    val_type: ValType::I32,
-    mutable: true,
-    shared: false,
-};
+pub(crate) const STACK_POINTER_TYPE: GlobalType = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
 
 /// Neighbouring pages that are not zero, and the address of the first byte.
 #[derive(Debug)]
@@ -177,9 +155,7 @@ impl Run<'_> {
 fn runs(memory: &[u8], offset: u32) -> Vec<Run<'_>> {
     let lead = (offset as usize).next_multiple_of(IMAGE_PAGE) - offset as usize;
     let (first, rest) = memory.split_at_checked(lead).unwrap_or((memory, &[]));
-    let pages = std::iter::once(first)
-        .filter(|page| !page.is_empty())
-        .chain(rest.chunks(IMAGE_PAGE));
+    let pages = std::iter::once(first).filter(|page| !page.is_empty()).chain(rest.chunks(IMAGE_PAGE));
 
     let mut runs = Vec::new();
     let mut open: Option<usize> = None;

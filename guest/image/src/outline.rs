@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 use wasmparser::{
-    ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef, Encoding,
-    Instance, Parser, Payload,
+    ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef, Encoding, Instance, Parser,
+    Payload,
 };
 
 use crate::SplitError;
@@ -41,10 +41,7 @@ pub fn exports(component: &[u8]) -> Result<Vec<String>, SplitError> {
 /// [`SplitError::Import`] with the first name that is not allowed, or an error if the bytes are not
 /// a component.
 pub fn check_imports(component: &[u8], allowed: &[&str]) -> Result<(), SplitError> {
-    match imports(component)?
-        .into_iter()
-        .find(|name| !allowed.contains(&name.as_str()))
-    {
+    match imports(component)?.into_iter().find(|name| !allowed.contains(&name.as_str())) {
         Some(name) => Err(SplitError::Import { name }),
         None => Ok(()),
     }
@@ -82,12 +79,8 @@ impl Outline {
                     }
                 }
                 Payload::End(_) => depth = depth.saturating_sub(1),
-                Payload::ModuleSection {
-                    unchecked_range, ..
-                } if depth == 1 => outline.modules.push(unchecked_range),
-                Payload::ModuleSection { .. } => {
-                    outline.foreign = Some("a nested component defines a core module")
-                }
+                Payload::ModuleSection { unchecked_range, .. } if depth == 1 => outline.modules.push(unchecked_range),
+                Payload::ModuleSection { .. } => outline.foreign = Some("a nested component defines a core module"),
                 Payload::ComponentImportSection(section) => {
                     for import in section {
                         let import = import?;

@@ -12,13 +12,10 @@
 //! function. So the input is validated before anything is read from it, and the output before it is
 //! handed out.
 
-use wasm_encoder::reencode::{
-    Error, Reencode, ReencodeComponent, RoundtripReencoder, component_utils, utils,
-};
+use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent, RoundtripReencoder, component_utils, utils};
 use wasm_encoder::{
-    Component, ComponentImportSection, ComponentSectionId, ComponentTypeRef, CoreTypeSection,
-    EntityType, GlobalSection, ImportSection, InstanceSection, Module, ModuleArg, ModuleType,
-    NameSection, RawSection,
+    Component, ComponentImportSection, ComponentSectionId, ComponentTypeRef, CoreTypeSection, EntityType,
+    GlobalSection, ImportSection, InstanceSection, Module, ModuleArg, ModuleType, NameSection, RawSection,
 };
 use wasmparser::{Instance, Parser, Payload, Validator, WasmFeatures};
 
@@ -64,12 +61,7 @@ pub fn split(component: &[u8]) -> Result<Split, SplitError> {
     let outline = Outline::read(component)?;
     let (index, main) = check_modules(component, &outline)?;
 
-    let mut rewriter = Rewriter {
-        depth: 0,
-        next_module: 0,
-        main_index: index,
-        main: &main,
-    };
+    let mut rewriter = Rewriter { depth: 0, next_module: 0, main_index: index, main: &main };
     let mut output = Component::new();
     prepend_image(&mut output, &main);
     rewriter.parse_component(&mut output, Parser::new(0), component)?;
@@ -78,13 +70,7 @@ pub fn split(component: &[u8]) -> Result<Split, SplitError> {
 
     Ok(Split {
         component: output,
-        base: image(
-            &main.memory,
-            0,
-            main.stack_pointer,
-            main.memory_pages,
-            main.maximum_pages,
-        ),
+        base: image(&main.memory, 0, main.stack_pointer, main.memory_pages, main.maximum_pages),
         memory_pages: main.memory_pages,
         maximum_pages: main.maximum_pages,
         stack_pointer: main.stack_pointer,
@@ -94,9 +80,7 @@ pub fn split(component: &[u8]) -> Result<Split, SplitError> {
 /// Every feature is on: what may run is the engine's decision, and what may be forked is decided by
 /// the checks.
 fn validate(binary: &[u8]) -> Result<(), wasmparser::Error> {
-    Validator::new_with_features(WasmFeatures::all())
-        .validate_all(binary)
-        .map(|_| ())
+    Validator::new_with_features(WasmFeatures::all()).validate_all(binary).map(|_| ())
 }
 
 /// Checks every module; gives the index of the main one and what the image takes from it.
@@ -108,20 +92,12 @@ fn check_modules(component: &[u8], outline: &Outline) -> Result<(u32, Main), Spl
         return Err(SplitError::ForeignModule { found });
     }
     if outline.start {
-        return Err(SplitError::Start {
-            place: "the component".to_owned(),
-        });
+        return Err(SplitError::Start { place: "the component".to_owned() });
     }
 
     let modules = || outline.modules.iter().zip(0_u32..);
-    let (_, index) = modules()
-        .max_by_key(|(range, _)| range.len())
-        .ok_or(SplitError::NoModule)?;
-    let count = outline
-        .instantiated
-        .iter()
-        .filter(|module| **module == index)
-        .count();
+    let (_, index) = modules().max_by_key(|(range, _)| range.len()).ok_or(SplitError::NoModule)?;
+    let count = outline.instantiated.iter().filter(|module| **module == index).count();
     if count != 1 {
         return Err(SplitError::MainInstances { count });
     }
@@ -152,10 +128,7 @@ fn prepend_image(component: &mut Component, main: &Main) {
     let mut instances = InstanceSection::new();
     instances.instantiate::<[(&str, ModuleArg); 0], &str>(0, []);
 
-    component
-        .section(&types)
-        .section(&imports)
-        .section(&instances);
+    component.section(&types).section(&imports).section(&instances);
 }
 
 fn memory_import(main: &Main) -> EntityType {
@@ -228,10 +201,7 @@ impl ReencodeComponent for Rewriter<'_> {
             data = &rewritten;
         }
         self.next_module += 1;
-        component.section(&RawSection {
-            id: ComponentSectionId::CoreModule.into(),
-            data,
-        });
+        component.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data });
         Ok(())
     }
 
@@ -241,9 +211,7 @@ impl ReencodeComponent for Rewriter<'_> {
         instance: Instance<'_>,
     ) -> Result<(), Error<SplitError>> {
         match instance {
-            Instance::Instantiate { module_index, args }
-                if self.depth == 0 && module_index == self.main_index =>
-            {
+            Instance::Instantiate { module_index, args } if self.depth == 0 && module_index == self.main_index => {
                 let args: Vec<_> = args
                     .iter()
                     .map(|arg| (arg.name, self.instance_index(arg.index)))
@@ -262,9 +230,11 @@ impl ReencodeComponent for Rewriter<'_> {
 fn rewrite_main(module: &[u8], main: &Main) -> Result<Vec<u8>, SplitError> {
     let mut output = Module::new();
     let mut first = ImportSection::new();
-    first
-        .import(IMAGE_IMPORT, MEMORY_EXPORT, memory_import(main))
-        .import(IMAGE_IMPORT, STACK_POINTER_EXPORT, STACK_POINTER_TYPE);
+    first.import(IMAGE_IMPORT, MEMORY_EXPORT, memory_import(main)).import(
+        IMAGE_IMPORT,
+        STACK_POINTER_EXPORT,
+        STACK_POINTER_TYPE,
+    );
     let mut imports = Some(first);
 
     for payload in Parser::new(0).parse_all(module) {
@@ -286,9 +256,7 @@ fn rewrite_main(module: &[u8], main: &Main) -> Result<Vec<u8>, SplitError> {
             }
         }
         match payload {
-            Payload::MemorySection(_)
-            | Payload::DataCountSection { .. }
-            | Payload::DataSection(_) => {}
+            Payload::MemorySection(_) | Payload::DataCountSection { .. } | Payload::DataSection(_) => {}
             Payload::GlobalSection(section) => {
                 let mut globals = GlobalSection::new();
                 for global in section.into_iter().skip(1) {
@@ -298,9 +266,7 @@ fn rewrite_main(module: &[u8], main: &Main) -> Result<Vec<u8>, SplitError> {
                     output.section(&globals);
                 }
             }
-            Payload::CustomSection(section) => {
-                KeepNames.parse_custom_section(&mut output, section)?
-            }
+            Payload::CustomSection(section) => KeepNames.parse_custom_section(&mut output, section)?,
             other => {
                 if let Some((id, range)) = other.as_section() {
                     let data = module.get(range).unwrap_or_default();

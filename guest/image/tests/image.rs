@@ -1,11 +1,6 @@
 //! Makes images and reads the memory back.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod support;
 
@@ -39,33 +34,17 @@ fn random_memories_come_back() {
             memory[start..end].fill(u8::try_from(random.below(255)).unwrap() + 1);
         }
         let minimum = random.below(4) as u64;
-        let module = image(
-            &memory,
-            u32::try_from(offset).unwrap(),
-            0xFFFF_FFF0,
-            minimum,
-            Some(100),
-        );
+        let module = image(&memory, u32::try_from(offset).unwrap(), 0xFFFF_FFF0, minimum, Some(100));
         valid(&module);
         let (decoded, stack_pointer, (initial, maximum)) = decode(&module);
         assert_eq!(stack_pointer, 0xFFFF_FFF0);
         assert_eq!(maximum, Some(100));
-        assert_eq!(
-            initial,
-            minimum.max((offset + memory.len()).div_ceil(65536) as u64)
-        );
+        assert_eq!(initial, minimum.max((offset + memory.len()).div_ceil(65536) as u64));
         assert!(decoded[..offset].iter().all(|byte| *byte == 0));
         assert_eq!(decoded[offset..offset + memory.len()], memory);
-        assert!(
-            decoded[offset + memory.len()..]
-                .iter()
-                .all(|byte| *byte == 0)
-        );
+        assert!(decoded[offset + memory.len()..].iter().all(|byte| *byte == 0));
 
-        let pages = decoded
-            .chunks(IMAGE_PAGE)
-            .filter(|page| page.iter().any(|byte| *byte != 0))
-            .count();
+        let pages = decoded.chunks(IMAGE_PAGE).filter(|page| page.iter().any(|byte| *byte != 0)).count();
         assert_eq!(stats(&module).unwrap().pages_stored, pages as u64);
     }
 }

@@ -1,11 +1,6 @@
 //! Splits small components and reads back what came out.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod support;
 
@@ -27,10 +22,7 @@ fn splits_a_component() {
     assert_eq!(split.maximum_pages, Some(64));
     assert_eq!(split.stack_pointer, 65536);
     assert_eq!(imports(&input).unwrap(), IMPORTS);
-    assert_eq!(
-        imports(&split.component).unwrap(),
-        ["image", IMPORTS[0], IMPORTS[1]]
-    );
+    assert_eq!(imports(&split.component).unwrap(), ["image", IMPORTS[0], IMPORTS[1]]);
     assert_eq!(exports(&input).unwrap(), ["boot", "t:g/api@0.1.0"]);
     assert_eq!(exports(&split.component).unwrap(), exports(&input).unwrap());
 }
@@ -38,10 +30,7 @@ fn splits_a_component() {
 #[test]
 fn main_module_imports_its_state_first() {
     let split = split(&component(MAIN)).unwrap();
-    let main = support::modules(&split.component)
-        .into_iter()
-        .max_by_key(Vec::len)
-        .unwrap();
+    let main = support::modules(&split.component).into_iter().max_by_key(Vec::len).unwrap();
     let mut imports = Vec::new();
     let mut globals = 0;
     for payload in Parser::new(0).parse_all(&main) {
@@ -58,9 +47,9 @@ fn main_module_imports_its_state_first() {
                 }));
             }
             Payload::GlobalSection(section) => globals = section.count(),
-            Payload::MemorySection(_)
-            | Payload::DataSection(_)
-            | Payload::DataCountSection { .. } => panic!("state is left in the main module"),
+            Payload::MemorySection(_) | Payload::DataSection(_) | Payload::DataCountSection { .. } => {
+                panic!("state is left in the main module")
+            }
             _ => {}
         }
     }
@@ -161,13 +150,8 @@ fn only_indices_of_the_top_level_move() {
 #[test]
 fn imports_are_checked_by_whole_name() {
     let input = component(MAIN);
-    check_imports(
-        &input,
-        &[IMPORTS[0], "wasi:random/random@0.2.12", IMPORTS[1]],
-    )
-    .unwrap();
-    let Err(SplitError::Import { name }) = check_imports(&input, &["t:g/log@0.1.1", IMPORTS[1]])
-    else {
+    check_imports(&input, &[IMPORTS[0], "wasi:random/random@0.2.12", IMPORTS[1]]).unwrap();
+    let Err(SplitError::Import { name }) = check_imports(&input, &["t:g/log@0.1.1", IMPORTS[1]]) else {
         panic!("an import was let through");
     };
     assert_eq!(name, IMPORTS[0]);
@@ -207,13 +191,9 @@ fn passive_data_is_refused() {
 
 #[test]
 fn data_instructions_are_refused() {
-    for (code, name) in [
-        (
-            "i32.const 0 i32.const 0 i32.const 0 memory.init $d",
-            "memory.init",
-        ),
-        ("data.drop $d", "data.drop"),
-    ] {
+    for (code, name) in
+        [("i32.const 0 i32.const 0 i32.const 0 memory.init $d", "memory.init"), ("data.drop $d", "data.drop")]
+    {
         let error = refused(&main_with(&format!("(func {code})")));
         let SplitError::DataInstruction { instruction, place } = error else {
             panic!("{error}");
@@ -226,22 +206,10 @@ fn data_instructions_are_refused() {
 fn table_instructions_are_refused() {
     for (code, name) in [
         ("(table.set $t (i32.const 0) (ref.null func))", "table.set"),
-        (
-            "(drop (table.grow $t (ref.null func) (i32.const 1)))",
-            "table.grow",
-        ),
-        (
-            "(table.fill $t (i32.const 0) (ref.null func) (i32.const 1))",
-            "table.fill",
-        ),
-        (
-            "(table.copy $t $t (i32.const 0) (i32.const 0) (i32.const 1))",
-            "table.copy",
-        ),
-        (
-            "(table.init $t $e (i32.const 0) (i32.const 0) (i32.const 1))",
-            "table.init",
-        ),
+        ("(drop (table.grow $t (ref.null func) (i32.const 1)))", "table.grow"),
+        ("(table.fill $t (i32.const 0) (ref.null func) (i32.const 1))", "table.fill"),
+        ("(table.copy $t $t (i32.const 0) (i32.const 0) (i32.const 1))", "table.copy"),
+        ("(table.init $t $e (i32.const 0) (i32.const 0) (i32.const 1))", "table.init"),
         ("(elem.drop $e)", "elem.drop"),
     ] {
         let error = refused(&main_with(&format!("(func {code})")));
@@ -268,10 +236,7 @@ fn memories_are_checked() {
         ("(memory i64 1 2)", "is 64-bit"),
         ("(memory 1) (memory 1)", "2 memories"),
         ("", "0 memories"),
-        (
-            r#"(memory 1) (data (i32.const 65535) "ab")"#,
-            "ends at 65537",
-        ),
+        (r#"(memory 1) (data (i32.const 65535) "ab")"#, "ends at 65537"),
     ] {
         let input = wat::parse_str(format!(
             r#"(component
@@ -301,10 +266,7 @@ fn imported_globals_are_refused() {
 
 #[test]
 fn state_in_another_module_is_refused() {
-    for (state, expected) in [
-        ("(memory 1)", "a memory"),
-        ("(global (mut i32) (i32.const 0))", "a mutable global"),
-    ] {
+    for (state, expected) in [("(memory 1)", "a memory"), ("(global (mut i32) (i32.const 0))", "a mutable global")] {
         let input = wat::parse_str(format!(
             r#"(component
                 (core module $other {state})
@@ -339,13 +301,7 @@ fn what_is_no_fresh_component_is_refused() {
             (core instance (instantiate $m)) (core instance (instantiate $m)))",
     )
     .unwrap();
-    assert!(matches!(
-        split(&twice),
-        Err(SplitError::MainInstances { count: 2 })
-    ));
+    assert!(matches!(split(&twice), Err(SplitError::MainInstances { count: 2 })));
     let nested = wat::parse_str("(component (component (core module)))").unwrap();
-    assert!(matches!(
-        split(&nested),
-        Err(SplitError::ForeignModule { .. })
-    ));
+    assert!(matches!(split(&nested), Err(SplitError::ForeignModule { .. })));
 }

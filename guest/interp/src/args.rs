@@ -21,11 +21,7 @@ pub(crate) struct Args<'v> {
 }
 
 impl<'v> Args<'v> {
-    pub(crate) fn new(
-        function: &'static str,
-        args: &Arguments<'v, '_>,
-        heap: Heap<'v>,
-    ) -> starlark::Result<Self> {
+    pub(crate) fn new(function: &'static str, args: &Arguments<'v, '_>, heap: Heap<'v>) -> starlark::Result<Self> {
         let names = args.names_map()?;
         Ok(Self {
             function,
@@ -58,22 +54,19 @@ impl<'v> Args<'v> {
 
     /// Like [`Self::either`], for an argument that must be given.
     pub(crate) fn required(&mut self, name: &str) -> starlark::Result<Value<'v>> {
-        self.either(name)?
-            .ok_or_else(|| self.error(format_args!("missing argument {name}")))
+        self.either(name)?.ok_or_else(|| self.error(format_args!("missing argument {name}")))
     }
 
     /// Refuses what no one took.
     pub(crate) fn finish(&self, accepted: &str) -> starlark::Result<()> {
         if let Some((name, _)) = self.named.first() {
-            return Err(self.error(format_args!(
-                "unknown argument {name}, accepted: {accepted}"
-            )));
+            return Err(self.error(format_args!("unknown argument {name}, accepted: {accepted}")));
         }
         match self.positional.first() {
-            Some(value) => Err(self.error(format_args!(
-                "unexpected positional argument {}, accepted: {accepted}",
-                describe(*value)
-            ))),
+            Some(value) => {
+                Err(self
+                    .error(format_args!("unexpected positional argument {}, accepted: {accepted}", describe(*value))))
+            }
             None => Ok(()),
         }
     }
@@ -87,10 +80,7 @@ impl<'v> Args<'v> {
     /// An error about one wrong value.
     #[cold]
     pub(crate) fn wrong(&self, name: &str, expected: &str, value: Value<'v>) -> starlark::Error {
-        self.error(format_args!(
-            "{name} must be {expected}, got {}",
-            describe(value)
-        ))
+        self.error(format_args!("{name} must be {expected}, got {}", describe(value)))
     }
 
     /// A string that must not be empty.
@@ -102,15 +92,8 @@ impl<'v> Args<'v> {
     }
 
     /// An int within bounds; `expected` is how the bounds read.
-    pub(crate) fn int<T: TryFrom<u64>>(
-        &self,
-        name: &str,
-        expected: &str,
-        value: Value<'v>,
-    ) -> starlark::Result<T> {
-        int(value)
-            .and_then(|n| T::try_from(n).ok())
-            .ok_or_else(|| self.wrong(name, expected, value))
+    pub(crate) fn int<T: TryFrom<u64>>(&self, name: &str, expected: &str, value: Value<'v>) -> starlark::Result<T> {
+        int(value).and_then(|n| T::try_from(n).ok()).ok_or_else(|| self.wrong(name, expected, value))
     }
 }
 

@@ -27,9 +27,7 @@ pub(crate) enum Required {
 
 /// Whether a function takes exactly one positional argument; callables that do not say are believed.
 pub(crate) fn takes_one(value: Value<'_>) -> bool {
-    value
-        .parameters_spec()
-        .is_none_or(|parameters| parameters.can_fill_with_args(1, &[]))
+    value.parameters_spec().is_none_or(|parameters| parameters.can_fill_with_args(1, &[]))
 }
 
 /// A function as messages name it.

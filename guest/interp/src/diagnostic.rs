@@ -20,18 +20,13 @@ const MAX_REPORT_BYTES: usize = 64 * 1024;
 /// Longest message, for the same reason.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
-const FROZEN_STATE: &str =
-    "module state is frozen while serving: every request runs in its own fork; keep state in kv";
+const FROZEN_STATE: &str = "module state is frozen while serving: every request runs in its own fork; keep state in kv";
 
 impl Position {
     /// The place where `span` begins.
     pub(crate) fn of(span: &FileSpan) -> Self {
         let begin = span.resolve_span().begin;
-        Self {
-            file: span.filename().to_owned(),
-            line: one_based(begin.line),
-            column: one_based(begin.column),
-        }
+        Self { file: span.filename().to_owned(), line: one_based(begin.line), column: one_based(begin.column) }
     }
 }
 
@@ -109,14 +104,10 @@ fn reword(error: Error, phase: Phase) -> Error {
 
 fn better_text(error: &Error, phase: Phase) -> Option<String> {
     if let ErrorKind::StackOverflow(_) = error.kind() {
-        return Some(format!(
-            "call stack overflow: more than {MAX_CALL_DEPTH} nested calls"
-        ));
+        return Some(format!("call stack overflow: more than {MAX_CALL_DEPTH} nested calls"));
     }
     match cause(error)?.downcast_ref::<ValueError>()? {
-        ValueError::CannotMutateImmutableValue if phase == Phase::Request => {
-            Some(FROZEN_STATE.to_owned())
-        }
+        ValueError::CannotMutateImmutableValue if phase == Phase::Request => Some(FROZEN_STATE.to_owned()),
         ValueError::NoAttr(of, name) if of == request::TYPE => Some(request::unknown(name)),
         _ => None,
     }
@@ -130,12 +121,7 @@ pub(crate) fn shorten(text: String, limit: usize) -> String {
     let head = text.floor_char_boundary(limit / 2);
     let tail = text.ceil_char_boundary(text.len() - limit / 2);
     let (start, end) = (text.get(..head), text.get(tail..));
-    format!(
-        "{} [... {} bytes left out ...] {}",
-        start.unwrap_or_default(),
-        tail - head,
-        end.unwrap_or_default()
-    )
+    format!("{} [... {} bytes left out ...] {}", start.unwrap_or_default(), tail - head, end.unwrap_or_default())
 }
 
 fn one_based(zero_based: usize) -> u32 {

@@ -30,8 +30,6 @@ pub(crate) struct NoLoader;
 
 impl FileLoader for NoLoader {
     fn load(&self, path: &str) -> starlark::Result<FrozenModule> {
-        Err(error::usage(format!(
-            "load() is not available: cannot load {path:?}, a script is one file"
-        )))
+        Err(error::usage(format!("load() is not available: cannot load {path:?}, a script is one file")))
     }
 }

@@ -11,8 +11,7 @@ const MINUTES: u64 = 60 * SECONDS;
 const HOURS: u64 = 60 * MINUTES;
 
 /// What an error says is accepted.
-pub(crate) const EXPECTED: &str =
-    "a duration such as \"30s\", \"250ms\" or \"1m30s\" (units: ns, us, ms, s, m, h)";
+pub(crate) const EXPECTED: &str = "a duration such as \"30s\", \"250ms\" or \"1m30s\" (units: ns, us, ms, s, m, h)";
 
 /// Nanoseconds of a duration text; `None` when it is not one, is negative, or does not fit.
 pub(crate) fn parse(text: &str) -> Option<u64> {
@@ -42,19 +41,13 @@ fn component(text: &str) -> Option<(u64, &str)> {
         return None;
     }
     let (unit, text) = unit(text)?;
-    let whole: u64 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let nanoseconds = whole.checked_mul(unit)?;
     Some((nanoseconds.checked_add(part(fraction, unit))?, text))
 }
 
 fn digits(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -69,9 +62,7 @@ fn unit(text: &str) -> Option<(u64, &str)> {
         ("m", MINUTES),
         ("h", HOURS),
     ];
-    UNITS
-        .iter()
-        .find_map(|(name, size)| Some((*size, text.strip_prefix(name)?)))
+    UNITS.iter().find_map(|(name, size)| Some((*size, text.strip_prefix(name)?)))
 }
 
 /// The fraction `0.digits` of a unit, rounded down; digits below a nanosecond of an hour change nothing.
@@ -113,21 +104,7 @@ mod tests {
 
     #[test]
     fn refuses_the_rest() {
-        for text in [
-            "",
-            "30",
-            "s",
-            ".s",
-            "-1s",
-            "+1s",
-            "1 s",
-            " 1s",
-            "1d",
-            "1s2",
-            "1S",
-            "9999999999h",
-            "\u{661}s",
-        ] {
+        for text in ["", "30", "s", ".s", "-1s", "+1s", "1 s", " 1s", "1d", "1s2", "1S", "9999999999h", "\u{661}s"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -37,10 +37,7 @@ pub(crate) fn from_host(error: HostError) -> starlark::Error {
 
 /// Whether this error must end the script.
 pub(crate) fn is_stopped(error: &starlark::Error) -> bool {
-    matches!(
-        cause(error).and_then(|e| e.downcast_ref()),
-        Some(Raised::Stopped)
-    )
+    matches!(cause(error).and_then(|e| e.downcast_ref()), Some(Raised::Stopped))
 }
 
 /// The kind that [`Failure`](crate::Failure) reports.

@@ -3,10 +3,7 @@
 //! A dict would make `req.headers["content-type"]` depend on how the client spelled it, or on remembering one canonical
 //! spelling. Immutable, because an edit in middleware would change what later handlers believe the client sent.
 
-#![expect(
-    unsafe_code,
-    reason = "only what starlark derives expand to: a type id"
-)]
+#![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
 
 use std::fmt;
 
@@ -16,9 +13,7 @@ use starlark::starlark_module;
 use starlark::starlark_simple_value;
 use starlark::values::list::AllocList;
 use starlark::values::tuple::AllocTuple;
-use starlark::values::{
-    Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, ValueError, starlark_value,
-};
+use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, ValueError, starlark_value};
 
 use crate::args::describe;
 use crate::error::usage;
@@ -37,10 +32,7 @@ impl Headers {
     }
 
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.fields
-            .iter()
-            .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.fields.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The value of a field; repeats are joined as RFC 9110 allows a recipient to.
@@ -66,9 +58,7 @@ impl Headers {
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&str, String)> {
-        self.names()
-            .into_iter()
-            .map(|name| (name, self.joined(name).unwrap_or_default()))
+        self.names().into_iter().map(|name| (name, self.joined(name).unwrap_or_default()))
     }
 }
 
@@ -112,20 +102,12 @@ impl<'v> StarlarkValue<'v> for Headers {
     }
 
     fn set_at(&self, index: Value<'v>, _new_value: Value<'v>) -> starlark::Result<()> {
-        Err(usage(format!(
-            "request headers cannot be changed, tried to set {}",
-            index.to_repr()
-        )))
+        Err(usage(format!("request headers cannot be changed, tried to set {}", index.to_repr())))
     }
 }
 
 fn header_name<'v>(name: Value<'v>) -> starlark::Result<&'v str> {
-    name.unpack_str().ok_or_else(|| {
-        usage(format!(
-            "a header name must be a string, got {}",
-            describe(name)
-        ))
-    })
+    name.unpack_str().ok_or_else(|| usage(format!("a header name must be a string, got {}", describe(name))))
 }
 
 #[starlark_module]
@@ -164,9 +146,7 @@ fn methods(builder: &mut MethodsBuilder) {
 
     /// Pairs of canonical name and value, repeats joined.
     fn items<'v>(this: &Headers, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        let pairs = this
-            .pairs()
-            .map(|(name, value)| heap.alloc(AllocTuple([heap.alloc(name), heap.alloc(value)])));
+        let pairs = this.pairs().map(|(name, value)| heap.alloc(AllocTuple([heap.alloc(name), heap.alloc(value)])));
         Ok(heap.alloc(AllocList(pairs)))
     }
 }

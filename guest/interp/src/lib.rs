@@ -37,10 +37,7 @@ mod setup;
 pub mod testing;
 
 pub use globals::boot;
-pub use host::{
-    Failure, FailureKind, Host, HostError, Level, LogRecord, Position, Request, Response,
-    ServerOptions,
-};
+pub use host::{Failure, FailureKind, Host, HostError, Level, LogRecord, Position, Request, Response, ServerOptions};
 pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};
 pub use serving::Serving;
 pub use setup::{run, run_native};

@@ -41,9 +41,7 @@ pub(crate) fn prescan(source: &CodeMap) -> starlark::Result<()> {
         let Ok((begin, token, end)) = lexeme else {
             return Ok(());
         };
-        shape
-            .token(&token)
-            .map_err(|text| error(source, begin, end, text))?;
+        shape.token(&token).map_err(|text| error(source, begin, end, text))?;
     }
     Ok(())
 }
@@ -51,10 +49,7 @@ pub(crate) fn prescan(source: &CodeMap) -> starlark::Result<()> {
 fn check_text(source: &CodeMap) -> starlark::Result<()> {
     let text = source.source();
     if text.len() > MAX_SOURCE_BYTES {
-        let text = format!(
-            "the script has {} bytes, more than {MAX_SOURCE_BYTES}",
-            text.len()
-        );
+        let text = format!("the script has {} bytes, more than {MAX_SOURCE_BYTES}", text.len());
         return Err(error(source, 0, 0, text));
     }
     if text.starts_with('\u{feff}') {
@@ -152,10 +147,7 @@ impl Shape {
     }
 
     fn opened(&mut self) {
-        let inner = Expression {
-            base: self.current.base + self.current.above + BRACKET,
-            ..Expression::default()
-        };
+        let inner = Expression { base: self.current.base + self.current.above + BRACKET, ..Expression::default() };
         let around = std::mem::replace(&mut self.current, inner);
         self.around.push(around);
     }
@@ -177,19 +169,13 @@ impl Shape {
     fn ended(&mut self) {
         self.around.clear();
         self.current = Expression {
-            base: std::iter::once(&self.top)
-                .chain(&self.blocks)
-                .map(|block| block.weight + block.branches)
-                .sum(),
+            base: std::iter::once(&self.top).chain(&self.blocks).map(|block| block.weight + block.branches).sum(),
             ..Expression::default()
         };
     }
 
     fn indented(&mut self) {
-        self.blocks.push(Block {
-            weight: if self.def { DEF } else { BLOCK },
-            branches: 0,
-        });
+        self.blocks.push(Block { weight: if self.def { DEF } else { BLOCK }, branches: 0 });
         self.ended_line();
     }
 

@@ -4,10 +4,7 @@
 //! twelve. What was converted is kept: `req.params` is the same dict every time, so an edit made by middleware is seen
 //! further down and never lost.
 
-#![expect(
-    unsafe_code,
-    reason = "only what starlark derives expand to: Trace, a type id"
-)]
+#![expect(unsafe_code, reason = "only what starlark derives expand to: Trace, a type id")]
 
 use std::cell::Cell;
 use std::fmt;
@@ -18,9 +15,7 @@ use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_module;
 use starlark::values::dict::Dict;
 use starlark::values::list::AllocList;
-use starlark::values::{
-    Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value, ValueLike, starlark_value,
-};
+use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value, ValueLike, starlark_value};
 
 use crate::error::usage;
 use crate::headers::Headers;
@@ -48,10 +43,7 @@ const ATTRIBUTES: [&str; 14] = [
 
 /// The text for an attribute that does not exist.
 pub(crate) fn unknown(attribute: &str) -> String {
-    format!(
-        "a request has no attribute {attribute:?}, it has: {}",
-        ATTRIBUTES.join(", ")
-    )
+    format!("a request has no attribute {attribute:?}, it has: {}", ATTRIBUTES.join(", "))
 }
 
 /// Moves a request onto the heap.
@@ -96,12 +88,9 @@ impl<'v> RequestValue<'v> {
     /// Each key once, in order of first appearance: its value, or the list of its values when it repeats.
     fn query(&self, heap: Heap<'v>) -> Value<'v> {
         cached(&self.query, || {
-            let mut map: SmallMap<Value<'v>, Vec<&str>> =
-                SmallMap::with_capacity(self.request.query.len());
+            let mut map: SmallMap<Value<'v>, Vec<&str>> = SmallMap::with_capacity(self.request.query.len());
             for (name, value) in &self.request.query {
-                map.entry_hashed(string_key(heap, name))
-                    .or_default()
-                    .push(value);
+                map.entry_hashed(string_key(heap, name)).or_default().push(value);
             }
             let mut dict = SmallMap::with_capacity(map.len());
             for (name, values) in map.iter_hashed() {
@@ -125,9 +114,7 @@ impl<'v> RequestValue<'v> {
 
     fn query_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let query = self.request.query.iter();
-        query
-            .filter(move |(given, _)| given == name)
-            .map(|(_, value)| value.as_str())
+        query.filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -201,8 +188,7 @@ impl<'v> StarlarkValue<'v> for RequestValue<'v> {
 }
 
 fn unpack<'v>(this: Value<'v>) -> starlark::Result<&'v RequestValue<'v>> {
-    this.downcast_ref::<RequestValue<'v>>()
-        .ok_or_else(|| usage(format!("expected a request, got {}", this.get_type())))
+    this.downcast_ref::<RequestValue<'v>>().ok_or_else(|| usage(format!("expected a request, got {}", this.get_type())))
 }
 
 #[starlark_module]

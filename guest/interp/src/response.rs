@@ -30,10 +30,7 @@ const BYTES: &str = "application/octet-stream";
 /// Converts what a handler returned; the error is the sentence to show after the handler's name.
 pub(crate) fn convert(returned: Value<'_>) -> Result<Response, String> {
     if returned.is_none() {
-        return Ok(Response {
-            status: 204,
-            ..Response::default()
-        });
+        return Ok(Response { status: 204, ..Response::default() });
     }
     if let Some(dict) = DictRef::from_value(returned)
         && is_response(&dict)
@@ -52,10 +49,7 @@ pub(crate) fn convert(returned: Value<'_>) -> Result<Response, String> {
 /// Whether a dict describes a response, not data: it has keys, and all of them are a response's. The empty dict is data:
 /// whoever returns `{}` from an API wants `{}`, not an empty page.
 fn is_response(dict: &DictRef<'_>) -> bool {
-    !dict.is_empty()
-        && dict
-            .keys()
-            .all(|key| matches!(key.unpack_str(), Some("status" | "headers" | "body")))
+    !dict.is_empty() && dict.keys().all(|key| matches!(key.unpack_str(), Some("status" | "headers" | "body")))
 }
 
 fn from_dict(dict: &DictRef<'_>) -> Result<Response, String> {
@@ -71,10 +65,7 @@ fn from_dict(dict: &DictRef<'_>) -> Result<Response, String> {
         None => (Vec::new(), None),
         Some(value) if value.is_none() => (Vec::new(), None),
         Some(value) => body(value)?.ok_or_else(|| {
-            format!(
-                "body must be str, bytes, None, or a dict or list to send as JSON, got {}",
-                describe(value)
-            )
+            format!("body must be str, bytes, None, or a dict or list to send as JSON, got {}", describe(value))
         })?,
     };
     Ok(with_body(status, headers, body, content_type))
@@ -85,12 +76,7 @@ fn status(value: Value<'_>) -> Result<u16, String> {
         .unpack_i32()
         .and_then(|status| u16::try_from(status).ok())
         .filter(|status| (100..=999).contains(status))
-        .ok_or_else(|| {
-            format!(
-                "status must be an int from 100 to 999, got {}",
-                describe(value)
-            )
-        })
+        .ok_or_else(|| format!("status must be an int from 100 to 999, got {}", describe(value)))
 }
 
 /// Bytes, and the content type they imply.
@@ -118,31 +104,19 @@ fn is_json(value: Value<'_>) -> bool {
         || StructRef::from_value(value).is_some()
 }
 
-fn with_body(
-    status: u16,
-    mut headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    content_type: Option<&str>,
-) -> Response {
+fn with_body(status: u16, mut headers: Vec<(String, String)>, body: Vec<u8>, content_type: Option<&str>) -> Response {
     let chosen = |(name, _): &(String, String)| name.eq_ignore_ascii_case("content-type");
     if let Some(content_type) = content_type
         && !headers.iter().any(chosen)
     {
         headers.push(("Content-Type".to_owned(), content_type.to_owned()));
     }
-    Response {
-        status,
-        headers,
-        body,
-    }
+    Response { status, headers, body }
 }
 
 fn headers(value: Value<'_>) -> Result<Vec<(String, String)>, String> {
     let Some(dict) = DictRef::from_value(value) else {
-        return Err(format!(
-            "headers must be a dict of names and values, got {}",
-            describe(value)
-        ));
+        return Err(format!("headers must be a dict of names and values, got {}", describe(value)));
     };
     let mut fields = Vec::with_capacity(dict.len());
     for (name, value) in dict.iter() {
@@ -167,10 +141,7 @@ fn header_name<'v>(name: Value<'v>) -> Result<&'v str, String> {
 
 fn header_value(name: &str, value: Value<'_>) -> Result<String, String> {
     let Some(text) = value.unpack_str() else {
-        return Err(format!(
-            "header {name} must be a str or a list of str, got {}",
-            describe(value)
-        ));
+        return Err(format!("header {name} must be a str or a list of str, got {}", describe(value)));
     };
     if text.bytes().any(is_control) {
         return Err(format!(

@@ -3,10 +3,7 @@
 //! Every fallible builtin `m.f` has a twin `m.try_f` that is `attempt(f(..))`: this file is the one place that decides
 //! what a `try_` form catches. It catches everything, denials included, except the host ending the script.
 
-#![expect(
-    unsafe_code,
-    reason = "only what starlark derives expand to: Trace, Coerce, a type id"
-)]
+#![expect(unsafe_code, reason = "only what starlark derives expand to: Trace, Coerce, a type id")]
 
 use std::fmt;
 
@@ -16,8 +13,7 @@ use starlark::environment::GlobalsBuilder;
 use starlark::starlark_complex_value;
 use starlark::starlark_module;
 use starlark::values::{
-    Freeze, Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value, ValueLike,
-    starlark_value,
+    Freeze, Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value, ValueLike, starlark_value,
 };
 
 use crate::{diagnostic, error};
@@ -26,16 +22,9 @@ const TYPE: &str = "Result";
 const ATTRIBUTES: [&str; 3] = ["error", "ok", "value"];
 
 /// Turns the outcome of a fallible builtin into a `Result` value.
-pub(crate) fn attempt<'v>(
-    outcome: starlark::Result<Value<'v>>,
-    heap: Heap<'v>,
-) -> starlark::Result<Value<'v>> {
+pub(crate) fn attempt<'v>(outcome: starlark::Result<Value<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
     match outcome {
-        Ok(value) => Ok(heap.alloc(Outcome {
-            ok: true,
-            value,
-            error: Value::new_none(),
-        })),
+        Ok(value) => Ok(heap.alloc(Outcome { ok: true, value, error: Value::new_none() })),
         Err(error) if error::is_stopped(&error) => Err(error),
         Err(error) => Ok(heap.alloc(Outcome {
             ok: false,
@@ -59,11 +48,7 @@ starlark_complex_value!(pub(crate) Outcome);
 impl<V: fmt::Display> fmt::Display for OutcomeGen<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ok = if self.ok { "True" } else { "False" };
-        write!(
-            f,
-            "Result(ok={ok}, value={}, error={})",
-            self.value, self.error
-        )
+        write!(f, "Result(ok={ok}, value={}, error={})", self.value, self.error)
     }
 }
 
@@ -104,10 +89,6 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
         error: Option<Value<'v>>,
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
-        Ok(heap.alloc(Outcome {
-            ok,
-            value: value.unwrap_or_default(),
-            error: error.unwrap_or_default(),
-        }))
+        Ok(heap.alloc(Outcome { ok, value: value.unwrap_or_default(), error: error.unwrap_or_default() }))
     }
 }

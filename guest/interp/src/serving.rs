@@ -30,16 +30,9 @@ impl Serving {
     /// The script has not started a server, or a value in the module cannot be frozen.
     pub fn freeze(module: Module<'_>) -> Result<Self, Failure> {
         let failed = |text: String| Failure::of(usage(text), Phase::Setup);
-        let module = module
-            .freeze()
-            .map_err(|e| failed(format!("cannot freeze the module: {}", e.err_msg)))?;
-        let routes = module
-            .extra_value()
-            .ok_or_else(|| failed("the script has not started a server".to_owned()))?;
-        Ok(Self {
-            _module: module,
-            routes,
-        })
+        let module = module.freeze().map_err(|e| failed(format!("cannot freeze the module: {}", e.err_msg)))?;
+        let routes = module.extra_value().ok_or_else(|| failed("the script has not started a server".to_owned()))?;
+        Ok(Self { _module: module, routes })
     }
 
     /// Answers one request with the handler of a route; routes count from 0 in order of registration.
@@ -47,19 +40,13 @@ impl Serving {
     /// # Errors
     ///
     /// The handler raised, the host stopped it, or it returned what is not a response.
-    pub fn handle(
-        &self,
-        host: &dyn Host,
-        route: u32,
-        request: Request,
-    ) -> Result<Response, Failure> {
+    pub fn handle(&self, host: &dyn Host, route: u32, request: Request) -> Result<Response, Failure> {
         Module::with_temp_heap(|module| {
             let session = Session::new(host, Phase::Request);
             let row = Row::find(self.routes.to_value(), route)
                 .ok_or_else(|| usage(format!("no route {route}")))
                 .map_err(|e| Failure::of(e, Phase::Request))?;
-            let returned = call(&module, &session, row.wrapped, request)
-                .map_err(|e| Failure::of(e, Phase::Request))?;
+            let returned = call(&module, &session, row.wrapped, request).map_err(|e| Failure::of(e, Phase::Request))?;
             response::convert(returned).map_err(|wrong| row.failure(&wrong))
         })
     }
@@ -99,11 +86,7 @@ pub(crate) struct At<'v> {
 
 impl<'v> At<'v> {
     pub(crate) fn new(at: &Position, heap: Heap<'v>) -> Self {
-        Self {
-            file: heap.alloc(at.file.as_str()),
-            line: heap.alloc(at.line),
-            column: heap.alloc(at.column),
-        }
+        Self { file: heap.alloc(at.file.as_str()), line: heap.alloc(at.line), column: heap.alloc(at.column) }
     }
 
     fn position(self) -> Position {
@@ -125,14 +108,7 @@ impl<'v> Row<'v> {
     }
 
     fn pack(&self, heap: Heap<'v>) -> Value<'v> {
-        heap.alloc(AllocTuple([
-            self.wrapped,
-            self.handler,
-            self.pattern,
-            self.at.file,
-            self.at.line,
-            self.at.column,
-        ]))
+        heap.alloc(AllocTuple([self.wrapped, self.handler, self.pattern, self.at.file, self.at.line, self.at.column]))
     }
 
     fn find(rows: Value<'v>, route: u32) -> Option<Self> {
@@ -145,21 +121,13 @@ impl<'v> Row<'v> {
             wrapped: *wrapped,
             handler: *handler,
             pattern: *pattern,
-            at: At {
-                file: *file,
-                line: *line,
-                column: *column,
-            },
+            at: At { file: *file, line: *line, column: *column },
         })
     }
 
     /// The failure for a handler that returned what is not a response.
     fn failure(&self, wrong: &str) -> Failure {
-        let message = format!(
-            "handler {} of {}: {wrong}",
-            callable::name(self.handler),
-            self.pattern.to_repr()
-        );
+        let message = format!("handler {} of {}: {wrong}", callable::name(self.handler), self.pattern.to_repr());
         let at = self.at.position();
         let Position { file, line, column } = &at;
         Failure {

@@ -3,10 +3,7 @@
 //! It lives on the native stack and hangs in the evaluator's `extra`, never in the heap, so nothing of it is captured by
 //! freezing a module.
 
-#![expect(
-    unsafe_code,
-    reason = "only what starlark derives expand to: a type id"
-)]
+#![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
 
 use std::cell::Cell;
 
@@ -36,11 +33,7 @@ pub(crate) struct Session<'h> {
 
 impl<'h> Session<'h> {
     pub(crate) fn new(host: &'h dyn Host, phase: Phase) -> Self {
-        Self {
-            host,
-            phase,
-            servers: Cell::new(0),
-        }
+        Self { host, phase, servers: Cell::new(0) }
     }
 
     /// The number of the next server; servers count from 0 in order of creation.
@@ -72,7 +65,5 @@ pub(crate) fn evaluator<'v, 'a, 'e>(
 
 /// Where the running builtin was called.
 pub(crate) fn position(eval: &Evaluator<'_, '_, '_>) -> Position {
-    eval.call_stack_top_location()
-        .map(|span| Position::of(&span))
-        .unwrap_or_default()
+    eval.call_stack_top_location().map(|span| Position::of(&span)).unwrap_or_default()
 }

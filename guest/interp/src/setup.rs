@@ -1,8 +1,9 @@
 //! Evaluating a script's top level.
 
-use starlark::codemap::CodeMap;
+use starlark::codemap::{CodeMap, Pos, Span};
 use starlark::environment::Module;
 use starlark::syntax::AstModule;
+use starlark::{Error, ErrorKind};
 
 use crate::dialect::DIALECT;
 use crate::globals::globals;
@@ -11,12 +12,13 @@ use crate::prescan::prescan;
 use crate::serving::Serving;
 use crate::session::{Phase, Session, evaluator};
 
-/// Parses `source` and evaluates its top level; `file` is the name that messages use.
+/// Parses `source`, which must be UTF-8, and evaluates its top level; `file` is the name that messages use.
 ///
 /// # Errors
 ///
 /// The source does not parse, the script raised, or the host refused or stopped it.
-pub fn run(host: &dyn Host, file: &str, source: &str) -> Result<(), Failure> {
+pub fn run(host: &dyn Host, file: &str, source: &[u8]) -> Result<(), Failure> {
+    let source = text(file, source).map_err(|error| Failure::of(error, Phase::Setup))?;
     Module::with_temp_heap(|module| top_level(host, &module, file, source))
 }
 
@@ -24,11 +26,7 @@ pub fn run(host: &dyn Host, file: &str, source: &str) -> Result<(), Failure> {
 ///
 /// For hosts without a fork: their [`Host::wait`] answers [`HostError::Stopped`](crate::HostError::Stopped), so that the
 /// script ends inside `serve()` with everything a request needs in place.
-pub fn run_native(
-    host: &dyn Host,
-    file: &str,
-    source: &str,
-) -> (Result<(), Failure>, Option<Serving>) {
+pub fn run_native(host: &dyn Host, file: &str, source: &str) -> (Result<(), Failure>, Option<Serving>) {
     Module::with_temp_heap(|module| {
         let outcome = top_level(host, &module, file, source);
         if module.extra_value().is_none() {
@@ -41,26 +39,27 @@ pub fn run_native(
     })
 }
 
-fn top_level(
-    host: &dyn Host,
-    module: &Module<'_>,
-    file: &str,
-    source: &str,
-) -> Result<(), Failure> {
+fn top_level(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> Result<(), Failure> {
     host.entered(module);
     evaluate(host, module, file, source).map_err(|error| Failure::of(error, Phase::Setup))
 }
 
-fn evaluate(
-    host: &dyn Host,
-    module: &Module<'_>,
-    file: &str,
-    source: &str,
-) -> starlark::Result<()> {
+fn evaluate(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> starlark::Result<()> {
     prescan(&CodeMap::new(file.to_owned(), source.to_owned()))?;
     let ast = AstModule::parse(file, source.to_owned(), &DIALECT)?;
     let session = Session::new(host, Phase::Setup);
     let mut eval = evaluator(module, &session)?;
     eval.eval_module(ast, globals())?;
     Ok(())
+}
+
+/// The source as text; what is not UTF-8 is a syntax error at the first wrong byte.
+fn text<'a>(file: &str, source: &'a [u8]) -> starlark::Result<&'a str> {
+    std::str::from_utf8(source).map_err(|error| {
+        let good = source.get(..error.valid_up_to()).unwrap_or_default();
+        let codemap = CodeMap::new(file.to_owned(), String::from_utf8_lossy(good).into_owned());
+        let end = Pos::new(u32::try_from(good.len()).unwrap_or(0));
+        let text = format!("the script is not UTF-8: wrong byte at offset {}", good.len());
+        Error::new_spanned(ErrorKind::Parser(anyhow::Error::msg(text)), Span::new(end, end), &codemap)
+    })
 }

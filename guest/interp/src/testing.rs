@@ -76,10 +76,7 @@ impl Default for NativeHost {
 
 impl std::fmt::Debug for NativeHost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NativeHost")
-            .field("routes", &self.routes)
-            .field("starts", &self.starts)
-            .finish_non_exhaustive()
+        f.debug_struct("NativeHost").field("routes", &self.routes).field("starts", &self.starts).finish_non_exhaustive()
     }
 }
 
@@ -100,12 +97,7 @@ impl Host for NativeHost {
         Ok(())
     }
 
-    fn start(
-        &self,
-        server: u32,
-        options: &ServerOptions,
-        _at: &Position,
-    ) -> Result<u16, HostError> {
+    fn start(&self, server: u32, options: &ServerOptions, _at: &Position) -> Result<u16, HostError> {
         if let Some(error) = &self.refuse_start {
             return Err(error.clone());
         }
@@ -124,10 +116,7 @@ impl Host for NativeHost {
 
     fn port(&self, server: u32) -> Option<u16> {
         let starts = self.starts.borrow();
-        let (_, options) = starts
-            .iter()
-            .rev()
-            .find(|(started, _)| *started == server)?;
+        let (_, options) = starts.iter().rev().find(|(started, _)| *started == server)?;
         Some(options.port.filter(|port| *port != 0).unwrap_or(8080))
     }
 

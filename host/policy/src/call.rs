@@ -7,8 +7,7 @@ use std::fmt;
 
 use crate::{
     capability::{
-        Capability, EnvFunction, ExecFunction, HttpMethod, K8sFunction, KvFunction, PathFunction,
-        ServerFunction,
+        Capability, EnvFunction, ExecFunction, HttpMethod, K8sFunction, KvFunction, PathFunction, ServerFunction,
     },
     kubernetes::KubernetesObject,
     name::{EnvName, KvKey},
@@ -48,11 +47,7 @@ impl<'a> Call<'a> {
 
     /// A call on a program.
     pub const fn exec(function: ExecFunction, program: &'a ProgramPath) -> Self {
-        Self::new(
-            function.capability(),
-            function.name(),
-            Resource::Program(program),
-        )
+        Self::new(function.capability(), function.name(), Resource::Program(program))
     }
 
     /// A request to a URL.
@@ -67,20 +62,12 @@ impl<'a> Call<'a> {
 
     /// A listener.
     pub const fn http_server(function: ServerFunction, address: &'a ServerAddress) -> Self {
-        Self::new(
-            function.capability(),
-            function.name(),
-            Resource::Server(address),
-        )
+        Self::new(function.capability(), function.name(), Resource::Server(address))
     }
 
     /// A call on Kubernetes objects.
     pub const fn k8s(function: K8sFunction, object: &'a KubernetesObject) -> Self {
-        Self::new(
-            function.capability(),
-            function.name(),
-            Resource::Object(object),
-        )
+        Self::new(function.capability(), function.name(), Resource::Object(object))
     }
 
     /// A call on a key, or on all keys with a prefix.
@@ -91,10 +78,7 @@ impl<'a> Call<'a> {
     /// A call on a path.
     pub const fn path(function: PathFunction, path: &'a CanonicalPath) -> Self {
         let call = Self::new(function.capability(), function.name(), Resource::Path(path));
-        Self {
-            tree: function.takes_tree(),
-            ..call
-        }
+        Self { tree: function.takes_tree(), ..call }
     }
 
     /// The capability it needs.
@@ -138,12 +122,7 @@ impl<'a> Call<'a> {
     }
 
     const fn new(capability: Capability, function: &'static str, resource: Resource<'a>) -> Self {
-        Self {
-            capability,
-            function,
-            resource,
-            tree: false,
-        }
+        Self { capability, function, resource, tree: false }
     }
 
     fn full_resource(&self) -> String {

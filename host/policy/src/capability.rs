@@ -81,9 +81,7 @@ impl Capability {
     /// The capability written `module.category`.
     pub fn named(name: &str) -> Option<Self> {
         let (module, category) = name.split_once('.')?;
-        Self::ALL
-            .into_iter()
-            .find(|c| c.module() == module && c.category() == category)
+        Self::ALL.into_iter().find(|c| c.module() == module && c.category() == category)
     }
 
     /// The part of the name before the dot.
@@ -117,9 +115,7 @@ impl Capability {
             Self::FsDelete | Self::FsRead | Self::FsWrite => ResourceKind::Path,
             Self::HttpClient => ResourceKind::Url,
             Self::HttpServer => ResourceKind::Server,
-            Self::K8sConfig | Self::K8sExec | Self::K8sRead | Self::K8sWrite => {
-                ResourceKind::Object
-            }
+            Self::K8sConfig | Self::K8sExec | Self::K8sRead | Self::K8sWrite => ResourceKind::Object,
             Self::KvRead | Self::KvWrite => ResourceKind::Key,
             Self::OsEnv => ResourceKind::EnvName,
             Self::OsExec => ResourceKind::Program,
@@ -276,10 +272,7 @@ impl PathFunction {
     /// Whether it acts on everything beneath the path at once, so that a deny rule for something
     /// beneath must stop it: moving a folder away would otherwise free its denied contents.
     pub(crate) const fn takes_tree(self) -> bool {
-        matches!(
-            self,
-            Self::CopyTo | Self::MoveTo | Self::Remove | Self::Rename
-        )
+        matches!(self, Self::CopyTo | Self::MoveTo | Self::Remove | Self::Rename)
     }
 }
 
@@ -311,10 +304,7 @@ mod tests {
 
     #[test]
     fn functions_know_their_capability() {
-        assert_eq!(
-            PathFunction::named("remove").map(PathFunction::capability),
-            Some(Capability::FsDelete)
-        );
+        assert_eq!(PathFunction::named("remove").map(PathFunction::capability), Some(Capability::FsDelete));
         assert_eq!(HttpMethod::named("get"), Some(HttpMethod::Get));
         assert_eq!(HttpMethod::named("CONNECT"), None);
     }

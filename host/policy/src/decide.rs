@@ -10,10 +10,7 @@ use std::net::IpAddr;
 
 use crate::{
     call::Call,
-    capability::{
-        EnvFunction, ExecFunction, HttpMethod, K8sFunction, KvFunction, PathFunction,
-        ServerFunction,
-    },
+    capability::{EnvFunction, ExecFunction, HttpMethod, K8sFunction, KvFunction, PathFunction, ServerFunction},
     denial::Denial,
     explain::Explanation,
     grants::Grants,
@@ -30,41 +27,19 @@ impl Grants {
     /// Decides a call on an environment variable.
     pub fn env(&self, function: EnvFunction, name: EnvName) -> Result<Permit<EnvName>, Denial> {
         let decider = self.decide(&Call::env(function, &name), None)?;
-        Ok(Permit::new(
-            name,
-            function.capability(),
-            function.name(),
-            decider,
-            self,
-        ))
+        Ok(Permit::new(name, function.capability(), function.name(), decider, self))
     }
 
     /// Decides a call on a program.
-    pub fn exec(
-        &self,
-        function: ExecFunction,
-        program: ProgramPath,
-    ) -> Result<Permit<ProgramPath>, Denial> {
+    pub fn exec(&self, function: ExecFunction, program: ProgramPath) -> Result<Permit<ProgramPath>, Denial> {
         let decider = self.decide(&Call::exec(function, &program), None)?;
-        Ok(Permit::new(
-            program,
-            function.capability(),
-            function.name(),
-            decider,
-            self,
-        ))
+        Ok(Permit::new(program, function.capability(), function.name(), decider, self))
     }
 
     /// Decides a request by its URL; [`Permit::address`] then decides each resolved address.
     pub fn http_client(&self, method: HttpMethod, url: Url) -> Result<Permit<Url>, Denial> {
         let decider = self.decide(&Call::http_client(method, &url), None)?;
-        Ok(Permit::new(
-            url,
-            method.capability(),
-            method.name(),
-            decider,
-            self,
-        ))
+        Ok(Permit::new(url, method.capability(), method.name(), decider, self))
     }
 
     /// Decides a listener.
@@ -74,57 +49,25 @@ impl Grants {
         address: ServerAddress,
     ) -> Result<Permit<ServerAddress>, Denial> {
         let decider = self.decide(&Call::http_server(function, &address), None)?;
-        Ok(Permit::new(
-            address,
-            function.capability(),
-            function.name(),
-            decider,
-            self,
-        ))
+        Ok(Permit::new(address, function.capability(), function.name(), decider, self))
     }
 
     /// Decides a call on Kubernetes objects.
-    pub fn k8s(
-        &self,
-        function: K8sFunction,
-        object: KubernetesObject,
-    ) -> Result<Permit<KubernetesObject>, Denial> {
+    pub fn k8s(&self, function: K8sFunction, object: KubernetesObject) -> Result<Permit<KubernetesObject>, Denial> {
         let decider = self.decide(&Call::k8s(function, &object), None)?;
-        Ok(Permit::new(
-            object,
-            function.capability(),
-            function.name(),
-            decider,
-            self,
-        ))
+        Ok(Permit::new(object, function.capability(), function.name(), decider, self))
     }
 
     /// Decides a call on a key, or on all keys with a prefix.
     pub fn kv(&self, function: KvFunction, key: KvKey) -> Result<Permit<KvKey>, Denial> {
         let decider = self.decide(&Call::kv(function, &key), None)?;
-        Ok(Permit::new(
-            key,
-            function.capability(),
-            function.name(),
-            decider,
-            self,
-        ))
+        Ok(Permit::new(key, function.capability(), function.name(), decider, self))
     }
 
     /// Decides a call on a path.
-    pub fn path(
-        &self,
-        function: PathFunction,
-        path: CanonicalPath,
-    ) -> Result<Permit<CanonicalPath>, Denial> {
+    pub fn path(&self, function: PathFunction, path: CanonicalPath) -> Result<Permit<CanonicalPath>, Denial> {
         let decider = self.decide(&Call::path(function, &path), None)?;
-        Ok(Permit::new(
-            path,
-            function.capability(),
-            function.name(),
-            decider,
-            self,
-        ))
+        Ok(Permit::new(path, function.capability(), function.name(), decider, self))
     }
 
     /// Tells how a call would be decided and by what, without deciding it.
@@ -137,23 +80,13 @@ impl Grants {
         Explanation::new(self, call, Some(address))
     }
 
-    pub(crate) fn endpoint(
-        &self,
-        permit: &Permit<Url>,
-        address: IpAddr,
-    ) -> Result<Permit<Endpoint>, Denial> {
+    pub(crate) fn endpoint(&self, permit: &Permit<Url>, address: IpAddr) -> Result<Permit<Endpoint>, Denial> {
         let url = permit.resource();
         let call = Call::http_request(permit.function(), url);
         let address = address.to_canonical();
         let decider = self.decide(&call, Some(address))?;
         let endpoint = Endpoint::new(url.clone(), address);
-        Ok(Permit::new(
-            endpoint,
-            permit.capability(),
-            permit.function(),
-            decider,
-            self,
-        ))
+        Ok(Permit::new(endpoint, permit.capability(), permit.function(), decider, self))
     }
 
     /// What allowed the call in the last layer, the narrowest.
@@ -162,17 +95,12 @@ impl Grants {
             Verdict::Allowed(decider) => Ok(decider),
             refusal => Err(Denial::new(self, layer, call, address, refusal)),
         };
-        self.inner
-            .iter()
-            .try_fold(ask(&self.outer)?, |_, layer| ask(layer))
+        self.inner.iter().try_fold(ask(&self.outer)?, |_, layer| ask(layer))
     }
 
     /// The lowest built-in profile that would allow the call.
     pub(crate) fn needed_profile(&self, call: &Call<'_>, address: Option<IpAddr>) -> Option<&str> {
-        let granting = self
-            .ladder
-            .iter()
-            .find(|rung| rung.judge(call, address).is_allowed());
+        let granting = self.ladder.iter().find(|rung| rung.judge(call, address).is_allowed());
         granting.map(Layer::profile)
     }
 }
@@ -185,12 +113,7 @@ mod tests {
     use crate::{path::Roots, profile::Profile, rule::Rule};
 
     fn grants(profile: &str, allow: &[&str], deny: &[&str]) -> Grants {
-        let parse = |rules: &[&str]| -> Vec<Rule> {
-            rules
-                .iter()
-                .map(|rule| Rule::parse(rule).unwrap())
-                .collect()
-        };
+        let parse = |rules: &[&str]| -> Vec<Rule> { rules.iter().map(|rule| Rule::parse(rule).unwrap()).collect() };
         let roots = Roots::new(CanonicalPath::absolute("/srv").unwrap());
         let profile = Profile::named(profile).unwrap();
         Grants::new(&profile, &parse(allow), &parse(deny), &roots).unwrap()
@@ -213,26 +136,10 @@ mod tests {
     fn a_deny_rule_beats_the_fallback() {
         let grants = grants("allow-all", &["*.*"], &["*.exec", "fs.read(/etc/shadow)"]);
         let path = |text| CanonicalPath::absolute(text).unwrap();
-        assert!(
-            grants
-                .path(PathFunction::ReadText, path("/etc/shadow"))
-                .is_err()
-        );
-        assert!(
-            grants
-                .path(PathFunction::ReadText, path("/etc/hosts"))
-                .is_ok()
-        );
-        assert!(
-            grants
-                .exec(ExecFunction::Exec, path("/bin/sh").into())
-                .is_err()
-        );
-        assert!(
-            grants
-                .k8s(K8sFunction::Exec, KubernetesObject::cluster())
-                .is_err()
-        );
+        assert!(grants.path(PathFunction::ReadText, path("/etc/shadow")).is_err());
+        assert!(grants.path(PathFunction::ReadText, path("/etc/hosts")).is_ok());
+        assert!(grants.exec(ExecFunction::Exec, path("/bin/sh").into()).is_err());
+        assert!(grants.k8s(K8sFunction::Exec, KubernetesObject::cluster()).is_err());
     }
 
     #[test]
@@ -244,22 +151,15 @@ mod tests {
         let permit = both.http_server(ServerFunction::Serve, bind(80)).unwrap();
         assert_eq!(permit.profile(), "allow-fs");
         assert_eq!(permit.rule().unwrap().to_string(), "http.server(:80)");
-        let denial = both
-            .http_server(ServerFunction::Serve, bind(81))
-            .unwrap_err();
+        let denial = both.http_server(ServerFunction::Serve, bind(81)).unwrap_err();
         assert_eq!(denial.profile(), "allow-fs");
-        let denial = app
-            .narrow(&grants("deny-all", &[], &[]))
-            .kv(KvFunction::Get, key("a"));
+        let denial = app.narrow(&grants("deny-all", &[], &[])).kv(KvFunction::Get, key("a"));
         assert_eq!(denial.unwrap_err().profile(), "deny-all");
     }
 
     #[test]
     fn an_address_rule_keeps_its_port_path_and_method() {
-        let rules = [
-            "http.client",
-            "http.client[GET](http://10.0.0.5:8080/api/**)",
-        ];
+        let rules = ["http.client", "http.client[GET](http://10.0.0.5:8080/api/**)"];
         let grants = grants("deny-all", &rules, &[]);
         let ask = |method, url: &str| {
             let permit = grants.http_client(method, Url::parse(url).unwrap())?;

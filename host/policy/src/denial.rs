@@ -157,14 +157,7 @@ impl Denial {
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts {
-            capability,
-            resource,
-            profile,
-            address,
-            verdict,
-            ..
-        } = &*self.0;
+        let Parts { capability, resource, profile, address, verdict, .. } = &*self.0;
         write!(f, "permission denied: {capability}({resource:?}): ")?;
         match verdict {
             Verdict::Denied(decider) => match decider.rule() {
@@ -175,11 +168,7 @@ impl fmt::Display for Denial {
                 return f.write_str("the connection is to another address than the URL's");
             }
             Verdict::AddressNotGranted(class) if address.is_some() => {
-                write!(
-                    f,
-                    "it resolves to {}, not granted by {profile}",
-                    article(*class)
-                )?;
+                write!(f, "it resolves to {}, not granted by {profile}", article(*class))?;
             }
             Verdict::AddressNotGranted(class) => {
                 write!(f, "{} is not granted by {profile}", article(*class))?;
@@ -214,22 +203,12 @@ pub(crate) struct Advice {
 }
 
 impl Advice {
-    pub(crate) fn new(
-        grants: &Grants,
-        call: &Call<'_>,
-        address: Option<IpAddr>,
-        verdict: &Verdict,
-    ) -> Self {
+    pub(crate) fn new(grants: &Grants, call: &Call<'_>, address: Option<IpAddr>, verdict: &Verdict) -> Self {
         let rule = match (verdict, address) {
-            (Verdict::NotGranted, _) | (Verdict::AddressNotGranted(_), None) => {
-                Rule::granting(call)
-            }
+            (Verdict::NotGranted, _) | (Verdict::AddressNotGranted(_), None) => Rule::granting(call),
             (Verdict::AddressNotGranted(_), Some(address)) => address_rule(call, address),
             _ => {
-                return Self {
-                    profile: None,
-                    rule: None,
-                };
+                return Self { profile: None, rule: None };
             }
         };
         let profile = grants.needed_profile(call, address).map(str::to_owned);
@@ -238,10 +217,5 @@ impl Advice {
 }
 
 fn address_rule(call: &Call<'_>, address: IpAddr) -> Option<Rule> {
-    Rule::parse(&format!(
-        "{}({})",
-        call.capability(),
-        Host::Address(address)
-    ))
-    .ok()
+    Rule::parse(&format!("{}({})", call.capability(), Host::Address(address))).ok()
 }

@@ -59,10 +59,7 @@ impl AddressClass {
             IpAddr::V6(v6) => Some(of_v6(v6)),
         };
         let inside = embedded(address).into_iter().map(of_v4);
-        inside
-            .chain(own)
-            .max_by_key(|class| class.rank())
-            .unwrap_or(Self::Reserved)
+        inside.chain(own).max_by_key(|class| class.rank()).unwrap_or(Self::Reserved)
     }
 
     /// How little an address of this class is to be trusted: what one profile adds after another.
@@ -126,20 +123,13 @@ impl AddressClasses {
 
 impl FromIterator<AddressClass> for AddressClasses {
     fn from_iter<T: IntoIterator<Item = AddressClass>>(classes: T) -> Self {
-        Self(
-            classes
-                .into_iter()
-                .fold(0, |set, class| set | 1 << class as u16),
-        )
+        Self(classes.into_iter().fold(0, |set, class| set | 1 << class as u16))
     }
 }
 
 /// Whether connecting to the address reaches the machine itself.
 pub(crate) fn is_local(address: IpAddr) -> bool {
-    matches!(
-        AddressClass::of(address),
-        AddressClass::Loopback | AddressClass::Unspecified
-    )
+    matches!(AddressClass::of(address), AddressClass::Loopback | AddressClass::Unspecified)
 }
 
 /// The loopback address that a connection to the unspecified address ends at.
@@ -218,12 +208,9 @@ const V4: &[(Ipv4Net, AddressClass)] = &[
 
 /// First match wins; what no line names is not assigned and so reserved.
 const V6: &[(Ipv6Net, AddressClass)] = &[
-    (
-        v6([0xfd00, 0xec2, 0, 0], 0x254, 128),
-        AddressClass::Metadata,
-    ), // AWS
-    (v6([0xfd00, 0xec2, 0, 0], 0x23, 128), AddressClass::Metadata), // AWS pod identity
-    (v6([0xfd20, 0xce, 0, 0], 0x254, 128), AddressClass::Metadata), // GCP
+    (v6([0xfd00, 0xec2, 0, 0], 0x254, 128), AddressClass::Metadata), // AWS
+    (v6([0xfd00, 0xec2, 0, 0], 0x23, 128), AddressClass::Metadata),  // AWS pod identity
+    (v6([0xfd20, 0xce, 0, 0], 0x254, 128), AddressClass::Metadata),  // GCP
     (v6([0, 0, 0, 0], 0, 128), AddressClass::Unspecified),
     (v6([0, 0, 0, 0], 1, 128), AddressClass::Loopback),
     (v6([0x64, 0xff9b, 1, 0], 0, 48), AddressClass::Private), // local NAT64

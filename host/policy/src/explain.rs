@@ -28,21 +28,12 @@ impl Explanation {
     pub(crate) fn new(grants: &Grants, call: &Call<'_>, address: Option<IpAddr>) -> Self {
         let steps: Vec<Step> = grants
             .layers()
-            .map(|layer| Step {
-                profile: layer.profile().to_owned(),
-                verdict: layer.judge(call, address),
-            })
+            .map(|layer| Step { profile: layer.profile().to_owned(), verdict: layer.judge(call, address) })
             .collect();
         let refusal = steps.iter().find(|step| !step.verdict.is_allowed());
         let advice = refusal.map(|step| Advice::new(grants, call, address, &step.verdict));
-        let (needed_profile, granting_rule) =
-            advice.map(|a| (a.profile, a.rule)).unwrap_or_default();
-        Self {
-            call: call.to_string(),
-            steps,
-            needed_profile,
-            granting_rule,
-        }
+        let (needed_profile, granting_rule) = advice.map(|a| (a.profile, a.rule)).unwrap_or_default();
+        Self { call: call.to_string(), steps, needed_profile, granting_rule }
     }
 
     /// Whether every layer allows the call.
@@ -69,16 +60,7 @@ impl Explanation {
 /// The call, then one line for each layer, then what would grant it.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}",
-            self.call,
-            if self.is_allowed() {
-                "allowed"
-            } else {
-                "denied"
-            }
-        )?;
+        write!(f, "{}: {}", self.call, if self.is_allowed() { "allowed" } else { "denied" })?;
         for Step { profile, verdict } in &self.steps {
             write!(f, "\n  {profile}: ")?;
             match verdict {

@@ -17,18 +17,12 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(at: usize, problem: impl Into<String>) -> Self {
-        Self {
-            at,
-            problem: problem.into(),
-        }
+        Self { at, problem: problem.into() }
     }
 
     /// The same fault seen from a text in which the resource starts `by` bytes later.
     pub(crate) fn shifted(self, by: usize) -> Self {
-        Self {
-            at: self.at + by,
-            problem: self.problem,
-        }
+        Self { at: self.at + by, problem: self.problem }
     }
 }
 
@@ -43,12 +37,7 @@ pub(crate) fn text_continues(glob: &str, text: &str) -> bool {
 }
 
 fn text_positions(glob: &str, text: &str) -> Vec<bool> {
-    positions(
-        glob.as_bytes(),
-        text.bytes(),
-        |b| *b == b'*',
-        |b, t| *b == t,
-    )
+    positions(glob.as_bytes(), text.bytes(), |b| *b == b'*', |b, t| *b == t)
 }
 
 /// The positions of `pattern` that are alive after all of `text`; the last one means a match.
@@ -72,12 +61,7 @@ fn positions<P, T: Copy>(
     skip(&mut alive);
     for t in text {
         let mut next = vec![false];
-        next.extend(
-            alive
-                .iter()
-                .zip(pattern)
-                .map(|(a, p)| *a && !many(p) && one(p, t)),
-        );
+        next.extend(alive.iter().zip(pattern).map(|(a, p)| *a && !many(p) && one(p, t)));
         for ((n, a), p) in next.iter_mut().zip(&alive).zip(pattern) {
             *n |= *a && many(p);
         }
@@ -147,9 +131,7 @@ impl PathGlob {
 
     /// Whether it matches the path, or everything beneath it: what a deny rule covers.
     pub(crate) fn covers<'a>(&self, path: impl Iterator<Item = &'a str> + Clone) -> bool {
-        let folder = self
-            .folder()
-            .is_some_and(|f| accepts(&segment_positions(f, path.clone())));
+        let folder = self.folder().is_some_and(|f| accepts(&segment_positions(f, path.clone())));
         folder || self.matches(path)
     }
 
@@ -256,11 +238,7 @@ mod tests {
             ("/a/x*.txt", "/a/xy.txt", true),
             ("/a/x*.txt", "/a/y.txt", false),
         ] {
-            assert_eq!(
-                glob(pattern).matches(path(text)),
-                expected,
-                "{pattern} {text}"
-            );
+            assert_eq!(glob(pattern).matches(path(text)), expected, "{pattern} {text}");
         }
     }
 

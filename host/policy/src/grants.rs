@@ -36,15 +36,8 @@ pub enum GrantsError {
 
 impl Grants {
     /// Compiles a profile with rules added to it: `deny` wins over `allow` and the profile.
-    pub fn new(
-        profile: &Profile,
-        allow: &[Rule],
-        deny: &[Rule],
-        roots: &Roots,
-    ) -> Result<Self, GrantsError> {
-        let ladder = Profile::ladder()
-            .iter()
-            .map(|rung| compile(rung, &[], &[], roots));
+    pub fn new(profile: &Profile, allow: &[Rule], deny: &[Rule], roots: &Roots) -> Result<Self, GrantsError> {
+        let ladder = Profile::ladder().iter().map(|rung| compile(rung, &[], &[], roots));
         Ok(Self {
             outer: Arc::new(compile(profile, allow, deny, roots)?),
             inner: Arc::new([]),
@@ -57,13 +50,7 @@ impl Grants {
     pub fn narrow(&self, app: &Self) -> Self {
         Self {
             outer: self.outer.clone(),
-            inner: self
-                .inner
-                .iter()
-                .chain([&app.outer])
-                .chain(app.inner.iter())
-                .cloned()
-                .collect(),
+            inner: self.inner.iter().chain([&app.outer]).chain(app.inner.iter()).cloned().collect(),
             ladder: app.ladder.clone(),
         }
     }
@@ -74,10 +61,7 @@ impl Grants {
     }
 
     pub(crate) fn layers(&self) -> impl Iterator<Item = &Layer> {
-        [&self.outer]
-            .into_iter()
-            .chain(self.inner.iter())
-            .map(AsRef::as_ref)
+        [&self.outer].into_iter().chain(self.inner.iter()).map(AsRef::as_ref)
     }
 }
 
@@ -89,20 +73,10 @@ impl fmt::Debug for Grants {
     }
 }
 
-fn compile(
-    profile: &Profile,
-    allow: &[Rule],
-    deny: &[Rule],
-    roots: &Roots,
-) -> Result<Layer, GrantsError> {
+fn compile(profile: &Profile, allow: &[Rule], deny: &[Rule], roots: &Roots) -> Result<Layer, GrantsError> {
     let mut layer = Layer::new(profile);
     for part in profile.lineage() {
-        layer.add(
-            Source::Profile(part.name().into()),
-            part.allow(),
-            part.deny(),
-            roots,
-        )?;
+        layer.add(Source::Profile(part.name().into()), part.allow(), part.deny(), roots)?;
     }
     layer.add(Source::Added, allow, deny, roots)?;
     Ok(layer)
@@ -120,12 +94,7 @@ mod tests {
         let rule = Rule::parse("fs.read($HOME/**)").unwrap();
         let cwd = CanonicalPath::absolute("/srv").unwrap();
         let roots = Roots::new(cwd.clone());
-        let refused = Grants::new(
-            &Profile::default(),
-            &[],
-            std::slice::from_ref(&rule),
-            &roots,
-        );
+        let refused = Grants::new(&Profile::default(), &[], std::slice::from_ref(&rule), &roots);
         assert_eq!(refused.unwrap_err(), GrantsError::NoHome(rule.clone()));
         let roots = roots.with_home(cwd);
         assert!(Grants::new(&Profile::default(), &[rule], &[], &roots).is_ok());
@@ -137,9 +106,6 @@ mod tests {
         let tenant = Profile::named("allow-local").unwrap();
         let tenant = Grants::new(&tenant, &[], &[], &roots).unwrap();
         let app = Grants::new(&Profile::default(), &[], &[], &roots).unwrap();
-        assert_eq!(
-            tenant.narrow(&app).profiles().collect::<Vec<_>>(),
-            ["allow-local", "deny-all"]
-        );
+        assert_eq!(tenant.narrow(&app).profiles().collect::<Vec<_>>(), ["allow-local", "deny-all"]);
     }
 }

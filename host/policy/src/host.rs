@@ -56,24 +56,15 @@ impl Host {
         }
         let bracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
         if bracketed.is_some() || text.contains(':') {
-            let address: Ipv6Addr = bracketed
-                .unwrap_or(text)
-                .parse()
-                .map_err(|_| HostError::BadAddress)?;
+            let address: Ipv6Addr = bracketed.unwrap_or(text).parse().map_err(|_| HostError::BadAddress)?;
             return Ok(Self::Address(IpAddr::V6(address).to_canonical()));
         }
         let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         if name.is_empty() {
-            return Err(if text.is_empty() {
-                HostError::Empty
-            } else {
-                HostError::BadName
-            });
+            return Err(if text.is_empty() { HostError::Empty } else { HostError::BadName });
         }
         if name.rsplit('.').next().is_some_and(is_number) {
-            return ipv4(&name)
-                .map(|a| Self::Address(IpAddr::V4(a)))
-                .ok_or(HostError::BadAddress);
+            return ipv4(&name).map(|a| Self::Address(IpAddr::V4(a))).ok_or(HostError::BadAddress);
         }
         if name.len() > 253 || !name.split('.').all(is_label) {
             return Err(HostError::BadName);
@@ -108,10 +99,7 @@ impl fmt::Display for HostName {
 
 fn is_label(label: &str) -> bool {
     let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    (1..=63).contains(&label.len())
-        && label.bytes().all(inner)
-        && !label.starts_with('-')
-        && !label.ends_with('-')
+    (1..=63).contains(&label.len()) && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
 }
 
 /// Whether a last label makes the whole host an IPv4 address, as the URL standard decides it.
@@ -135,9 +123,7 @@ fn ipv4(text: &str) -> Option<Ipv4Addr> {
         return None;
     }
     let high = leading.iter().fold(0, |sum, n| sum << 8 | n);
-    u32::try_from(high << free_bits | last)
-        .ok()
-        .map(Ipv4Addr::from)
+    u32::try_from(high << free_bits | last).ok().map(Ipv4Addr::from)
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -152,11 +138,7 @@ fn number(text: &str) -> Option<u64> {
     }
     // The digit check keeps out the sign that the parser of the standard library takes.
     let digits_only = digits.chars().all(|c| c.is_digit(radix));
-    if digits_only {
-        u64::from_str_radix(digits, radix).ok()
-    } else {
-        None
-    }
+    if digits_only { u64::from_str_radix(digits, radix).ok() } else { None }
 }
 
 /// The host part of a rule: a name, `*.example.com`, `*`, an address or a CIDR range.
@@ -181,18 +163,12 @@ impl HostPattern {
             };
         }
         if let Some(star) = text.find('*') {
-            return Err(Fault::new(
-                star,
-                "`*` may only be the whole host or its first label",
-            ));
+            return Err(Fault::new(star, "`*` may only be the whole host or its first label"));
         }
         if let Some(slash) = text.find('/') {
-            let net = text.parse::<IpNet>().map_err(|_| {
-                Fault::new(
-                    slash,
-                    "expected an address range; a path needs a scheme before it",
-                )
-            })?;
+            let net = text
+                .parse::<IpNet>()
+                .map_err(|_| Fault::new(slash, "expected an address range; a path needs a scheme before it"))?;
             return Ok(Self::Net(canonical_net(net)));
         }
         match Host::parse(text).map_err(fault)? {
@@ -206,10 +182,9 @@ impl HostPattern {
         match (self, host) {
             (Self::Any, _) => true,
             (Self::Exact(name), Host::Name(host)) => name == host,
-            (Self::Subdomains(parent), Host::Name(host)) => host
-                .0
-                .strip_suffix(&parent.0)
-                .is_some_and(|prefix| prefix.ends_with('.')),
+            (Self::Subdomains(parent), Host::Name(host)) => {
+                host.0.strip_suffix(&parent.0).is_some_and(|prefix| prefix.ends_with('.'))
+            }
             _ => false,
         }
     }
@@ -227,10 +202,7 @@ impl HostPattern {
             Self::Net(net) => {
                 let inside = egress::embedded(address).into_iter().map(IpAddr::V4);
                 let local = egress::reached_by_unspecified(address);
-                inside
-                    .chain(local)
-                    .chain([address])
-                    .any(|a| net.contains(&a))
+                inside.chain(local).chain([address]).any(|a| net.contains(&a))
             }
             Self::Exact(name) => name.0 == "localhost" && egress::is_local(address),
             Self::Any | Self::Subdomains(_) => false,
@@ -255,9 +227,7 @@ impl fmt::Display for HostPattern {
         match self {
             Self::Any => f.write_str("*"),
             Self::Exact(name) => name.fmt(f),
-            Self::Net(net) if net.prefix_len() == net.max_prefix_len() => {
-                Host::Address(net.addr()).fmt(f)
-            }
+            Self::Net(net) if net.prefix_len() == net.max_prefix_len() => Host::Address(net.addr()).fmt(f),
             Self::Net(IpNet::V4(net)) => net.fmt(f),
             Self::Net(IpNet::V6(net)) => write!(f, "[{net}]"),
             Self::Subdomains(parent) => write!(f, "*.{parent}"),
@@ -271,9 +241,7 @@ pub(crate) type HostPort<'a> = (&'a str, Option<(usize, &'a str)>);
 /// Splits `host:port`, `[v6]:port` or a bare IPv6 address.
 pub(crate) fn split_port(text: &str) -> Result<HostPort<'_>, Fault> {
     if let Some(rest) = text.strip_prefix('[') {
-        let (host, after) = rest
-            .split_once(']')
-            .ok_or_else(|| Fault::new(text.len(), "expected `]`"))?;
+        let (host, after) = rest.split_once(']').ok_or_else(|| Fault::new(text.len(), "expected `]`"))?;
         if !host.contains(':') {
             return Err(Fault::new(1, "only an IPv6 address stands in brackets"));
         }
@@ -318,11 +286,7 @@ mod tests {
             "[::ffff:127.0.0.1]",
             "::ffff:7f00:1",
         ] {
-            assert_eq!(
-                Host::parse(text).unwrap().to_string(),
-                "127.0.0.1",
-                "{text}"
-            );
+            assert_eq!(Host::parse(text).unwrap().to_string(), "127.0.0.1", "{text}");
         }
         assert_eq!(Host::parse("0").unwrap().to_string(), "0.0.0.0");
         assert_eq!(Host::parse("[0:0::1]").unwrap().to_string(), "[::1]");
@@ -331,16 +295,9 @@ mod tests {
     #[test]
     fn names_are_folded() {
         for text in ["API.Example.com", "api.example.com.", "api.example.COM"] {
-            assert_eq!(
-                Host::parse(text).unwrap().to_string(),
-                "api.example.com",
-                "{text}"
-            );
+            assert_eq!(Host::parse(text).unwrap().to_string(), "api.example.com", "{text}");
         }
-        assert!(matches!(
-            Host::parse("xn--bcher-kva.example"),
-            Ok(Host::Name(_))
-        ));
+        assert!(matches!(Host::parse("xn--bcher-kva.example"), Ok(Host::Name(_))));
         assert!(matches!(Host::parse("0x7f.example"), Ok(Host::Name(_))));
     }
 
@@ -395,19 +352,10 @@ mod tests {
     #[test]
     fn a_denied_address_is_denied_in_disguise() {
         let pattern = HostPattern::parse("127.0.0.0/8").unwrap();
-        for text in [
-            "127.0.0.1",
-            "64:ff9b::127.0.0.1",
-            "2002:7f00:1::",
-            "0.0.0.0",
-        ] {
+        for text in ["127.0.0.1", "64:ff9b::127.0.0.1", "2002:7f00:1::", "0.0.0.0"] {
             assert!(pattern.stops(text.parse().unwrap()), "{text}");
         }
         assert!(!pattern.holds("64:ff9b::127.0.0.1".parse().unwrap()));
-        assert!(
-            HostPattern::parse("localhost")
-                .unwrap()
-                .stops("127.0.0.2".parse().unwrap())
-        );
+        assert!(HostPattern::parse("localhost").unwrap().stops("127.0.0.2".parse().unwrap()));
     }
 }

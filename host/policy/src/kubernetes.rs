@@ -40,34 +40,22 @@ pub enum KubernetesError {
 impl KubernetesObject {
     /// Objects of a kind in one namespace.
     pub fn in_namespace(namespace: &str, kind: &str) -> Result<Self, KubernetesError> {
-        Ok(Self {
-            scope: Scope::Namespace(checked_namespace(namespace)?),
-            kind: Some(checked_kind(kind)?),
-        })
+        Ok(Self { scope: Scope::Namespace(checked_namespace(namespace)?), kind: Some(checked_kind(kind)?) })
     }
 
     /// Objects of a kind in all namespaces.
     pub fn in_all_namespaces(kind: &str) -> Result<Self, KubernetesError> {
-        Ok(Self {
-            scope: Scope::AllNamespaces,
-            kind: Some(checked_kind(kind)?),
-        })
+        Ok(Self { scope: Scope::AllNamespaces, kind: Some(checked_kind(kind)?) })
     }
 
     /// Objects of a kind that has no namespace, such as nodes.
     pub fn in_cluster(kind: &str) -> Result<Self, KubernetesError> {
-        Ok(Self {
-            scope: Scope::Cluster,
-            kind: Some(checked_kind(kind)?),
-        })
+        Ok(Self { scope: Scope::Cluster, kind: Some(checked_kind(kind)?) })
     }
 
     /// The cluster as such: its version, its configuration.
     pub const fn cluster() -> Self {
-        Self {
-            scope: Scope::Cluster,
-            kind: None,
-        }
+        Self { scope: Scope::Cluster, kind: None }
     }
 
     /// The namespace, when it is one.
@@ -106,25 +94,15 @@ impl fmt::Display for KubernetesObject {
 
 fn checked_namespace(text: &str) -> Result<String, KubernetesError> {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let fine = (1..=63).contains(&text.len())
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-');
-    if fine {
-        Ok(text.to_owned())
-    } else {
-        Err(KubernetesError::BadNamespace)
-    }
+    let fine =
+        (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-');
+    if fine { Ok(text.to_owned()) } else { Err(KubernetesError::BadNamespace) }
 }
 
 fn checked_kind(text: &str) -> Result<String, KubernetesError> {
     let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
     let edge = |c: char| c == '-' || c == '.';
-    if !(1..=253).contains(&text.len())
-        || !text.bytes().all(inner)
-        || text.starts_with(edge)
-        || text.ends_with(edge)
-    {
+    if !(1..=253).contains(&text.len()) || !text.bytes().all(inner) || text.starts_with(edge) || text.ends_with(edge) {
         return Err(KubernetesError::BadKind);
     }
     let name = text.to_ascii_lowercase();
@@ -137,68 +115,32 @@ fn checked_kind(text: &str) -> Result<String, KubernetesError> {
 
 /// The kinds a cluster brings itself: plural, API group, singular and short names.
 const KINDS: &[(&str, &str, &[&str])] = &[
-    (
-        "clusterrolebindings",
-        "rbac.authorization.k8s.io",
-        &["clusterrolebinding"],
-    ),
-    (
-        "clusterroles",
-        "rbac.authorization.k8s.io",
-        &["clusterrole"],
-    ),
+    ("clusterrolebindings", "rbac.authorization.k8s.io", &["clusterrolebinding"]),
+    ("clusterroles", "rbac.authorization.k8s.io", &["clusterrole"]),
     ("configmaps", "", &["configmap", "cm"]),
     ("cronjobs", "batch", &["cronjob", "cj"]),
-    (
-        "customresourcedefinitions",
-        "apiextensions.k8s.io",
-        &["customresourcedefinition", "crd", "crds"],
-    ),
+    ("customresourcedefinitions", "apiextensions.k8s.io", &["customresourcedefinition", "crd", "crds"]),
     ("daemonsets", "apps", &["daemonset", "ds"]),
     ("deployments", "apps", &["deployment", "deploy"]),
     ("endpoints", "", &["endpoint", "ep"]),
     ("endpointslices", "discovery.k8s.io", &["endpointslice"]),
     ("events", "", &["event", "ev"]),
-    (
-        "horizontalpodautoscalers",
-        "autoscaling",
-        &["horizontalpodautoscaler", "hpa"],
-    ),
+    ("horizontalpodautoscalers", "autoscaling", &["horizontalpodautoscaler", "hpa"]),
     ("ingresses", "networking.k8s.io", &["ingress", "ing"]),
     ("jobs", "batch", &["job"]),
     ("leases", "coordination.k8s.io", &["lease"]),
     ("limitranges", "", &["limitrange", "limits"]),
     ("namespaces", "", &["namespace", "ns"]),
-    (
-        "networkpolicies",
-        "networking.k8s.io",
-        &["networkpolicy", "netpol"],
-    ),
+    ("networkpolicies", "networking.k8s.io", &["networkpolicy", "netpol"]),
     ("nodes", "", &["node", "no"]),
-    (
-        "persistentvolumeclaims",
-        "",
-        &["persistentvolumeclaim", "pvc"],
-    ),
+    ("persistentvolumeclaims", "", &["persistentvolumeclaim", "pvc"]),
     ("persistentvolumes", "", &["persistentvolume", "pv"]),
-    (
-        "poddisruptionbudgets",
-        "policy",
-        &["poddisruptionbudget", "pdb"],
-    ),
+    ("poddisruptionbudgets", "policy", &["poddisruptionbudget", "pdb"]),
     ("pods", "", &["pod", "po"]),
     ("replicasets", "apps", &["replicaset", "rs"]),
-    (
-        "replicationcontrollers",
-        "",
-        &["replicationcontroller", "rc"],
-    ),
+    ("replicationcontrollers", "", &["replicationcontroller", "rc"]),
     ("resourcequotas", "", &["resourcequota", "quota"]),
-    (
-        "rolebindings",
-        "rbac.authorization.k8s.io",
-        &["rolebinding"],
-    ),
+    ("rolebindings", "rbac.authorization.k8s.io", &["rolebinding"]),
     ("roles", "rbac.authorization.k8s.io", &["role"]),
     ("secrets", "", &["secret"]),
     ("serviceaccounts", "", &["serviceaccount", "sa"]),
@@ -216,16 +158,12 @@ pub(crate) struct ObjectPattern {
 
 impl ObjectPattern {
     pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
-        let (scope, kind) = text
-            .split_once('/')
-            .ok_or_else(|| Fault::new(text.len(), "expected `/` and a kind"))?;
+        let (scope, kind) = text.split_once('/').ok_or_else(|| Fault::new(text.len(), "expected `/` and a kind"))?;
         let scope_len = scope.len();
         let scope = match scope {
             "*" => None,
             "-" => Some(Scope::Cluster),
-            name => Some(Scope::Namespace(
-                checked_namespace(name).map_err(|e| Fault::new(0, e.to_string()))?,
-            )),
+            name => Some(Scope::Namespace(checked_namespace(name).map_err(|e| Fault::new(0, e.to_string()))?)),
         };
         let kind = match kind {
             "*" => None,
@@ -235,11 +173,7 @@ impl ObjectPattern {
     }
 
     pub(crate) fn grants(&self, object: &KubernetesObject) -> bool {
-        self.of_kind(object)
-            && self
-                .scope
-                .as_ref()
-                .is_none_or(|scope| *scope == object.scope)
+        self.of_kind(object) && self.scope.as_ref().is_none_or(|scope| *scope == object.scope)
     }
 
     pub(crate) fn denies(&self, object: &KubernetesObject) -> bool {
@@ -276,10 +210,7 @@ mod tests {
             assert_eq!(object.to_string(), "default/pods");
         }
         for kind in ["deploy", "Deployment", "deployments.apps"] {
-            assert_eq!(
-                KubernetesObject::in_cluster(kind).unwrap().kind(),
-                Some("deployments")
-            );
+            assert_eq!(KubernetesObject::in_cluster(kind).unwrap().kind(), Some("deployments"));
         }
         let own = KubernetesObject::in_cluster("Certificates.cert-manager.io").unwrap();
         assert_eq!(own.kind(), Some("certificates.cert-manager.io"));
@@ -292,11 +223,7 @@ mod tests {
             assert_eq!(refused, Err(KubernetesError::BadNamespace), "{namespace}");
         }
         for kind in ["", "*", "a/b", "pods.", "é"] {
-            assert_eq!(
-                KubernetesObject::in_cluster(kind),
-                Err(KubernetesError::BadKind),
-                "{kind}"
-            );
+            assert_eq!(KubernetesObject::in_cluster(kind), Err(KubernetesError::BadKind), "{kind}");
         }
     }
 

@@ -29,13 +29,8 @@ static LADDER: LazyLock<[Profile; 5]> = LazyLock::new(|| {
         Fallback::Deny,
         public(),
     );
-    let allow_net = rung(
-        "allow-net",
-        Some(&allow_fs),
-        vec![Rule::of(Capability::HttpClient)],
-        Fallback::Deny,
-        public(),
-    );
+    let allow_net =
+        rung("allow-net", Some(&allow_fs), vec![Rule::of(Capability::HttpClient)], Fallback::Deny, public());
     let allow_local = rung(
         "allow-local",
         Some(&allow_net),
@@ -47,29 +42,15 @@ static LADDER: LazyLock<[Profile; 5]> = LazyLock::new(|| {
             Rule::of(Capability::K8sConfig),
         ],
         Fallback::Deny,
-        [AddressClass::Public, AddressClass::Loopback]
-            .into_iter()
-            .collect(),
+        [AddressClass::Public, AddressClass::Loopback].into_iter().collect(),
     );
-    let allow_all = rung(
-        "allow-all",
-        Some(&allow_local),
-        Vec::new(),
-        Fallback::Allow,
-        AddressClasses::all(),
-    );
+    let allow_all = rung("allow-all", Some(&allow_local), Vec::new(), Fallback::Allow, AddressClasses::all());
     [deny_all, allow_fs, allow_net, allow_local, allow_all]
 });
 
 impl Profile {
     /// The names of the built-in profiles, the lowest first.
-    pub const NAMES: [&str; 5] = [
-        "deny-all",
-        "allow-fs",
-        "allow-net",
-        "allow-local",
-        "allow-all",
-    ];
+    pub const NAMES: [&str; 5] = ["deny-all", "allow-fs", "allow-net", "allow-local", "allow-all"];
 
     /// The built-in profiles, the lowest first.
     pub fn ladder() -> &'static [Self; 5] {
@@ -78,10 +59,7 @@ impl Profile {
 
     /// The built-in profile with this name.
     pub fn named(name: &str) -> Option<Self> {
-        LADDER
-            .iter()
-            .find(|profile| profile.name() == name)
-            .cloned()
+        LADDER.iter().find(|profile| profile.name() == name).cloned()
     }
 
     /// The lowest profile: pure compute, `load()`, `print` and `log`.
@@ -91,21 +69,8 @@ impl Profile {
     }
 }
 
-fn rung(
-    name: &str,
-    base: Option<&Profile>,
-    allow: Vec<Rule>,
-    fallback: Fallback,
-    reach: AddressClasses,
-) -> Profile {
-    Profile::from_parts(Parts {
-        name: name.to_owned(),
-        base: base.cloned(),
-        allow,
-        deny: Vec::new(),
-        fallback,
-        reach,
-    })
+fn rung(name: &str, base: Option<&Profile>, allow: Vec<Rule>, fallback: Fallback, reach: AddressClasses) -> Profile {
+    Profile::from_parts(Parts { name: name.to_owned(), base: base.cloned(), allow, deny: Vec::new(), fallback, reach })
 }
 
 fn public() -> AddressClasses {
@@ -118,32 +83,12 @@ mod tests {
 
     #[test]
     fn the_rungs_add_what_the_design_says() {
-        let rules = |profile: &Profile| -> Vec<String> {
-            profile.allow().iter().map(Rule::to_string).collect()
-        };
+        let rules = |profile: &Profile| -> Vec<String> { profile.allow().iter().map(Rule::to_string).collect() };
         let [deny_all, allow_fs, allow_net, allow_local, allow_all] = Profile::ladder();
         assert!(rules(deny_all).is_empty());
-        assert_eq!(
-            rules(allow_fs),
-            [
-                "fs.read",
-                "fs.write($CWD/**)",
-                "fs.delete($CWD/**)",
-                "os.env",
-                "kv.*"
-            ]
-        );
+        assert_eq!(rules(allow_fs), ["fs.read", "fs.write($CWD/**)", "fs.delete($CWD/**)", "os.env", "kv.*"]);
         assert_eq!(rules(allow_net), ["http.client"]);
-        assert_eq!(
-            rules(allow_local),
-            [
-                "http.server",
-                "os.exec($CWD/**)",
-                "k8s.read",
-                "k8s.write",
-                "k8s.config"
-            ]
-        );
+        assert_eq!(rules(allow_local), ["http.server", "os.exec($CWD/**)", "k8s.read", "k8s.write", "k8s.config"]);
         assert_eq!(allow_all.fallback(), Fallback::Allow);
     }
 

@@ -125,14 +125,8 @@ impl Layer {
         roots: &Roots,
     ) -> Result<(), GrantsError> {
         let compile = |rule: &Rule| {
-            let pattern = rule
-                .resolved(roots)
-                .map_err(|_| GrantsError::NoHome(rule.clone()))?;
-            Ok(Compiled {
-                rule: rule.clone(),
-                source: source.clone(),
-                pattern,
-            })
+            let pattern = rule.resolved(roots).map_err(|_| GrantsError::NoHome(rule.clone()))?;
+            Ok(Compiled { rule: rule.clone(), source: source.clone(), pattern })
         };
         for rule in allow {
             self.allow.push(compile(rule)?);
@@ -157,11 +151,10 @@ impl Layer {
         if let Some(rule) = self.deny.iter().find(|rule| rule.denies(call, address)) {
             return Verdict::Denied(self.decider(Some(rule)));
         }
-        if false {
+        if literal.is_some_and(|literal| Some(literal) != address) {
             return Verdict::AddressNotOfUrl;
         }
-        let by_address =
-            address.and_then(|address| self.allow.iter().find(|r| r.reaches(call, address)));
+        let by_address = address.and_then(|address| self.allow.iter().find(|r| r.reaches(call, address)));
         let by_name = self.allow.iter().find(|rule| rule.grants(call));
         let named = by_name.or(by_address.filter(|_| literal.is_some()));
         if named.is_none() && self.fallback == Fallback::Deny {
@@ -177,35 +170,21 @@ impl Layer {
     }
 
     fn decider(&self, rule: Option<&Compiled>) -> Decider {
-        Decider {
-            profile: self.profile.clone(),
-            rule: rule.map(|r| (r.rule.clone(), r.source.clone())),
-        }
+        Decider { profile: self.profile.clone(), rule: rule.map(|r| (r.rule.clone(), r.source.clone())) }
     }
 }
 
 impl Compiled {
     fn grants(&self, call: &Call<'_>) -> bool {
-        self.rule.is_about(call)
-            && self
-                .pattern
-                .as_ref()
-                .is_none_or(|pattern| pattern.grants(call.resource()))
+        self.rule.is_about(call) && self.pattern.as_ref().is_none_or(|pattern| pattern.grants(call.resource()))
     }
 
     fn reaches(&self, call: &Call<'_>, address: IpAddr) -> bool {
-        self.rule.is_about(call)
-            && self
-                .pattern
-                .as_ref()
-                .is_some_and(|p| p.reaches(call.resource(), address))
+        self.rule.is_about(call) && self.pattern.as_ref().is_some_and(|p| p.reaches(call.resource(), address))
     }
 
     fn denies(&self, call: &Call<'_>, address: Option<IpAddr>) -> bool {
         self.rule.is_about(call)
-            && self
-                .pattern
-                .as_ref()
-                .is_none_or(|pattern| pattern.denies(call.resource(), address, call.takes_tree()))
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.denies(call.resource(), address, call.takes_tree()))
     }
 }

@@ -64,8 +64,8 @@ mod url_pattern;
 
 pub use call::Call;
 pub use capability::{
-    Capability, EnvFunction, ExecFunction, HttpMethod, K8sFunction, KvFunction, PathFunction,
-    ResourceKind, ServerFunction,
+    Capability, EnvFunction, ExecFunction, HttpMethod, K8sFunction, KvFunction, PathFunction, ResourceKind,
+    ServerFunction,
 };
 pub use denial::{Denial, DenyReason};
 pub use egress::{AddressClass, AddressClasses};

@@ -72,11 +72,7 @@ pub struct KvKey {
 impl KvKey {
     /// One key.
     pub fn new(key: &str) -> Result<Self, NameError> {
-        if key.is_empty() {
-            Err(NameError::Empty)
-        } else {
-            Self::checked(key, false)
-        }
+        if key.is_empty() { Err(NameError::Empty) } else { Self::checked(key, false) }
     }
 
     /// Every key that starts with `prefix`, which may be empty.
@@ -100,10 +96,7 @@ impl KvKey {
         } else if text.chars().any(char::is_control) {
             Err(NameError::Control)
         } else {
-            Ok(Self {
-                text: text.to_owned(),
-                prefix,
-            })
+            Ok(Self { text: text.to_owned(), prefix })
         }
     }
 }
@@ -121,25 +114,17 @@ pub(crate) struct NamePattern(String);
 
 impl NamePattern {
     pub(crate) fn parse_env(text: &str) -> Result<Self, Fault> {
-        match text
-            .bytes()
-            .position(|b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b'*'))
-        {
+        match text.bytes().position(|b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b'*')) {
             Some(at) => Err(Fault::new(at, "expected ASCII letters, digits, `_` or `*`")),
-            None if text.starts_with(|c: char| c.is_ascii_digit()) => Err(Fault::new(
-                0,
-                "the name of a variable does not start with a digit",
-            )),
+            None if text.starts_with(|c: char| c.is_ascii_digit()) => {
+                Err(Fault::new(0, "the name of a variable does not start with a digit"))
+            }
             None => Self::parse_key(text),
         }
     }
 
     pub(crate) fn parse_key(text: &str) -> Result<Self, Fault> {
-        if text.is_empty() {
-            Err(Fault::new(0, "expected a name"))
-        } else {
-            Ok(Self(squeezed(text)))
-        }
+        if text.is_empty() { Err(Fault::new(0, "expected a name")) } else { Ok(Self(squeezed(text))) }
     }
 
     pub(crate) fn matches_env(&self, name: &EnvName) -> bool {

@@ -50,11 +50,7 @@ pub enum PathError {
 impl CanonicalPath {
     /// Normalises an absolute path.
     pub fn absolute(text: &str) -> Result<Self, PathError> {
-        if text.starts_with('/') {
-            normal(text, Vec::new())
-        } else {
-            Err(relative(text))
-        }
+        if text.starts_with('/') { normal(text, Vec::new()) } else { Err(relative(text)) }
     }
 
     /// Normalises a path, which starts at `cwd` unless it is absolute.
@@ -85,11 +81,7 @@ impl fmt::Display for CanonicalPath {
 }
 
 fn relative(text: &str) -> PathError {
-    if text.is_empty() {
-        PathError::Empty
-    } else {
-        PathError::Relative
-    }
+    if text.is_empty() { PathError::Empty } else { PathError::Relative }
 }
 
 fn normal<'a>(text: &'a str, mut segments: Vec<&'a str>) -> Result<CanonicalPath, PathError> {
@@ -107,11 +99,7 @@ fn normal<'a>(text: &'a str, mut segments: Vec<&'a str>) -> Result<CanonicalPath
         }
     }
     let path = format!("/{}", segments.join("/"));
-    if path.len() > MAX_PATH {
-        Err(PathError::TooLong)
-    } else {
-        Ok(CanonicalPath(path))
-    }
+    if path.len() > MAX_PATH { Err(PathError::TooLong) } else { Ok(CanonicalPath(path)) }
 }
 
 /// The first byte that no path and no path pattern may hold, and why.
@@ -122,9 +110,7 @@ fn unspeakable(text: &str) -> Option<(usize, PathError)> {
         b'\\' => Some((at, PathError::Backslash)),
         b'%' => {
             let code = bytes.get(at + 1..at + 3)?.to_ascii_lowercase();
-            let refused = [b"00", b"25", b"2e", b"2f", b"5c"]
-                .iter()
-                .any(|r| code == r.as_slice());
+            let refused = [b"00", b"25", b"2e", b"2f", b"5c"].iter().any(|r| code == r.as_slice());
             refused.then_some((at, PathError::Encoded))
         }
         _ => None,
@@ -180,10 +166,7 @@ impl Roots {
     /// Gives `$HOME` its meaning too.
     #[must_use]
     pub fn with_home(self, home: CanonicalPath) -> Self {
-        Self {
-            home: Some(home),
-            ..self
-        }
+        Self { home: Some(home), ..self }
     }
 
     /// What `$CWD` stands for.
@@ -225,10 +208,7 @@ impl PathPattern {
         };
         let at = text.len() - rest.len();
         if !rest.starts_with('/') && (root == Root::Slash || !rest.is_empty()) {
-            return Err(Fault::new(
-                at,
-                "expected `/`, `$CWD` or `$HOME` and an absolute path",
-            ));
+            return Err(Fault::new(at, "expected `/`, `$CWD` or `$HOME` and an absolute path"));
         }
         if let Some(dollar) = rest.find('$') {
             return Err(Fault::new(at + dollar, "a variable may only start a path"));
@@ -239,10 +219,7 @@ impl PathPattern {
 
     /// `$CWD/**`.
     pub(crate) fn beneath_cwd() -> Self {
-        Self {
-            root: Root::Cwd,
-            glob: PathGlob::everything(),
-        }
+        Self { root: Root::Cwd, glob: PathGlob::everything() }
     }
 
     /// The pattern with its variable replaced; `None` when the variable has no meaning.
@@ -252,10 +229,7 @@ impl PathPattern {
             Root::Cwd => &roots.cwd,
             Root::Home => roots.home.as_ref()?,
         };
-        Some(Self {
-            root: Root::Slash,
-            glob: self.glob.beneath(folder.segments()),
-        })
+        Some(Self { root: Root::Slash, glob: self.glob.beneath(folder.segments()) })
     }
 
     /// Whether it grants the path; one that was not resolved grants nothing.
@@ -294,22 +268,12 @@ mod tests {
 
     #[test]
     fn every_spelling_becomes_one() {
-        for text in [
-            "/srv/app",
-            "//srv//app/",
-            "/srv/./app/.",
-            "/srv/x/../app",
-            "/./srv/app//",
-        ] {
+        for text in ["/srv/app", "//srv//app/", "/srv/./app/.", "/srv/x/../app", "/./srv/app//"] {
             assert_eq!(path(text).as_str(), "/srv/app", "{text}");
         }
         let cwd = path("/srv");
         for text in ["app", "./app", "x/../app", "../srv/app", "/srv/app"] {
-            assert_eq!(
-                CanonicalPath::resolve(text, &cwd).unwrap().as_str(),
-                "/srv/app",
-                "{text}"
-            );
+            assert_eq!(CanonicalPath::resolve(text, &cwd).unwrap().as_str(), "/srv/app", "{text}");
         }
         assert_eq!(path("/").as_str(), "/");
     }
@@ -338,10 +302,7 @@ mod tests {
     fn programs_are_never_looked_up() {
         let cwd = path("/srv");
         assert_eq!(ProgramPath::resolve("id", &cwd), Err(PathError::BareName));
-        assert_eq!(
-            ProgramPath::resolve("./id", &cwd).unwrap().path(),
-            &path("/srv/id")
-        );
+        assert_eq!(ProgramPath::resolve("./id", &cwd).unwrap().path(), &path("/srv/id"));
     }
 
     #[test]
@@ -352,22 +313,12 @@ mod tests {
         let pattern = pattern.resolved(&roots).unwrap();
         assert!(pattern.grants(&path("/srv/a*b/x")));
         assert!(!pattern.grants(&path("/srv/acb/x")));
-        assert_eq!(
-            PathPattern::parse("$HOME/x").unwrap().resolved(&roots),
-            None
-        );
+        assert_eq!(PathPattern::parse("$HOME/x").unwrap().resolved(&roots), None);
     }
 
     #[test]
     fn bad_patterns_have_a_position() {
-        for (text, at) in [
-            ("a/b", 0),
-            ("$CWDx", 4),
-            ("/a/$HOME", 3),
-            ("/a/../b", 3),
-            ("$CWD/..", 5),
-            ("*", 0),
-        ] {
+        for (text, at) in [("a/b", 0), ("$CWDx", 4), ("/a/$HOME", 3), ("/a/../b", 3), ("$CWD/..", 5), ("*", 0)] {
             assert_eq!(PathPattern::parse(text).unwrap_err().at, at, "{text}");
         }
     }

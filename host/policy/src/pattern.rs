@@ -73,20 +73,13 @@ impl Pattern {
     }
 
     /// Whether it denies the resource, the address it leads to, or with `tree` something beneath.
-    pub(crate) fn denies(
-        &self,
-        resource: Resource<'_>,
-        address: Option<IpAddr>,
-        tree: bool,
-    ) -> bool {
+    pub(crate) fn denies(&self, resource: Resource<'_>, address: Option<IpAddr>, tree: bool) -> bool {
         match (self, resource) {
             (Self::Env(pattern), Resource::Env(name)) => pattern.matches_env(name),
             (Self::Key(pattern), Resource::Key(key)) => pattern.denies_key(key),
             (Self::Object(pattern), Resource::Object(object)) => pattern.denies(object),
             (Self::Path(pattern), Resource::Path(path)) => pattern.denies(path, tree),
-            (Self::Program(pattern), Resource::Program(program)) => {
-                pattern.denies(program.path(), tree)
-            }
+            (Self::Program(pattern), Resource::Program(program)) => pattern.denies(program.path(), tree),
             (Self::Server(pattern), Resource::Server(server)) => pattern.denies(server),
             (Self::Url(pattern), Resource::Url(url)) => pattern.denies(url, address),
             _ => false,

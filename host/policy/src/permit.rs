@@ -47,10 +47,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::{
-    capability::Capability, denial::Denial, grants::Grants, host::Host, layer::Decider, rule::Rule,
-    url::Url,
-};
+use crate::{capability::Capability, denial::Denial, grants::Grants, host::Host, layer::Decider, rule::Rule, url::Url};
 
 /// Proof that a call on this resource was allowed. Only [`Grants`] makes one.
 #[derive(Debug)]
@@ -72,13 +69,7 @@ impl<R> Permit<R> {
         decider: Decider,
         grants: &Grants,
     ) -> Self {
-        Self {
-            resource,
-            capability,
-            function,
-            decider,
-            grants: grants.clone(),
-        }
+        Self { resource, capability, function, decider, grants: grants.clone() }
     }
 
     /// The checked, canonical resource to act on.

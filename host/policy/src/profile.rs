@@ -46,12 +46,7 @@ pub enum ProfileError {
 
 impl Profile {
     /// A profile of its own: what `base` allows, more rules, and denials that win over both.
-    pub fn custom(
-        name: &str,
-        base: &Self,
-        allow: Vec<Rule>,
-        deny: Vec<Rule>,
-    ) -> Result<Self, ProfileError> {
+    pub fn custom(name: &str, base: &Self, allow: Vec<Rule>, deny: Vec<Rule>) -> Result<Self, ProfileError> {
         let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
         if !(1..=64).contains(&name.len()) || !name.bytes().all(word) {
             return Err(ProfileError::BadName(name.chars().take(64).collect()));
@@ -105,8 +100,7 @@ impl Profile {
 
     /// The profiles it is made of, the lowest first and itself last.
     pub(crate) fn lineage(&self) -> Vec<&Self> {
-        let mut lineage: Vec<&Self> =
-            std::iter::successors(Some(self), |profile| profile.base()).collect();
+        let mut lineage: Vec<&Self> = std::iter::successors(Some(self), |profile| profile.base()).collect();
         lineage.reverse();
         lineage
     }
@@ -151,9 +145,6 @@ mod tests {
         assert_eq!(mine.reach(), base.reach());
         assert_eq!(mine.fallback(), Fallback::Deny);
         let names: Vec<_> = mine.lineage().into_iter().map(Profile::name).collect();
-        assert_eq!(
-            names,
-            ["deny-all", "allow-fs", "allow-net", "allow-local", "mine"]
-        );
+        assert_eq!(names, ["deny-all", "allow-fs", "allow-net", "allow-local", "mine"]);
     }
 }

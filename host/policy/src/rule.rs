@@ -47,9 +47,7 @@ pub struct RuleError {
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion
-        .map(|s| format!("; did you mean `{s}`?"))
-        .unwrap_or_default()
+    suggestion.map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
 }
 
 impl RuleError {
@@ -79,28 +77,18 @@ impl Rule {
             suggestion: suggestion.map(str::to_owned),
         };
         if text.len() > MAX_RULE {
-            return Err(error(
-                Fault::new(MAX_RULE, "a rule has at most 4096 bytes"),
-                None,
-            ));
+            return Err(error(Fault::new(MAX_RULE, "a rule has at most 4096 bytes"), None));
         }
         if let Some((at, _)) = text.char_indices().find(|(_, c)| c.is_control()) {
-            return Err(error(
-                Fault::new(at, "a rule holds no control characters"),
-                None,
-            ));
+            return Err(error(Fault::new(at, "a rule holds no control characters"), None));
         }
-        Parser { text, at: 0 }
-            .rule()
-            .map_err(|(fault, suggestion)| error(fault, suggestion))
+        Parser { text, at: 0 }.rule().map_err(|(fault, suggestion)| error(fault, suggestion))
     }
 
     /// The capabilities it is about.
     pub fn capabilities(&self) -> impl Iterator<Item = Capability> {
         let (module, category) = (self.module, self.category);
-        Capability::ALL
-            .into_iter()
-            .filter(move |c| selects(module, category, *c))
+        Capability::ALL.into_iter().filter(move |c| selects(module, category, *c))
     }
 
     /// The functions it is about; empty for all of its capabilities.
@@ -125,12 +113,7 @@ impl Rule {
 
     /// `module.*`, for the module of a capability.
     pub(crate) const fn of_module(capability: Capability) -> Self {
-        Self {
-            module: Some(capability.module()),
-            category: None,
-            functions: Vec::new(),
-            resource: None,
-        }
+        Self { module: Some(capability.module()), category: None, functions: Vec::new(), resource: None }
     }
 
     /// `module.category($CWD/**)`, for a capability on paths or programs.
@@ -139,10 +122,7 @@ impl Rule {
             ResourceKind::Program => Pattern::Program(PathPattern::beneath_cwd()),
             _ => Pattern::Path(PathPattern::beneath_cwd()),
         };
-        Self {
-            resource: Some(pattern),
-            ..Self::of(capability)
-        }
+        Self { resource: Some(pattern), ..Self::of(capability) }
     }
 
     /// The narrowest rule that would grant the call, when one can be spelled.
@@ -185,12 +165,7 @@ impl FromStr for Rule {
 /// The canonical spelling, which parses to the same rule.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{}",
-            self.module.unwrap_or("*"),
-            self.category.unwrap_or("*")
-        )?;
+        write!(f, "{}.{}", self.module.unwrap_or("*"), self.category.unwrap_or("*"))?;
         if !self.functions.is_empty() {
             write!(f, "[{}]", self.functions.join(","))?;
         }
@@ -202,8 +177,7 @@ impl fmt::Display for Rule {
 }
 
 fn selects(module: Option<&str>, category: Option<&str>, capability: Capability) -> bool {
-    module.is_none_or(|m| m == capability.module())
-        && category.is_none_or(|c| c == capability.category())
+    module.is_none_or(|m| m == capability.module()) && category.is_none_or(|c| c == capability.category())
 }
 
 type Refusal = (Fault, Option<&'static str>);
@@ -221,20 +195,9 @@ impl<'a> Parser<'a> {
             return Err(self.expected("`.` and a category"));
         }
         let category = self.category(module)?;
-        let known: Vec<Capability> = Capability::ALL
-            .into_iter()
-            .filter(|c| selects(module, category, *c))
-            .collect();
-        let functions = if self.eat('[') {
-            self.functions(&known)?
-        } else {
-            Vec::new()
-        };
-        let resource = if self.eat('(') {
-            Some(self.resource(&known)?)
-        } else {
-            None
-        };
+        let known: Vec<Capability> = Capability::ALL.into_iter().filter(|c| selects(module, category, *c)).collect();
+        let functions = if self.eat('[') { self.functions(&known)? } else { Vec::new() };
+        let resource = if self.eat('(') { Some(self.resource(&known)?) } else { None };
         if self.at < self.text.len() {
             return Err(self.expected(match (&resource, functions.is_empty()) {
                 (Some(_), _) => "the end of the rule",
@@ -242,12 +205,7 @@ impl<'a> Parser<'a> {
                 (None, false) => "`(` or the end of the rule",
             }));
         }
-        Ok(Rule {
-            module,
-            category,
-            functions,
-            resource,
-        })
+        Ok(Rule { module, category, functions, resource })
     }
 
     fn module(&mut self) -> Result<Option<&'static str>, Refusal> {
@@ -256,16 +214,10 @@ impl<'a> Parser<'a> {
         if name == "*" {
             return Ok(None);
         }
-        let known = Capability::ALL
-            .into_iter()
-            .map(Capability::module)
-            .find(|m| *m == name);
-        known.map(Some).ok_or_else(|| {
-            (
-                Fault::new(start, format!("unknown module `{name}`")),
-                Capability::module_like(name),
-            )
-        })
+        let known = Capability::ALL.into_iter().map(Capability::module).find(|m| *m == name);
+        known
+            .map(Some)
+            .ok_or_else(|| (Fault::new(start, format!("unknown module `{name}`")), Capability::module_like(name)))
     }
 
     fn category(&mut self, module: Option<&'static str>) -> Result<Option<&'static str>, Refusal> {
@@ -274,24 +226,12 @@ impl<'a> Parser<'a> {
         if name == "*" {
             return Ok(None);
         }
-        let of_module = Capability::ALL
-            .into_iter()
-            .filter(|c| selects(module, None, *c));
+        let of_module = Capability::ALL.into_iter().filter(|c| selects(module, None, *c));
         let known: Vec<&'static str> = of_module.map(Capability::category).collect();
-        known
-            .iter()
-            .copied()
-            .find(|c| *c == name)
-            .map(Some)
-            .ok_or_else(|| {
-                let place = module
-                    .map(|m| format!(" of module `{m}`"))
-                    .unwrap_or_default();
-                (
-                    Fault::new(start, format!("unknown category `{name}`{place}")),
-                    nearest(name, known),
-                )
-            })
+        known.iter().copied().find(|c| *c == name).map(Some).ok_or_else(|| {
+            let place = module.map(|m| format!(" of module `{m}`")).unwrap_or_default();
+            (Fault::new(start, format!("unknown category `{name}`{place}")), nearest(name, known))
+        })
     }
 
     fn functions(&mut self, of: &[Capability]) -> Result<Vec<&'static str>, Refusal> {
@@ -303,10 +243,7 @@ impl<'a> Parser<'a> {
             let found = known.iter().copied().find(|f| f.eq_ignore_ascii_case(name));
             functions.push(found.ok_or_else(|| {
                 let problem = format!("unknown function `{name}`");
-                (
-                    Fault::new(start, problem),
-                    nearest(name, known.iter().copied()),
-                )
+                (Fault::new(start, problem), nearest(name, known.iter().copied()))
             })?);
             if self.eat(']') {
                 break;
@@ -371,10 +308,7 @@ impl<'a> Parser<'a> {
             Some(c) => format!("`{c}`"),
             None => "the end".to_owned(),
         };
-        (
-            Fault::new(self.at, format!("expected {what}, found {found}")),
-            None,
-        )
+        (Fault::new(self.at, format!("expected {what}, found {found}")), None)
     }
 }
 
@@ -392,10 +326,7 @@ mod tests {
             ("kv.*", "kv.*"),
             ("*.read", "*.read"),
             ("k8s.read[list,get,list]", "k8s.read[get,list]"),
-            (
-                "http.client[post](https://H.example/x)",
-                "http.client[POST](https://h.example/x)",
-            ),
+            ("http.client[post](https://H.example/x)", "http.client[POST](https://h.example/x)"),
             ("fs.write($CWD/**)", "fs.write($CWD/**)"),
             ("fs.*($HOME)", "fs.*($HOME)"),
             ("fs.read(/a (b)/c,d:e)", "fs.read(/a (b)/c,d:e)"),

@@ -72,9 +72,7 @@ impl ServerPattern {
         let (host, port) = split_port(text)?;
         let port = match port {
             None | Some((_, "*")) => None,
-            Some((at, digits)) => {
-                Some(port_number(digits).ok_or_else(|| Fault::new(at, "expected a port or `*`"))?)
-            }
+            Some((at, digits)) => Some(port_number(digits).ok_or_else(|| Fault::new(at, "expected a port or `*`"))?),
         };
         let host = match host {
             "*" => None,
@@ -89,8 +87,7 @@ impl ServerPattern {
     }
 
     pub(crate) fn denies(&self, address: &ServerAddress) -> bool {
-        self.on_port(address)
-            && (address.host().is_unspecified() || self.host.is_none_or(|h| h == address.host()))
+        self.on_port(address) && (address.host().is_unspecified() || self.host.is_none_or(|h| h == address.host()))
     }
 
     fn on_port(&self, address: &ServerAddress) -> bool {
@@ -126,16 +123,9 @@ mod tests {
             ("::1", "[::1]:80"),
             ("[::]", "[::]:80"),
         ] {
-            assert_eq!(
-                ServerAddress::new(host, 80).unwrap().to_string(),
-                printed,
-                "{host}"
-            );
+            assert_eq!(ServerAddress::new(host, 80).unwrap().to_string(), printed, "{host}");
         }
-        assert_eq!(
-            ServerAddress::new("example.com", 80),
-            Err(HostError::NotAnAddress)
-        );
+        assert_eq!(ServerAddress::new("example.com", 80), Err(HostError::NotAnAddress));
         assert_eq!(ServerAddress::new("", 80), Err(HostError::Empty));
     }
 
@@ -157,14 +147,7 @@ mod tests {
             let pattern = ServerPattern::parse(pattern).unwrap();
             assert_eq!(pattern.grants(&address), granted, "{pattern} {address}");
         }
-        for text in [
-            "",
-            "localhost:",
-            "localhost:http",
-            "a:80",
-            "127.0.0.1:+80",
-            ":65536",
-        ] {
+        for text in ["", "localhost:", "localhost:http", "a:80", "127.0.0.1:+80", ":65536"] {
             assert!(ServerPattern::parse(text).is_err(), "{text}");
         }
     }

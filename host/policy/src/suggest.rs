@@ -3,10 +3,7 @@
 //! An unknown name in a rule is always an error; the suggestion only saves a look at the list.
 
 /// The candidate within two edits of `name`, and within half its length, that needs the fewest.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = 2.min(name.chars().count().div_ceil(2));
     let name = name.to_ascii_lowercase();
     candidates
@@ -26,9 +23,7 @@ fn edits(from: &str, to: &str) -> usize {
         let mut left = i + 1;
         for (b, pair) in to.iter().zip(row.windows(2)) {
             if let [diagonal, above] = pair {
-                left = (diagonal + usize::from(a != *b))
-                    .min(above + 1)
-                    .min(left + 1);
+                left = (diagonal + usize::from(a != *b)).min(above + 1).min(left + 1);
                 next.push(left);
             }
         }

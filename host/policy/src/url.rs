@@ -42,10 +42,7 @@ impl Scheme {
     pub(crate) fn strip(text: &str) -> Option<(Self, &str)> {
         let (name, rest) = text.split_once("://")?;
         let known = [Self::Http, Self::Https];
-        known
-            .into_iter()
-            .find(|s| s.as_str().eq_ignore_ascii_case(name))
-            .map(|s| (s, rest))
+        known.into_iter().find(|s| s.as_str().eq_ignore_ascii_case(name)).map(|s| (s, rest))
     }
 }
 
@@ -92,32 +89,24 @@ impl Url {
         if text.len() > MAX_URL {
             return Err(UrlError::TooLong);
         }
-        if text
-            .chars()
-            .any(|c| c == '\\' || c == ' ' || c.is_control())
-        {
+        if text.chars().any(|c| c == '\\' || c == ' ' || c.is_control()) {
             return Err(UrlError::Character);
         }
         let (scheme, rest) = Scheme::strip(text).ok_or(UrlError::Scheme)?;
         let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
-        let (rest, query) = rest
-            .split_once('?')
-            .map_or((rest, None), |(r, q)| (r, Some(q)));
+        let (rest, query) = rest.split_once('?').map_or((rest, None), |(r, q)| (r, Some(q)));
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if authority.contains('@') {
             return Err(UrlError::Credentials);
         }
-        let (host, port) =
-            split_port(authority).map_err(|_| UrlError::BadHost(HostError::BadAddress))?;
+        let (host, port) = split_port(authority).map_err(|_| UrlError::BadHost(HostError::BadAddress))?;
         // Only brackets may hold an IPv6 address here: without them its last group reads as a port.
         if host.contains(':') != authority.starts_with('[') {
             return Err(UrlError::BadHost(HostError::BadAddress));
         }
         let port = match port {
             None | Some((_, "")) => scheme.default_port(),
-            Some((_, digits)) => port_number(digits)
-                .filter(|p| *p > 0)
-                .ok_or(UrlError::BadPort)?,
+            Some((_, digits)) => port_number(digits).filter(|p| *p > 0).ok_or(UrlError::BadPort)?,
         };
         let path = without_dots(&escaped(path)?);
         Ok(Self {
@@ -160,9 +149,7 @@ impl Url {
 
     /// Scheme, host and port, the port only when it is not the scheme's own.
     pub fn origin(&self) -> String {
-        let Self {
-            scheme, host, port, ..
-        } = self;
+        let Self { scheme, host, port, .. } = self;
         if *port == scheme.default_port() {
             format!("{}://{host}", scheme.as_str())
         } else {
@@ -258,10 +245,7 @@ fn without_dots(path: &str) -> String {
 
 /// The segments a rule compares: decoded, empty ones left out.
 fn decoded(path: &str) -> Vec<String> {
-    path.split('/')
-        .filter(|s| !s.is_empty())
-        .map(decoded_segment)
-        .collect()
+    path.split('/').filter(|s| !s.is_empty()).map(decoded_segment).collect()
 }
 
 pub(crate) fn decoded_segment(segment: &str) -> String {
@@ -269,9 +253,7 @@ pub(crate) fn decoded_segment(segment: &str) -> String {
     let mut rest = segment.as_bytes();
     while let [first, tail @ ..] = rest {
         let escape = match (first, tail) {
-            (b'%', [high, low, ..]) => (*high as char)
-                .to_digit(16)
-                .zip((*low as char).to_digit(16)),
+            (b'%', [high, low, ..]) => (*high as char).to_digit(16).zip((*low as char).to_digit(16)),
             _ => None,
         };
         match escape {
@@ -312,10 +294,7 @@ mod tests {
             assert_eq!(url(text).to_string(), "http://h.example/a/b", "{text}");
         }
         assert_eq!(url("https://h").to_string(), "https://h/");
-        assert_eq!(
-            url("https://h?a=b c".replace(' ', "+").as_str()).request_target(),
-            "/?a=b+c"
-        );
+        assert_eq!(url("https://h?a=b c".replace(' ', "+").as_str()).request_target(), "/?a=b+c");
         assert_eq!(url("http://h/é").path(), "/%C3%A9");
         assert_eq!(url("http://h/a/..").path(), "/");
         assert_eq!(url("http://h/a/b/.").path(), "/a/b/");
@@ -331,10 +310,7 @@ mod tests {
             ("http://h@10.0.0.1/", UrlError::Credentials),
             ("http:///a", UrlError::BadHost(HostError::Empty)),
             ("http://::1/", UrlError::BadHost(HostError::BadAddress)),
-            (
-                "http://[127.0.0.1]/",
-                UrlError::BadHost(HostError::BadAddress),
-            ),
+            ("http://[127.0.0.1]/", UrlError::BadHost(HostError::BadAddress)),
             ("http://[::1]x/", UrlError::BadHost(HostError::BadAddress)),
             ("http://h:0/", UrlError::BadPort),
             ("http://h:65536/", UrlError::BadPort),

@@ -62,21 +62,14 @@ impl UrlPattern {
         };
         let host_at = start + usize::from(authority.starts_with('['));
         let host = HostPattern::parse(host).map_err(|f| f.shifted(host_at))?;
-        if scheme.is_some()
-            && matches!(&host, HostPattern::Net(IpNet::V4(n)) if n.prefix_len() < 32)
-        {
+        if scheme.is_some() && matches!(&host, HostPattern::Net(IpNet::V4(n)) if n.prefix_len() < 32) {
             return Err(Fault::new(host_at, "an IPv4 range takes no scheme"));
         }
         let path = match path {
             "" => None,
             path => Some(path_glob(path).map_err(|f| f.shifted(start + authority.len()))?),
         };
-        Ok(Self {
-            scheme,
-            host,
-            port,
-            path,
-        })
+        Ok(Self { scheme, host, port, path })
     }
 
     /// Whether a rule with this pattern grants or denies the URL by its name.
@@ -91,43 +84,31 @@ impl UrlPattern {
 
     /// Whether it denies the URL, by its name or by the address it leads to.
     pub(crate) fn denies(&self, url: &Url, address: Option<IpAddr>) -> bool {
-        self.fits(url, true)
-            && (self.host.names(url.host()) || address.is_some_and(|a| self.host.stops(a)))
+        self.fits(url, true) && (self.host.names(url.host()) || address.is_some_and(|a| self.host.stops(a)))
     }
 
     fn fits(&self, url: &Url, denying: bool) -> bool {
         let segments = url.segments();
         self.scheme.is_none_or(|scheme| scheme == url.scheme())
             && self.port.is_none_or(|port| port == url.port())
-            && self.path.as_ref().is_none_or(|path| {
-                if denying {
-                    path.covers(segments)
-                } else {
-                    path.matches(segments)
-                }
-            })
+            && self.path.as_ref().is_none_or(
+                |path| {
+                    if denying { path.covers(segments) } else { path.matches(segments) }
+                },
+            )
     }
 }
 
 /// A path glob in the spelling that URL segments have.
 fn path_glob(path: &str) -> Result<PathGlob, Fault> {
     if let Some(at) = path.find(['?', '#', '\\', ' ']) {
-        return Err(Fault::new(
-            at,
-            "a rule's path holds no query, fragment, backslash or space",
-        ));
+        return Err(Fault::new(at, "a rule's path holds no query, fragment, backslash or space"));
     }
     if let Some(at) = path.to_ascii_lowercase().find("%2a") {
         return Err(Fault::new(at, "a star cannot be escaped"));
     }
     let plain = escaped(path).map_err(|e| Fault::new(0, e.to_string()))?;
-    PathGlob::parse(
-        &plain
-            .split('/')
-            .map(decoded_segment)
-            .collect::<Vec<_>>()
-            .join("/"),
-    )
+    PathGlob::parse(&plain.split('/').map(decoded_segment).collect::<Vec<_>>().join("/"))
 }
 
 impl fmt::Display for UrlPattern {

@@ -2,13 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use starcell_policy::{
-    AddressClass, CanonicalPath, DenyReason, Grants, HttpMethod, Profile, Roots, Rule, Url,
-};
+use starcell_policy::{AddressClass, CanonicalPath, DenyReason, Grants, HttpMethod, Profile, Roots, Rule, Url};
 
-use AddressClass::{
-    Broadcast, LinkLocal, Loopback, Metadata, Multicast, Private, Public, Reserved, Unspecified,
-};
+use AddressClass::{Broadcast, LinkLocal, Loopback, Metadata, Multicast, Private, Public, Reserved, Unspecified};
 
 /// Hosts as a URL spells them, and where they lead.
 const FORBIDDEN: &[(&str, AddressClass)] = &[
@@ -120,10 +116,7 @@ const PUBLIC: &[&str] = &[
 
 fn grants(profile: &str, allow: &[&str]) -> Grants {
     let roots = Roots::new(CanonicalPath::absolute("/srv").unwrap());
-    let allow: Vec<Rule> = allow
-        .iter()
-        .map(|rule| Rule::parse(rule).unwrap())
-        .collect();
+    let allow: Vec<Rule> = allow.iter().map(|rule| Rule::parse(rule).unwrap()).collect();
     Grants::new(&Profile::named(profile).unwrap(), &allow, &[], &roots).unwrap()
 }
 
@@ -165,22 +158,14 @@ fn allow_net_reaches_public_addresses_only() {
 
 #[test]
 fn a_granted_name_does_not_lead_anywhere_else() {
-    for (profile, rules) in [
-        ("allow-net", &[][..]),
-        ("deny-all", &["http.client(evil.example)"][..]),
-    ] {
+    for (profile, rules) in [("allow-net", &[][..]), ("deny-all", &["http.client(evil.example)"][..])] {
         let grants = grants(profile, rules);
-        let permit = grants
-            .http_client(HttpMethod::Get, url("evil.example"))
-            .unwrap();
+        let permit = grants.http_client(HttpMethod::Get, url("evil.example")).unwrap();
         for (host, class) in FORBIDDEN {
             let denial = permit.address(address(host)).unwrap_err();
             assert_eq!(denial.address_class(), Some(*class), "{host}");
             let text = denial.to_string();
-            assert!(
-                !text.contains(&address(host).to_string()) || text.contains("http://::"),
-                "{text}"
-            );
+            assert!(!text.contains(&address(host).to_string()) || text.contains("http://::"), "{text}");
         }
         assert!(permit.address(address("8.8.8.8")).is_ok());
     }
@@ -193,43 +178,22 @@ fn the_rungs_add_loopback_and_then_the_rest() {
     for (host, class) in FORBIDDEN {
         let allowed = local.http_client(HttpMethod::Get, url(host)).is_ok();
         assert_eq!(allowed, *class == Loopback, "{host}");
-        assert!(
-            all.http_client(HttpMethod::Get, url(host)).is_ok(),
-            "{host}"
-        );
+        assert!(all.http_client(HttpMethod::Get, url(host)).is_ok(), "{host}");
     }
 }
 
 #[test]
 fn a_rule_grants_the_addresses_it_names() {
-    let grants = grants(
-        "allow-net",
-        &["http.client(10.0.0.0/8)", "http.client(0xa9fea9fe:80)"],
-    );
-    for host in [
-        "10.0.0.1",
-        "167772161",
-        "[::ffff:10.0.0.1]",
-        "169.254.169.254",
-    ] {
-        assert!(
-            grants.http_client(HttpMethod::Get, url(host)).is_ok(),
-            "{host}"
-        );
+    let grants = grants("allow-net", &["http.client(10.0.0.0/8)", "http.client(0xa9fea9fe:80)"]);
+    for host in ["10.0.0.1", "167772161", "[::ffff:10.0.0.1]", "169.254.169.254"] {
+        assert!(grants.http_client(HttpMethod::Get, url(host)).is_ok(), "{host}");
     }
-    for host in [
-        "11.0.0.0.1",
-        "192.168.0.1",
-        "[64:ff9b::10.0.0.1]",
-        "169.254.169.254:81",
-    ] {
-        let refused = Url::parse(&format!("http://{host}/"))
-            .map(|url| grants.http_client(HttpMethod::Get, url).is_err());
+    for host in ["11.0.0.0.1", "192.168.0.1", "[64:ff9b::10.0.0.1]", "169.254.169.254:81"] {
+        let refused =
+            Url::parse(&format!("http://{host}/")).map(|url| grants.http_client(HttpMethod::Get, url).is_err());
         assert!(refused.unwrap_or(true), "{host}");
     }
-    let permit = grants
-        .http_client(HttpMethod::Get, url("db.example"))
-        .unwrap();
+    let permit = grants.http_client(HttpMethod::Get, url("db.example")).unwrap();
     assert!(permit.address(address("10.2.3.4")).is_ok());
     assert!(permit.address(address("192.168.0.1")).is_err());
 }
@@ -238,9 +202,7 @@ fn a_rule_grants_the_addresses_it_names() {
 fn a_range_alone_grants_no_name() {
     let grants = grants("deny-all", &["http.client(10.0.0.0/8)"]);
     assert!(grants.http_client(HttpMethod::Get, url("10.0.0.1")).is_ok());
-    let denial = grants
-        .http_client(HttpMethod::Get, url("db.example"))
-        .unwrap_err();
+    let denial = grants.http_client(HttpMethod::Get, url("db.example")).unwrap_err();
     assert_eq!(denial.reason(), DenyReason::NotGranted);
 }
 
@@ -249,12 +211,8 @@ fn a_denied_range_stops_names_and_disguises() {
     let roots = Roots::new(CanonicalPath::absolute("/srv").unwrap());
     let deny = [Rule::parse("http.client(127.0.0.0/8)").unwrap()];
     let grants = Grants::new(&Profile::named("allow-all").unwrap(), &[], &deny, &roots).unwrap();
-    let permit = grants
-        .http_client(HttpMethod::Get, url("evil.example"))
-        .unwrap();
-    let disguises = FORBIDDEN
-        .iter()
-        .filter(|(host, class)| *class == Loopback && *host != "[::1]");
+    let permit = grants.http_client(HttpMethod::Get, url("evil.example")).unwrap();
+    let disguises = FORBIDDEN.iter().filter(|(host, class)| *class == Loopback && *host != "[::1]");
     for (host, _) in disguises.filter(|(host, _)| *host != "[0:0:0:0:0:0:0:1]") {
         let denial = grants.http_client(HttpMethod::Get, url(host)).unwrap_err();
         assert_eq!(denial.reason(), DenyReason::DeniedByRule, "{host}");

@@ -4,9 +4,9 @@
 
 use proptest::{prelude::*, sample::select};
 use starcell_policy::{
-    AddressClass, Call, CanonicalPath, EnvFunction, EnvName, ExecFunction, Grants, Host,
-    HttpMethod, K8sFunction, KubernetesObject, KvFunction, KvKey, PathFunction, Profile,
-    ProgramPath, Roots, Rule, ServerAddress, ServerFunction, Url,
+    AddressClass, Call, CanonicalPath, EnvFunction, EnvName, ExecFunction, Grants, Host, HttpMethod, K8sFunction,
+    KubernetesObject, KvFunction, KvKey, PathFunction, Profile, ProgramPath, Roots, Rule, ServerAddress,
+    ServerFunction, Url,
 };
 
 /// A call that owns its resource.
@@ -40,10 +40,7 @@ impl Asked {
 
     /// The rule the advice would give, from grants that deny everything.
     fn rule(&self) -> Option<Rule> {
-        grants(&Profile::deny_all(), &[], &[])
-            .explain(&self.call())
-            .granting_rule()
-            .cloned()
+        grants(&Profile::deny_all(), &[], &[]).explain(&self.call()).granting_rule().cloned()
     }
 }
 
@@ -57,72 +54,43 @@ fn grants(profile: &Profile, allow: &[Rule], deny: &[Rule]) -> Grants {
 }
 
 fn path() -> impl Strategy<Value = String> {
-    let segment = select(vec![
-        "srv", "app", "home", "me", "etc", "x", "data.txt", "a b", "é",
-    ]);
+    let segment = select(vec!["srv", "app", "home", "me", "etc", "x", "data.txt", "a b", "é"]);
     prop::collection::vec(segment, 0..5).prop_map(|s| format!("/{}", s.join("/")))
 }
 
 fn host() -> impl Strategy<Value = String> {
     prop_oneof![
-        select(vec!["example.com", "api.example.com", "localhost", "a.b.c"])
-            .prop_map(str::to_owned),
+        select(vec!["example.com", "api.example.com", "localhost", "a.b.c"]).prop_map(str::to_owned),
         any::<u32>().prop_map(|bits| std::net::Ipv4Addr::from(bits).to_string()),
         any::<u128>().prop_map(|bits| format!("[{}]", std::net::Ipv6Addr::from(bits))),
-        select(vec![
-            "127.0.0.1",
-            "10.0.0.5",
-            "169.254.169.254",
-            "[::1]",
-            "[fd00::1]"
-        ])
-        .prop_map(str::to_owned),
+        select(vec!["127.0.0.1", "10.0.0.5", "169.254.169.254", "[::1]", "[fd00::1]"]).prop_map(str::to_owned),
     ]
 }
 
 fn url() -> impl Strategy<Value = Url> {
-    (
-        select(vec!["http", "https"]),
-        host(),
-        select(vec!["", ":80", ":8443"]),
-        path(),
+    (select(vec!["http", "https"]), host(), select(vec!["", ":80", ":8443"]), path()).prop_map(
+        |(scheme, host, port, path)| {
+            Url::parse(&format!("{scheme}://{host}{port}{}", path.replace(' ', "%20"))).unwrap()
+        },
     )
-        .prop_map(|(scheme, host, port, path)| {
-            Url::parse(&format!(
-                "{scheme}://{host}{port}{}",
-                path.replace(' ', "%20")
-            ))
-            .unwrap()
-        })
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
     let canonical = || path().prop_map(|p| CanonicalPath::absolute(&p).unwrap());
-    let object = (
-        select(vec!["default", "kube-system", "*", "-"]),
-        select(vec!["pods", "nodes"]),
-    )
-        .prop_map(|(scope, kind)| match scope {
-            "*" => KubernetesObject::in_all_namespaces(kind).unwrap(),
-            "-" => KubernetesObject::in_cluster(kind).unwrap(),
-            namespace => KubernetesObject::in_namespace(namespace, kind).unwrap(),
+    let object =
+        (select(vec!["default", "kube-system", "*", "-"]), select(vec!["pods", "nodes"])).prop_map(|(scope, kind)| {
+            match scope {
+                "*" => KubernetesObject::in_all_namespaces(kind).unwrap(),
+                "-" => KubernetesObject::in_cluster(kind).unwrap(),
+                namespace => KubernetesObject::in_namespace(namespace, kind).unwrap(),
+            }
         });
-    let key = ("[a-c:]{1,3}", any::<bool>()).prop_map(|(key, prefix)| {
-        if prefix {
-            KvKey::prefix(&key)
-        } else {
-            KvKey::new(&key)
-        }
-        .unwrap()
-    });
-    let address = (
-        select(vec!["127.0.0.1", "0.0.0.0", "::1", "10.0.0.1"]),
-        0..3u16,
-    )
+    let key = ("[a-c:]{1,3}", any::<bool>())
+        .prop_map(|(key, prefix)| if prefix { KvKey::prefix(&key) } else { KvKey::new(&key) }.unwrap());
+    let address = (select(vec!["127.0.0.1", "0.0.0.0", "::1", "10.0.0.1"]), 0..3u16)
         .prop_map(|(host, port)| ServerAddress::new(host, port + 79).unwrap());
     prop_oneof![
-        (select(EnvFunction::ALL), "[A-C_]{1,3}")
-            .prop_map(|(f, name)| Asked::Env(f, EnvName::new(&name).unwrap())),
+        (select(EnvFunction::ALL), "[A-C_]{1,3}").prop_map(|(f, name)| Asked::Env(f, EnvName::new(&name).unwrap())),
         (select(ExecFunction::ALL), canonical()).prop_map(|(f, p)| Asked::Exec(f, p.into())),
         (select(HttpMethod::ALL), url()).prop_map(|(f, url)| Asked::Http(f, url)),
         (select(K8sFunction::ALL), object).prop_map(|(f, object)| Asked::K8s(f, object)),
@@ -170,19 +138,9 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
 }
 
 fn profile() -> impl Strategy<Value = Profile> {
-    (
-        select(Profile::ladder().as_slice()),
-        rules(),
-        rules(),
-        any::<bool>(),
-    )
-        .prop_map(|(base, allow, deny, custom)| {
-            if custom {
-                Profile::custom("mine", &base, allow, deny).unwrap()
-            } else {
-                base
-            }
-        })
+    (select(Profile::ladder().as_slice()), rules(), rules(), any::<bool>()).prop_map(|(base, allow, deny, custom)| {
+        if custom { Profile::custom("mine", &base, allow, deny).unwrap() } else { base }
+    })
 }
 
 proptest! {

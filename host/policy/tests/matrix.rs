@@ -7,9 +7,8 @@
 use std::collections::BTreeSet;
 
 use starcell_policy::{
-    Call, CanonicalPath, Capability, EnvFunction, EnvName, ExecFunction, Grants, HttpMethod,
-    K8sFunction, KubernetesObject, KvFunction, KvKey, PathFunction, Profile, ProgramPath, Roots,
-    ServerAddress, ServerFunction, Url,
+    Call, CanonicalPath, Capability, EnvFunction, EnvName, ExecFunction, Grants, HttpMethod, K8sFunction,
+    KubernetesObject, KvFunction, KvKey, PathFunction, Profile, ProgramPath, Roots, ServerAddress, ServerFunction, Url,
 };
 
 const CWD: &str = "/srv/app";
@@ -57,18 +56,10 @@ k8s.exec  cp            default/pods                  | no       | no       | no
 fn allowed(grants: &Grants, capability: Capability, function: &str, resource: &str) -> bool {
     let cwd = CanonicalPath::absolute(CWD).unwrap();
     let decided = |call: Call<'_>, permit: Result<(), String>| {
-        assert_eq!(
-            call.capability(),
-            capability,
-            "{function} is of another capability"
-        );
+        assert_eq!(call.capability(), capability, "{function} is of another capability");
         let explained = grants.explain(&call);
         assert_eq!(explained.is_allowed(), permit.is_ok(), "{explained}");
-        assert_eq!(
-            explained.is_allowed(),
-            explained.needed_profile().is_none(),
-            "{explained}"
-        );
+        assert_eq!(explained.is_allowed(), explained.needed_profile().is_none(), "{explained}");
         permit.is_ok()
     };
     let text = |denial: starcell_policy::Denial| denial.to_string();
@@ -82,26 +73,17 @@ fn allowed(grants: &Grants, capability: Capability, function: &str, resource: &s
         Capability::HttpClient => {
             let method = HttpMethod::named(function).unwrap();
             let url = Url::parse(resource).unwrap();
-            let permit = grants
-                .http_client(method, url.clone())
-                .map(drop)
-                .map_err(text);
+            let permit = grants.http_client(method, url.clone()).map(drop).map_err(text);
             decided(Call::http_client(method, &url), permit)
         }
         Capability::HttpServer => {
             let function = ServerFunction::named(function).unwrap();
             let (host, port) = resource.rsplit_once(':').unwrap();
             let address = ServerAddress::new(host, port.parse().unwrap()).unwrap();
-            let permit = grants
-                .http_server(function, address)
-                .map(drop)
-                .map_err(text);
+            let permit = grants.http_server(function, address).map(drop).map_err(text);
             decided(Call::http_server(function, &address), permit)
         }
-        Capability::K8sConfig
-        | Capability::K8sExec
-        | Capability::K8sRead
-        | Capability::K8sWrite => {
+        Capability::K8sConfig | Capability::K8sExec | Capability::K8sRead | Capability::K8sWrite => {
             let named = |f: &&K8sFunction| f.name() == function && f.capability() == capability;
             let function = *K8sFunction::ALL.iter().find(named).unwrap();
             let object = match resource.split_once('/') {
@@ -130,10 +112,7 @@ fn allowed(grants: &Grants, capability: Capability, function: &str, resource: &s
         Capability::OsExec => {
             let function = ExecFunction::named(function).unwrap();
             let program = ProgramPath::resolve(resource, &cwd).unwrap();
-            let permit = grants
-                .exec(function, program.clone())
-                .map(drop)
-                .map_err(text);
+            let permit = grants.exec(function, program.clone()).map(drop).map_err(text);
             decided(Call::exec(function, &program), permit)
         }
     }
@@ -146,36 +125,24 @@ fn cells(line: &str) -> Vec<&str> {
 #[test]
 fn every_profile_says_what_the_matrix_says() {
     let roots = Roots::new(CanonicalPath::absolute(CWD).unwrap());
-    let grants: Vec<Grants> = Profile::ladder()
-        .iter()
-        .map(|profile| Grants::new(profile, &[], &[], &roots).unwrap())
-        .collect();
+    let grants: Vec<Grants> =
+        Profile::ladder().iter().map(|profile| Grants::new(profile, &[], &[], &roots).unwrap()).collect();
     let mut lines = MATRIX.trim().lines();
     assert_eq!(cells(lines.next().unwrap()).split_off(1), Profile::NAMES);
     let mut seen = BTreeSet::new();
     for line in lines {
         let row = cells(line);
         let call: Vec<&str> = row.first().unwrap().split_whitespace().collect();
-        let [capability, function, resource] = call.as_slice() else {
-            panic!("{line}")
-        };
+        let [capability, function, resource] = call.as_slice() else { panic!("{line}") };
         let capability = Capability::named(capability).unwrap();
         seen.insert(capability);
         for (grants, expected) in grants.iter().zip(row.iter().skip(1)) {
-            let answer = if allowed(grants, capability, function, resource) {
-                "yes"
-            } else {
-                "no"
-            };
+            let answer = if allowed(grants, capability, function, resource) { "yes" } else { "no" };
             let profile = grants.profiles().next().unwrap();
             assert_eq!(answer, *expected, "{profile}: {line}");
         }
     }
-    assert_eq!(
-        seen,
-        BTreeSet::from(Capability::ALL),
-        "every capability has a row"
-    );
+    assert_eq!(seen, BTreeSet::from(Capability::ALL), "every capability has a row");
 }
 
 #[test]
@@ -188,10 +155,7 @@ fn a_rung_grants_every_function_of_what_it_grants() {
             .map(|capability| {
                 let resource = representative(capability);
                 let functions = capability.functions();
-                functions
-                    .iter()
-                    .filter(|f| allowed(&grants, capability, f, resource))
-                    .count()
+                functions.iter().filter(|f| allowed(&grants, capability, f, resource)).count()
             })
             .sum();
         assert_eq!(granted, count, "{profile}");
@@ -203,10 +167,7 @@ fn representative(capability: Capability) -> &'static str {
         Capability::FsDelete | Capability::FsRead | Capability::FsWrite => "/srv/app/x",
         Capability::HttpClient => "https://api.example.com/",
         Capability::HttpServer => "127.0.0.1:8080",
-        Capability::K8sConfig
-        | Capability::K8sExec
-        | Capability::K8sRead
-        | Capability::K8sWrite => "default/pods",
+        Capability::K8sConfig | Capability::K8sExec | Capability::K8sRead | Capability::K8sWrite => "default/pods",
         Capability::KvRead | Capability::KvWrite => "user:1",
         Capability::OsEnv => "HOME",
         Capability::OsExec => "/srv/app/bin/tool",

@@ -62,11 +62,7 @@ pub fn engine(purpose: Purpose) -> wasmtime::Result<Engine> {
         .async_stack_size(FIBER_STACK_BYTES)
         .parallel_compilation(purpose == Purpose::Compile)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
-    for feature in [
-        Config::wasm_relaxed_simd,
-        Config::wasm_tail_call,
-        Config::wasm_memory64,
-    ] {
+    for feature in [Config::wasm_relaxed_simd, Config::wasm_tail_call, Config::wasm_memory64] {
         feature(&mut config, false);
     }
     Engine::new(&config)

@@ -81,6 +81,18 @@ impl Serving {
         Answer { result, cpu: meter.spent() }
     }
 
+    /// Makes a fork and drops it: what a request costs before any of its own code runs.
+    ///
+    /// # Errors
+    /// No instance is free, or the image cannot be instantiated.
+    pub async fn fork(&self) -> Result<(), Failure> {
+        let limits = &self.app.config.limits;
+        let role = Role::Request(Arc::clone(&self.app), "".into());
+        let mut store = store(&self.app.interpreter, role, limits, Meter::new(limits.request_cpu));
+        let guest = self.pre.instantiate_async(&mut store).await;
+        guest.map(|_| ()).map_err(|error| instantiation_failure(&error, limits))
+    }
+
     async fn call(&self, route: u32, request: Request, meter: Arc<Meter>) -> Result<Response, Failure> {
         let limits = &self.app.config.limits;
         let role = Role::Request(Arc::clone(&self.app), request.id.as_str().into());

@@ -27,9 +27,7 @@ impl Ticker {
     pub fn start(engine: &Engine) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (engine, stopped) = (engine.weak(), Arc::clone(&stop));
-        let thread = thread::Builder::new()
-            .name("epoch".into())
-            .spawn(move || tick(&engine, &stopped))?;
+        let thread = thread::Builder::new().name("epoch".into()).spawn(move || tick(&engine, &stopped))?;
         Ok(Self { stop, thread: Some(thread) })
     }
 }

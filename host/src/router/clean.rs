@@ -34,14 +34,8 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 pub(super) fn escaped(target: &str) -> Cow<'_, str> {
     let legal = |byte: u8| {
         byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'/' | b'%' | b'-' | b'_' | b'.' | b'~' | b'!' | b'$' | b'&' | b'\''
-            )
-            || matches!(
-                byte,
-                b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' | b'[' | b']'
-            )
+            || matches!(byte, b'/' | b'%' | b'-' | b'_' | b'.' | b'~' | b'!' | b'$' | b'&' | b'\'')
+            || matches!(byte, b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' | b'[' | b']')
     };
     if target.bytes().all(legal) || has_malformed_escape(target) {
         return Cow::Borrowed(target);
@@ -77,28 +71,18 @@ pub(super) fn host(header: &str) -> &str {
     let Some((host, port)) = header.rsplit_once(':') else {
         return header;
     };
-    let (name, stray) = match host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-    {
+    let (name, stray) = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => (address, address.contains(['[', ']'])),
         None => (host, host.contains([':', '[', ']'])),
     };
-    if stray || port.contains(['[', ']']) {
-        header
-    } else {
-        name
-    }
+    if stray || port.contains(['[', ']']) { header } else { name }
 }
 
 /// The `Location` of a redirect to a clean path, with the query the request had.
 pub(super) fn location(path: &str, query: Option<&str>) -> String {
     let query = query.filter(|query| !query.is_empty());
     let mut location = String::with_capacity(path.len() + query.map_or(0, |query| query.len() + 1));
-    let parts = path
-        .bytes()
-        .chain(query.map(|_| b'?'))
-        .chain(query.unwrap_or_default().bytes());
+    let parts = path.bytes().chain(query.map(|_| b'?')).chain(query.unwrap_or_default().bytes());
     for byte in parts {
         if byte.is_ascii_graphic() {
             location.push(char::from(byte));
@@ -110,12 +94,7 @@ pub(super) fn location(path: &str, query: Option<&str>) -> String {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -171,9 +150,6 @@ mod tests {
     fn a_location_is_one_line_of_ascii() {
         assert_eq!(location("/a", None), "/a");
         assert_eq!(location("/a", Some("")), "/a");
-        assert_eq!(
-            location("/a", Some("q=é\r\nX: 1")),
-            "/a?q=%c3%a9%0d%0aX:%201"
-        );
+        assert_eq!(location("/a", Some("q=é\r\nX: 1")), "/a?q=%c3%a9%0d%0aX:%201");
     }
 }

@@ -20,10 +20,7 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'/');
 
 /// The canonical form of a path; borrowed when that is how it was sent.
 pub(super) fn canonical(path: &str) -> Cow<'_, str> {
-    if !path
-        .bytes()
-        .any(|byte| byte == b'%' || byte.is_ascii_control() || !byte.is_ascii())
-    {
+    if !path.bytes().any(|byte| byte == b'%' || byte.is_ascii_control() || !byte.is_ascii()) {
         return Cow::Borrowed(path);
     }
     let mut spelled = String::with_capacity(path.len());
@@ -43,11 +40,7 @@ pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> {
         let here = rest?;
         let (segment, after) = split(here);
         rest = after;
-        Some(if segment.is_empty() && after.is_none() {
-            END
-        } else {
-            segment
-        })
+        Some(if segment.is_empty() && after.is_none() { END } else { segment })
     })
 }
 
@@ -66,11 +59,7 @@ pub(super) fn value(raw: &str) -> String {
 
 /// The bytes that escaped text stands for. Text with a malformed escape stands for itself.
 pub(super) fn decode(raw: &str) -> Cow<'_, [u8]> {
-    if has_malformed_escape(raw) {
-        Cow::Borrowed(raw.as_bytes())
-    } else {
-        percent_decode_str(raw).into()
-    }
+    if has_malformed_escape(raw) { Cow::Borrowed(raw.as_bytes()) } else { percent_decode_str(raw).into() }
 }
 
 /// Whether some `%` is not followed by two hexadecimal digits.
@@ -83,12 +72,7 @@ pub(crate) fn has_malformed_escape(raw: &str) -> bool {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -44,10 +44,7 @@ impl Pattern {
         };
         if method.contains('/') {
             let reason = "a path has no blanks, write %20; only a method is followed by one";
-            return Err(fail(
-                text.get(method.len()..).unwrap_or_default(),
-                reason.to_owned(),
-            ));
+            return Err(fail(text.get(method.len()..).unwrap_or_default(), reason.to_owned()));
         }
         if let Some(at) = method.find(|letter| !is_token(letter)) {
             let reason = "a method is one word of letters, digits and !#$%&'*+-.^_`|~";
@@ -60,21 +57,15 @@ impl Pattern {
         let (host, path) = rest.split_at(slash);
         if let Some(brace) = host.find('{') {
             let reason = "a host has no wildcards, and a path starts with a slash";
-            return Err(fail(
-                rest.get(brace..).unwrap_or_default(),
-                reason.to_owned(),
-            ));
+            return Err(fail(rest.get(brace..).unwrap_or_default(), reason.to_owned()));
         }
         if !matches!(method, "" | "CONNECT") && path != clean::path(path) {
-            let reason =
-                "requests have no empty, \".\" or \"..\" segments, so this would never match";
+            let reason = "requests have no empty, \".\" or \"..\" segments, so this would never match";
             return Err(fail(path, reason.to_owned()));
         }
         Ok(Self {
             text: text.to_owned(),
-            method: Some(method)
-                .filter(|method| !method.is_empty())
-                .map(str::to_owned),
+            method: Some(method).filter(|method| !method.is_empty()).map(str::to_owned),
             host: host.to_owned(),
             segments: parse_path(path).map_err(|(at, reason)| fail(at, reason))?,
         })
@@ -181,39 +172,22 @@ fn parse_segment(piece: &str, last: bool) -> Result<Segment, String> {
     if !piece.contains('{') {
         return Ok(Segment::Literal(path::canonical(piece).into_owned()));
     }
-    let Some(inner) = piece
-        .strip_prefix('{')
-        .and_then(|piece| piece.strip_suffix('}'))
-    else {
-        return Err(format!(
-            "a wildcard is a whole segment, like /{{id}}/, not part of one as in {piece:?}"
-        ));
+    let Some(inner) = piece.strip_prefix('{').and_then(|piece| piece.strip_suffix('}')) else {
+        return Err(format!("a wildcard is a whole segment, like /{{id}}/, not part of one as in {piece:?}"));
     };
     if inner == "$" {
-        return if last {
-            Ok(Segment::Literal(END.to_owned()))
-        } else {
-            Err("{$} is only for the end".to_owned())
-        };
+        return if last { Ok(Segment::Literal(END.to_owned())) } else { Err("{$} is only for the end".to_owned()) };
     }
     let rest = inner.strip_suffix("...");
     if rest.is_some() && !last {
-        return Err(format!(
-            "{piece} matches the rest of the path, so nothing can follow it"
-        ));
+        return Err(format!("{piece} matches the rest of the path, so nothing can follow it"));
     }
     let name = rest.unwrap_or(inner);
     if !is_identifier(name) {
-        return Err(format!(
-            "the name of wildcard {piece} is not letters, digits and _, starting with no digit"
-        ));
+        return Err(format!("the name of wildcard {piece} is not letters, digits and _, starting with no digit"));
     }
     let name = name.to_owned();
-    Ok(if rest.is_some() {
-        Segment::Rest(Some(name))
-    } else {
-        Segment::Single(name)
-    })
+    Ok(if rest.is_some() { Segment::Rest(Some(name)) } else { Segment::Single(name) })
 }
 
 fn is_token(letter: char) -> bool {
@@ -224,19 +198,12 @@ fn is_token(letter: char) -> bool {
 /// and so a few, like Roman numerals, that Go does not.
 fn is_identifier(name: &str) -> bool {
     let mut letters = name.chars();
-    letters
-        .next()
-        .is_some_and(|first| first == '_' || first.is_alphabetic())
+    letters.next().is_some_and(|first| first == '_' || first.is_alphabetic())
         && letters.all(|letter| letter == '_' || letter.is_alphanumeric())
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -251,10 +218,7 @@ mod tests {
             Segment::Rest(Some("rest".to_owned())),
         ];
         assert_eq!(pattern.segments(), expected);
-        assert_eq!(
-            Pattern::parse("/").unwrap().segments(),
-            [Segment::Rest(None)]
-        );
+        assert_eq!(Pattern::parse("/").unwrap().segments(), [Segment::Rest(None)]);
     }
 
     #[test]
@@ -289,10 +253,7 @@ mod tests {
         ] {
             let error = Pattern::parse(text).unwrap_err();
             assert!(error.to_string().contains(&format!("{text:?}")), "{error}");
-            let PatternError::Invalid {
-                position, reason, ..
-            } = error
-            else {
+            let PatternError::Invalid { position, reason, .. } = error else {
                 panic!("{text}: {error}");
             };
             assert_eq!(position, place, "{text}: {reason}");
@@ -304,10 +265,7 @@ mod tests {
     fn values_follow_the_pattern() {
         let pattern = Pattern::parse("/{a}/x/{rest...}").unwrap();
         let values = pattern.values("/b%2Fc/x/d/e%20f/");
-        assert_eq!(
-            values,
-            [("a", "b/c".to_owned()), ("rest", "d/e f/".to_owned())]
-        );
+        assert_eq!(values, [("a", "b/c".to_owned()), ("rest", "d/e f/".to_owned())]);
         assert_eq!(pattern.values("/b/x/")[1], ("rest", String::new()));
     }
 }

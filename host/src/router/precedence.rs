@@ -42,11 +42,7 @@ pub(super) fn check(new: &Pattern, old: &Pattern) -> Result<(), PatternError> {
         Relation::Equal => "both match exactly the same requests".to_owned(),
         Relation::Overlap => explain(new, old),
     };
-    Err(PatternError::Conflict {
-        new: new.text().to_owned(),
-        old: old.text().to_owned(),
-        why,
-    })
+    Err(PatternError::Conflict { new: new.text().to_owned(), old: old.text().to_owned(), why })
 }
 
 /// How the requests of one pattern lie to those of another of the same host.
@@ -68,9 +64,7 @@ pub(super) fn order(one: &Pattern, other: &Pattern) -> Ordering {
         Some(_) => 0,
     };
     let breadths = one.segments().iter().map(breadth);
-    breadths
-        .cmp(other.segments().iter().map(breadth))
-        .then_with(|| methods(one).cmp(&methods(other)))
+    breadths.cmp(other.segments().iter().map(breadth)).then_with(|| methods(one).cmp(&methods(other)))
 }
 
 fn breadth(segment: &Segment) -> u8 {
@@ -111,9 +105,7 @@ fn paths(one: &[Segment], other: &[Segment]) -> Relation {
 fn segments(one: &Segment, other: &Segment) -> Relation {
     match (one, other) {
         (Segment::Literal(one), Segment::Literal(other)) if one == other => Relation::Equal,
-        (Segment::Rest(_), Segment::Rest(_)) | (Segment::Single(_), Segment::Single(_)) => {
-            Relation::Equal
-        }
+        (Segment::Rest(_), Segment::Rest(_)) | (Segment::Single(_), Segment::Single(_)) => Relation::Equal,
         (Segment::Rest(_), _) => Relation::General,
         (_, Segment::Rest(_)) => Relation::Specific,
         (Segment::Single(_), Segment::Literal(literal)) if literal != END => Relation::General,
@@ -129,10 +121,7 @@ fn explain(new: &Pattern, old: &Pattern) -> String {
         (Some(method), _) | (None, Some(method)) => method,
         (None, None) => "GET",
     };
-    let example = format!(
-        "both match {method} {}",
-        example(new.segments(), old.segments())
-    );
+    let example = format!("both match {method} {}", example(new.segments(), old.segments()));
     let methods = methods(new.method(), old.method());
     let (fewer, closer) = match (methods, paths(new.segments(), old.segments())) {
         (Relation::Specific, Relation::General) => (new, old),
@@ -140,9 +129,7 @@ fn explain(new: &Pattern, old: &Pattern) -> String {
         _ => return format!("{example} and neither is more specific"),
     };
     let (fewer, closer) = (fewer.text(), closer.text());
-    format!(
-        "{example} and neither is more specific: {fewer:?} matches fewer methods, {closer:?} fewer paths"
-    )
+    format!("{example} and neither is more specific: {fewer:?} matches fewer methods, {closer:?} fewer paths")
 }
 
 /// A path that both match. Where neither has a literal, the name of a wildcard stands in.
@@ -152,14 +139,10 @@ fn example(one: &[Segment], other: &[Segment]) -> String {
     for at in 0..one.len().max(other.len()) {
         path.push('/');
         match (one.get(at), other.get(at)) {
-            (Some(Segment::Literal(literal)), _) | (_, Some(Segment::Literal(literal)))
-                if literal != END =>
-            {
+            (Some(Segment::Literal(literal)), _) | (_, Some(Segment::Literal(literal))) if literal != END => {
                 path.extend(utf8_percent_encode(literal, SHOWN));
             }
-            (Some(Segment::Single(name)), _) | (_, Some(Segment::Single(name))) => {
-                path.push_str(name)
-            }
+            (Some(Segment::Single(name)), _) | (_, Some(Segment::Single(name))) => path.push_str(name),
             _ => {}
         }
     }
@@ -167,12 +150,7 @@ fn example(one: &[Segment], other: &[Segment]) -> String {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -72,15 +72,9 @@ impl Table {
             self.add_literal(slot, path);
         }
         let rank = self.ranking.partition_point(|&other| {
-            self.slots
-                .get(other)
-                .is_some_and(|other| precedence::order(&other.pattern, &pattern).is_lt())
+            self.slots.get(other).is_some_and(|other| precedence::order(&other.pattern, &pattern).is_lt())
         });
-        self.slots.push(Slot {
-            index,
-            pattern,
-            rank,
-        });
+        self.slots.push(Slot { index, pattern, rank });
         self.ranking.insert(rank, slot);
         for (rank, &slot) in self.ranking.iter().enumerate().skip(rank + 1) {
             if let Some(slot) = self.slots.get_mut(slot) {
@@ -91,22 +85,13 @@ impl Table {
 
     fn add_segments(&mut self, slot: usize, segments: &[Segment]) {
         while self.places.len() < segments.len() {
-            let rest = self
-                .places
-                .last()
-                .map(|place| place.rest.clone())
-                .unwrap_or_default();
-            self.places.push(Place {
-                rest,
-                ..Place::default()
-            });
+            let rest = self.places.last().map(|place| place.rest.clone()).unwrap_or_default();
+            self.places.push(Place { rest, ..Place::default() });
         }
         let mut open = false;
         for (at, place) in self.places.iter_mut().enumerate() {
             match segments.get(at) {
-                Some(Segment::Literal(literal)) => {
-                    place.literal.entry(literal.clone()).or_default().push(slot)
-                }
+                Some(Segment::Literal(literal)) => place.literal.entry(literal.clone()).or_default().push(slot),
                 Some(Segment::Single(_)) => place.single.insert(slot),
                 Some(Segment::Rest(_)) => open = true,
                 None if open => {}
@@ -129,9 +114,7 @@ impl Table {
             return;
         }
         // The search finds a path that the router refuses.
-        let _ = self
-            .literals
-            .insert(path.replace('{', "{{").replace('}', "}}"), vec![slot]);
+        let _ = self.literals.insert(path.replace('{', "{{").replace('}', "}}"), vec![slot]);
     }
 
     /// The pattern without wildcards for a method and a canonical path, if there is one; no other
@@ -155,11 +138,7 @@ impl Table {
             work(left.words());
             let Some(place) = self.places.get(length) else {
                 left.keep(|word| self.longer(word));
-                return Matches {
-                    table: self,
-                    slashed: left.clone(),
-                    path: left,
-                };
+                return Matches { table: self, slashed: left.clone(), path: left };
             };
             place.admit(segment, &left, &mut next);
             std::mem::swap(&mut left, &mut next);
@@ -180,11 +159,7 @@ impl Table {
         }
         let last = length.checked_sub(1).and_then(|last| self.places.get(last));
         left.keep(|word| last.map_or(0, |place| place.end(word)));
-        Matches {
-            table: self,
-            path: left,
-            slashed: next,
-        }
+        Matches { table: self, path: left, slashed: next }
     }
 
     fn most_specific(&self, method: &str, slots: impl Iterator<Item = usize>) -> Option<usize> {
@@ -211,16 +186,10 @@ impl Table {
                     place.admit(literal, &left, &mut next);
                     std::mem::swap(&mut left, &mut next);
                 }
-                Segment::Rest(_) => {
-                    left.keep(|word| place.filled.word(word) | place.rest.word(word))
-                }
+                Segment::Rest(_) => left.keep(|word| place.filled.word(word) | place.rest.word(word)),
                 Segment::Single(_) => {
                     left.keep(|word| place.filled.word(word) | place.rest.word(word));
-                    place
-                        .literal
-                        .get(END)
-                        .into_iter()
-                        .for_each(|ends| left.remove(ends));
+                    place.literal.get(END).into_iter().for_each(|ends| left.remove(ends));
                 }
             }
         }
@@ -228,10 +197,7 @@ impl Table {
             left.keep(|word| place.end(word));
         }
         let slots = left.slots().collect::<Vec<_>>();
-        slots
-            .into_iter()
-            .filter_map(|slot| self.slots.get(slot))
-            .map(|slot| &*slot.pattern)
+        slots.into_iter().filter_map(|slot| self.slots.get(slot)).map(|slot| &*slot.pattern)
     }
 
     /// The patterns that match a path with more segments than any pattern.
@@ -253,16 +219,12 @@ impl<'t> Matches<'t> {
 
     /// The methods of the patterns that match the path.
     pub(super) fn methods(&self) -> impl Iterator<Item = &'t str> {
-        self.path
-            .slots()
-            .filter_map(|slot| self.table.slots.get(slot)?.pattern.method())
+        self.path.slots().filter_map(|slot| self.table.slots.get(slot)?.pattern.method())
     }
 
     /// The methods of the patterns that match the path with a slash added.
     pub(super) fn methods_slashed(&self) -> impl Iterator<Item = &'t str> {
-        self.slashed
-            .slots()
-            .filter_map(|slot| self.table.slots.get(slot)?.pattern.method())
+        self.slashed.slots().filter_map(|slot| self.table.slots.get(slot)?.pattern.method())
     }
 }
 
@@ -287,12 +249,7 @@ impl Place {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -318,11 +275,7 @@ mod tests {
     fn forks(depth: usize) -> impl Iterator<Item = String> {
         (0..1 << depth).map(move |fork: usize| {
             let segment = |at| {
-                if fork >> at & 1 == 0 {
-                    "a/".to_owned()
-                } else {
-                    format!("{{x{at}}}/")
-                }
+                if fork >> at & 1 == 0 { "a/".to_owned() } else { format!("{{x{at}}}/") }
             };
             format!("/{}end{fork}", (0..depth).map(segment).collect::<String>())
         })
@@ -345,11 +298,7 @@ mod tests {
         let table = table(forks(9).chain((0..480).map(|at| format!("/{{x}}/{at}/{{rest...}}"))));
         let words = table.slots.len().div_ceil(64);
         assert_eq!(words, 16);
-        for path in [
-            "/".repeat(60_000),
-            "/a".repeat(30_000),
-            "/a/7".repeat(15_000),
-        ] {
+        for path in ["/".repeat(60_000), "/a".repeat(30_000), "/a/7".repeat(15_000)] {
             assert!(work(&table, &path) <= 11 * words, "{}", work(&table, &path));
         }
         assert_eq!(best(&table, &"/a/7".repeat(15_000)), Some(512 + 7));

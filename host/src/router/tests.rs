@@ -26,14 +26,8 @@ fn found(routes: &Routes, method: &str, host: &str, target: &str) -> String {
         Found::NotFound => "not found".to_owned(),
         Found::Redirect { location } => format!("to {location}"),
         Found::Route { index, params } => {
-            let params = params
-                .iter()
-                .map(|(name, value)| format!(" {name}={value:?}"));
-            format!(
-                "{}{}",
-                routes.pattern(index).unwrap(),
-                params.collect::<String>()
-            )
+            let params = params.iter().map(|(name, value)| format!(" {name}={value:?}"));
+            format!("{}{}", routes.pattern(index).unwrap(), params.collect::<String>())
         }
     }
 }
@@ -48,11 +42,7 @@ fn agrees_with_go() {
         for pattern in case["register"].as_array().unwrap() {
             let text = pattern["pattern"].as_str().unwrap();
             let added = routes.add(text);
-            assert_eq!(
-                added.is_ok(),
-                pattern["ok"].as_bool().unwrap(),
-                "{text}: {added:?} in {line}"
-            );
+            assert_eq!(added.is_ok(), pattern["ok"].as_bool().unwrap(), "{text}: {added:?} in {line}");
         }
         for request in case["requests"].as_array().unwrap() {
             check(&routes, request);
@@ -72,16 +62,9 @@ fn check(routes: &Routes, request: &Value) {
     let found = routes.find(text("method"), text("host"), path, query);
     match (request["status"].as_u64().unwrap(), &found) {
         (200, Found::Route { index, params }) => {
-            assert_eq!(
-                routes.pattern(*index).unwrap(),
-                text("pattern"),
-                "{request}"
-            );
+            assert_eq!(routes.pattern(*index).unwrap(), text("pattern"), "{request}");
             let params: BTreeMap<_, _> = params.iter().cloned().collect();
-            let expected = request
-                .get("params")
-                .cloned()
-                .unwrap_or_else(|| serde_json::json!({}));
+            let expected = request.get("params").cloned().unwrap_or_else(|| serde_json::json!({}));
             assert_eq!(serde_json::to_value(params).unwrap(), expected, "{request}");
         }
         (307, Found::Redirect { location }) => assert_eq!(location, text("location"), "{request}"),
@@ -93,16 +76,7 @@ fn check(routes: &Routes, request: &Value) {
 
 #[test]
 fn the_most_specific_wins_in_any_order() {
-    let mut patterns = [
-        "/",
-        "/a/",
-        "/a/{x}",
-        "GET /a/b",
-        "HEAD /a/b",
-        "/a/b",
-        "h/a/",
-        "/a/{$}",
-    ];
+    let mut patterns = ["/", "/a/", "/a/{x}", "GET /a/b", "HEAD /a/b", "/a/b", "h/a/", "/a/{$}"];
     for _ in 0..patterns.len() {
         patterns.rotate_left(1);
         let routes = routes(&patterns);
@@ -124,15 +98,9 @@ fn a_refused_pattern_takes_no_index() {
     assert_eq!(routes.add("GET /a/{x}"), Ok(0));
     let conflict = routes.add("/{x}/b").unwrap_err();
     assert!(matches!(conflict, PatternError::Conflict { old, .. } if old == "GET /a/{x}"));
-    assert!(matches!(
-        routes.add("nopath"),
-        Err(PatternError::Invalid { .. })
-    ));
+    assert!(matches!(routes.add("nopath"), Err(PatternError::Invalid { .. })));
     assert_eq!(routes.add("h/{x}/b"), Ok(1));
-    assert_eq!(
-        (routes.len(), routes.pattern(1), routes.pattern(2)),
-        (2, Some("h/{x}/b"), None)
-    );
+    assert_eq!((routes.len(), routes.pattern(1), routes.pattern(2)), (2, Some("h/{x}/b"), None));
     assert_eq!(found(&routes, "GET", "", "/c/b"), "not found");
 }
 
@@ -143,14 +111,8 @@ fn redirects_keep_the_query_and_stay_here() {
     assert_eq!(found(&routes, "POST", "", "/tree"), "allow GET, HEAD");
     assert_eq!(found(&routes, "GET", "", "/exact?"), "to /exact/");
     assert_eq!(found(&routes, "PUT", "", "/echo/a%2Fb"), "to /echo/a%2Fb/");
-    assert_eq!(
-        found(&routes, "PUT", "", "/echo/7/"),
-        "/echo/{id}/{rest...} id=\"7\" rest=\"\""
-    );
-    assert_eq!(
-        found(&routes, "GET", "", "//evil.example/../x?y"),
-        "to /x?y"
-    );
+    assert_eq!(found(&routes, "PUT", "", "/echo/7/"), "/echo/{id}/{rest...} id=\"7\" rest=\"\"");
+    assert_eq!(found(&routes, "GET", "", "//evil.example/../x?y"), "to /x?y");
     assert_eq!(found(&routes, "GET", "", "/tree\\"), "not found");
     assert_eq!(found(&routes, "GET", "", "*"), "not found");
 }
@@ -158,14 +120,8 @@ fn redirects_keep_the_query_and_stay_here() {
 #[test]
 fn connect_is_matched_as_it_is() {
     let routes = routes(&["CONNECT /a/../b", "h:80/{x}/c", "/d/"]);
-    assert_eq!(
-        found(&routes, "CONNECT", "h:80", "/a/../b"),
-        "CONNECT /a/../b"
-    );
-    assert_eq!(
-        found(&routes, "CONNECT", "h:80", "//c"),
-        "h:80/{x}/c x=\"\""
-    );
+    assert_eq!(found(&routes, "CONNECT", "h:80", "/a/../b"), "CONNECT /a/../b");
+    assert_eq!(found(&routes, "CONNECT", "h:80", "//c"), "h:80/{x}/c x=\"\"");
     assert_eq!(found(&routes, "CONNECT", "h", "/x/c"), "not found");
     assert_eq!(found(&routes, "CONNECT", "h", "/d"), "to /d/");
     assert_eq!(found(&routes, "CONNECT", "h", "h:80"), "not found");
@@ -195,9 +151,7 @@ fn matches(pattern: &[Segment], path: &[&str]) -> bool {
     match (pattern, path) {
         ([], []) => true,
         ([Segment::Rest(_)], [_, ..]) => true,
-        ([Segment::Single(_), pattern @ ..], [segment, path @ ..]) => {
-            *segment != END && matches(pattern, path)
-        }
+        ([Segment::Single(_), pattern @ ..], [segment, path @ ..]) => *segment != END && matches(pattern, path),
         ([Segment::Literal(literal), pattern @ ..], [segment, path @ ..]) => {
             literal == segment && matches(pattern, path)
         }
@@ -208,21 +162,16 @@ fn matches(pattern: &[Segment], path: &[&str]) -> bool {
 /// The one pattern that matches and is more specific than all others that match.
 fn naive_best(patterns: &[(usize, Pattern)], method: &str, path: &str) -> Option<usize> {
     let path: Vec<_> = segments(path).collect();
-    let matching: Vec<_> = patterns
-        .iter()
-        .filter(|(_, pattern)| pattern.accepts(method) && matches(pattern.segments(), &path))
-        .collect();
+    let matching: Vec<_> =
+        patterns.iter().filter(|(_, pattern)| pattern.accepts(method) && matches(pattern.segments(), &path)).collect();
     let wins = |(index, pattern): &&&(usize, Pattern)| {
-        matching.iter().all(|(other, general)| {
-            other == index || precedence::relation(pattern, general) == Relation::Specific
-        })
+        matching
+            .iter()
+            .all(|(other, general)| other == index || precedence::relation(pattern, general) == Relation::Specific)
     };
     let mut winners = matching.iter().filter(wins);
     let winner = winners.next();
-    assert_eq!(
-        (winner.is_some(), winners.next().is_some()),
-        (!matching.is_empty(), false)
-    );
+    assert_eq!((winner.is_some(), winners.next().is_some()), (!matching.is_empty(), false));
     winner.map(|(index, _)| *index)
 }
 
@@ -230,9 +179,7 @@ fn naive_best(patterns: &[(usize, Pattern)], method: &str, path: &str) -> Option
 fn agrees_with_comparing_every_pattern() {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = move |below: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
     let (mut accepted, mut refused, mut hits) = (0, 0, 0);
@@ -248,9 +195,7 @@ fn agrees_with_comparing_every_pattern() {
             }
             text.push_str(["/", "/{$}", "/{rest...}", "/a", "/b", "/{last}"][random(6)]);
             let new = Pattern::parse(&text).unwrap();
-            let conflict = patterns
-                .iter()
-                .any(|(_, old)| precedence::check(&new, old).is_err());
+            let conflict = patterns.iter().any(|(_, old)| precedence::check(&new, old).is_err());
             let added = routes.add(&text);
             assert_eq!(added.is_err(), conflict, "{text}: {added:?}");
             refused += usize::from(conflict);
@@ -268,25 +213,14 @@ fn agrees_with_comparing_every_pattern() {
             let method = ["GET", "HEAD", "POST", "PUT"][random(4)];
             let matches = routes.tables("").next().unwrap().search(&path);
             let best = matches.best(method);
-            assert_eq!(
-                best,
-                naive_best(&patterns, method, &path),
-                "{method} {path} {patterns:?}"
-            );
+            assert_eq!(best, naive_best(&patterns, method, &path), "{method} {path} {patterns:?}");
             hits += usize::from(best.is_some());
             if path.ends_with('/') {
                 continue;
             }
             let slashed = naive_best(&patterns, method, &format!("{path}/"));
-            assert_eq!(
-                matches.best_slashed(method),
-                slashed,
-                "{method} {path}/ {patterns:?}"
-            );
+            assert_eq!(matches.best_slashed(method), slashed, "{method} {path}/ {patterns:?}");
         }
     }
-    assert!(
-        accepted > 1_000 && refused > 1_000 && hits > 1_000,
-        "{accepted} {refused} {hits}"
-    );
+    assert!(accepted > 1_000 && refused > 1_000 && hits > 1_000, "{accepted} {refused} {hits}");
 }

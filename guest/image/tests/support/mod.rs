@@ -48,11 +48,7 @@ pub(crate) fn component(main: &str) -> Vec<u8> {
     let package = resolve.push_str("test.wit", WIT).unwrap();
     let world = resolve.select_world(&[package], Some("guest")).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default()
-        .module(&module)
-        .unwrap()
-        .encode()
-        .unwrap()
+    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
 }
 
 pub(crate) fn refused(main: &str) -> SplitError {
@@ -61,9 +57,7 @@ pub(crate) fn refused(main: &str) -> SplitError {
 
 /// Asserts that an engine with no more than the component model would take this.
 pub(crate) fn valid(binary: &[u8]) {
-    Validator::new_with_features(WasmFeatures::default() | WasmFeatures::COMPONENT_MODEL)
-        .validate_all(binary)
-        .unwrap();
+    Validator::new_with_features(WasmFeatures::default() | WasmFeatures::COMPONENT_MODEL).validate_all(binary).unwrap();
 }
 
 /// The core modules of a component.
@@ -71,9 +65,7 @@ pub(crate) fn modules(component: &[u8]) -> Vec<Vec<u8>> {
     Parser::new(0)
         .parse_all(component)
         .filter_map(|payload| match payload.unwrap() {
-            Payload::ModuleSection {
-                unchecked_range, ..
-            } => Some(component[unchecked_range].to_vec()),
+            Payload::ModuleSection { unchecked_range, .. } => Some(component[unchecked_range].to_vec()),
             _ => None,
         })
         .collect()

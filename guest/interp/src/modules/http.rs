@@ -18,34 +18,22 @@ use crate::session::{Phase, Session};
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// A new server, not yet started.
-    fn server<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn server<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         make("http.server", args, eval)
     }
 
     /// Like `server`, as a `Result`.
-    fn try_server<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn try_server<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         attempt(make("http.try_server", args, eval), eval.heap())
     }
 
     /// Makes a server, registers a dict of patterns and handlers (or one handler for everything), and serves.
-    fn serve<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn serve<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         serve_routes("http.serve", args, eval)
     }
 
     /// Like `serve`, as a `Result`.
-    fn try_serve<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn try_serve<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         attempt(serve_routes("http.try_serve", args, eval), eval.heap())
     }
 }
@@ -58,9 +46,7 @@ fn make<'v>(
     let session = setup_session(function, eval)?;
     let mut args = Args::new(function, args, eval.heap())?;
     let options = options::read(&mut args, &ServerOptions::default())?;
-    Ok(eval
-        .heap()
-        .alloc(Server::new(session.next_server(), options)))
+    Ok(eval.heap().alloc(Server::new(session.next_server(), options)))
 }
 
 fn serve_routes<'v>(
@@ -102,15 +88,10 @@ fn routes<'v>(
 }
 
 /// A fork cannot fork again, so a server made in a handler could never start; saying so at once is kinder.
-fn setup_session<'a, 'e>(
-    function: &str,
-    eval: &Evaluator<'_, 'a, 'e>,
-) -> starlark::Result<&'a Session<'e>> {
+fn setup_session<'a, 'e>(function: &str, eval: &Evaluator<'_, 'a, 'e>) -> starlark::Result<&'a Session<'e>> {
     let session = Session::of(eval)?;
     if session.phase == Phase::Request {
-        return Err(usage(format!(
-            "{function}: servers are made during setup, not while handling a request"
-        )));
+        return Err(usage(format!("{function}: servers are made during setup, not while handling a request")));
     }
     Ok(session)
 }

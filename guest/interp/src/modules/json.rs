@@ -17,34 +17,22 @@ const MAX_INDENT: usize = 16;
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The JSON text of a value; `indent` is a number of spaces or the text to indent with.
-    fn encode<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn encode<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         encoded("json.encode", args, eval)
     }
 
     /// Like `encode`, as a `Result`.
-    fn try_encode<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn try_encode<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         attempt(encoded("json.try_encode", args, eval), eval.heap())
     }
 
     /// The value of a JSON text, given as str or bytes; with `default`, that for a text that is not JSON.
-    fn decode<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn decode<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         decoded("json.decode", args, eval)
     }
 
     /// Like `decode`, as a `Result`.
-    fn try_decode<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn try_decode<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         attempt(decoded("json.try_decode", args, eval), eval.heap())
     }
 }
@@ -81,9 +69,7 @@ fn indent<'v>(args: &Args<'v>, indent: Value<'v>) -> starlark::Result<Option<Str
             .map(|n| " ".repeat(n)),
     };
     match text {
-        Some(text) if text.len() <= MAX_INDENT && text.bytes().all(|b| b == b' ' || b == b'\t') => {
-            Ok(Some(text))
-        }
+        Some(text) if text.len() <= MAX_INDENT && text.bytes().all(|b| b == b' ' || b == b'\t') => Ok(Some(text)),
         _ => {
             let expected = "None, an int from 0 to 16, or up to 16 spaces and tabs";
             Err(args.wrong("indent", expected, indent))

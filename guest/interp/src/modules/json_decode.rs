@@ -32,9 +32,7 @@ pub(super) fn decode<'v>(json: &[u8], heap: Heap<'v>) -> Result<Value<'v>, Strin
         }
     };
     let mut parser = serde_json::Deserializer::from_str(text);
-    let value = Seed { heap }
-        .deserialize(&mut parser)
-        .map_err(|e| explain(text, &e))?;
+    let value = Seed { heap }.deserialize(&mut parser).map_err(|e| explain(text, &e))?;
     parser.end().map_err(|e| explain(text, &e))?;
     Ok(value)
 }
@@ -43,17 +41,12 @@ pub(super) fn decode<'v>(json: &[u8], heap: Heap<'v>) -> Result<Value<'v>, Strin
 fn explain(text: &str, error: &serde_json::Error) -> String {
     let (line, column) = (error.line(), error.column());
     let sentence = error.to_string();
-    let sentence = sentence
-        .strip_suffix(&format!(" at line {line} column {column}"))
-        .unwrap_or(&sentence);
+    let sentence = sentence.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&sentence);
     let sentence = match sentence {
         "recursion limit exceeded" => "nested more than 127 deep",
         sentence => sentence,
     };
-    let before = text
-        .split('\n')
-        .nth(line.saturating_sub(1))
-        .and_then(|line| line.get(..column.saturating_sub(1)));
+    let before = text.split('\n').nth(line.saturating_sub(1)).and_then(|line| line.get(..column.saturating_sub(1)));
     let column = before.map_or(column, |before| before.chars().count() + 1);
     format!("line {}, column {}: {sentence}", line.max(1), column.max(1))
 }
@@ -61,13 +54,7 @@ fn explain(text: &str, error: &serde_json::Error) -> String {
 fn locate(json: &[u8], at: usize) -> (usize, usize) {
     let before = String::from_utf8_lossy(json.get(..at).unwrap_or_default());
     let line = before.matches('\n').count() + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count()
-        + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     (line, column)
 }
 
@@ -241,9 +228,7 @@ fn number<'v, E: Error>(heap: Heap<'v>, text: &str) -> Result<Value<'v>, E> {
         return Ok(heap.alloc(int));
     }
     if text.len() > MAX_INT_DIGITS {
-        return Err(E::custom(format_args!(
-            "an int of more than {MAX_INT_DIGITS} digits"
-        )));
+        return Err(E::custom(format_args!("an int of more than {MAX_INT_DIGITS} digits")));
     }
     let int: BigInt = text.parse().map_err(E::custom)?;
     Ok(heap.alloc(int))

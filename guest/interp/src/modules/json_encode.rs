@@ -22,11 +22,7 @@ pub(crate) const MAX_DEPTH: usize = 500;
 ///
 /// The sentence to show: a value JSON cannot hold, and the path to it.
 pub(crate) fn encode(value: Value<'_>, indent: Option<&str>) -> Result<String, String> {
-    let mut encoder = Encoder {
-        text: String::new(),
-        indent,
-        depth: 0,
-    };
+    let mut encoder = Encoder { text: String::new(), indent, depth: 0 };
     match encoder.value(value) {
         Ok(()) => Ok(encoder.text),
         Err(wrong) => Err(wrong.into_text()),
@@ -48,10 +44,7 @@ struct Wrong {
 
 impl Wrong {
     fn new(text: impl Into<String>) -> Box<Self> {
-        Box::new(Self {
-            text: text.into(),
-            path: Vec::new(),
-        })
+        Box::new(Self { text: text.into(), path: Vec::new() })
     }
 
     fn into_text(self) -> String {
@@ -107,9 +100,7 @@ impl Encoder<'_> {
             return Ok(());
         }
         if value.downcast_ref::<StarlarkBytes>().is_some() {
-            return Err(Wrong::new(
-                "JSON has no bytes; decode them to text first, as with str(b)",
-            ));
+            return Err(Wrong::new("JSON has no bytes; decode them to text first, as with str(b)"));
         }
         let of = value.get_type();
         Err(Wrong::new(match of {
@@ -140,10 +131,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn object<'v>(
-        &mut self,
-        pairs: impl ExactSizeIterator<Item = (Value<'v>, Value<'v>)>,
-    ) -> Outcome {
+    fn object<'v>(&mut self, pairs: impl ExactSizeIterator<Item = (Value<'v>, Value<'v>)>) -> Outcome {
         let empty = pairs.len() == 0;
         self.enter('{')?;
         for (index, (key, value)) in pairs.enumerate() {
@@ -203,11 +191,7 @@ impl Encoder<'_> {
 /// A key as a step of a path: `.name`, or `["two words"]`.
 fn step(name: &str) -> String {
     let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if plain {
-        format!(".{name}")
-    } else {
-        format!("[{}]", string(name))
-    }
+    if plain { format!(".{name}") } else { format!("[{}]", string(name)) }
 }
 
 fn push_string(json: &mut String, text: &str) {

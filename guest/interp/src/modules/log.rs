@@ -18,34 +18,22 @@ use crate::session::{Session, position};
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// Logs detail for debugging.
-    fn debug<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<NoneType> {
+    fn debug<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
         log("log.debug", Level::Debug, args, eval)
     }
 
     /// Logs the normal course of events.
-    fn info<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<NoneType> {
+    fn info<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
         log("log.info", Level::Info, args, eval)
     }
 
     /// Logs something to look at.
-    fn warn<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<NoneType> {
+    fn warn<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
         log("log.warn", Level::Warn, args, eval)
     }
 
     /// Logs a failure.
-    fn error<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<NoneType> {
+    fn error<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
         log("log.error", Level::Error, args, eval)
     }
 }
@@ -58,12 +46,7 @@ fn log<'v>(
 ) -> starlark::Result<NoneType> {
     let mut args = Args::new(function, args, eval.heap())?;
     let message = args.required("msg")?.to_str();
-    let record = LogRecord {
-        level,
-        message,
-        attributes: attributes(&mut args)?,
-        at: position(eval),
-    };
+    let record = LogRecord { level, message, attributes: attributes(&mut args)?, at: position(eval) };
     Session::of(eval)?.host.log(&record);
     Ok(NoneType)
 }
@@ -79,9 +62,7 @@ fn attributes(args: &mut Args<'_>) -> starlark::Result<Vec<(String, String)>> {
         for (name, value) in dict.iter() {
             let Some(name) = name.unpack_str() else {
                 let text = describe(name);
-                return Err(args.error(format_args!(
-                    "an attribute's name must be a str, got {text}"
-                )));
+                return Err(args.error(format_args!("an attribute's name must be a str, got {text}")));
             };
             attributes.push((name.to_owned(), json(value)));
         }

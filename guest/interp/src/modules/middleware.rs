@@ -4,10 +4,7 @@
 //! `fn(req, next)` returns a response, at every request. Guessing wrong would show at the first request only, so any
 //! other number is refused when the middleware is registered.
 
-#![expect(
-    unsafe_code,
-    reason = "only what starlark derives expand to: Trace, Coerce, a type id"
-)]
+#![expect(unsafe_code, reason = "only what starlark derives expand to: Trace, Coerce, a type id")]
 
 use std::fmt;
 
@@ -27,10 +24,7 @@ use crate::error::usage;
 /// Refuses what is no middleware.
 pub(super) fn check(function: &str, middleware: Value<'_>) -> starlark::Result<()> {
     if !is_callable(middleware) {
-        return Err(usage(format!(
-            "{function}: middleware must be callable, got {}",
-            describe(middleware)
-        )));
+        return Err(usage(format!("{function}: middleware must be callable, got {}", describe(middleware))));
     }
     match callable::required_positional(middleware) {
         None | Some(Required::Exactly(1 | 2)) => Ok(()),
@@ -55,11 +49,7 @@ pub(super) fn wrap<'v>(
     Ok(wrapped)
 }
 
-fn layer<'v>(
-    middleware: Value<'v>,
-    next: Value<'v>,
-    eval: &mut Evaluator<'v, '_, '_>,
-) -> starlark::Result<Value<'v>> {
+fn layer<'v>(middleware: Value<'v>, next: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
     if callable::required_positional(middleware) == Some(Required::Exactly(2)) {
         return Ok(eval.heap().alloc(Layer { middleware, next }));
     }

@@ -11,10 +11,7 @@ pub(super) const ACCEPTED: &str = "port, host, tls_cert, tls_key, read_timeout, 
      shutdown_timeout, max_header_bytes, max_body_bytes";
 
 /// Reads every option of a call over `base`, which they override, and refuses everything else.
-pub(super) fn read<'v>(
-    args: &mut Args<'v>,
-    base: &ServerOptions,
-) -> starlark::Result<ServerOptions> {
+pub(super) fn read<'v>(args: &mut Args<'v>, base: &ServerOptions) -> starlark::Result<ServerOptions> {
     let mut options = base.clone();
     if let Some(port) = args.either("port")? {
         options.port = Some(args.int("port", "an int from 0 to 65535", port)?);
@@ -30,12 +27,7 @@ pub(super) fn read<'v>(
 }
 
 /// Sets one option; false when there is none of that name.
-fn set<'v>(
-    options: &mut ServerOptions,
-    args: &Args<'v>,
-    name: &str,
-    value: Value<'v>,
-) -> starlark::Result<bool> {
+fn set<'v>(options: &mut ServerOptions, args: &Args<'v>, name: &str, value: Value<'v>) -> starlark::Result<bool> {
     match name {
         "host" => options.host = Some(args.text(name, value)?),
         "tls_cert" => options.tls_cert = Some(args.text(name, value)?),
@@ -52,10 +44,7 @@ fn set<'v>(
 }
 
 fn nanoseconds<'v>(args: &Args<'v>, name: &str, value: Value<'v>) -> starlark::Result<u64> {
-    value
-        .unpack_str()
-        .and_then(duration::parse)
-        .ok_or_else(|| args.wrong(name, duration::EXPECTED, value))
+    value.unpack_str().and_then(duration::parse).ok_or_else(|| args.wrong(name, duration::EXPECTED, value))
 }
 
 fn size<'v>(args: &Args<'v>, name: &str, value: Value<'v>) -> starlark::Result<u64> {
@@ -73,7 +62,5 @@ fn check_tls(args: &Args<'_>, options: &ServerOptions) -> starlark::Result<()> {
         (None, Some(_)) => ("tls_key", "tls_cert"),
         _ => return Ok(()),
     };
-    Err(args.error(format_args!(
-        "{given} given without {missing}; TLS needs both"
-    )))
+    Err(args.error(format_args!("{given} given without {missing}; TLS needs both")))
 }

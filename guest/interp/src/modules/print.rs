@@ -18,9 +18,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
         let parts: Vec<String> = args.items.iter().map(|value| value.to_str()).collect();
-        Session::of(eval)?
-            .host
-            .print(&parts.join(sep), &position(eval));
+        Session::of(eval)?.host.print(&parts.join(sep), &position(eval));
         Ok(NoneType)
     }
 }

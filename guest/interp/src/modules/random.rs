@@ -19,18 +19,12 @@ const DEFAULT_BYTES: usize = 16;
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// `n` random bytes (16 unless given) in hexadecimal.
-    fn token<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn token<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         hex_token("random.token", args, eval)
     }
 
     /// Like `token`, as a `Result`.
-    fn try_token<'v>(
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn try_token<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         attempt(hex_token("random.try_token", args, eval), eval.heap())
     }
 }

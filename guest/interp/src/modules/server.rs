@@ -3,10 +3,7 @@
 //! During setup it collects routes and middleware. Frozen, it is its number and nothing else: whether it runs, and on
 //! which port, is asked of the host, so a handler's copy cannot be out of date.
 
-#![expect(
-    unsafe_code,
-    reason = "only what starlark derives expand to: Trace, a type id"
-)]
+#![expect(unsafe_code, reason = "only what starlark derives expand to: Trace, a type id")]
 
 mod methods;
 
@@ -18,8 +15,8 @@ use starlark::environment::Methods;
 use starlark::eval::Evaluator;
 use starlark::starlark_simple_value;
 use starlark::values::{
-    AllocValue, Freeze, FreezeResult, Freezer, Heap, NoSerialize, ProvidesStaticType,
-    StarlarkValue, Trace, Value, ValueLike, starlark_value,
+    AllocValue, Freeze, FreezeResult, Freezer, Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value,
+    ValueLike, starlark_value,
 };
 
 use super::middleware;
@@ -59,13 +56,7 @@ struct Route<'v> {
 
 impl Server<'_> {
     pub(super) fn new(number: u32, options: ServerOptions) -> Self {
-        Self {
-            number,
-            options,
-            routes: RefCell::default(),
-            middleware: RefCell::default(),
-            running: Cell::new(false),
-        }
+        Self { number, options, routes: RefCell::default(), middleware: RefCell::default(), running: Cell::new(false) }
     }
 }
 
@@ -79,9 +70,7 @@ impl Freeze for Server<'_> {
     type Frozen = FrozenServer;
 
     fn freeze(self, _freezer: &Freezer<'_>) -> FreezeResult<FrozenServer> {
-        Ok(FrozenServer {
-            number: self.number,
-        })
+        Ok(FrozenServer { number: self.number })
     }
 }
 
@@ -139,20 +128,13 @@ pub(super) fn add_route<'v>(
     check_handler(function, handler)?;
     let host = Session::of(eval)?.host;
     host.add_route(server.number, text).map_err(usage)?;
-    server.routes.borrow_mut().push(Route {
-        pattern,
-        handler,
-        at: position(eval),
-    });
+    server.routes.borrow_mut().push(Route { pattern, handler, at: position(eval) });
     Ok(())
 }
 
 fn check_handler(function: &str, handler: Value<'_>) -> starlark::Result<()> {
     if !is_callable(handler) {
-        return Err(usage(format!(
-            "{function}: handler must be callable, got {}",
-            describe(handler)
-        )));
+        return Err(usage(format!("{function}: handler must be callable, got {}", describe(handler))));
     }
     if !takes_one(handler) {
         return Err(usage(format!(
@@ -188,8 +170,7 @@ pub(super) fn start<'v>(
     }
     Row::store(&rows, eval.module());
     let host = Session::of(eval)?.host;
-    host.start(server.number, options, &position(eval))
-        .map_err(from_host)?;
+    host.start(server.number, options, &position(eval)).map_err(from_host)?;
     server.running.set(true);
     Ok(())
 }
@@ -202,10 +183,7 @@ pub(super) fn wait<'v>(server: &Server<'v>, eval: &Evaluator<'v, '_, '_>) -> sta
 }
 
 /// Stops a server, in a handler too.
-pub(super) fn shutdown<'v>(
-    this: Value<'v>,
-    eval: &mut Evaluator<'v, '_, '_>,
-) -> starlark::Result<Value<'v>> {
+pub(super) fn shutdown<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
     let outcome = Session::of(eval)?.host.shutdown(number(this)?);
     if let Some(server) = this.downcast_ref::<Server<'v>>() {
         server.running.set(false);
@@ -215,10 +193,7 @@ pub(super) fn shutdown<'v>(
 }
 
 /// The port a server is bound to, in a handler too.
-pub(super) fn port<'v>(
-    this: Value<'v>,
-    eval: &mut Evaluator<'v, '_, '_>,
-) -> starlark::Result<Value<'v>> {
+pub(super) fn port<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
     match Session::of(eval)?.host.port(number(this)?) {
         Some(port) => Ok(eval.heap().alloc(i32::from(port))),
         None => Err(usage("the server has no port yet, call start() first")),
@@ -247,9 +222,7 @@ fn number<'v>(this: Value<'v>) -> starlark::Result<u32> {
 
 fn refuse_running(server: &Server<'_>) -> starlark::Result<()> {
     if server.running.get() {
-        return Err(usage(
-            "cannot add handlers while the server is running; call shutdown() first",
-        ));
+        return Err(usage("cannot add handlers while the server is running; call shutdown() first"));
     }
     Ok(())
 }

@@ -58,9 +58,7 @@ pub(crate) fn answer(body: &str) -> Result<Response, Failure> {
 /// A server whose only handler has this body.
 pub(crate) fn deployed(body: &str) -> Deployed {
     let body = body.replace('\n', "\n    ");
-    Deployed::new(&format!(
-        "def handler(req):\n    {body}\nhttp.serve({{\"GET /\": handler}}, port = 8080)\n"
-    ))
+    Deployed::new(&format!("def handler(req):\n    {body}\nhttp.serve({{\"GET /\": handler}}, port = 8080)\n"))
 }
 
 /// How a top level that fails fails.
@@ -69,9 +67,7 @@ pub(crate) fn failure(source: &str) -> Failure {
 }
 
 pub(crate) fn failure_on(host: &NativeHost, source: &str) -> Failure {
-    run_native(host, "app.star", source)
-        .0
-        .expect_err("the script fails")
+    run_native(host, "app.star", source).0.expect_err("the script fails")
 }
 
 /// The lines a top level prints.
@@ -92,8 +88,5 @@ pub(crate) fn text(response: &Response) -> &str {
 
 pub(crate) fn header<'a>(response: &'a Response, name: &str) -> Vec<&'a str> {
     let fields = response.headers.iter();
-    fields
-        .filter(|(given, _)| given == name)
-        .map(|(_, value)| value.as_str())
-        .collect()
+    fields.filter(|(given, _)| given == name).map(|(_, value)| value.as_str()).collect()
 }

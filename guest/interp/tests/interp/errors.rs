@@ -9,10 +9,7 @@ fn an_error_has_message_place_and_traceback() {
     let failure = failure("def f(x):\n    return 1 // x\n\ndef g():\n    f(0)\n\ng()\n");
     assert_eq!(failure.kind, FailureKind::Script);
     assert_eq!(failure.message, "Floor division by zero: 1 // 0");
-    assert_eq!(
-        (failure.at.file.as_str(), failure.at.line, failure.at.column),
-        ("app.star", 2, 12)
-    );
+    assert_eq!((failure.at.file.as_str(), failure.at.line, failure.at.column), ("app.star", 2, 12));
     let expected = "\
 Traceback (most recent call last):
   * app.star:7, in <module>
@@ -39,46 +36,26 @@ fn fail_is_its_text() {
 fn syntax_and_undefined_names_are_syntax() {
     let broken = failure("x = (1,\ny = ]\n");
     assert_eq!(broken.kind, FailureKind::Syntax);
-    assert_eq!(
-        (broken.at.line, broken.at.column),
-        (2, 3),
-        "{}",
-        broken.report
-    );
+    assert_eq!((broken.at.line, broken.at.column), (2, 3), "{}", broken.report);
     let undefined = failure("def f():\n    return nowhere\n");
     assert_eq!(undefined.kind, FailureKind::Syntax);
     assert_eq!((undefined.at.line, undefined.at.column), (2, 12));
-    assert!(
-        undefined.message.contains("nowhere"),
-        "{}",
-        undefined.message
-    );
+    assert!(undefined.message.contains("nowhere"), "{}", undefined.message);
     assert_eq!(failure("while True:\n    pass\n").kind, FailureKind::Syntax);
 }
 
 #[test]
 fn load_says_why_not() {
     let failure = failure("load(\"lib/x.star\", \"f\")\n");
-    assert_eq!(
-        failure.message,
-        "load() is not available: cannot load \"lib/x.star\", a script is one file"
-    );
-    assert_eq!(
-        (failure.kind, failure.at.line),
-        (FailureKind::Script, 1),
-        "{}",
-        failure.report
-    );
+    assert_eq!(failure.message, "load() is not available: cannot load \"lib/x.star\", a script is one file");
+    assert_eq!((failure.kind, failure.at.line), (FailureKind::Script, 1), "{}", failure.report);
 }
 
 #[test]
 fn endless_recursion_is_an_error() {
     let expected = "call stack overflow: more than 200 nested calls";
     let setup = failure("def f(n):\n    return f(n + 1)\nf(0)\n");
-    assert_eq!(
-        (setup.kind, setup.message.as_str()),
-        (FailureKind::Script, expected)
-    );
+    assert_eq!((setup.kind, setup.message.as_str()), (FailureKind::Script, expected));
     assert_eq!(setup.at.line, 2);
     let request = answer("def f(n):\n    return f(n + 1)\nreturn f(0)").unwrap_err();
     assert_eq!(request.message, expected);
@@ -86,10 +63,7 @@ fn endless_recursion_is_an_error() {
 
 #[test]
 fn bounded_recursion_works() {
-    assert_eq!(
-        prints("def f(n):\n    return 0 if n == 0 else 1 + f(n - 1)\nprint(f(150))\n"),
-        ["150"]
-    );
+    assert_eq!(prints("def f(n):\n    return 0 if n == 0 else 1 + f(n - 1)\nprint(f(150))\n"), ["150"]);
 }
 
 fn denying() -> NativeHost {
@@ -113,16 +87,8 @@ fn an_uncaught_denial_is_a_denial_however_deep() {
     ] {
         let source = format!("srv = http.server()\nsrv.handle(\"/\", lambda r: None)\n{start}\n");
         let failure = failure_on(&denying(), &source);
-        assert_eq!(
-            failure.kind,
-            FailureKind::Denied,
-            "{start}: {}",
-            failure.report
-        );
-        assert_eq!(
-            failure.message,
-            "permission denied: http.server(127.0.0.1:8080): not granted by deny-all"
-        );
+        assert_eq!(failure.kind, FailureKind::Denied, "{start}: {}", failure.report);
+        assert_eq!(failure.message, "permission denied: http.server(127.0.0.1:8080): not granted by deny-all");
         assert_eq!(failure.at.line, 3, "{start}");
     }
 }
@@ -135,8 +101,7 @@ srv.handle("/", lambda req: None)
 for r in [srv.try_start(), srv.try_serve(port = 1), http.try_serve(lambda req: None)]:
     print(r.ok, bool(r), r.value, r.error)
 "#;
-    let line =
-        "False False None permission denied: http.server(127.0.0.1:8080): not granted by deny-all";
+    let line = "False False None permission denied: http.server(127.0.0.1:8080): not granted by deny-all";
     assert_eq!(prints_on(&denying(), source), [line; 3]);
 }
 
@@ -154,10 +119,7 @@ fn a_failed_start_is_a_script_error() {
     let mut host = NativeHost::new();
     host.refuse_start = Some(HostError::Failed("port 80 is in use".to_owned()));
     let failure = failure_on(&host, "http.serve(lambda req: None, port = 80)");
-    assert_eq!(
-        (failure.kind, failure.message.as_str()),
-        (FailureKind::Script, "port 80 is in use")
-    );
+    assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Script, "port 80 is in use"));
 }
 
 #[test]
@@ -195,19 +157,8 @@ fn random_and_time_come_from_the_host() {
 print(random.token(), random.token(2), random.token(n = 1))
 print(time.unix(), time.unix_nano())
 "#;
-    assert_eq!(
-        prints(source),
-        [
-            "000102030405060708090a0b0c0d0e0f 0001 00",
-            "1700000000 1700000000123456789"
-        ]
-    );
-    for (n, got) in [
-        ("0", "0 (int)"),
-        ("1025", "1025 (int)"),
-        ("-1", "-1 (int)"),
-        ("\"8\"", "\"8\" (string)"),
-    ] {
+    assert_eq!(prints(source), ["000102030405060708090a0b0c0d0e0f 0001 00", "1700000000 1700000000123456789"]);
+    for (n, got) in [("0", "0 (int)"), ("1025", "1025 (int)"), ("-1", "-1 (int)"), ("\"8\"", "\"8\" (string)")] {
         let expected = format!("random.token: n must be an int from 1 to 1024, got {got}");
         assert_eq!(failure(&format!("random.token({n})")).message, expected);
         let caught = prints(&format!("print(random.try_token({n}).error)"));

@@ -3,8 +3,7 @@
 use super::common::{Deployed, answer, text};
 use starcell_interp::FailureKind;
 
-const STATE: &str =
-    "module state is frozen while serving: every request runs in its own fork; keep state in kv";
+const STATE: &str = "module state is frozen while serving: every request runs in its own fork; keep state in kv";
 
 #[test]
 fn mutating_module_state_explains_itself() {
@@ -53,31 +52,17 @@ http.serve(handler)
         assert_eq!(failure.message, STATE, "{mutation}: {}", failure.report);
         if mutation == "record_count()" {
             assert_eq!(failure.at.line, 11, "{}", failure.report);
-            assert!(
-                failure.report.contains("app.star:18, in handler"),
-                "{}",
-                failure.report
-            );
+            assert!(failure.report.contains("app.star:18, in handler"), "{}", failure.report);
         } else {
-            assert_eq!(
-                (failure.at.line, failure.at.column),
-                (18, column),
-                "{mutation}"
-            );
+            assert_eq!((failure.at.line, failure.at.column), (18, column), "{mutation}");
         }
-        assert!(
-            failure.report.contains(STATE),
-            "{mutation}: {}",
-            failure.report
-        );
+        assert!(failure.report.contains(STATE), "{mutation}: {}", failure.report);
     }
 }
 
 #[test]
 fn augmented_assignment_to_a_global_element() {
-    let app = Deployed::new(
-        "hits = {\"n\": 0}\ndef handler(req):\n    hits[\"n\"] += 1\nhttp.serve(handler)\n",
-    );
+    let app = Deployed::new("hits = {\"n\": 0}\ndef handler(req):\n    hits[\"n\"] += 1\nhttp.serve(handler)\n");
     assert_eq!(app.get("/").unwrap_err().message, STATE);
 }
 
@@ -128,20 +113,14 @@ def main():
 main()
 "#,
     );
-    for (route, expected) in ["hello!", "nested!", "hi!", "p/x", "local!"]
-        .iter()
-        .enumerate()
-    {
+    for (route, expected) in ["hello!", "nested!", "hi!", "p/x", "local!"].iter().enumerate() {
         let request = super::common::request("GET", "/x");
         let response = app.call(u32::try_from(route).unwrap(), request).unwrap();
         assert_eq!(text(&response), *expected);
     }
     let request = super::common::request("GET", "/x");
     let response = app.call(5, request).unwrap();
-    assert_eq!(
-        text(&response),
-        "<http.request GET http://localhost:8080/x>"
-    );
+    assert_eq!(text(&response), "<http.request GET http://localhost:8080/x>");
 }
 
 #[test]
@@ -161,20 +140,11 @@ def handler(req):
 http.serve(handler)
 "#,
     );
-    assert_eq!(
-        text(&app.get("/").unwrap()),
-        r#"[6,"red",[1,2],"f-string!"]"#
-    );
+    assert_eq!(text(&app.get("/").unwrap()), r#"[6,"red",[1,2],"f-string!"]"#);
 }
 
 #[test]
 fn annotations_are_checked_at_calls() {
     let failure = answer("def f(x: int):\n    return x\nreturn f(\"a\")").unwrap_err();
-    assert!(
-        failure
-            .message
-            .contains("does not match the type annotation"),
-        "{}",
-        failure.message
-    );
+    assert!(failure.message.contains("does not match the type annotation"), "{}", failure.message);
 }

@@ -22,27 +22,18 @@ log.info(17)
         .logs()
         .into_iter()
         .map(|r| {
-            let attributes: Vec<String> = r
-                .attributes
-                .iter()
-                .map(|(k, v)| format!("{k}={v}"))
-                .collect();
+            let attributes: Vec<String> = r.attributes.iter().map(|(k, v)| format!("{k}={v}")).collect();
             (r.level, r.message, attributes.join(" "))
         })
         .collect();
-    let line =
-        |level, message: &str, attributes: &str| (level, message.to_owned(), attributes.to_owned());
+    let line = |level, message: &str, attributes: &str| (level, message.to_owned(), attributes.to_owned());
     assert_eq!(
         logs,
         [
             line(Level::Debug, "a", ""),
             line(Level::Info, "b", "k=1"),
             line(Level::Warn, "c", "k=[1.0,null] more=\"x\""),
-            line(
-                Level::Error,
-                "d",
-                "x y=true k=\"b\\\"\\\\xff\\\"\" f=\"len\""
-            ),
+            line(Level::Error, "d", "x y=true k=\"b\\\"\\\\xff\\\"\" f=\"len\""),
             line(Level::Info, "e", ""),
             line(Level::Info, "17", ""),
         ]
@@ -54,22 +45,10 @@ log.info(17)
 fn wrong_attributes_are_errors() {
     for (call, message) in [
         ("log.info()", "log.info: missing argument msg"),
-        (
-            "log.info(\"m\", 1)",
-            "log.info: attrs must be a dict, got 1 (int)",
-        ),
-        (
-            "log.warn(\"m\", {1: 2})",
-            "log.warn: an attribute's name must be a str, got 1 (int)",
-        ),
-        (
-            "log.info(\"m\", {\"a\": 1}, a = 2)",
-            "log.info: attribute a given twice",
-        ),
-        (
-            "log.info(\"m\", {}, attrs = {})",
-            "log.info: attrs given twice",
-        ),
+        ("log.info(\"m\", 1)", "log.info: attrs must be a dict, got 1 (int)"),
+        ("log.warn(\"m\", {1: 2})", "log.warn: an attribute's name must be a str, got 1 (int)"),
+        ("log.info(\"m\", {\"a\": 1}, a = 2)", "log.info: attribute a given twice"),
+        ("log.info(\"m\", {}, attrs = {})", "log.info: attrs given twice"),
         (
             "log.info(\"m\", {}, 3)",
             "log.info: unexpected positional argument 3 (int), accepted: msg, attrs, and any attribute by name",
@@ -82,9 +61,6 @@ fn wrong_attributes_are_errors() {
 #[test]
 fn print_joins_its_arguments() {
     let host = NativeHost::new();
-    let lines = prints_on(
-        &host,
-        "print(1, \"a\", [\"b\"], b\"c\")\nprint()\nprint(1, 2, sep = \"-\")\n",
-    );
+    let lines = prints_on(&host, "print(1, \"a\", [\"b\"], b\"c\")\nprint()\nprint(1, 2, sep = \"-\")\n");
     assert_eq!(lines, ["1 a [\"b\"] c", "", "1-2"]);
 }

@@ -55,10 +55,7 @@ srv.serve()
     assert_eq!(app.get("/").unwrap().status, 401);
     let inside = app.get("/?key=k").unwrap();
     assert_eq!((inside.status, text(&inside)), (200, "in"));
-    assert_eq!(
-        inside.headers[0],
-        ("X-Guarded".to_owned(), "yes".to_owned())
-    );
+    assert_eq!(inside.headers[0], ("X-Guarded".to_owned(), "yes".to_owned()));
 }
 
 #[test]
@@ -96,18 +93,9 @@ fn refusals() {
     assert_eq!(with("three").message, neither("three(a, b, c)"));
     assert_eq!(with("named").message, neither("named(*, next)"));
     assert_eq!(with("many").message, neither("many(*args)"));
-    assert_eq!(
-        with("7").message,
-        "use: middleware must be callable, got 7 (int)"
-    );
-    assert_eq!(
-        with("bad").message,
-        "middleware bad must return a handler, returned 5 (int)"
-    );
-    assert_eq!(
-        with("type").message,
-        "middleware type must return a handler, returned \"function\" (string)"
-    );
+    assert_eq!(with("7").message, "use: middleware must be callable, got 7 (int)");
+    assert_eq!(with("bad").message, "middleware bad must return a handler, returned 5 (int)");
+    assert_eq!(with("type").message, "middleware type must return a handler, returned \"function\" (string)");
 }
 
 #[test]

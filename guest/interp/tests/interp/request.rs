@@ -7,11 +7,7 @@ fn full() -> Request {
     let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
     Request {
         params: vec![pair("id", "7"), pair("rest", "a/b")],
-        headers: vec![
-            pair("Accept", "text/html"),
-            pair("X-Tag", "1"),
-            pair("Accept", "text/plain"),
-        ],
+        headers: vec![pair("Accept", "text/html"), pair("X-Tag", "1"), pair("Accept", "text/plain")],
         body: b"caf\xc3\xa9".to_vec(),
         tls: true,
         ..request("POST", "/a?k=1&k=2&one=x&empty")
@@ -19,25 +15,18 @@ fn full() -> Request {
 }
 
 fn ask(body: &str) -> String {
-    let response = deployed(body)
-        .call(0, full())
-        .unwrap_or_else(|e| panic!("{}", e.report));
+    let response = deployed(body).call(0, full()).unwrap_or_else(|e| panic!("{}", e.report));
     text(&response).to_owned()
 }
 
 #[test]
 fn attributes() {
     assert_eq!(
-        ask(
-            "return [req.method, req.path, req.url, req.remote_addr, req.host, req.id, req.proto, req.tls, type(req)]"
-        ),
+        ask("return [req.method, req.path, req.url, req.remote_addr, req.host, req.id, req.proto, req.tls, type(req)]"),
         r#"["POST","/a","http://localhost:8080/a?k=1&k=2&one=x&empty","127.0.0.1:40000","localhost:8080","req-1","HTTP/1.1",true,"http.request"]"#
     );
     assert_eq!(ask("return req.params"), r#"{"id":"7","rest":"a/b"}"#);
-    assert_eq!(
-        ask("return {\"q\": req.query, \"n\": 1}"),
-        r#"{"q":{"k":["1","2"],"one":"x","empty":""},"n":1}"#
-    );
+    assert_eq!(ask("return {\"q\": req.query, \"n\": 1}"), r#"{"q":{"k":["1","2"],"one":"x","empty":""},"n":1}"#);
     assert_eq!(ask("return req.body + type(req.body)"), "caf\u{e9}string");
 }
 
@@ -80,27 +69,16 @@ fn headers_do_not_care_about_case() {
         r#"[true,false,2,["Accept","X-Tag"],["Accept","X-Tag"]]"#
     );
     assert_eq!(
-        ask(
-            "return [req.headers.get_all(\"accept\"), req.headers.keys(), req.headers.values(), req.headers.items()]"
-        ),
+        ask("return [req.headers.get_all(\"accept\"), req.headers.keys(), req.headers.values(), req.headers.items()]"),
         r#"[["text/html","text/plain"],["Accept","X-Tag"],["text/html, text/plain","1"],[["Accept","text/html, text/plain"],["X-Tag","1"]]]"#
     );
-    assert_eq!(
-        ask("return dict(req.headers.items())"),
-        r#"{"Accept":"text/html, text/plain","X-Tag":"1"}"#
-    );
+    assert_eq!(ask("return dict(req.headers.items())"), r#"{"Accept":"text/html, text/plain","X-Tag":"1"}"#);
 }
 
 #[test]
 fn header_errors() {
-    assert_eq!(
-        answer("return req.headers[\"no\"]").unwrap_err().message,
-        "Key `\"no\"` was not found"
-    );
-    assert_eq!(
-        answer("return req.headers[1]").unwrap_err().message,
-        "a header name must be a string, got 1 (int)"
-    );
+    assert_eq!(answer("return req.headers[\"no\"]").unwrap_err().message, "Key `\"no\"` was not found");
+    assert_eq!(answer("return req.headers[1]").unwrap_err().message, "a header name must be a string, got 1 (int)");
     assert_eq!(
         answer("req.headers[\"a\"] = 1").unwrap_err().message,
         "request headers cannot be changed, tried to set \"a\""
@@ -110,9 +88,7 @@ fn header_errors() {
 #[test]
 fn what_was_converted_is_kept() {
     assert_eq!(
-        ask(
-            "req.params[\"user\"] = \"u\"\nreq.query.pop(\"k\")\nreturn {\"p\": req.params, \"q\": req.query}"
-        ),
+        ask("req.params[\"user\"] = \"u\"\nreq.query.pop(\"k\")\nreturn {\"p\": req.params, \"q\": req.query}"),
         r#"{"p":{"id":"7","rest":"a/b","user":"u"},"q":{"one":"x","empty":""}}"#
     );
 }
@@ -120,10 +96,7 @@ fn what_was_converted_is_kept() {
 #[test]
 fn wrong_attributes() {
     let near = answer("return req.methud").unwrap_err().message;
-    assert_eq!(
-        near,
-        "Object of type `http.request` has no attribute `methud`, did you mean `method`?"
-    );
+    assert_eq!(near, "Object of type `http.request` has no attribute `methud`, did you mean `method`?");
     let far = answer("return req.cookies_and_cream").unwrap_err();
     assert_eq!(
         far.message,
@@ -141,8 +114,5 @@ fn wrong_attributes() {
         ),
         "[true,true,false,1]"
     );
-    assert_eq!(
-        ask("return sorted(dir(req))[:3]"),
-        r#"["body","headers","host"]"#
-    );
+    assert_eq!(ask("return sorted(dir(req))[:3]"), r#"["body","headers","host"]"#);
 }

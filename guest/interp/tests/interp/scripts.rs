@@ -22,10 +22,7 @@ fn hello() {
     let response = app.get("/hello?name=Ada").unwrap();
     assert_eq!(response.status, 200);
     assert_eq!(text(&response), "Hello, Ada");
-    assert_eq!(
-        header(&response, "Content-Type"),
-        ["text/plain; charset=utf-8"]
-    );
+    assert_eq!(header(&response, "Content-Type"), ["text/plain; charset=utf-8"]);
     assert_eq!(text(&app.get("/hello").unwrap()), "Hello, World");
 }
 
@@ -51,10 +48,7 @@ srv.serve(port=8080)
     let mut post = request("POST", "/users");
     post.body = b"{oops".to_vec();
     let failure = app.call(0, post).unwrap_err();
-    assert_eq!(
-        failure.message,
-        "json.decode: line 1, column 2: key must be a string"
-    );
+    assert_eq!(failure.message, "json.decode: line 1, column 2: key must be a string");
     assert_eq!((failure.at.line, failure.at.column), (3, 12));
 }
 
@@ -68,14 +62,8 @@ http.serve({
 }, port=8080)
 "#,
     );
-    assert_eq!(
-        text(&app.call(0, request("GET", "/healthz")).unwrap()),
-        "ok"
-    );
-    assert_eq!(
-        text(&app.call(1, request("GET", "/version")).unwrap()),
-        "v1"
-    );
+    assert_eq!(text(&app.call(0, request("GET", "/healthz")).unwrap()), "ok");
+    assert_eq!(text(&app.call(1, request("GET", "/version")).unwrap()), "v1");
 }
 
 #[test]
@@ -105,14 +93,8 @@ srv.serve(port=8080)
     let [record] = logs.as_slice() else {
         panic!("{logs:?}");
     };
-    assert_eq!(
-        (record.level, record.message.as_str()),
-        (Level::Info, "request")
-    );
+    assert_eq!((record.level, record.message.as_str()), (Level::Info, "request"));
     let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
-    assert_eq!(
-        record.attributes,
-        [pair("method", "\"GET\""), pair("path", "\"/hello\"")]
-    );
+    assert_eq!(record.attributes, [pair("method", "\"GET\""), pair("path", "\"/hello\"")]);
     assert_eq!((record.at.file.as_str(), record.at.line), ("app.star", 4));
 }

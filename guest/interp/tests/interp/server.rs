@@ -36,8 +36,7 @@ srv.serve(8443, host = "::1", write_timeout = "0s")
 
 #[test]
 fn wrong_options_are_errors_that_quote_them() {
-    let duration =
-        "a duration such as \"30s\", \"250ms\" or \"1m30s\" (units: ns, us, ms, s, m, h)";
+    let duration = "a duration such as \"30s\", \"250ms\" or \"1m30s\" (units: ns, us, ms, s, m, h)";
     for (arguments, error) in [
         ("port = \"8080\"", "port must be an int from 0 to 65535, got \"8080\" (string)".to_owned()),
         ("65536", "port must be an int from 0 to 65535, got 65536 (int)".to_owned()),
@@ -76,31 +75,15 @@ fn handle_refuses_what_is_no_route() {
     for (arguments, error) in [
         ("\"/\", 5", "handle: handler must be callable, got 5 (int)"),
         ("\"/\"", "handle: missing argument handler"),
-        (
-            "5, len",
-            "handle: pattern must be a str such as \"GET /users/{id}\", got 5 (int)",
-        ),
-        (
-            "\"/\", lambda: None",
-            "handle: a handler takes one argument, the request; lambda() does not",
-        ),
-        (
-            "\"/\", lambda a, b: None",
-            "handle: a handler takes one argument, the request; lambda(a, b) does not",
-        ),
-        (
-            "\"/\", len, method = \"GET\"",
-            "handle: unknown argument method, accepted: pattern, handler",
-        ),
+        ("5, len", "handle: pattern must be a str such as \"GET /users/{id}\", got 5 (int)"),
+        ("\"/\", lambda: None", "handle: a handler takes one argument, the request; lambda() does not"),
+        ("\"/\", lambda a, b: None", "handle: a handler takes one argument, the request; lambda(a, b) does not"),
+        ("\"/\", len, method = \"GET\"", "handle: unknown argument method, accepted: pattern, handler"),
     ] {
-        assert_eq!(
-            failure(&format!("http.server().handle({arguments})")).message,
-            error
-        );
+        assert_eq!(failure(&format!("http.server().handle({arguments})")).message, error);
     }
-    let names = Deployed::new(
-        "srv = http.server()\nsrv.handle(handler = lambda req: \"x\", pattern = \"/\")\nsrv.serve()",
-    );
+    let names =
+        Deployed::new("srv = http.server()\nsrv.handle(handler = lambda req: \"x\", pattern = \"/\")\nsrv.serve()");
     assert_eq!(text(&names.get("/").unwrap()), "x");
 }
 
@@ -111,23 +94,11 @@ fn the_hosts_word_on_a_pattern_is_the_error() {
         "nopath" => Err("pattern \"nopath\": no slash".to_owned()),
         _ => Ok(()),
     });
-    let failed = failure_on(
-        &host,
-        "srv = http.server()\nsrv.handle(\"/\", len)\nsrv.handle(\"nopath\", len)\n",
-    );
-    assert_eq!(
-        (failed.message.as_str(), failed.at.line),
-        ("pattern \"nopath\": no slash", 3)
-    );
+    let failed = failure_on(&host, "srv = http.server()\nsrv.handle(\"/\", len)\nsrv.handle(\"nopath\", len)\n");
+    assert_eq!((failed.message.as_str(), failed.at.line), ("pattern \"nopath\": no slash", 3));
     let source = "srv = http.server()\nr = srv.try_handle(\"nopath\", len)\nprint(r.ok, r.error)\n";
-    assert_eq!(
-        prints_on(&host, source),
-        ["False pattern \"nopath\": no slash"]
-    );
-    assert_eq!(
-        failure_on(&host, "http.serve({\"nopath\": len})").message,
-        "pattern \"nopath\": no slash"
-    );
+    assert_eq!(prints_on(&host, source), ["False pattern \"nopath\": no slash"]);
+    assert_eq!(failure_on(&host, "http.serve({\"nopath\": len})").message, "pattern \"nopath\": no slash");
 }
 
 #[test]
@@ -173,14 +144,7 @@ print("after")
     assert_eq!(started, [0, 0, 0, 1]);
     assert_eq!(host.shutdowns(), [0, 0, 0]);
     let routes: Vec<(u32, String)> = host.routes();
-    assert_eq!(
-        routes,
-        [
-            (0, "/".to_owned()),
-            (0, "/x".to_owned()),
-            (1, "/y".to_owned())
-        ]
-    );
+    assert_eq!(routes, [(0, "/".to_owned()), (0, "/x".to_owned()), (1, "/y".to_owned())]);
 }
 
 #[test]
@@ -202,14 +166,8 @@ fn serve_takes_a_dict_or_a_handler() {
         failure("http.serve([1])").message,
         "http.serve: routes must be a dict of patterns and handlers, or one handler, got [1] (list)"
     );
-    assert_eq!(
-        failure("http.serve({})").message,
-        "no handlers registered, call handle() first"
-    );
-    assert_eq!(
-        failure("http.serve()").message,
-        "http.serve: missing argument routes"
-    );
+    assert_eq!(failure("http.serve({})").message, "no handlers registered, call handle() first");
+    assert_eq!(failure("http.serve()").message, "http.serve: missing argument routes");
     let app = Deployed::new("http.serve(lambda req: req.path, 9000)");
     assert_eq!(app.host.routes(), [(0, "/".to_owned())]);
     assert_eq!(app.host.starts()[0].1.port, Some(9000));
@@ -240,10 +198,7 @@ fn handlers_may_ask_and_shut_down_but_not_set_up() {
         );
     }
     let failure = handler("http.server()").get("/").unwrap_err();
-    assert_eq!(
-        failure.message,
-        "http.server: servers are made during setup, not while handling a request"
-    );
+    assert_eq!(failure.message, "http.server: servers are made during setup, not while handling a request");
 }
 
 #[test]
@@ -256,20 +211,9 @@ fn a_script_without_a_server_serves_nothing() {
 #[test]
 fn servers_have_no_other_attributes() {
     let message = failure("http.server().handel(\"/\", len)").message;
-    assert_eq!(
-        message,
-        "Object of type `http.server` has no attribute `handel`, did you mean `handle`?"
-    );
-    assert!(
-        failure("http.server().port = 5")
-            .message
-            .contains("not supported")
-    );
-    assert!(
-        failure("http.sever()")
-            .message
-            .contains("did you mean `server`")
-    );
+    assert_eq!(message, "Object of type `http.server` has no attribute `handel`, did you mean `handle`?");
+    assert!(failure("http.server().port = 5").message.contains("not supported"));
+    assert!(failure("http.sever()").message.contains("did you mean `server`"));
 }
 
 #[test]

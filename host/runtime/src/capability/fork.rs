@@ -11,9 +11,9 @@ use wasmtime::component::{Linker, WasmList};
 use crate::app::App;
 use crate::bindings::starcell::guest::server::Error;
 use crate::failure::Failure;
+use crate::image;
 use crate::serving::Serving;
 use crate::state::{Role, State};
-use crate::image;
 
 /// Links the interface.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::Position;
 use crate::bindings::starcell::guest::log::{Attribute, Host, Level};
 use crate::edge::{self, LogRecord};
 use crate::state::State;
-use crate::Position;
 
 impl Host for State {
     async fn write(

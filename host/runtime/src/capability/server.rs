@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use starcell_policy::{ServerAddress, ServerFunction};
 
+use crate::Position;
 use crate::app::App;
 use crate::bindings::starcell::guest::server::{Error, Host, Options};
 use crate::edge::ServerOptions;
 use crate::state::{Role, State};
-use crate::Position;
 
 /// Where a server listens that does not say: this machine only.
 const DEFAULT_HOST: &str = "127.0.0.1";

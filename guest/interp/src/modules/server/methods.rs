@@ -5,10 +5,7 @@ use starlark::eval::{Arguments, Evaluator};
 use starlark::starlark_module;
 use starlark::values::Value;
 
-use super::{
-    TYPE, add_route, port as port_of, refuse_running, setup, shutdown as shutdown_server, start,
-    wait,
-};
+use super::{TYPE, add_route, port as port_of, refuse_running, setup, shutdown as shutdown_server, start, wait};
 use crate::args::Args;
 use crate::modules::{middleware, options};
 use crate::result::attempt;
@@ -91,18 +88,12 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// Stops accepting, and returns when requests in flight are done.
-    fn shutdown<'v>(
-        this: Value<'v>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn shutdown<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         shutdown_server(this, eval)
     }
 
     /// Like `shutdown`, as a `Result`.
-    fn try_shutdown<'v>(
-        this: Value<'v>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn try_shutdown<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         attempt(shutdown_server(this, eval), eval.heap())
     }
 
@@ -112,10 +103,7 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// Like `port`, as a `Result`.
-    fn try_port<'v>(
-        this: Value<'v>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
+    fn try_port<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         attempt(port_of(this, eval), eval.heap())
     }
 }

@@ -1,0 +1,51 @@
+//! Benches. Everything is a ratio against a baseline that runs in the same command, since absolute times on a shared
+//! machine say little.
+//!
+//! `starcell-bench` measures all; `starcell-bench micro` or `http` only that part. What was tried and what it gave is
+//! in `tests/bench/README.md`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a bench")]
+
+mod baseline;
+mod http;
+mod micro;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["serve-hyper"] => baseline::serve(baseline::Kind::Hyper),
+        ["serve-native"] => baseline::serve(baseline::Kind::Native),
+        ["micro"] => micro::run(),
+        ["http"] => http::run(),
+        [] => {
+            micro::run();
+            http::run();
+        }
+        other => panic!("usage: starcell-bench [micro|http]; got {other:?}"),
+    }
+}
+
+/// The handler that every part measures.
+const HELLO: &str = r#"
+def hello(req):
+    name = req.query.get("name", "World")
+    return {"status": 200, "body": "Hello, " + name}
+def spin(req):
+    total = 0
+    for i in range(10000):
+        total += i * i
+    return str(total)
+def loop(req):
+    s = 0
+    for i in range(10000):
+        s += i % 7
+    return str(s)
+def listing(req):
+    return json.encode([{"id": i, "name": "item %d" % i, "tags": ["a", "b"], "price": i * 1.5} for i in range(100)])
+srv = http.server()
+srv.handle("GET /hello", hello)
+srv.handle("GET /spin", spin)
+srv.handle("GET /loop", loop)
+srv.handle("GET /list", listing)
+srv.serve(port=8080)
+"#;

@@ -1,0 +1,95 @@
+//! One process, no network: the guest against the same interpreter compiled natively.
+
+use std::time::{Duration, Instant};
+
+use starcell_interp::testing::NativeHost;
+use starcell_runtime::Limits;
+use starcell_tests::edge::{Deployed, interpreter, request};
+
+use crate::HELLO;
+
+/// Handlers with their route numbers.
+const HANDLERS: [(&str, u32, u32); 4] =
+    [("hello", 0, 20_000), ("sum of i*i", 1, 300), ("sum of i%7", 2, 300), ("JSON list of 100", 3, 500)];
+
+pub(crate) fn run() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(measure());
+}
+
+async fn measure() {
+    let started = Instant::now();
+    let interpreter = interpreter();
+    println!("load the guest                {:>9.1} ms", ms(started.elapsed()));
+
+    let mut deploys = Vec::new();
+    for _ in 0..20 {
+        let began = Instant::now();
+        let app = Deployed::start(&interpreter, HELLO, Limits::default()).await.unwrap();
+        let answer = app.serving.answer(0, request("/hello")).await;
+        assert_eq!(answer.result.unwrap().body, b"Hello, World");
+        deploys.push(began.elapsed());
+        app.stop().await.unwrap();
+    }
+    deploys.sort();
+    println!("deploy (source to answer)     {:>9.1} ms   (median of 20)", ms(deploys[10]));
+
+    let app = Deployed::start(&interpreter, HELLO, Limits::default()).await.unwrap();
+    println!("serving image                 {:>9.0} KiB", app.serving.image_bytes() as f64 / 1024.0);
+    let fork = {
+        let (count, began) = (20_000, Instant::now());
+        for _ in 0..count {
+            app.serving.fork().await.unwrap();
+        }
+        began.elapsed() / count
+    };
+    println!("fork + drop                   {:>9.1} us", us(fork));
+
+    let host = NativeHost::new();
+    let native = starcell_interp::run_native(&host, "bench.star", HELLO).1.expect("it serves");
+    println!("handler                          forked     native   ratio");
+    for (name, route, count) in HANDLERS {
+        let forked = {
+            let began = Instant::now();
+            for _ in 0..count {
+                let answer = app.serving.answer(route, request("/hello?name=Bob")).await;
+                assert_eq!(answer.result.unwrap().status, 200);
+            }
+            began.elapsed() / count
+        };
+        let native = {
+            let began = Instant::now();
+            for _ in 0..count {
+                assert_eq!(native.handle(&host, route, native_request()).unwrap().status, 200);
+            }
+            began.elapsed() / count
+        };
+        let ratio = forked.as_secs_f64() / native.as_secs_f64();
+        println!("{name:<28} {:>8.1} us {:>8.1} us  {ratio:>5.2}", us(forked), us(native));
+    }
+    app.stop().await.unwrap();
+}
+
+fn native_request() -> starcell_interp::Request {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    starcell_interp::Request {
+        method: "GET".into(),
+        path: "/hello".into(),
+        url: "http://localhost/hello?name=Bob".into(),
+        query: vec![pair("name", "Bob")],
+        headers: vec![pair("User-Agent", "test"), pair("Accept", "*/*")],
+        remote_addr: "127.0.0.1:1".into(),
+        host: "localhost".into(),
+        id: "test".into(),
+        proto: "HTTP/1.1".into(),
+        ..Default::default()
+    }
+}
+
+fn us(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

@@ -1,0 +1,139 @@
+//! A plain HTTP/1.1 client over one socket: it sends the bytes it is given and reads one response at a time.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use crate::process::PATIENCE;
+
+/// A connection that is kept alive.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// One response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// Header fields, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The value of the first field of a name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("a body of text")
+    }
+}
+
+impl Client {
+    /// Connects to a port of this machine.
+    #[must_use]
+    pub fn connect(port: u16) -> Self {
+        Self::try_connect(port).expect("the server accepts")
+    }
+
+    /// Like [`connect`](Self::connect), where a refusal is an answer too.
+    pub fn try_connect(port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, buffer: Vec::new() })
+    }
+
+    /// Shortens how long a read may take.
+    pub fn patience(&self, time: Duration) {
+        self.stream.set_read_timeout(Some(time)).expect("a timeout above zero");
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Asks for a path and reads the response.
+    pub fn get(&mut self, target: &str) -> Response {
+        self.request("GET", target, &[], b"")
+    }
+
+    /// Sends a request and reads the response.
+    pub fn request(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        self.try_request(method, target, headers, body).expect("a response")
+    }
+
+    /// Like [`request`](Self::request), where a closed connection is an answer too.
+    pub fn try_request(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Response> {
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !body.is_empty() {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        head.push_str("\r\n");
+        self.send(head.as_bytes())?;
+        self.send(body)?;
+        self.read(method == "HEAD")
+    }
+
+    /// Reads one response; `head` tells that it answers a HEAD request and so has no body.
+    pub fn read(&mut self, head: bool) -> io::Result<Response> {
+        let end = loop {
+            if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end;
+            }
+            self.fill()?;
+        };
+        let text = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
+        self.buffer.drain(..end + 4);
+        let mut lines = text.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+        let status = status.ok_or_else(|| io::Error::other(format!("not a response: {text}")))?;
+        let headers: Vec<_> = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+            .collect();
+        let length =
+            headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
+        let length = if head { 0 } else { length.unwrap_or(0) };
+        while self.buffer.len() < length {
+            self.fill()?;
+        }
+        Ok(Response { status, headers, body: self.buffer.drain(..length).collect() })
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 16 << 10];
+        match self.stream.read(&mut chunk)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => {
+                self.buffer.extend_from_slice(&chunk[..count]);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Asks a port for a path over a connection of its own.
+#[must_use]
+pub fn get(port: u16, target: &str) -> Response {
+    Client::connect(port).get(target)
+}

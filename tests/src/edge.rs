@@ -1,0 +1,123 @@
+//! An edge without a network: it takes what a script serves and hands it to the test.
+
+use std::sync::{Arc, Mutex};
+
+use starcell::guest::GUEST;
+use starcell_policy::{CanonicalPath, Grants, Permit, Profile, Roots, ServerAddress};
+use starcell_runtime::edge::BoxFuture;
+use starcell_runtime::{
+    App, AppConfig, Edge, Failure, Interpreter, Limits, LogRecord, Request, ServerOptions, Serving,
+};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+/// The guest of this process, loaded once a call.
+#[must_use]
+pub fn interpreter() -> Arc<Interpreter> {
+    Interpreter::load(&GUEST).expect("the guest loads")
+}
+
+/// A script whose first server is served to the test.
+#[derive(Debug)]
+pub struct Deployed {
+    /// What answers requests.
+    pub serving: Serving,
+    edge: Arc<TestEdge>,
+    run: JoinHandle<Result<(), Failure>>,
+}
+
+impl Deployed {
+    /// Runs a script under a profile until it serves.
+    pub async fn start(interpreter: &Arc<Interpreter>, source: &str, limits: Limits) -> Result<Self, Failure> {
+        let (sender, receiver) = oneshot::channel();
+        let edge = Arc::new(TestEdge { served: Mutex::new(Some(sender)), stopped: Notify::new() });
+        let config = AppConfig { script: "test.star".into(), grants: grants("allow-local"), limits, port: None };
+        let app = App::new(Arc::clone(interpreter), config, Arc::clone(&edge) as Arc<dyn Edge>);
+        let source = source.as_bytes().to_vec();
+        let mut run = tokio::spawn(async move { app.run(source).await });
+        tokio::select! {
+            serving = receiver => Ok(Self { serving: serving.expect("the edge lives"), edge, run }),
+            result = &mut run => Err(result.expect("no panic").err().unwrap_or(Failure::Stopped)),
+        }
+    }
+
+    /// Stops the server; the script goes on and ends.
+    pub async fn stop(self) -> Result<(), Failure> {
+        self.edge.stopped.notify_one();
+        self.run.await.expect("no panic")
+    }
+}
+
+/// The grants of a built-in profile.
+#[must_use]
+pub fn grants(profile: &str) -> Grants {
+    let roots = Roots::new(CanonicalPath::absolute("/srv").expect("absolute"));
+    Grants::new(&Profile::named(profile).expect("built in"), &[], &[], &roots).expect("built in")
+}
+
+/// A request for a path, as the host would hand it over.
+#[must_use]
+pub fn request(target: &str) -> Request {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let fields = |pairs: Vec<(String, String)>| {
+        pairs.into_iter().map(|(name, value)| starcell_runtime::Field { name, value }).collect()
+    };
+    Request {
+        method: "GET".into(),
+        path: path.into(),
+        url: format!("http://localhost{target}"),
+        params: Vec::new(),
+        query: fields(starcell::query::parse(query)),
+        headers: fields(vec![("User-Agent".into(), "test".into()), ("Accept".into(), "*/*".into())]),
+        body: Vec::new(),
+        remote_addr: "127.0.0.1:1".into(),
+        host: "localhost".into(),
+        tls: false,
+        id: "test".into(),
+        proto: "HTTP/1.1".into(),
+    }
+}
+
+#[derive(Debug)]
+struct TestEdge {
+    served: Mutex<Option<oneshot::Sender<Serving>>>,
+    stopped: Notify,
+}
+
+impl Edge for TestEdge {
+    fn add_route(&self, _server: u32, _pattern: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn listen<'a>(
+        &'a self,
+        _server: u32,
+        _options: ServerOptions,
+        permit: Permit<ServerAddress>,
+    ) -> BoxFuture<'a, Result<u16, String>> {
+        Box::pin(async move { Ok(permit.resource().port()) })
+    }
+
+    fn serve(&self, _server: u32, serving: Serving) -> Result<(), String> {
+        let sender = self.served.lock().expect("no panic").take().ok_or("this edge serves once")?;
+        sender.send(serving).map_err(|_| "the test is gone".to_owned())
+    }
+
+    fn abandon(&self, _server: u32) {}
+
+    fn wait(&self, _server: u32) -> BoxFuture<'_, ()> {
+        Box::pin(self.stopped.notified())
+    }
+
+    fn stop(&self, _server: u32) {
+        self.stopped.notify_one();
+    }
+
+    fn port(&self, _server: u32) -> Option<u16> {
+        None
+    }
+
+    fn log<'a>(&'a self, _record: &'a LogRecord<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}

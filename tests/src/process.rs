@@ -1,0 +1,186 @@
+//! The real binary as a child process. It is killed, by its own handle, when the test is done with it.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long anything that should happen may take on a loaded machine before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `starcell`.
+#[derive(Debug)]
+pub struct Starcell {
+    child: Child,
+    lines: Receiver<String>,
+    seen: String,
+    /// Ports that were announced, in order.
+    pub ports: Vec<u16>,
+}
+
+/// What a finished process left behind.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// Everything it wrote to either stream.
+    pub output: String,
+}
+
+impl Ended {
+    /// The exit code; a process that a signal ended has none.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or(-1)
+    }
+}
+
+/// The binary under test: built beside the test.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let folder = test.ancestors().find(|folder| folder.join("starcell").is_file());
+    folder.expect("build the `starcell` binary first").join("starcell")
+}
+
+/// A script of the fixtures folder.
+#[must_use]
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name)
+}
+
+/// Writes a script to a file that lives as long as the machine's temporary folder.
+#[must_use]
+pub fn script(source: &str) -> PathBuf {
+    script_bytes(source.as_bytes())
+}
+
+/// Like [`script`], for sources that are not text.
+#[must_use]
+pub fn script_bytes(source: &[u8]) -> PathBuf {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let folder = std::env::temp_dir().join(format!("starcell-tests-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a temporary folder");
+    let path = folder.join(format!("script{}.star", NEXT.fetch_add(1, Ordering::Relaxed)));
+    std::fs::write(&path, source).expect("a temporary file");
+    path
+}
+
+impl Starcell {
+    /// Starts `starcell run` and does not wait for anything.
+    #[must_use]
+    pub fn spawn(arguments: &[&str], script: &Path) -> Self {
+        let mut command = Command::new(binary());
+        command.arg("run").args(arguments).arg(script);
+        Self::spawn_command(command)
+    }
+
+    /// Starts any command.
+    #[must_use]
+    pub fn spawn_command(mut command: Command) -> Self {
+        command.env_remove("RUST_BACKTRACE").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let (sender, lines) = mpsc::channel();
+        let out: [Box<dyn Read + Send>; 2] =
+            [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
+        for stream in out {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                let lines = BufReader::new(stream).lines().map_while(Result::ok);
+                lines.take_while(|line| sender.send(line.clone()).is_ok()).count()
+            });
+        }
+        Self { child, lines, seen: String::new(), ports: Vec::new() }
+    }
+
+    /// Runs a script that may serve on a port of the system's choice, until it says what it bound.
+    #[must_use]
+    pub fn serve(arguments: &[&str], script: &Path) -> Self {
+        let arguments: Vec<&str> = ["--allow-local", "--port", "0"].iter().chain(arguments).copied().collect();
+        let mut starcell = Self::spawn(&arguments, script);
+        starcell.wait_for("serving ");
+        starcell
+    }
+
+    /// The port that was announced first.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.ports[0]
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a line that contains `text` and returns it. Lines that were returned or passed over are not looked at
+    /// again.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("no line with {text:?} within {PATIENCE:?}; so far:\n{}", self.seen);
+            };
+            self.note(&line);
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn note(&mut self, line: &str) {
+        writeln!(self.seen, "{line}").expect("strings take everything");
+        if line.contains("serving ") {
+            let port: Option<u16> = line.rsplit(':').next().and_then(|port| port.parse().ok());
+            self.ports.extend(port);
+        }
+    }
+
+    /// Sends a signal by its name, such as `INT`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill runs");
+        assert!(sent.success(), "signal {name} to {id}");
+    }
+
+    /// Waits until the process has ended of its own accord.
+    #[must_use]
+    pub fn wait(mut self) -> Ended {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "still running after {PATIENCE:?}; so far:\n{}", self.seen);
+            // Reading is what passes the time: it ends when the process does.
+            if let Ok(line) = self.lines.recv_timeout(Duration::from_millis(10)) {
+                self.note(&line);
+            }
+        };
+        while let Ok(line) = self.lines.recv() {
+            self.note(&line);
+        }
+        Ended { status, output: std::mem::take(&mut self.seen) }
+    }
+
+    /// Ends the process as an operator would, and waits for it.
+    #[must_use]
+    pub fn stop(self) -> Ended {
+        self.signal("TERM");
+        self.wait()
+    }
+}
+
+impl Drop for Starcell {
+    fn drop(&mut self) {
+        // Both fail when the process has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
