@@ -85,8 +85,6 @@ pub(crate) fn with_serving<T>(f: impl FnOnce(&Serving) -> Result<T, Failure>) ->
     }
 }
 
-/// Readies the heap for being copied.
-pub(crate) fn compact() {}
 
 fn unready(message: &str) -> Failure {
     Failure {

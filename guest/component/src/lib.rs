@@ -4,6 +4,7 @@
 //! component's import list, which is the whole authority of a guest.
 
 mod fork;
+mod heap;
 
 use starcell_interp::{self as interp, Host, HostError};
 use starlark::environment::Module;
@@ -20,13 +21,16 @@ use bindings::starcell::guest::types::{Failure, FailureKind, Field, Position, Re
 use bindings::starcell::guest::{log, server};
 use bindings::wasi::{clocks::wall_clock, random::random};
 
+/// Memory that a request may use before it has to grow: the evaluator reserves 1 MB for its frames, most requests need a
+/// few dozen KiB on top.
+const REQUEST_HEAP: usize = (1 << 20) + (128 << 10);
+
 /// The component's exports.
 struct Component;
 
 impl bindings::exports::starcell::guest::interpreter::Guest for Component {
     fn boot() {
         interp::boot();
-        fork::compact();
         // The host takes the memory and drops the instance; no answer can matter here.
         let _ = fork::fork(0);
     }
@@ -37,7 +41,7 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
 
     fn freeze() -> Result<(), Failure> {
         fork::freeze().map_err(failure)?;
-        fork::compact();
+        heap::reserve(REQUEST_HEAP);
         fork::fork(0).map_err(|error| {
             failure(interp::Failure {
                 kind: interp::FailureKind::Stopped,
