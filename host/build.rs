@@ -1,5 +1,7 @@
 //! Finds the guest that `make guest` built and tells the crate where it is.
 
+#![expect(clippy::disallowed_methods, reason = "a build script: cargo speaks to it in its environment")]
+
 use std::env;
 use std::path::{Path, PathBuf};
 

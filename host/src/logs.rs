@@ -50,6 +50,7 @@ enum Output {
 impl Logs {
     /// Starts the writer. Without a thread for it, lines are dropped.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "`Writer` owns this thread and joins it")]
     pub fn start(format: LogFormat) -> (Self, Writer) {
         let (lines, receiver) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new().name("log".into()).spawn(move || write_all(receiver)).ok();
@@ -85,6 +86,7 @@ impl Logs {
     }
 
     /// Writes a line.
+    #[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
     pub async fn write(&self, line: Line) {
         self.send(Output::Err(line.render(self.format, SystemTime::now()))).await;
     }

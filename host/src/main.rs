@@ -7,6 +7,10 @@ use starcell::cli::{Cli, Command};
 use starcell::exit::Exit;
 use starcell::run;
 
+/// A request makes and drops some hundred small objects for its store and its instances.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let Command::Run(arguments) = Cli::parse().command;
     // One thread a core: guests yield at every epoch tick, so no thread is needed for one that waits.

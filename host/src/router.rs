@@ -30,7 +30,7 @@ mod precedence;
 mod table;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#[allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};

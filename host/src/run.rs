@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use starcell_policy::{CanonicalPath, Grants, Profile, Roots, Rule};
+use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::{App, AppConfig, Failure, Interpreter, Limits};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,6 +16,7 @@ use crate::logs::Logs;
 use crate::servers::{Servers, Settings};
 
 /// Runs a script until it ends or is stopped.
+#[expect(clippy::disallowed_methods, reason = "reads the script that the command line names")]
 pub async fn run(arguments: Run) -> Exit {
     let source = match tokio::fs::read(&arguments.script).await {
         Ok(source) => source,
@@ -24,7 +26,7 @@ pub async fn run(arguments: Run) -> Exit {
         Ok(grants) => grants,
         Err(error) => return fail(Exit::Configuration, &error),
     };
-    let interpreter = match Interpreter::load(&GUEST) {
+    let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };
@@ -36,11 +38,14 @@ pub async fn run(arguments: Run) -> Exit {
     let app = App::new(interpreter, config, servers.clone());
 
     let exit = tokio::select! {
-        result = app.run(source) => ended(result, &servers),
+        result = app.run(source) => {
+            let exit = ended(result, &servers);
+            // Servers that the script started and did not wait for end with it.
+            servers.close().await;
+            exit
+        }
         exit = stopped(&servers) => exit,
     };
-    // Servers that the script started and did not wait for end with it.
-    servers.close().await;
     drop((app, servers));
     writer.finish().await;
     exit
@@ -94,6 +99,7 @@ fn rules(flag: &str, texts: &[String]) -> Result<Vec<Rule>, String> {
 }
 
 /// What `$CWD` and `$HOME` stand for in rules.
+#[expect(clippy::disallowed_methods, reason = "the only reader of the environment")]
 fn roots() -> Result<Roots, String> {
     let path = |path: PathBuf| {
         let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;

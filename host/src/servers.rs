@@ -109,6 +109,7 @@ impl Servers {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the permit holds what is bound")]
     async fn bind(&self, permit: &Permit<ServerAddress>) -> Result<TcpListener, String> {
         let address = permit.resource().socket_addr();
         TcpListener::bind(address).await.map_err(|error| {
@@ -158,6 +159,7 @@ impl Edge for Servers {
         })
     }
 
+    #[expect(clippy::disallowed_methods, reason = "whoever waits for the server waits for this task")]
     fn serve(&self, server: u32, serving: Serving) -> Result<(), String> {
         self.slot(server, |slot| {
             let (listener, options) = slot.bound.take().ok_or("the server is not bound")?;

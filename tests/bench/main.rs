@@ -16,6 +16,8 @@ fn main() {
         ["serve-hyper"] => baseline::serve(baseline::Kind::Hyper),
         ["serve-native"] => baseline::serve(baseline::Kind::Native),
         ["micro"] => micro::run(),
+        // For a profiler: one handler, for ever.
+        ["spin", route] => micro::spin(route.parse().unwrap()),
         ["http"] => http::run(),
         [] => {
             micro::run();

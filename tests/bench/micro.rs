@@ -17,6 +17,17 @@ pub(crate) fn run() {
     runtime.block_on(measure());
 }
 
+/// Answers with one handler until a profiler has seen enough.
+pub(crate) fn spin(route: u32) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let app = Deployed::start(&interpreter(), HELLO, Limits::default()).await.unwrap();
+        for _ in 0..100_000 {
+            app.serving.answer(route, request("/hello?name=Bob")).await.result.unwrap();
+        }
+    });
+}
+
 async fn measure() {
     let started = Instant::now();
     let interpreter = interpreter();

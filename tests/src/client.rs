@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::process::PATIENCE;
 
@@ -130,6 +130,21 @@ impl Client {
             }
         }
     }
+}
+
+/// Waits until a port of this machine refuses connections.
+pub fn wait_until_refused(port: u16) {
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        assert!(Instant::now() < deadline, "port {port} still accepts after {PATIENCE:?}");
+    }
+}
+
+/// Whether a port of this machine refuses connections now.
+#[must_use]
+pub fn refused(port: u16) -> bool {
+    let error = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).err();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Asks a port for a path over a connection of its own.

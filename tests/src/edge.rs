@@ -6,15 +6,18 @@ use starcell::guest::GUEST;
 use starcell_policy::{CanonicalPath, Grants, Permit, Profile, Roots, ServerAddress};
 use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::{
-    App, AppConfig, Edge, Failure, Interpreter, Limits, LogRecord, Request, ServerOptions, Serving,
+    App, AppConfig, Edge, Failure, Interpreter, Level, Limits, LogRecord, Request, ServerOptions, Serving,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
+/// Room for a thousand suspended apps and some requests.
+pub const INSTANCES: u32 = 1200;
+
 /// The guest of this process, loaded once a call.
 #[must_use]
 pub fn interpreter() -> Arc<Interpreter> {
-    Interpreter::load(&GUEST).expect("the guest loads")
+    Interpreter::load(&GUEST, INSTANCES).expect("the guest loads")
 }
 
 /// A script whose first server is served to the test.
@@ -30,7 +33,8 @@ impl Deployed {
     /// Runs a script under a profile until it serves.
     pub async fn start(interpreter: &Arc<Interpreter>, source: &str, limits: Limits) -> Result<Self, Failure> {
         let (sender, receiver) = oneshot::channel();
-        let edge = Arc::new(TestEdge { served: Mutex::new(Some(sender)), stopped: Notify::new() });
+        let edge =
+            Arc::new(TestEdge { served: Mutex::new(Some(sender)), stopped: Notify::new(), said: Mutex::default() });
         let config = AppConfig { script: "test.star".into(), grants: grants("allow-local"), limits, port: None };
         let app = App::new(Arc::clone(interpreter), config, Arc::clone(&edge) as Arc<dyn Edge>);
         let source = source.as_bytes().to_vec();
@@ -41,11 +45,30 @@ impl Deployed {
         }
     }
 
+    /// What the script and its requests have said so far: `print` or a level, the message, attributes and the place.
+    #[must_use]
+    pub fn said(&self) -> Vec<Said> {
+        self.edge.said.lock().expect("no panic").clone()
+    }
+
     /// Stops the server; the script goes on and ends.
     pub async fn stop(self) -> Result<(), Failure> {
         self.edge.stopped.notify_one();
         self.run.await.expect("no panic")
     }
+}
+
+/// One `print` or log call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// `None` for `print`.
+    pub level: Option<Level>,
+    /// The message.
+    pub message: String,
+    /// Names with one JSON text each.
+    pub attributes: Vec<(String, String)>,
+    /// File, line and column.
+    pub at: (String, u32, u32),
 }
 
 /// The grants of a built-in profile.
@@ -82,6 +105,7 @@ pub fn request(target: &str) -> Request {
 struct TestEdge {
     served: Mutex<Option<oneshot::Sender<Serving>>>,
     stopped: Notify,
+    said: Mutex<Vec<Said>>,
 }
 
 impl Edge for TestEdge {
@@ -117,7 +141,14 @@ impl Edge for TestEdge {
         None
     }
 
-    fn log<'a>(&'a self, _record: &'a LogRecord<'a>) -> BoxFuture<'a, ()> {
+    fn log<'a>(&'a self, record: &'a LogRecord<'a>) -> BoxFuture<'a, ()> {
+        let said = Said {
+            level: record.level,
+            message: record.message.to_owned(),
+            attributes: record.attributes.to_vec(),
+            at: (record.at.file.clone(), record.at.line, record.at.column),
+        };
+        self.said.lock().expect("no panic").push(said);
         Box::pin(std::future::ready(()))
     }
 }

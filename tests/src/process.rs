@@ -15,8 +15,10 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Starcell {
     child: Child,
-    lines: Receiver<String>,
+    lines: Receiver<(Stream, String)>,
     seen: String,
+    stdout: String,
+    stderr: String,
     /// Ports that were announced, in order.
     pub ports: Vec<u16>,
 }
@@ -28,6 +30,17 @@ pub struct Ended {
     pub status: ExitStatus,
     /// Everything it wrote to either stream.
     pub output: String,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+/// Where a line was written.
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    Out,
+    Err,
 }
 
 impl Ended {
@@ -85,16 +98,25 @@ impl Starcell {
         command.env_remove("RUST_BACKTRACE").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (sender, lines) = mpsc::channel();
-        let out: [Box<dyn Read + Send>; 2] =
-            [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
-        for stream in out {
+        let out: [(Stream, Box<dyn Read + Send>); 2] = [
+            (Stream::Out, Box::new(child.stdout.take().expect("piped"))),
+            (Stream::Err, Box::new(child.stderr.take().expect("piped"))),
+        ];
+        for (stream, pipe) in out {
             let sender = sender.clone();
             thread::spawn(move || {
-                let lines = BufReader::new(stream).lines().map_while(Result::ok);
-                lines.take_while(|line| sender.send(line.clone()).is_ok()).count()
+                let lines = BufReader::new(pipe).lines().map_while(Result::ok);
+                lines.take_while(|line| sender.send((stream, line.clone())).is_ok()).count()
             });
         }
-        Self { child, lines, seen: String::new(), ports: Vec::new() }
+        let (seen, stdout, stderr) = (String::new(), String::new(), String::new());
+        Self { child, lines, seen, stdout, stderr, ports: Vec::new() }
+    }
+
+    /// Runs a script that ends of its own accord, and waits for it.
+    #[must_use]
+    pub fn run(arguments: &[&str], script: &Path) -> Ended {
+        Self::spawn(arguments, script).wait()
     }
 
     /// Runs a script that may serve on a port of the system's choice, until it says what it bound.
@@ -104,6 +126,12 @@ impl Starcell {
         let mut starcell = Self::spawn(&arguments, script);
         starcell.wait_for("serving ");
         starcell
+    }
+
+    /// Everything that was read so far from either stream.
+    #[must_use]
+    pub fn seen(&self) -> &str {
+        &self.seen
     }
 
     /// The port that was announced first.
@@ -124,18 +152,24 @@ impl Starcell {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = self.lines.recv_timeout(left) else {
+            let Ok((stream, line)) = self.lines.recv_timeout(left) else {
                 panic!("no line with {text:?} within {PATIENCE:?}; so far:\n{}", self.seen);
             };
-            self.note(&line);
+            self.note(stream, &line);
             if line.contains(text) {
                 return line;
             }
         }
     }
 
-    fn note(&mut self, line: &str) {
-        writeln!(self.seen, "{line}").expect("strings take everything");
+    fn note(&mut self, stream: Stream, line: &str) {
+        let own = match stream {
+            Stream::Out => &mut self.stdout,
+            Stream::Err => &mut self.stderr,
+        };
+        for text in [&mut self.seen, own] {
+            writeln!(text, "{line}").expect("strings take everything");
+        }
         if line.contains("serving ") {
             let port: Option<u16> = line.rsplit(':').next().and_then(|port| port.parse().ok());
             self.ports.extend(port);
@@ -159,14 +193,15 @@ impl Starcell {
             }
             assert!(Instant::now() < deadline, "still running after {PATIENCE:?}; so far:\n{}", self.seen);
             // Reading is what passes the time: it ends when the process does.
-            if let Ok(line) = self.lines.recv_timeout(Duration::from_millis(10)) {
-                self.note(&line);
+            if let Ok((stream, line)) = self.lines.recv_timeout(Duration::from_millis(10)) {
+                self.note(stream, &line);
             }
         };
-        while let Ok(line) = self.lines.recv() {
-            self.note(&line);
+        while let Ok((stream, line)) = self.lines.recv() {
+            self.note(stream, &line);
         }
-        Ended { status, output: std::mem::take(&mut self.seen) }
+        let [output, stdout, stderr] = [&mut self.seen, &mut self.stdout, &mut self.stderr].map(std::mem::take);
+        Ended { status, output, stdout, stderr }
     }
 
     /// Ends the process as an operator would, and waits for it.

@@ -85,7 +85,6 @@ pub(crate) fn with_serving<T>(f: impl FnOnce(&Serving) -> Result<T, Failure>) ->
     }
 }
 
-
 fn unready(message: &str) -> Failure {
     Failure {
         kind: FailureKind::Stopped,

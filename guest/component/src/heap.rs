@@ -27,7 +27,7 @@ const WASM_PAGE: usize = 65536;
 
 /// The allocator.
 #[global_allocator]
-static HEAP: Heap = Heap(UnsafeCell::new(State { next: 0, end: 0, free: [0; CLASSES] }));
+static HEAP: Heap = Heap(UnsafeCell::new(State { next: 0, end: 0, wipes: true, free: [0; CLASSES] }));
 
 struct Heap(UnsafeCell<State>);
 
@@ -36,12 +36,21 @@ struct State {
     next: usize,
     /// First address past the memory.
     end: usize,
+    /// Whether freed memory is wiped: until the serving image is made, so that what boot, parsing and evaluation left
+    /// behind is zero and takes no place in it. A request's fork has no image to keep small.
+    wipes: bool,
     /// For each class the address of a free block, whose first word is the address of the next one.
     free: [usize; CLASSES],
 }
 
 // SAFETY: a guest has one thread.
 unsafe impl Sync for Heap {}
+
+/// Readies the heap for requests: from here on freed memory is left as it is.
+pub(crate) fn stop_wiping() {
+    // SAFETY: one thread, and no reference to the state outlives a call.
+    unsafe { (*HEAP.0.get()).wipes = false };
+}
 
 /// Makes sure that `bytes` can be handed out without growing the memory.
 pub(crate) fn reserve(bytes: usize) {
@@ -81,6 +90,10 @@ unsafe impl GlobalAlloc for Heap {
         }
         let (class, size) = class(layout.size());
         let address = block.expose_provenance();
+        if state.wipes {
+            // SAFETY: the block is the caller's to give back, with all of its class's size.
+            unsafe { block.write_bytes(0, size) };
+        }
         if address + size == state.next {
             state.next = address;
         } else if let Some(head) = state.free.get_mut(class) {

@@ -41,6 +41,7 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
 
     fn freeze() -> Result<(), Failure> {
         fork::freeze().map_err(failure)?;
+        heap::stop_wiping();
         heap::reserve(REQUEST_HEAP);
         fork::fork(0).map_err(|error| {
             failure(interp::Failure {

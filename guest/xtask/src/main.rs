@@ -54,7 +54,7 @@ fn build(core: &[u8], out: &Path) -> Result<()> {
     let compiled = artifact::compile(&component).context("compiling the guest")?;
     write(out, "starcell_guest.cwasm", &compiled)?;
 
-    let interpreter = Interpreter::load(&Artifact { component: &compiled, base: &base })?;
+    let interpreter = Interpreter::load(&Artifact { component: compiled.leak(), base: base.leak() }, 1)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let image = runtime.block_on(interpreter.boot()).context("booting the guest")?;
     write(out, "starcell_guest.image", &image)

@@ -12,7 +12,7 @@ use starcell_policy::Grants;
 use crate::bindings::starcell::guest::types::Script;
 use crate::edge::Edge;
 use crate::failure::{Failure, Limit};
-use crate::interpreter::{Interpreter, instantiation_failure};
+use crate::interpreter::Interpreter;
 use crate::limits::Limits;
 use crate::meter::{Meter, Metered};
 use crate::state::{Role, store};
@@ -57,7 +57,10 @@ impl App {
         let script = Script { name: self.config.script.clone(), source };
         let base = self.interpreter.base();
         let run = Box::pin(async {
-            let guest = base.instantiate_async(&mut store).await.map_err(|e| instantiation_failure(&e, limits))?;
+            let guest = base
+                .instantiate_async(&mut store)
+                .await
+                .map_err(|e| self.interpreter.instantiation_failure(&e, limits))?;
             let result = guest.starcell_guest_interpreter().call_run(&mut store, &script).await;
             let hit = store.data().memory.hit;
             result.map_err(|error| Failure::from_call(&error, limits, hit))?.map_err(Failure::from)

@@ -3,11 +3,15 @@
 //! The same configuration compiles the guest at build time and runs it, since wasmtime refuses code made under any
 //! other. Every number here bounds what guests can make the host hold; each carries its reason.
 
+use std::sync::Arc;
+
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
-/// Instances that may live at once: suspended parents of apps plus forks that answer a request. Each costs address
-/// space only until it is used; 4,096 leaves room for 2,000 apps and 2,000 requests in flight.
-pub const MAX_INSTANCES: u32 = 4096;
+use crate::artifact::InPlace;
+
+/// Instances that a process with one app may hold at once: its suspended parent, and forks that answer requests, of
+/// which the host admits 512. Each costs a system call at the start for the guard page of its stack.
+pub const INSTANCES: u32 = 600;
 
 /// Core wasm instances in one guest: image, shim, main and fixup, and no more.
 const CORE_INSTANCES_PER_GUEST: u32 = 4;
@@ -27,7 +31,7 @@ const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (256 << 10);
 
 /// Bytes of each memory slot that are copied back rather than unmapped after a request. Hello dirties about 40 pages;
 /// keeping more makes every later request in the slot pay for the heaviest one before it.
-const MEMORY_KEEP_RESIDENT: usize = 512 << 10;
+const MEMORY_KEEP_RESIDENT: usize = 256 << 10;
 
 /// Bytes of each table slot that are cleared rather than unmapped: the whole table of the interpreter.
 const TABLE_KEEP_RESIDENT: usize = TABLE_ELEMENTS * 8;
@@ -44,8 +48,8 @@ const MAX_WARM_SLOTS: u32 = 256;
 pub enum Purpose {
     /// Compiling the guest: all cores.
     Compile,
-    /// Running guests: nothing is compiled but images, which have no code.
-    Run,
+    /// Running so many guests at once. Nothing is compiled but images, which have no code.
+    Run(u32),
 }
 
 /// The engine; errors name the setting that this machine does not support.
@@ -58,24 +62,28 @@ pub fn engine(purpose: Purpose) -> wasmtime::Result<Engine> {
         // Trap offsets and frames of the interpreter say nothing about a script; both cost megabytes in the binary.
         .generate_address_map(false)
         .wasm_backtrace_max_frames(None)
+        .native_unwind_info(false)
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES)
         .parallel_compilation(purpose == Purpose::Compile)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        .with_custom_code_memory(Some(Arc::new(InPlace)));
+    if let Purpose::Run(instances) = purpose {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
+    }
     for feature in [Config::wasm_relaxed_simd, Config::wasm_tail_call, Config::wasm_memory64] {
         feature(&mut config, false);
     }
     Engine::new(&config)
 }
 
-fn pool() -> PoolingAllocationConfig {
+fn pool(instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(MAX_INSTANCES)
-        .total_core_instances(MAX_INSTANCES * CORE_INSTANCES_PER_GUEST)
-        .total_memories(MAX_INSTANCES)
+    pool.total_component_instances(instances)
+        .total_core_instances(instances * CORE_INSTANCES_PER_GUEST)
+        .total_memories(instances)
         // The interpreter's table and the shim's.
-        .total_tables(MAX_INSTANCES * 2)
-        .total_stacks(MAX_INSTANCES)
+        .total_tables(instances * 2)
+        .total_stacks(instances)
         .max_core_instances_per_component(CORE_INSTANCES_PER_GUEST)
         .max_memories_per_component(1)
         .max_tables_per_component(2)

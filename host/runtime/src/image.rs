@@ -5,6 +5,8 @@
 
 use wasmtime::{Engine, Module};
 
+use crate::artifact;
+
 /// The lowest address a guest hands over.
 const MEMORY_START: u32 = 8;
 
@@ -23,7 +25,7 @@ pub struct Image {
 impl Image {
     /// Loads the bytes of an image module. Takes about a millisecond for each MiB: not for the async runtime's threads.
     pub(crate) fn load(engine: &Engine, image: &[u8]) -> wasmtime::Result<Self> {
-        Ok(Self { module: Module::from_binary(engine, image)?, bytes: image.len() })
+        Ok(Self { module: artifact::load_image(engine, image)?, bytes: image.len() })
     }
 
     /// The core module to instantiate.

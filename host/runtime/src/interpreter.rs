@@ -21,7 +21,7 @@ use crate::limits::Limits;
 use crate::meter::{Meter, Metered};
 use crate::state::{Role, State, store};
 use crate::ticker::Ticker;
-use crate::{capability, engine::MAX_INSTANCES, failure::Limit};
+use crate::{capability, failure::Limit};
 
 /// The guest of this process.
 pub struct Interpreter {
@@ -29,6 +29,7 @@ pub struct Interpreter {
     component: Component,
     linker: Linker<State>,
     base: GuestPre<State>,
+    instances: u32,
     _ticker: Ticker,
 }
 
@@ -39,26 +40,34 @@ impl fmt::Debug for Interpreter {
 }
 
 impl Interpreter {
-    /// Loads a guest. Costs some milliseconds; done once for the process.
+    /// Loads a guest for at most so many instances at once. Costs some milliseconds; done once for the process.
     ///
     /// # Errors
     /// The artifact was made for another version, configuration or machine, or its imports are not the host's.
-    pub fn load(artifact: &Artifact<'_>) -> Result<Arc<Self>, Failure> {
-        Self::link(artifact).map_err(Failure::host)
+    pub fn load(artifact: &Artifact, instances: u32) -> Result<Arc<Self>, Failure> {
+        Self::link(artifact, instances).map_err(Failure::host)
     }
 
-    fn link(artifact: &Artifact<'_>) -> wasmtime::Result<Arc<Self>> {
-        let engine = engine(Purpose::Run)?;
+    fn link(artifact: &Artifact, instances: u32) -> wasmtime::Result<Arc<Self>> {
+        let engine = engine(Purpose::Run(instances))?;
         let component = artifact.load(&engine)?;
         let linker = linker(&engine)?;
         let base = pre(&linker, &component, &Image::load(&engine, artifact.base)?)?;
         let ticker = Ticker::start(&engine)?;
-        Ok(Arc::new(Self { engine, component, linker, base, _ticker: ticker }))
+        Ok(Arc::new(Self { engine, component, linker, base, instances, _ticker: ticker }))
     }
 
     /// The engine of this process.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Sorts an error of instantiation: the pool being full is a limit, anything else is the host's.
+    pub(crate) fn instantiation_failure(&self, error: &wasmtime::Error, limits: &Limits) -> Failure {
+        match error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            true => Failure::Limit(Limit::Instances(self.instances)),
+            false => Failure::from_call(error, limits, false),
+        }
     }
 
     /// What a script starts from.
@@ -85,14 +94,6 @@ impl Interpreter {
         result.map_err(|error| Failure::from_call(&error, &limits, hit))?;
         let image = store.data_mut().captured.take();
         image.ok_or_else(|| Failure::Host("the guest booted without handing over its memory".into()))
-    }
-}
-
-/// Sorts an error of instantiation: the pool being full is a limit, anything else is the host's.
-pub(crate) fn instantiation_failure(error: &wasmtime::Error, limits: &Limits) -> Failure {
-    match error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        true => Failure::Limit(Limit::Instances(MAX_INSTANCES)),
-        false => Failure::from_call(error, limits, false),
     }
 }
 

@@ -14,7 +14,6 @@ use crate::app::App;
 use crate::bindings::GuestPre;
 use crate::failure::{Failure, Limit};
 use crate::image::Image;
-use crate::interpreter::instantiation_failure;
 use crate::meter::{Meter, Metered};
 use crate::state::{Role, State, store};
 use crate::{Request, Response, image};
@@ -52,7 +51,10 @@ impl Serving {
         let mut store = store(&app.interpreter, Role::Freeze(Arc::clone(app)), limits, Arc::clone(&meter));
         let pre = app.interpreter.over(&live).map_err(Failure::host)?;
         let freeze = Box::pin(async {
-            let guest = pre.instantiate_async(&mut store).await.map_err(|e| instantiation_failure(&e, limits))?;
+            let guest = pre
+                .instantiate_async(&mut store)
+                .await
+                .map_err(|e| app.interpreter.instantiation_failure(&e, limits))?;
             let result = guest.starcell_guest_interpreter().call_freeze(&mut store).await;
             let hit = store.data().memory.hit;
             result.map_err(|error| Failure::from_call(&error, limits, hit))?.map_err(Failure::from)
@@ -90,14 +92,18 @@ impl Serving {
         let role = Role::Request(Arc::clone(&self.app), "".into());
         let mut store = store(&self.app.interpreter, role, limits, Meter::new(limits.request_cpu));
         let guest = self.pre.instantiate_async(&mut store).await;
-        guest.map(|_| ()).map_err(|error| instantiation_failure(&error, limits))
+        guest.map(|_| ()).map_err(|error| self.app.interpreter.instantiation_failure(&error, limits))
     }
 
     async fn call(&self, route: u32, request: Request, meter: Arc<Meter>) -> Result<Response, Failure> {
         let limits = &self.app.config.limits;
         let role = Role::Request(Arc::clone(&self.app), request.id.as_str().into());
         let mut store = store(&self.app.interpreter, role, limits, meter);
-        let guest = self.pre.instantiate_async(&mut store).await.map_err(|e| instantiation_failure(&e, limits))?;
+        let guest = self
+            .pre
+            .instantiate_async(&mut store)
+            .await
+            .map_err(|e| self.app.interpreter.instantiation_failure(&e, limits))?;
         let result = guest.starcell_guest_interpreter().call_handle(&mut store, route, &request).await;
         let hit = store.data().memory.hit;
         result.map_err(|error| Failure::from_call(&error, limits, hit))?.map_err(Failure::from)

@@ -24,6 +24,7 @@ pub struct Ticker {
 
 impl Ticker {
     /// Starts the thread.
+    #[expect(clippy::disallowed_methods, reason = "owns this thread, and joins it when dropped")]
     pub fn start(engine: &Engine) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (engine, stopped) = (engine.weak(), Arc::clone(&stop));
@@ -32,6 +33,7 @@ impl Ticker {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a plain thread, for the reason at the top")]
 fn tick(engine: &EngineWeak, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(TICK);

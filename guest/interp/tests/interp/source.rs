@@ -8,7 +8,7 @@ use starcell_interp::{Failure, FailureKind, MAX_DEPTH, run};
 fn on_small_stack(source: String) -> Result<(), Failure> {
     std::thread::Builder::new()
         .stack_size(1024 * 1024)
-        .spawn(move || run(&NativeHost::new(), "app.star", &source))
+        .spawn(move || run(&NativeHost::new(), "app.star", source.as_bytes()))
         .unwrap()
         .join()
         .unwrap()

@@ -1,0 +1,95 @@
+# make run     builds everything and serves the example on port 8080
+# make test    runs all tests
+# make lint    format, clippy, rustdoc, layers, licences, shell scripts
+# make bench   measures, against baselines in the same run
+# make guest   builds the guest: needed before any other cargo command that builds the host
+#
+# Always one profile and one selection of packages, so that wasmtime is compiled once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-builtin-rules
+
+PACKAGES := --release --workspace --exclude starcell-guest --locked
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+RELEASE := $(TARGET)/release
+# A backtrace for each error that a test provokes on purpose costs time and says nothing.
+QUIET := env -u RUST_BACKTRACE
+
+SCRIPT = tests/scripts/hello.star
+
+.PHONY: build run guest test lint bench format
+build: guest
+	cargo build $(PACKAGES)
+
+run: build
+	exec "$(RELEASE)/starcell" run --allow-local "$(SCRIPT)"
+
+guest:
+	guest/toolchain.sh
+	guest/build.sh
+
+# Built first: the system tests start the binary.
+test: build .test-tools
+	$(QUIET) cargo test $(PACKAGES) --no-fail-fast
+
+bench: build
+	$(QUIET) "$(RELEASE)/starcell-bench"
+
+format:
+	cargo fmt --all
+
+# What the tests start besides our own binary. They manage without strace, and look less closely then.
+.PHONY: .test-tools
+.test-tools:
+	@need=(); \
+	type -P curl >/dev/null || need+=(curl); \
+	type -P kill >/dev/null || need+=(procps); \
+	if [ $${#need[@]} -gt 0 ]; then .ci/install "$${need[@]}"; fi
+	@type -P strace >/dev/null || .ci/install strace || true
+
+.PHONY: .lint-tools .lint-format .lint-clippy .lint-guest .lint-doc .lint-layers .lint-deny .lint-shell
+lint: .lint-format .lint-layers .lint-shell .lint-deny .lint-clippy .lint-guest .lint-doc
+	@echo 'lint: passed'
+
+.lint-tools:
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+
+.lint-format: .lint-tools
+	cargo fmt --all -- --check
+
+.lint-clippy: guest .lint-tools
+	cargo clippy $(PACKAGES) --all-targets --keep-going -- -D warnings
+
+# The guest's crate is for wasm32 alone, and Debian's toolchain for that has no clippy; rustup's has.
+WASM := wasm32-unknown-unknown
+.lint-guest: guest .lint-tools
+	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/$(WASM)/lib" ]; then \
+	  set -x; env -u RUSTFLAGS cargo clippy --package starcell-guest --profile guest --target $(WASM) \
+	    --target-dir "$(TARGET)/guest/build" --locked -- -D warnings; \
+	else echo 'lint: skipped clippy for starcell-guest: rustup has no target $(WASM)'; fi
+
+.lint-doc: guest
+	RUSTDOCFLAGS='-D warnings' cargo doc $(PACKAGES) --no-deps
+
+# $(call without,PACKAGE,CRATES): no dependency of PACKAGE, however far, is one of CRATES or their satellites.
+define without
+	@tree=$$(cargo tree --locked --package $(1) --edges normal,build --prefix none --format '{p}'); \
+	found=$$(cut -d' ' -f1 <<<"$$tree" | sort -u | grep -xE '($(2))([-_].*)?' | paste -sd' ') || true; \
+	if [ -n "$$found" ]; then echo "lint: $(1) must not depend on: $$found" >&2; exit 1; fi; \
+	echo 'lint: $(1) depends on none of $(2)'
+endef
+
+.lint-layers:
+	$(call without,starcell-policy,tokio|hyper|wasmtime|starcell-runtime)
+	$(call without,starcell-interp,wit-bindgen|wasmtime|starcell-policy)
+
+.lint-deny:
+	@if type -P cargo-deny >/dev/null; then set -x; cargo deny --locked check bans licenses sources; \
+	else echo 'lint: skipped licences, bans and sources: cargo-deny is not installed'; fi
+
+.lint-shell:
+	@if type -P shellcheck >/dev/null; then set -x; shellcheck -x .ci/run .ci/install guest/*.sh; \
+	else echo 'lint: skipped shell scripts: shellcheck is not installed'; fi
