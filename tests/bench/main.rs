@@ -4,11 +4,22 @@
 //! `starcell-bench` measures all; `starcell-bench micro` or `http` only that part. What was tried and what it gave is
 //! in `tests/bench/README.md`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a bench")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench"
+)]
 
 mod baseline;
 mod http;
 mod micro;
+
+/// The allocator of the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -16,8 +27,9 @@ fn main() {
         ["serve-hyper"] => baseline::serve(baseline::Kind::Hyper),
         ["serve-native"] => baseline::serve(baseline::Kind::Native),
         ["micro"] => micro::run(),
-        // For a profiler: one handler, for ever.
+        // For a profiler: one thing, over and over.
         ["spin", route] => micro::spin(route.parse().unwrap()),
+        ["deploy"] => micro::deploy(),
         ["http"] => http::run(),
         [] => {
             micro::run();

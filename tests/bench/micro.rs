@@ -28,6 +28,17 @@ pub(crate) fn spin(route: u32) {
     });
 }
 
+/// Deploys until a profiler has seen enough.
+pub(crate) fn deploy() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let interpreter = interpreter();
+        for _ in 0..200 {
+            Deployed::start(&interpreter, HELLO, Limits::default()).await.unwrap().stop().await.unwrap();
+        }
+    });
+}
+
 async fn measure() {
     let started = Instant::now();
     let interpreter = interpreter();

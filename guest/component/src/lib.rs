@@ -30,6 +30,8 @@ struct Component;
 
 impl bindings::exports::starcell::guest::interpreter::Guest for Component {
     fn boot() {
+        // The hook is in the image, so every fork has it.
+        std::panic::set_hook(Box::new(|panic| log::panicked(&said(panic))));
         interp::boot();
         // The host takes the memory and drops the instance; no answer can matter here.
         let _ = fork::fork(0);
@@ -116,6 +118,15 @@ impl Host for Imports {
 
     fn random(&self, length: usize) -> Vec<u8> {
         random::get_random_bytes(length as u64)
+    }
+}
+
+/// What a panic has to say, with the place in the interpreter but not the folders of whoever built it.
+fn said(panic: &std::panic::PanicHookInfo<'_>) -> String {
+    let text = panic.payload_as_str().unwrap_or("without a text");
+    match panic.location() {
+        Some(at) => format!("{text} ({}:{})", at.file().rsplit('/').next().unwrap_or_default(), at.line()),
+        None => text.to_owned(),
     }
 }
 

@@ -10,7 +10,7 @@ use starlark::environment::{Globals, GlobalsBuilder, LibraryExtension};
 
 use crate::host::Request;
 use crate::testing::NativeHost;
-use crate::{modules, result, setup};
+use crate::{modules, result, setup, shift};
 
 /// Touches each builtin type's method table and each module once.
 const WARM_UP: &str = r#"
@@ -64,6 +64,7 @@ pub(crate) fn globals() -> &'static Globals {
         ])
         .with(modules::register)
         .with(result::register)
+        .with(shift::register)
         .build()
     })
 }

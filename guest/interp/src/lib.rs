@@ -34,6 +34,7 @@ mod result;
 mod serving;
 mod session;
 mod setup;
+mod shift;
 pub mod testing;
 
 pub use globals::boot;

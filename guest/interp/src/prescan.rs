@@ -117,6 +117,8 @@ impl Shape {
             Token::Newline => self.ended_line(),
             Token::Indent => self.indented(),
             Token::Dedent => self.dedented(),
+            // See `crate::shift`.
+            Token::LessLessEqual => return Err("`<<=` is not supported: write `x = x << n`".to_owned()),
             token => self.in_line(token),
         }
         if self.current.base + self.current.depth() > MAX_DEPTH {

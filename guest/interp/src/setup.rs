@@ -11,6 +11,7 @@ use crate::host::{Failure, Host};
 use crate::prescan::prescan;
 use crate::serving::Serving;
 use crate::session::{Phase, Session, evaluator};
+use crate::shift;
 
 /// Parses `source`, which must be UTF-8, and evaluates its top level; `file` is the name that messages use.
 ///
@@ -46,7 +47,8 @@ fn top_level(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> 
 
 fn evaluate(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> starlark::Result<()> {
     prescan(&CodeMap::new(file.to_owned(), source.to_owned()))?;
-    let ast = AstModule::parse(file, source.to_owned(), &DIALECT)?;
+    let mut ast = AstModule::parse(file, source.to_owned(), &DIALECT)?;
+    ast.replace_binary_operators(&shift::replacement());
     let session = Session::new(host, Phase::Setup);
     let mut eval = evaluator(module, &session)?;
     eval.eval_module(ast, globals())?;
@@ -57,7 +59,9 @@ fn evaluate(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> s
 fn text<'a>(file: &str, source: &'a [u8]) -> starlark::Result<&'a str> {
     std::str::from_utf8(source).map_err(|error| {
         let good = source.get(..error.valid_up_to()).unwrap_or_default();
-        let codemap = CodeMap::new(file.to_owned(), String::from_utf8_lossy(good).into_owned());
+        // The wrong byte has to be part of the text for its line to exist.
+        let shown = format!("{}\u{fffd}", String::from_utf8_lossy(good));
+        let codemap = CodeMap::new(file.to_owned(), shown);
         let end = Pos::new(u32::try_from(good.len()).unwrap_or(0));
         let text = format!("the script is not UTF-8: wrong byte at offset {}", good.len());
         Error::new_spanned(ErrorKind::Parser(anyhow::Error::msg(text)), Span::new(end, end), &codemap)

@@ -62,8 +62,7 @@ impl App {
                 .await
                 .map_err(|e| self.interpreter.instantiation_failure(&e, limits))?;
             let result = guest.starcell_guest_interpreter().call_run(&mut store, &script).await;
-            let hit = store.data().memory.hit;
-            result.map_err(|error| Failure::from_call(&error, limits, hit))?.map_err(Failure::from)
+            result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
         });
         tokio::select! {
             result = Metered::new(meter, run) => result,

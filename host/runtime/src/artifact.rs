@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "see the argument at each block")]
 
 use std::fs::File;
-use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::ptr::NonNull;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -60,13 +60,28 @@ impl Artifact {
 /// otherwise keep it twice, in what it loaded and in a file that it makes of that.
 pub(crate) fn load_image(engine: &Engine, image: &[u8]) -> wasmtime::Result<Module> {
     let compiled = engine.precompile_module(image)?;
-    let mut file = File::from(memfd_create("starcell-image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
-    file.write_all(&compiled)?;
+    let file = File::from(memfd_create("starcell-image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+    write_sparse(&file, &compiled)?;
     let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
     fcntl_add_seals(&file, seals)?;
     // SAFETY: the bytes are what `precompile_module` returned on the line above. The file has no name, this is its only
     // descriptor, and it is sealed, so nothing can change it.
     unsafe { Module::deserialize_open_file(engine, file) }
+}
+
+/// Writes the pages that are not zero: the others, a third of an image, then take no memory.
+fn write_sparse(file: &File, bytes: &[u8]) -> std::io::Result<()> {
+    const PAGE: usize = 4096;
+    const ZERO: [u8; PAGE] = [0; PAGE];
+    file.set_len(bytes.len() as u64)?;
+    let mut offset = 0;
+    for page in bytes.chunks(PAGE) {
+        if ZERO.get(..page.len()) != Some(page) {
+            file.write_all_at(page, offset)?;
+        }
+        offset += page.len() as u64;
+    }
+    Ok(())
 }
 
 /// Makes code executable where it lies: in the pages of the binary, which the system shares among processes and reads

@@ -24,7 +24,7 @@ pub enum Failure {
     /// The host ended the evaluation.
     #[error("stopped by the host")]
     Stopped,
-    /// The guest trapped for no reason that is known.
+    /// The guest trapped, with what is known of why.
     #[error("the guest trapped: {0}")]
     Trap(String),
 }

@@ -90,8 +90,7 @@ impl Interpreter {
             guest.starcell_guest_interpreter().call_boot(&mut store).await
         });
         let result = Metered::new(meter, run).await;
-        let hit = store.data().memory.hit;
-        result.map_err(|error| Failure::from_call(&error, &limits, hit))?;
+        result.map_err(|error| store.data().failure(&error, &limits))?;
         let image = store.data_mut().captured.take();
         image.ok_or_else(|| Failure::Host("the guest booted without handing over its memory".into()))
     }

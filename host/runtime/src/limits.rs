@@ -67,6 +67,11 @@ impl ResourceLimiter for MemoryLimiter {
         Ok(granted)
     }
 
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.hit = true;
+        Ok(())
+    }
+
     fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         // Tables are made once, at instantiation, within the pool's bound; the build refuses a guest that grows one.
         Ok(current == 0 || desired <= current)

@@ -56,8 +56,7 @@ impl Serving {
                 .await
                 .map_err(|e| app.interpreter.instantiation_failure(&e, limits))?;
             let result = guest.starcell_guest_interpreter().call_freeze(&mut store).await;
-            let hit = store.data().memory.hit;
-            result.map_err(|error| Failure::from_call(&error, limits, hit))?.map_err(Failure::from)
+            result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
         });
         Metered::new(meter, freeze).await?;
         let frozen = store.data_mut().captured.take();
@@ -105,8 +104,7 @@ impl Serving {
             .await
             .map_err(|e| self.app.interpreter.instantiation_failure(&e, limits))?;
         let result = guest.starcell_guest_interpreter().call_handle(&mut store, route, &request).await;
-        let hit = store.data().memory.hit;
-        result.map_err(|error| Failure::from_call(&error, limits, hit))?.map_err(Failure::from)
+        result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
     }
 
     /// Bytes of memory that the serving image holds.

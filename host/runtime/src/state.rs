@@ -9,7 +9,7 @@ use wasmtime_wasi::clocks::WasiClocksCtx;
 use wasmtime_wasi::random::WasiRandomCtx;
 
 use crate::app::App;
-use crate::failure::Limit;
+use crate::failure::{Failure, Limit};
 use crate::interpreter::Interpreter;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::meter::Meter;
@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) meter: Arc<Meter>,
     /// The image of the memory that the guest handed over, in the roles where that is the result.
     pub(crate) captured: Option<Vec<u8>>,
+    /// What the interpreter said when it panicked.
+    pub(crate) panic: Option<String>,
     clocks: Option<WasiClocksCtx>,
     random: Option<WasiRandomCtx>,
     resources: ResourceTable,
@@ -52,6 +54,18 @@ impl State {
         match &self.role {
             Role::Request(_, id) => Some(Arc::clone(id)),
             Role::Boot | Role::Setup(_) | Role::Freeze(_) => None,
+        }
+    }
+
+    /// Why a call of the guest failed.
+    pub(crate) fn failure(&self, error: &wasmtime::Error, limits: &Limits) -> Failure {
+        let panic = self.panic.as_deref().unwrap_or_default();
+        // Sizes that no memory could hold are refused before they are asked for.
+        let absurd = panic.contains("capacity overflow") || panic.contains("Layout::from_size_align failed");
+        let hit = self.memory.hit || absurd;
+        match Failure::from_call(error, limits, hit) {
+            Failure::Trap(_) if !panic.is_empty() => Failure::Trap(format!("the interpreter panicked: {panic}")),
+            failure => failure,
         }
     }
 
@@ -76,6 +90,7 @@ pub(crate) fn store(interpreter: &Interpreter, role: Role, limits: &Limits, mete
         memory: MemoryLimiter::new(limits.memory()),
         meter,
         captured: None,
+        panic: None,
         clocks: None,
         random: None,
         resources: ResourceTable::new(),

@@ -28,6 +28,11 @@ impl Host for State {
     async fn print(&mut self, text: String, at: Position) -> wasmtime::Result<()> {
         self.say(None, &text, &[], &at).await
     }
+
+    async fn panicked(&mut self, message: String) -> wasmtime::Result<()> {
+        self.panic = Some(message);
+        Ok(())
+    }
 }
 
 impl State {
