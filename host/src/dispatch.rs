@@ -14,9 +14,9 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use starcell_runtime::{Failure, ServerOptions, Serving};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::logs::{Line, Logs};
@@ -76,6 +76,7 @@ impl Site {
             body_bytes: size(options.max_body_bytes.unwrap_or(BODY_BYTES)),
             answer: options.write_timeout.map_or(settings.request_time, |time| time.min(settings.request_time)),
         };
+        let serving = serving.within(limits.answer);
         let in_flight = Semaphore::new(MAX_IN_FLIGHT);
         let (script, dev) = (settings.script.clone(), settings.dev);
         Arc::new(Self { routes, serving, limits, dev, script, in_flight, ids: Ids::new(), logs })
@@ -150,6 +151,9 @@ async fn admit<'a>(site: &Site, parts: &'a Parts, body: Incoming) -> Result<Admi
 
 /// Reads a body whole, or refuses it: it is never cut short.
 async fn read(parts: &Parts, body: Incoming, limits: &SiteLimits) -> Result<Bytes, Refusal> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limits.body_bytes as u64) {
         return Err(Refusal::LargeBody(limits.body_bytes));
@@ -164,12 +168,17 @@ async fn read(parts: &Parts, body: Incoming, limits: &SiteLimits) -> Result<Byte
 
 /// Has the script answer, in a fork of its own.
 async fn answer(site: &Site, route: u32, record: starcell_runtime::Request) -> Result<Answer, Refused> {
-    let place = timeout(site.limits.answer, site.in_flight.acquire()).await;
-    let Ok(Ok(_place)) = place else { return Err(Refused::Busy) };
-    let answer = timeout(site.limits.answer, site.serving.answer(route, record)).await;
-    let limit = || Failure::Limit(starcell_runtime::Limit::Wall(site.limits.answer));
-    let response = answer.map_err(|_elapsed| Refused::Failed(limit()))?.result.map_err(Refused::Failed)?;
+    let _place = place(site).await.ok_or(Refused::Busy)?;
+    let response = site.serving.answer(route, record).await.result.map_err(Refused::Failed)?;
     respond::script(response).map_err(|text| Refused::Failed(Failure::Host(text)))
+}
+
+/// A place among the requests in flight; none if it does not come free within the time for an answer.
+async fn place(site: &Site) -> Option<SemaphorePermit<'_>> {
+    match site.in_flight.try_acquire() {
+        Ok(place) => Some(place),
+        Err(_) => timeout(site.limits.answer, site.in_flight.acquire()).await.ok()?.ok(),
+    }
 }
 
 /// Request ids: unique within and across processes, and cheap.

@@ -143,3 +143,13 @@ fn read_timeout_bounds_a_body() {
     let ended = starcell.stop();
     assert_eq!(ended.stderr.matches("handled").count(), 0, "{}", ended.stderr);
 }
+
+/// What a script may hold, it may serve from: a fork hands over the whole memory, however large.
+#[test]
+fn a_large_state_is_served() {
+    let source = "kept = [\"x\" * 1000000 for i in range(60)]\nsrv = http.server()\n\
+                  srv.handle(\"GET /n\", lambda req: str(len(kept)) + kept[59][-1])\nsrv.serve(port=0)\n";
+    let server = Starcell::serve(&["--memory", "256"], &script(source));
+    assert_eq!(get(server.port(), "/n").text(), "60x");
+    assert_eq!(server.stop().code(), 0);
+}

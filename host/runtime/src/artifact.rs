@@ -5,6 +5,7 @@
 //! only `unsafe` of the host: compiled code is executed as it is.
 
 #![expect(unsafe_code, reason = "see the argument at each block")]
+#![expect(clippy::disallowed_types, reason = "the only files here are memory that has no name")]
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;

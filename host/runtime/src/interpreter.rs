@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use wasmtime::Engine;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, HasSelf, Linker};
 use wasmtime_wasi::clocks::WasiClocks;
 use wasmtime_wasi::p2::bindings::{clocks, random};
 use wasmtime_wasi::random::WasiRandom;
@@ -29,6 +29,7 @@ pub struct Interpreter {
     component: Component,
     linker: Linker<State>,
     base: GuestPre<State>,
+    handle: ComponentExportIndex,
     instances: u32,
     _ticker: Ticker,
 }
@@ -53,8 +54,9 @@ impl Interpreter {
         let component = artifact.load(&engine)?;
         let linker = linker(&engine)?;
         let base = pre(&linker, &component, &Image::load(&engine, artifact.base)?)?;
+        let handle = handle(&component).ok_or_else(|| wasmtime::Error::msg("the guest does not export `handle`"))?;
         let ticker = Ticker::start(&engine)?;
-        Ok(Arc::new(Self { engine, component, linker, base, instances, _ticker: ticker }))
+        Ok(Arc::new(Self { engine, component, linker, base, handle, instances, _ticker: ticker }))
     }
 
     /// The engine of this process.
@@ -73,6 +75,12 @@ impl Interpreter {
     /// What a script starts from.
     pub(crate) fn base(&self) -> &GuestPre<State> {
         &self.base
+    }
+
+    /// The export that answers a request. Looked up by itself: the generated bindings would look up, and check the types
+    /// of, all of a guest's exports for each request.
+    pub(crate) fn handle(&self) -> &ComponentExportIndex {
+        &self.handle
     }
 
     /// Readies the component for being instantiated over `image`. Costs some ten microseconds.
@@ -94,6 +102,11 @@ impl Interpreter {
         let image = store.data_mut().captured.take();
         image.ok_or_else(|| Failure::Host("the guest booted without handing over its memory".into()))
     }
+}
+
+fn handle(component: &Component) -> Option<ComponentExportIndex> {
+    let interface = component.get_export_index(None, "starcell:guest/interpreter@0.1.0")?;
+    component.get_export_index(Some(&interface), "handle")
 }
 
 fn pre(linker: &Linker<State>, component: &Component, image: &Image) -> wasmtime::Result<GuestPre<State>> {

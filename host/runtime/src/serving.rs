@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::time::timeout;
+use wasmtime::component::InstancePre;
 
 use crate::app::App;
-use crate::bindings::GuestPre;
+use crate::bindings::starcell::guest::types::Failure as GuestFailure;
 use crate::failure::{Failure, Limit};
 use crate::image::Image;
 use crate::meter::{Meter, Metered};
@@ -22,8 +23,9 @@ use crate::{Request, Response, image};
 #[derive(Clone)]
 pub struct Serving {
     app: Arc<App>,
-    pre: Arc<GuestPre<State>>,
+    pre: InstancePre<State>,
     image_bytes: usize,
+    wall: Duration,
 }
 
 impl std::fmt::Debug for Serving {
@@ -64,7 +66,15 @@ impl Serving {
         drop(store);
         let image = load(app, frozen).await?;
         let pre = app.interpreter.over(&image).map_err(Failure::host)?;
-        Ok(Self { app: Arc::clone(app), pre: Arc::new(pre), image_bytes: image.bytes() })
+        let pre = pre.instance_pre().clone();
+        Ok(Self { app: Arc::clone(app), pre, image_bytes: image.bytes(), wall: limits.request_wall })
+    }
+
+    /// The same, with less wall time for a request than its app has.
+    #[must_use]
+    pub fn within(mut self, wall: Duration) -> Self {
+        self.wall = self.wall.min(wall);
+        self
     }
 
     /// Answers one request with the handler of `route`, in a fork of its own.
@@ -73,11 +83,11 @@ impl Serving {
         let meter = Meter::new(limits.request_cpu);
         let call = Metered::new(Arc::clone(&meter), Box::pin(self.call(route, request, Arc::clone(&meter))));
         // The epoch cannot wake a guest that waits for the host, so the wall deadline is outside of it.
-        let call = timeout(limits.request_wall, AssertUnwindSafe(call).catch_unwind());
+        let call = timeout(self.wall, AssertUnwindSafe(call).catch_unwind());
         let result = match call.await {
             Ok(Ok(result)) => result,
             Ok(Err(_panic)) => Err(Failure::Host("a host function panicked; this is a defect of starcell".into())),
-            Err(_elapsed) => Err(Failure::Limit(Limit::Wall(limits.request_wall))),
+            Err(_elapsed) => Err(Failure::Limit(Limit::Wall(self.wall))),
         };
         Answer { result, cpu: meter.spent() }
     }
@@ -98,13 +108,14 @@ impl Serving {
         let limits = &self.app.config.limits;
         let role = Role::Request(Arc::clone(&self.app), request.id.as_str().into());
         let mut store = store(&self.app.interpreter, role, limits, meter);
-        let guest = self
-            .pre
-            .instantiate_async(&mut store)
-            .await
-            .map_err(|e| self.app.interpreter.instantiation_failure(&e, limits))?;
-        let result = guest.starcell_guest_interpreter().call_handle(&mut store, route, &request).await;
-        result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
+        let interpreter = &self.app.interpreter;
+        let guest = self.pre.instantiate_async(&mut store).await;
+        let guest = guest.map_err(|error| interpreter.instantiation_failure(&error, limits))?;
+        let handle = guest
+            .get_typed_func::<(u32, &Request), (Result<Response, GuestFailure>,)>(&mut store, interpreter.handle())
+            .map_err(Failure::host)?;
+        let result = handle.call_async(&mut store, (route, &request)).await;
+        result.map_err(|error| store.data().failure(&error, limits))?.0.map_err(Failure::from)
     }
 
     /// Bytes of memory that the serving image holds.

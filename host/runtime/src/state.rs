@@ -85,6 +85,11 @@ impl State {
 
 /// A store with every limit in force.
 pub(crate) fn store(interpreter: &Interpreter, role: Role, limits: &Limits, meter: Arc<Meter>) -> Store<State> {
+    // A script that forks hands over its whole memory, in place.
+    let crossing = match role {
+        Role::Request(..) => limits.crossing_bytes,
+        Role::Boot | Role::Setup(_) | Role::Freeze(_) => limits.crossing_bytes.max(limits.memory() + (1 << 20)),
+    };
     let state = State {
         role,
         memory: MemoryLimiter::new(limits.memory()),
@@ -97,7 +102,7 @@ pub(crate) fn store(interpreter: &Interpreter, role: Role, limits: &Limits, mete
     };
     let mut store = Store::new(interpreter.engine(), state);
     store.limiter(|state| &mut state.memory);
-    store.set_hostcall_fuel(limits.crossing_bytes);
+    store.set_hostcall_fuel(crossing);
     // One tick: at each the guest yields its worker, and ends if its time is used up.
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
