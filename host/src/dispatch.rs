@@ -112,11 +112,7 @@ pub(crate) async fn dispatch(site: &Site, peer: SocketAddr, request: Request<Inc
                 Ok(answer) => answer,
                 Err(Refused::Busy) => Refusal::Busy.answer(),
                 Err(Refused::Failed(failure)) => {
-                    let text = match &failure {
-                        Failure::Script(script) => script.report.trim_end(),
-                        other => &other.to_string(),
-                    };
-                    site.note_failure(&id, &parts, text).await;
+                    site.note_failure(&id, &parts, &failure.report()).await;
                     respond::failed(&failure, &id, site.dev)
                 }
             }

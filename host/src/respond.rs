@@ -73,10 +73,7 @@ pub(crate) fn failed(failure: &Failure, id: &str, dev: bool) -> Answer {
     let mut body = format!("{} {reason}\nrequest id: {id}\n", status.as_str());
     if dev {
         body.push('\n');
-        match failure {
-            Failure::Script(script) => body.push_str(&script.report),
-            other => body.push_str(&other.to_string()),
-        }
+        body.push_str(&failure.report());
     }
     text(status, &body)
 }

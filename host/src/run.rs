@@ -58,11 +58,7 @@ fn ended(result: Result<(), Failure>, servers: &Servers) -> Exit {
         Failure::Script(script) => servers.bind_error().is_some_and(|error| script.message.contains(&error)),
         _ => false,
     };
-    let text = match &failure {
-        Failure::Script(script) => script.report.trim_end().to_owned(),
-        other => other.to_string(),
-    };
-    fail(Exit::of(&failure, bind_failed), &text)
+    fail(Exit::of(&failure, bind_failed), &failure.report())
 }
 
 /// The first signal stops the servers, and the script goes on below its `serve()`. The second ends the process, as does

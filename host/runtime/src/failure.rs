@@ -1,5 +1,6 @@
 //! How an evaluation ends when it does not end well.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -118,6 +119,15 @@ impl From<GuestFailure> for Failure {
 }
 
 impl Failure {
+    /// All there is to say: a script's failure with its traceback, anything else in its one line.
+    #[must_use]
+    pub fn report(&self) -> Cow<'_, str> {
+        match self {
+            Self::Script(failure) => failure.report.trim_end().into(),
+            other => other.to_string().into(),
+        }
+    }
+
     /// What the engine could not do for the host.
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub(crate) fn host(error: wasmtime::Error) -> Self {
