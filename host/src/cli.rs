@@ -1,9 +1,13 @@
 //! The command line, parsed into types. Nothing behind it sees a raw argument again.
 
+mod edge;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+pub use self::edge::EdgeFlags;
 
 /// Runs untrusted Starlark scripts as HTTP servers, each inside a WebAssembly guest it cannot leave.
 #[derive(Debug, Parser)]
@@ -87,6 +91,14 @@ pub struct Run {
     /// How log lines are written to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+
+    /// Sets a changed script up beside the running one and swaps it in if that succeeds.
+    #[arg(long)]
+    pub watch: bool,
+
+    /// What clients may use.
+    #[command(flatten)]
+    pub edge: EdgeFlags,
 }
 
 /// How log lines look.

@@ -1,61 +1,231 @@
-//! One connection, under its deadlines.
+//! One connection: which protocol it speaks, and the limits it has in that.
 //!
-//! hyper sets no header deadline unless it is given a timer, and then only warns; so both are set here, always. The
-//! header deadline also bounds how long a connection may idle between requests.
+//! hyper has no deadline of its own here but what stands in [`Transport`]; every other limit is set, so that none depends
+//! on a library's default. The numbers for HTTP/2 answer rapid reset (CVE-2023-44487), floods of frames that cost nothing
+//! to send, and windows that are never opened.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
+use bytes::{Bytes, BytesMut};
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use starcell_http::framing::Guard;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{interval, timeout};
 
-use crate::dispatch::{Site, dispatch};
-
-/// Time for a request head when the script does not say.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Bytes of a request head when the script does not say: twice what browsers and proxies allow.
-const HEADER_BYTES: usize = 64 << 10;
-
-/// Largest request head a script may ask for.
-const MAX_HEADER_BYTES: usize = 1 << 20;
+use crate::activity::Activity;
+use crate::dispatch::{Client, dispatch};
+use crate::endpoint::{Endpoint, Front};
+use crate::logs::Line;
+use crate::servers::Operator;
+use crate::transport::{Pace, Transport};
 
 /// Smallest buffer hyper accepts.
 const MIN_BUFFER: usize = 8 << 10;
 
-/// Answers the requests of one connection until either side ends it; finishes the one under way after `stop`.
-pub(crate) async fn serve(stream: TcpStream, site: Arc<Site>, stop: CancellationToken) {
-    // Responses are written whole; waiting for more would only delay them. Failing to set it costs time, not safety.
-    let _ = stream.set_nodelay(true);
-    let Ok(peer) = stream.peer_addr() else { return };
-    let builder = builder(&site);
-    let service = service_fn(move |request| {
-        let site = Arc::clone(&site);
-        async move { Ok::<_, Infallible>(dispatch(&site, peer, request).await) }
-    });
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // Errors of a connection are its client's: a reset, a timeout, bytes that are not HTTP. hyper has answered those that
-    // can be answered.
-    let _ = tokio::select! {
-        result = connection.as_mut() => result,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
+/// Requests of one HTTP/2 connection at once: what browsers use.
+const MAX_STREAMS: u32 = 100;
+
+/// Streams that a client has reset before they were accepted, and that we reset for errors of the client.
+const MAX_RESET_STREAMS: usize = 20;
+const MAX_ERROR_STREAMS: usize = 128;
+
+/// Bytes that a client may send before anybody has read any, for one stream and for the connection.
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// Bytes of one stream that wait for the client to open its window.
+const STREAM_BUFFER: usize = 64 << 10;
+
+/// How often a silent HTTP/2 client is asked whether it is there, and how long it has to answer.
+const PING: Duration = Duration::from_secs(20);
+const PONG: Duration = Duration::from_secs(10);
+
+/// How often an HTTP/2 connection is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Time for all that a connection may do which is only told that there is no place for it.
+const REFUSAL: Duration = Duration::from_secs(1);
+
+/// What an HTTP/2 client without TLS starts with: RFC 9113, 3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Whether a connection is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Terms {
+    /// It is.
+    Served,
+    /// Each request gets status 503.
+    Refused,
 }
 
-fn builder(site: &Site) -> http1::Builder {
-    let head = site.limits.header_bytes.unwrap_or(HEADER_BYTES).min(MAX_HEADER_BYTES);
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(site.limits.header_timeout.unwrap_or(HEADER_TIMEOUT))
-        .max_header_size(head)
-        .max_buf_size((head * 2).max(MIN_BUFFER));
-    builder
+/// Answers the requests of one connection until either side ends it; finishes those under way once the endpoint stops.
+pub(crate) async fn serve(
+    socket: TcpStream,
+    peer: SocketAddr,
+    endpoint: &Arc<Endpoint>,
+    operator: &Arc<Operator>,
+    terms: Terms,
+) {
+    let Some(front) = endpoint.front() else { return };
+    // Responses are written whole; waiting for more would only delay them. Failing to set it costs time, not safety.
+    let _ = socket.set_nodelay(true);
+    let activity = Activity::new();
+    let client = Client { peer, tls: front.tls.is_some(), streams: false, terms };
+    let connection = Connection {
+        client,
+        endpoint: Arc::clone(endpoint),
+        operator: Arc::clone(operator),
+        pace: pace(&front, operator, terms),
+        head_bytes: front.site.limits.header_bytes,
+        activity,
+    };
+    let served = async {
+        match &front.tls {
+            Some(tls) => {
+                // A client that cannot agree on TLS has been told so by an alert.
+                if let Ok(Ok(socket)) = timeout(operator.edge.handshake_time, tls.acceptor().accept(socket)).await {
+                    match socket.get_ref().1.alpn_protocol() {
+                        Some(b"h2") => connection.http2(socket, Bytes::new()).await,
+                        _ => connection.http1(socket, Bytes::new()).await,
+                    }
+                }
+            }
+            None if operator.edge.h2c => connection.either(socket).await,
+            None => connection.http1(socket, Bytes::new()).await,
+        }
+    };
+    match terms {
+        Terms::Served => served.await,
+        // It was told, or had its time.
+        Terms::Refused => drop(timeout(REFUSAL * 2, served).await),
+    }
+}
+
+fn pace(front: &Front, operator: &Operator, terms: Terms) -> Pace {
+    let (edge, limits) = (&operator.edge, &front.site.limits);
+    let pace = Pace {
+        head: edge.header_time.min(limits.read.unwrap_or(Duration::MAX)),
+        idle: edge.idle_time.min(limits.idle.unwrap_or(Duration::MAX)),
+        stall: edge.stall_time,
+        min_rate: edge.min_rate.get(),
+        send: limits.send,
+    };
+    match terms {
+        Terms::Served => pace,
+        Terms::Refused => Pace { head: pace.head.min(REFUSAL), idle: REFUSAL, ..pace },
+    }
+}
+
+/// A connection whose protocol is to be found out, or known.
+struct Connection {
+    client: Client,
+    endpoint: Arc<Endpoint>,
+    operator: Arc<Operator>,
+    pace: Pace,
+    head_bytes: usize,
+    activity: Arc<Activity>,
+}
+
+impl Connection {
+    /// Tells by its first bytes what a client without TLS speaks.
+    async fn either(self, mut socket: TcpStream) {
+        let mut first = BytesMut::with_capacity(PREFACE.len());
+        let read = async {
+            while first.len() < PREFACE.len() && PREFACE.starts_with(&first) {
+                if socket.read_buf(&mut first).await? == 0 {
+                    break;
+                }
+            }
+            std::io::Result::Ok(())
+        };
+        match timeout(self.pace.head, read).await {
+            Ok(Ok(())) if first.starts_with(PREFACE) => self.http2(socket, first.freeze()).await,
+            Ok(Ok(())) => self.http1(socket, first.freeze()).await,
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin>(self, socket: S, first: Bytes) {
+        let guard = Some(Guard::default());
+        let transport = Transport::new(socket, first, guard, self.pace, Arc::clone(&self.activity));
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .keep_alive(self.client.terms == Terms::Served)
+            .max_header_size(self.head_bytes)
+            .max_buf_size((self.head_bytes * 2).max(MIN_BUFFER));
+        let service = service_fn(|request| {
+            let (endpoint, operator) = (Arc::clone(&self.endpoint), Arc::clone(&self.operator));
+            let (client, active) = (self.client, self.activity.begin());
+            Box::pin(async move { dispatch(&endpoint, &operator, client, active, request).await })
+        });
+        let mut connection = builder.serve_connection(TokioIo::new(transport), service);
+        // Errors of a connection are its client's: a reset, a timeout, bytes that are not HTTP. hyper has answered those
+        // that can be answered.
+        let _ = tokio::select! {
+            result = std::future::poll_fn(|context| connection.poll_without_shutdown(context)) => result,
+            () = self.endpoint.stop.cancelled() => {
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                std::future::poll_fn(|context| connection.poll_without_shutdown(context)).await
+            }
+        };
+        connection.into_parts().io.into_inner().linger().await;
+    }
+
+    async fn http2<S: AsyncRead + AsyncWrite + Unpin>(self, socket: S, first: Bytes) {
+        let transport = Transport::new(socket, first, None, self.pace, Arc::clone(&self.activity));
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(u32::try_from(self.head_bytes).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+            .max_local_error_reset_streams(MAX_ERROR_STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(STREAM_BUFFER)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PONG);
+        let (endpoint, operator) = (Arc::clone(&self.endpoint), Arc::clone(&self.operator));
+        let (client, activity) = (Client { streams: true, ..self.client }, Arc::clone(&self.activity));
+        let service = service_fn(move |request| {
+            let (endpoint, operator, active) = (Arc::clone(&endpoint), Arc::clone(&operator), activity.begin());
+            async move { Ok::<_, Infallible>(dispatch(&endpoint, &operator, client, active, request).await?) }
+        });
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(transport), service));
+        let (mut look, mut stopping) = (interval(LOOK), false);
+        loop {
+            tokio::select! {
+                // As above: what goes wrong here is the client's.
+                _ = connection.as_mut() => return,
+                () = self.endpoint.stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                _ = look.tick() => {
+                    if let Some(why) = self.judge() {
+                        let line = Line::warn(why).with("script", &self.operator.script);
+                        self.operator.logs.write(line.with("remote", &self.client.peer.to_string())).await;
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Why an HTTP/2 connection has to end, if it has to.
+    fn judge(&self) -> Option<&'static str> {
+        if self.activity.is_wasteful() {
+            return Some("closed a connection that starts requests and gives them up");
+        }
+        let stalled = self.activity.is_stalled(|bytes| self.pace.allowed(bytes));
+        stalled.then_some("closed a connection that does not take its responses")
+    }
 }

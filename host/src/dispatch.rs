@@ -3,121 +3,119 @@
 //! Routing and every refusal cost no guest. What a script raises goes to the log with the request id; the client gets
 //! that id and no more.
 
-use std::io;
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http::{HeaderName, Response, StatusCode, Version};
+use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
-use starcell_runtime::{Failure, ServerOptions, Serving};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use starcell_http::request::{self, Origin, Pairs};
+use starcell_http::response::{self, Answer, Refusal};
+use starcell_http::router::Found;
+use starcell_runtime::{Failure, Field, Limit};
+use tokio::time::{Instant, timeout_at};
 
-use crate::logs::{Line, Logs};
-use crate::request;
-use crate::respond::{self, Answer, Refusal};
-use crate::router::{Found, Routes};
-use crate::servers::Settings;
+use crate::access::Access;
+use crate::activity::{Active, Outgoing};
+use crate::connection::Terms;
+use crate::endpoint::Endpoint;
+use crate::servers::Operator;
+pub(crate) use crate::site::Site;
 
-/// Requests of one server that may be in a guest at once. Guests that compute share the cores anyway; this bounds their
-/// memory, and leaves instances for other servers.
-const MAX_IN_FLIGHT: usize = 512;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Time for a request body when the script does not say.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Bytes of a request body when the script does not say.
-const BODY_BYTES: u64 = 10 << 20;
-
-/// A server as its clients meet it.
-#[derive(Debug)]
-pub struct Site {
-    routes: Arc<Routes>,
-    serving: Serving,
-    pub(crate) limits: SiteLimits,
-    dev: bool,
-    script: String,
-    in_flight: Semaphore,
-    ids: Ids,
-    logs: Logs,
-}
-
-/// What a client may use of a server.
-#[derive(Debug)]
-pub(crate) struct SiteLimits {
-    pub(crate) header_timeout: Option<Duration>,
-    pub(crate) header_bytes: Option<usize>,
-    body_timeout: Duration,
-    body_bytes: usize,
-    answer: Duration,
-}
-
-impl Site {
-    /// A server that is about to be served.
-    pub(crate) fn new(
-        routes: Arc<Routes>,
-        serving: Serving,
-        options: &ServerOptions,
-        settings: &Settings,
-        logs: Logs,
-    ) -> Arc<Self> {
-        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        let limits = SiteLimits {
-            // hyper's one timer bounds both the idle time and the head, so the shorter of the two is what holds.
-            header_timeout: [options.read_timeout, options.idle_timeout].into_iter().flatten().min(),
-            header_bytes: options.max_header_bytes.map(size),
-            body_timeout: options.read_timeout.unwrap_or(BODY_TIMEOUT),
-            body_bytes: size(options.max_body_bytes.unwrap_or(BODY_BYTES)),
-            answer: options.write_timeout.map_or(settings.request_time, |time| time.min(settings.request_time)),
-        };
-        let serving = serving.within(limits.answer);
-        let in_flight = Semaphore::new(MAX_IN_FLIGHT);
-        let (script, dev) = (settings.script.clone(), settings.dev);
-        Arc::new(Self { routes, serving, limits, dev, script, in_flight, ids: Ids::new(), logs })
-    }
-
-    /// Notes that requests were cut when a drain took too long.
-    pub(crate) async fn note_cut(&self, grace: Duration) {
-        let count = MAX_IN_FLIGHT - self.in_flight.available_permits();
-        let text = format!("shutdown_timeout of {} s is over: cut {count} requests in flight", grace.as_secs_f64());
-        self.logs.write(Line::warn(&text).with("script", &self.script)).await;
-    }
-
-    /// Notes that no connection could be accepted.
-    pub(crate) async fn note_accept_error(&self, error: &io::Error) {
-        let text = format!("cannot accept connections, trying again: {error}");
-        self.logs.write(Line::error(&text).with("script", &self.script)).await;
-    }
-
-    async fn note_failure(&self, id: &str, parts: &Parts, text: &str) {
-        let line = Line::error(text).with("script", &self.script).with("request", id);
-        self.logs.write(line.with("method", parts.method.as_str()).with("path", parts.uri.path())).await;
-    }
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    /// Where from.
+    pub(crate) peer: SocketAddr,
+    /// Whether over TLS.
+    pub(crate) tls: bool,
+    /// Whether its connection carries several requests at once.
+    pub(crate) streams: bool,
+    /// Whether it is served.
+    pub(crate) terms: Terms,
 }
 
 /// Answers one request.
-pub(crate) async fn dispatch(site: &Site, peer: SocketAddr, request: Request<Incoming>) -> Answer {
+pub(crate) async fn dispatch(
+    endpoint: &Endpoint,
+    operator: &Operator,
+    client: Client,
+    active: Active,
+    request: Request<Incoming>,
+) -> Result<Response<Outgoing>, Infallible> {
     let (parts, body) = request.into_parts();
-    match admit(site, &parts, body).await {
-        Ok((host, route, params, body)) => {
-            let id = site.ids.next();
-            let record = request::record(&parts, host, params, body, peer, id.clone());
-            match answer(site, route, record).await {
-                Ok(answer) => answer,
-                Err(Refused::Busy) => Refusal::Busy.answer(),
-                Err(Refused::Failed(failure)) => {
-                    site.note_failure(&id, &parts, &failure.report()).await;
-                    respond::failed(&failure, &id, site.dev)
-                }
-            }
+    let mut access = Access::begin();
+    let id = id(&parts, operator);
+    let answer = match endpoint.front().filter(|_| client.terms == Terms::Served) {
+        Some(front) => meet(&front.site, operator, client, &parts, body, &id, &mut access).await,
+        None => Refusal::Busy.answer(),
+    };
+    let mut answer = with_id(answer, &id);
+    if client.terms == Terms::Refused && parts.version <= Version::HTTP_11 {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if !operator.edge.no_access_log {
+        access.end(&parts, client.peer, &answer, &id, &operator.logs);
+    }
+    let (head, body) = answer.into_parts();
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    Ok(Response::from_parts(head, active.respond(body, client.streams)))
+}
+
+/// The client's own id where it is trusted and fit, else a new one.
+fn id(parts: &Parts, operator: &Operator) -> String {
+    let given = parts.headers.get(REQUEST_ID).filter(|_| operator.edge.trust_request_id);
+    let fit = given.map(HeaderValue::as_bytes).filter(|id| request::is_request_id(id));
+    fit.map_or_else(|| operator.ids.next(), |id| String::from_utf8_lossy(id).into_owned())
+}
+
+fn with_id(mut answer: Answer, id: &str) -> Answer {
+    // Both kinds of id are legal values.
+    if let Ok(id) = HeaderValue::from_str(id) {
+        answer.headers_mut().entry(REQUEST_ID).or_insert(id);
+    }
+    answer
+}
+
+/// The answer of whatever stands behind the endpoint.
+async fn meet(
+    site: &Site,
+    operator: &Operator,
+    client: Client,
+    parts: &Parts,
+    body: Incoming,
+    id: &str,
+    access: &mut Access,
+) -> Answer {
+    let admitted = match admit(site, operator, parts, body).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refusal.answer(),
+    };
+    access.route = site.routes.pattern(admitted.route).map(str::to_owned);
+    let origin = Origin { peer: client.peer, tls: client.tls, id: id.to_owned() };
+    let record = request::read(parts, admitted.host, admitted.params, admitted.body, origin);
+    match answer(site, operator, admitted.route, record, access).await {
+        Ok(answer) => answer,
+        Err(Refused::Busy) => Refusal::Busy.answer(),
+        Err(Refused::Failed(failure)) => {
+            let report = failure.report();
+            operator.note_failure(id, parts, &report).await;
+            response::failed(status(&failure), id, operator.dev.then_some(&report))
         }
-        Err(refusal) => refusal.answer(),
+    }
+}
+
+fn status(failure: &Failure) -> StatusCode {
+    match failure {
+        Failure::Limit(Limit::Instances(_)) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -127,11 +125,22 @@ enum Refused {
     Failed(Failure),
 }
 
-type Admitted<'a> = (&'a str, u32, Vec<(String, String)>, Bytes);
+/// A request that has a route and is whole.
+struct Admitted<'a> {
+    host: &'a str,
+    route: usize,
+    params: Pairs,
+    body: Bytes,
+}
 
 /// Finds the route and reads the body. Costs no guest.
-async fn admit<'a>(site: &Site, parts: &'a Parts, body: Incoming) -> Result<Admitted<'a>, Refusal> {
-    let host = request::host(parts).ok_or(Refusal::BadHost)?;
+async fn admit<'a>(
+    site: &Site,
+    operator: &Operator,
+    parts: &'a Parts,
+    body: Incoming,
+) -> Result<Admitted<'a>, Refusal> {
+    let host = request::check(parts, operator.edge.max_url_bytes as usize)?;
     let (path, query) = (parts.uri.path(), parts.uri.query());
     let (route, params) = match site.routes.find(parts.method.as_str(), host, path, query) {
         Found::Route { index, params } => {
@@ -141,57 +150,86 @@ async fn admit<'a>(site: &Site, parts: &'a Parts, body: Incoming) -> Result<Admi
         Found::MethodNotAllowed { allow } => return Err(Refusal::WrongMethod(allow)),
         Found::NotFound => return Err(Refusal::NotFound),
     };
-    let body = read(parts, body, &site.limits).await?;
-    Ok((host, u32::try_from(route).map_err(|_| Refusal::NotFound)?, params, body))
+    let body = read(parts, body, site, operator).await?;
+    Ok(Admitted { host, route, params, body })
 }
 
-/// Reads a body whole, or refuses it: it is never cut short.
-async fn read(parts: &Parts, body: Incoming, limits: &SiteLimits) -> Result<Bytes, Refusal> {
+/// Reads a body whole, or refuses it: it is never cut short. Only now is a client told to go on that waits for that.
+async fn read(parts: &Parts, mut body: Incoming, site: &Site, operator: &Operator) -> Result<Bytes, Refusal> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
+    let limit = site.limits.body_bytes;
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limits.body_bytes as u64) {
-        return Err(Refusal::LargeBody(limits.body_bytes));
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(Refusal::LargeBody(limit));
     }
-    match timeout(limits.body_timeout, Limited::new(body, limits.body_bytes).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::LargeBody(limits.body_bytes)),
-        Ok(Err(_)) => Err(Refusal::BadBody),
-        Err(_elapsed) => Err(Refusal::SlowBody),
+    let (began, edge) = (Instant::now(), &operator.edge);
+    let mut pieces = Vec::new();
+    let mut length = 0;
+    loop {
+        let by_rate = edge.stall_time.as_secs_f64() + length as f64 / f64::from(edge.min_rate.get());
+        let allowed = Duration::from_secs_f64(by_rate).min(site.limits.read.unwrap_or(Duration::MAX));
+        match timeout_at(began + allowed, body.frame()).await {
+            Err(_elapsed) => return Err(Refusal::SlowBody),
+            Ok(None) => return Ok(whole(pieces, length)),
+            Ok(Some(Err(_))) => return Err(Refusal::BadBody),
+            Ok(Some(Ok(frame))) => {
+                // Trailers are nothing a script could see.
+                let Ok(piece) = frame.into_data() else { continue };
+                length += piece.len();
+                if length > limit {
+                    return Err(Refusal::LargeBody(limit));
+                }
+                pieces.push(piece);
+            }
+        }
+    }
+}
+
+fn whole(mut pieces: Vec<Bytes>, length: usize) -> Bytes {
+    match (pieces.len(), pieces.pop()) {
+        (1, Some(piece)) => piece,
+        (_, last) => {
+            let mut body = Vec::with_capacity(length);
+            pieces.iter().chain(&last).for_each(|piece| body.extend_from_slice(piece));
+            body.into()
+        }
     }
 }
 
 /// Has the script answer, in a fork of its own.
-async fn answer(site: &Site, route: u32, record: starcell_runtime::Request) -> Result<Answer, Refused> {
-    let _place = place(site).await.ok_or(Refused::Busy)?;
-    let response = site.serving.answer(route, record).await.result.map_err(Refused::Failed)?;
-    respond::script(response).map_err(|text| Refused::Failed(Failure::Host(text)))
+async fn answer(
+    site: &Site,
+    operator: &Operator,
+    route: usize,
+    request: request::Request,
+    access: &mut Access,
+) -> Result<Answer, Refused> {
+    let _place = site.queue.enter(operator.edge.queue_time).await.ok_or(Refused::Busy)?;
+    let route = u32::try_from(route).map_err(|_| Refused::Busy)?;
+    let answer = site.serving.answer(route, record(request)).await;
+    access.cpu = Some(answer.cpu);
+    let response = answer.result.map_err(Refused::Failed)?;
+    let headers = response.headers.into_iter().map(|field| (field.name, field.value));
+    response::script(response.status, headers, response.body).map_err(|text| Refused::Failed(Failure::Host(text)))
 }
 
-/// A place among the requests in flight; none if it does not come free within the time for an answer.
-async fn place(site: &Site) -> Option<SemaphorePermit<'_>> {
-    match site.in_flight.try_acquire() {
-        Ok(place) => Some(place),
-        Err(_) => timeout(site.limits.answer, site.in_flight.acquire()).await.ok()?.ok(),
-    }
-}
-
-/// Request ids: unique within and across processes, and cheap.
-#[derive(Debug)]
-struct Ids {
-    process: u64,
-    next: AtomicU64,
-}
-
-impl Ids {
-    fn new() -> Self {
-        // Without randomness ids are still unique within the process.
-        let process = getrandom::u64().unwrap_or_default();
-        Self { process, next: AtomicU64::new(1) }
-    }
-
-    fn next(&self) -> String {
-        format!("{:016x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
+/// The request as it crosses the border.
+fn record(request: request::Request) -> starcell_runtime::Request {
+    let fields = |pairs: Pairs| pairs.into_iter().map(|(name, value)| Field { name, value }).collect();
+    starcell_runtime::Request {
+        method: request.method,
+        path: request.path,
+        url: request.url,
+        params: fields(request.params),
+        query: fields(request.query),
+        headers: fields(request.headers),
+        body: request.body.into(),
+        remote_addr: request.remote_addr,
+        host: request.host,
+        tls: request.tls,
+        id: request.id,
+        proto: request.proto.to_owned(),
     }
 }

@@ -1,68 +1,98 @@
 //! Accepts connections until it is told to stop, then drains.
 //!
 //! Accepting never fails for good: an error of one connection is that client's, and running out of descriptors is waited
-//! out. Each connection lives in a task of its own, so a client can hold up nobody but itself.
+//! out. Each connection lives in a task of its own, so a client can hold up nobody but itself. Who comes when all places
+//! are taken is told so, with status 503, rather than left to guess from a reset.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection;
-use crate::dispatch::Site;
-
-/// Connections one server holds at once; more wait in the kernel's backlog.
-const MAX_CONNECTIONS: usize = 10_000;
+use crate::connection::{self, Terms};
+use crate::endpoint::Endpoint;
+use crate::logs::Line;
+use crate::servers::Operator;
+use crate::tls;
 
 /// Pause after an error that says the machine has run out of something.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 
-/// Serves `site` until `stop`, then lets requests in flight go on for `grace`.
-pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>, stop: CancellationToken, grace: Duration) {
+/// Connections over the cap that are being told so at once. Each takes a second at most; more wait in the backlog.
+const REFUSALS: usize = 512;
+
+/// Serves an endpoint until it shall stop, then lets requests in flight go on for as long as its script says.
+pub(crate) async fn serve(endpoint: Arc<Endpoint>, operator: Arc<Operator>) {
+    let Some(listener) = endpoint.take_listener() else { return };
     let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let refusals = Arc::new(Semaphore::new(REFUSALS));
+    let mut certificate = std::pin::pin!(follow_certificate(&endpoint, &operator));
     loop {
-        let (stream, slot) = tokio::select! {
-            accepted = accept(&listener, &room, &site) => accepted,
-            () = stop.cancelled() => break,
+        let (socket, peer) = tokio::select! {
+            accepted = accept(&listener, &operator) => accepted,
+            () = &mut certificate => break,
+            () = endpoint.stop.cancelled() => break,
         };
-        let (site, stop, cut) = (Arc::clone(&site), stop.clone(), cut.clone());
+        let (terms, held) = match operator.places.take(peer.ip()) {
+            Some(place) => (Terms::Served, Held::Place(place)),
+            None => match Arc::clone(&refusals).acquire_owned().await {
+                Ok(refusal) => (Terms::Refused, Held::Refusal(refusal)),
+                Err(_closed) => break,
+            },
+        };
+        let (endpoint, operator, cut) = (Arc::clone(&endpoint), Arc::clone(&operator), cut.clone());
         connections.spawn(async move {
-            tokio::select! {
-                () = connection::serve(stream, site, stop) => {}
-                () = cut.cancelled() => {}
-            }
-            drop(slot);
+            cut.run_until_cancelled(connection::serve(socket, peer, &endpoint, &operator, terms)).await;
+            drop(held);
         });
     }
     // Closed before the drain: whoever connects now is refused at once rather than left to wait.
     drop(listener);
+    drain(&endpoint, &connections, &cut).await;
+    endpoint.end();
+}
+
+/// What a connection holds while it lasts.
+enum Held {
+    Place(#[expect(dead_code, reason = "held for its drop")] crate::places::Place),
+    Refusal(#[expect(dead_code, reason = "held for its drop")] tokio::sync::OwnedSemaphorePermit),
+}
+
+async fn drain(endpoint: &Endpoint, connections: &TaskTracker, cut: &CancellationToken) {
     connections.close();
-    if tokio::time::timeout(grace, connections.wait()).await.is_err() {
-        site.note_cut(grace).await;
-        cut.cancel();
-        connections.wait().await;
+    if let Some(front) = endpoint.front()
+        && tokio::time::timeout(front.grace, connections.wait()).await.is_err()
+    {
+        front.site.note_cut(front.grace).await;
+    }
+    cut.cancel();
+    connections.wait().await;
+}
+
+/// Keeps the certificate of whatever stands behind the endpoint up to date.
+async fn follow_certificate(endpoint: &Endpoint, operator: &Operator) {
+    while let Some(front) = endpoint.front() {
+        if let Some(tls) = &front.tls {
+            tls.refresh(&operator.logs, &operator.script).await;
+        }
+        tokio::time::sleep(tls::RELOAD).await;
     }
 }
 
-/// The next connection, with the place it takes.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-    site: &Site,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed; were it, connections would go uncounted.
-    let slot = Arc::clone(room).acquire_owned().await.ok();
+/// The next connection.
+async fn accept(listener: &TcpListener, operator: &Operator) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, slot),
+            Ok(accepted) => return accepted,
             Err(error) if of_one_connection(&error) => {}
             Err(error) => {
-                site.note_accept_error(&error).await;
+                let text = format!("cannot accept connections, trying again: {error}");
+                operator.logs.write(Line::error(&text).with("script", &operator.script)).await;
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }
         }

@@ -2,21 +2,21 @@
 //!
 //! A script's words are hostile input to whoever reads the log. Control characters and the Unicode characters that turn
 //! text around are escaped, so that a line stays a line and a terminal shows what was written; long ones are cut with a
-//! note of how much is missing. One thread writes, behind a bounded queue: a script that logs faster than the disk waits
-//! for it in its own time, and no thread of the async runtime ever does.
+//! note of how much is missing. One thread writes what has gathered in a bounded buffer: a script that logs faster than
+//! the disk waits for it in its own time, and no thread of the async runtime ever does. Lines about requests do not wait,
+//! as a log that nobody reads must not stop the servers; those that find no room are counted instead.
+
+mod sink;
 
 use std::fmt::Write as _;
-use std::io::{self, BufWriter, Write as _};
-use std::thread::{self, JoinHandle};
 use std::time::SystemTime;
 
 use starcell_runtime::{Level, LogRecord, Position};
-use tokio::sync::mpsc::{self, Receiver, Sender};
 
+pub use self::sink::Writer;
+
+use self::sink::Sink;
 use crate::cli::LogFormat;
-
-/// Lines that may wait for the writer.
-const QUEUE: usize = 1024;
 
 /// Bytes of one value; the rest is cut.
 const MAX_VALUE: usize = 16 << 10;
@@ -27,46 +27,28 @@ const MAX_ATTRIBUTES: usize = 64;
 /// Where lines go. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Logs {
-    lines: Sender<Output>,
+    sink: Sink,
     format: LogFormat,
 }
 
-/// The thread that writes.
-#[derive(Debug)]
-pub struct Writer {
-    lines: Sender<Output>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-enum Output {
-    /// For standard output: what the user asked to see.
-    Out(String),
-    /// For standard error: what happened.
-    Err(String),
-    End,
-}
-
 impl Logs {
-    /// Starts the writer. Without a thread for it, lines are dropped.
+    /// Starts the thread that writes. Without one, lines are dropped.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "`Writer` owns this thread and joins it")]
     pub fn start(format: LogFormat) -> (Self, Writer) {
-        let (lines, receiver) = mpsc::channel(QUEUE);
-        let thread = thread::Builder::new().name("log".into()).spawn(move || write_all(receiver)).ok();
-        (Self { lines: lines.clone(), format }, Writer { lines, thread })
+        let (sink, writer) = Sink::start();
+        (Self { sink, format }, writer)
     }
 
     /// Tells the user something on standard output.
     pub fn announce(&self, text: &str) {
-        // Announcements are few; a full queue means that nobody reads.
-        let _ = self.lines.try_send(Output::Out(format!("starcell: {text}\n")));
+        // Announcements are few; when the buffer is full nobody reads.
+        self.sink.out_now(&format!("starcell: {text}\n"));
     }
 
     /// Writes what a script said.
     pub async fn script(&self, script: &str, record: &LogRecord<'_>) {
         let Some(level) = record.level else {
-            return self.send(Output::Out(printed(record.message))).await;
+            return self.sink.out(&printed(record.message)).await;
         };
         let mut line = Line::new(level, record.message).with("script", script);
         if let Some(request) = record.request {
@@ -85,47 +67,83 @@ impl Logs {
         self.write(line).await;
     }
 
-    /// Writes a line.
+    /// Writes a line; waits while there is no room.
     #[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
     pub async fn write(&self, line: Line) {
-        self.send(Output::Err(line.render(self.format, SystemTime::now()))).await;
+        self.sink.err(&line.render(self.format, SystemTime::now())).await;
     }
 
-    async fn send(&self, output: Output) {
-        // The writer is gone only when the process ends.
-        let _ = self.lines.send(output).await;
-    }
-}
-
-impl Writer {
-    /// Waits until everything is written.
-    pub async fn finish(mut self) {
-        if self.lines.send(Output::End).await.is_ok()
-            && let Some(thread) = self.thread.take()
-        {
-            // Neither the task nor the thread panics.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-        }
+    /// Writes a line about a request, or counts it where there is no room.
+    #[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
+    pub fn access(&self, attributes: impl FnOnce(&mut Writing<'_>)) {
+        let mut text = String::with_capacity(320);
+        let mut writing = Writing::begin(&mut text, self.format, SystemTime::now(), Level::Info, "access");
+        attributes(&mut writing);
+        writing.end();
+        self.sink.err_now(&text, |lost| {
+            let message = format!("{lost} lines about requests were lost: the log was not read fast enough");
+            Line::warn(&message).render(self.format, SystemTime::now())
+        });
     }
 }
 
-/// Writes until the end, and flushes whenever nothing is waiting. A closed stream loses its lines, not the process.
-fn write_all(mut lines: Receiver<Output>) {
-    let (mut out, mut err) = (BufWriter::new(io::stdout()), BufWriter::new(io::stderr()));
-    while let Some(first) = lines.blocking_recv() {
-        let mut next = Some(first);
-        while let Some(output) = next {
-            let _ = match output {
-                Output::Out(line) => out.write_all(line.as_bytes()),
-                Output::Err(line) => err.write_all(line.as_bytes()),
-                Output::End => {
-                    let _ = (out.flush(), err.flush());
-                    return;
-                }
-            };
-            next = lines.try_recv().ok();
+/// A line as it is written.
+#[derive(Debug)]
+pub struct Writing<'a> {
+    out: &'a mut String,
+    format: LogFormat,
+}
+
+impl<'a> Writing<'a> {
+    fn begin(out: &'a mut String, format: LogFormat, now: SystemTime, level: Level, message: &str) -> Self {
+        let time = humantime::format_rfc3339_millis(now);
+        let level = match level {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        // Writing to a String cannot fail.
+        let _ = match format {
+            LogFormat::Json => write!(out, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"msg\":{}", quoted(message)),
+            LogFormat::Text => write!(out, "{time} {level:5} {}", visible(message)),
+        };
+        Self { out, format }
+    }
+
+    /// Adds a text.
+    pub fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        let plain = |byte: &u8| (b' '..=b'~').contains(byte) && !matches!(byte, b'"' | b'\\');
+        if value.len() <= MAX_VALUE && value.as_bytes().iter().all(plain) {
+            self.out.push('"');
+            self.out.push_str(value);
+            self.out.push('"');
+        } else {
+            self.out.push_str(&quoted(&bounded(value)));
         }
-        let _ = (out.flush(), err.flush());
+    }
+
+    /// Adds a number.
+    pub fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        let _ = write!(self.out, "{value}");
+    }
+
+    fn json(&mut self, name: &str, json: &str) {
+        self.name(name);
+        self.out.push_str(json);
+    }
+
+    fn name(&mut self, name: &str) {
+        let _ = match self.format {
+            LogFormat::Json => write!(self.out, ",{}:", quoted(name)),
+            LogFormat::Text => write!(self.out, " {}=", visible(name)),
+        };
+    }
+
+    fn end(self) {
+        self.out.push_str(if self.format == LogFormat::Json { "}\n" } else { "\n" });
     }
 }
 
@@ -143,6 +161,12 @@ impl Line {
     #[must_use]
     pub fn new(level: Level, message: &str) -> Self {
         Self { level, message: bounded(message), attributes: Vec::new() }
+    }
+
+    /// The normal course of events.
+    #[must_use]
+    pub fn info(message: &str) -> Self {
+        Self::new(Level::Info, message)
     }
 
     /// Something to look at.
@@ -173,29 +197,11 @@ impl Line {
     }
 
     fn render(&self, format: LogFormat, now: SystemTime) -> String {
-        let time = humantime::format_rfc3339_millis(now);
-        let level = match self.level {
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        };
-        let mut line = String::with_capacity(128 + self.message.len());
-        // Writing to a String cannot fail.
-        let _ = match format {
-            LogFormat::Json => {
-                write!(line, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"msg\":{}", quoted(&self.message))
-            }
-            LogFormat::Text => write!(line, "{time} {level:5} {}", visible(&self.message)),
-        };
-        for (name, json) in &self.attributes {
-            let _ = match format {
-                LogFormat::Json => write!(line, ",{}:{json}", quoted(name)),
-                LogFormat::Text => write!(line, " {}={json}", visible(name)),
-            };
-        }
-        line.push_str(if format == LogFormat::Json { "}\n" } else { "\n" });
-        line
+        let mut text = String::with_capacity(128 + self.message.len());
+        let mut writing = Writing::begin(&mut text, format, now, self.level, &self.message);
+        self.attributes.iter().for_each(|(name, json)| writing.json(name, json));
+        writing.end();
+        text
     }
 }
 

@@ -3,17 +3,22 @@
 use std::env;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use starcell_policy::{CanonicalPath, Grants, Profile, Roots, Rule};
+use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::{App, AppConfig, Failure, Interpreter, Limits};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::Run;
 use crate::exit::Exit;
 use crate::guest::GUEST;
-use crate::logs::Logs;
-use crate::servers::{Servers, Settings};
+use crate::ids::Ids;
+use crate::logs::{Line, Logs};
+use crate::places::Places;
+use crate::servers::{Operator, Servers};
+use crate::watch::Watch;
 
 /// Runs a script until it ends or is stopped.
 #[expect(clippy::disallowed_methods, reason = "reads the script that the command line names")]
@@ -31,24 +36,132 @@ pub async fn run(arguments: Run) -> Exit {
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };
     let (logs, writer) = Logs::start(arguments.log_format);
-    let script = arguments.script.display().to_string();
-    let settings = Settings { script: script.clone(), dev: arguments.dev, request_time: arguments.request_time };
-    let servers = Servers::new(settings, logs);
-    let config = AppConfig { script, grants, limits: limits(&arguments), port: arguments.port };
-    let app = App::new(interpreter, config, servers.clone());
-
-    let exit = tokio::select! {
-        result = app.run(source) => {
-            let exit = ended(result, &servers);
-            // Servers that the script started and did not wait for end with it.
-            servers.close().await;
-            exit
-        }
-        exit = stopped(&servers) => exit,
-    };
-    drop((app, servers));
+    let operator = operator(&arguments, logs);
+    let launch = Launch { interpreter, operator, arguments, grants };
+    let exit = live(&launch, source).await;
+    drop(launch);
     writer.finish().await;
     exit
+}
+
+/// All that a version of the script is started with.
+struct Launch {
+    interpreter: Arc<Interpreter>,
+    operator: Arc<Operator>,
+    arguments: Run,
+    grants: Grants,
+}
+
+/// A version of the script, running.
+struct Version {
+    servers: Arc<Servers>,
+    run: BoxFuture<'static, Result<(), Failure>>,
+}
+
+impl Launch {
+    fn version(&self, source: Vec<u8>, servers: Arc<Servers>) -> Version {
+        let config = AppConfig {
+            script: self.operator.script.clone(),
+            grants: self.grants.clone(),
+            limits: limits(&self.arguments),
+            port: self.arguments.port,
+        };
+        let app = App::new(Arc::clone(&self.interpreter), config, servers.clone());
+        Version { servers, run: Box::pin(async move { app.run(source).await }) }
+    }
+}
+
+/// The life of a script, and of those that replace it while it is watched.
+async fn live(launch: &Launch, source: Vec<u8>) -> Exit {
+    let Ok(mut signals) = Signals::new() else { return fail(Exit::Host, "cannot listen for signals") };
+    let (watched, logs) = (launch.arguments.watch, &launch.operator.logs);
+    let mut watch = Watch::new(&launch.arguments.script, &source);
+    let mut current = launch.version(source, Servers::new(Arc::clone(&launch.operator)));
+    let mut next: Option<Version> = None;
+    loop {
+        let successor = next.as_ref().map(|next| Arc::clone(&next.servers));
+        tokio::select! {
+            biased;
+            () = ready(successor.as_deref()) => {
+                if let Some(new) = next.take() {
+                    current.servers.resign();
+                    current = new;
+                    logs.write(Line::info("the changed script has taken over")).await;
+                }
+            }
+            result = &mut current.run => {
+                let exit = ended(result, &current.servers);
+                // Servers that the script started and did not wait for end with it.
+                current.servers.close().await;
+                return exit;
+            }
+            // The first signal stops the servers, and the script goes on below its `serve()`. The second ends the
+            // process, as does the first when nothing is served.
+            exit = signals.next() => {
+                if !current.servers.stop_all() {
+                    return exit;
+                }
+                next = None;
+            }
+            result = ending(next.as_mut()) => {
+                next = None;
+                let why = result.err().map_or_else(|| "it does not serve".into(), |failure| failure.report().to_string());
+                logs.write(Line::error(&format!("the changed script cannot take over, the old one stays: {why}"))).await;
+            }
+            source = watch.changed(), if watched => {
+                next = Some(launch.version(source, current.servers.successor()));
+            }
+        }
+    }
+}
+
+/// Ends when a version that is to take over has done so.
+async fn ready(next: Option<&Servers>) {
+    match next {
+        Some(servers) => servers.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends with a version that is to take over.
+async fn ending(next: Option<&mut Version>) -> Result<(), Failure> {
+    match next {
+        Some(next) => (&mut next.run).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// The next signal, as the exit code of a process that it ends.
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+        }
+    }
+}
+
+fn operator(arguments: &Run, logs: Logs) -> Arc<Operator> {
+    let edge = arguments.edge.clone();
+    Arc::new(Operator {
+        script: arguments.script.display().to_string(),
+        dev: arguments.dev,
+        request_time: arguments.request_time,
+        places: Places::new(edge.max_connections, edge.max_connections_per_address),
+        edge,
+        ids: Ids::new(),
+        logs,
+    })
 }
 
 /// Says how the script ended and gives the code for it.
@@ -59,24 +172,6 @@ fn ended(result: Result<(), Failure>, servers: &Servers) -> Exit {
         _ => false,
     };
     fail(Exit::of(&failure, bind_failed), &failure.report())
-}
-
-/// The first signal stops the servers, and the script goes on below its `serve()`. The second ends the process, as does
-/// the first when nothing is served.
-async fn stopped(servers: &Servers) -> Exit {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return fail(Exit::Host, "cannot listen for signals");
-    };
-    loop {
-        let number = tokio::select! {
-            _ = interrupt.recv() => 2,
-            _ = terminate.recv() => 15,
-        };
-        if !servers.stop_all() {
-            return if number == 2 { Exit::Interrupted } else { Exit::Terminated };
-        }
-    }
 }
 
 /// What the command line grants.

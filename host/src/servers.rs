@@ -2,22 +2,31 @@
 //!
 //! This is the side of an app that faces the network. The runtime asks it to bind what a permit holds; everything a
 //! client can do to the app goes through the [`Site`] that a server becomes once it is served.
+//!
+//! A script that changed is set up beside the one that runs, as its successor: it asks for its addresses like any other
+//! script, and where its predecessor serves one of them already, it takes that over when it is ready, and not before.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::request::Parts;
+use starcell_http::router::Routes;
 use starcell_policy::{Permit, ServerAddress};
 use starcell_runtime::edge::BoxFuture;
-use starcell_runtime::{Edge, LogRecord, ServerOptions, Serving};
+use starcell_runtime::{Edge, LogRecord, ServerOptions, Serving, TlsSource};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::dispatch::Site;
+use crate::cli::EdgeFlags;
+use crate::endpoint::{Endpoint, Front};
+use crate::ids::Ids;
 use crate::listener;
-use crate::logs::Logs;
-use crate::router::Routes;
+use crate::logs::{Line, Logs};
+use crate::places::Places;
+use crate::site::Site;
+use crate::tls::Tls;
 
 /// Servers one script may create.
 const MAX_SERVERS: u32 = 64;
@@ -31,23 +40,42 @@ const MAX_PATTERN: usize = 1024;
 /// How long requests in flight may go on after a shutdown when the script does not say.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What an operator decided for all servers of an app.
-#[derive(Clone, Debug)]
-pub struct Settings {
+/// What an operator decided for all servers of a script, and what they share.
+#[derive(Debug)]
+pub struct Operator {
     /// Name of the script, for messages.
     pub script: String,
     /// Whether clients see tracebacks.
     pub dev: bool,
     /// Longest time for one request.
     pub request_time: Duration,
+    /// What clients may use.
+    pub edge: EdgeFlags,
+    /// Places for connections.
+    pub places: Arc<Places>,
+    /// Names of requests.
+    pub ids: Ids,
+    /// Where lines go.
+    pub logs: Logs,
+}
+
+impl Operator {
+    /// Writes down a failure of the script.
+    pub(crate) async fn note_failure(&self, id: &str, parts: &Parts, text: &str) {
+        let line = Line::error(text).with("script", &self.script).with("request", id);
+        self.logs.write(line.with("method", parts.method.as_str()).with("path", parts.uri.path())).await;
+    }
 }
 
 /// All servers of an app.
 #[derive(Debug)]
 pub struct Servers {
-    settings: Settings,
-    logs: Logs,
+    operator: Arc<Operator>,
     slots: Mutex<Vec<Slot>>,
+    /// Endpoints of the predecessor, until this app takes over; the place is the number of the server.
+    inherited: Mutex<Option<Vec<Option<Arc<Endpoint>>>>>,
+    /// Cancelled once this app serves, if it is a successor.
+    ready: CancellationToken,
     bind_error: Mutex<Option<String>>,
 }
 
@@ -55,50 +83,75 @@ pub struct Servers {
 #[derive(Debug, Default)]
 struct Slot {
     routes: Arc<Routes>,
-    bound: Option<(TcpListener, ServerOptions)>,
-    running: Option<Running>,
+    bound: Option<Bound>,
+    /// What will stand behind the endpoint when the successor takes over.
+    staged: Option<Front>,
+    running: Option<Arc<Endpoint>>,
     port: Option<u16>,
 }
 
-/// A server that answers, or drains.
+/// A server that has its address and no script behind it yet.
 #[derive(Debug)]
-struct Running {
-    stop: CancellationToken,
-    over: watch::Receiver<bool>,
+struct Bound {
+    endpoint: Arc<Endpoint>,
+    options: ServerOptions,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Servers {
     /// No servers yet.
     #[must_use]
-    pub fn new(settings: Settings, logs: Logs) -> Arc<Self> {
-        Arc::new(Self { settings, logs, slots: Mutex::default(), bind_error: Mutex::default() })
+    pub fn new(operator: Arc<Operator>) -> Arc<Self> {
+        Self::with(operator, None)
+    }
+
+    /// No servers yet, but those of this app to take over.
+    #[must_use]
+    pub fn successor(&self) -> Arc<Self> {
+        let inherited = self.slots().iter().map(|slot| slot.running.clone()).collect();
+        Self::with(Arc::clone(&self.operator), Some(inherited))
+    }
+
+    fn with(operator: Arc<Operator>, inherited: Option<Vec<Option<Arc<Endpoint>>>>) -> Arc<Self> {
+        let (slots, bind_error) = (Mutex::default(), Mutex::default());
+        let inherited = Mutex::new(inherited);
+        Arc::new(Self { operator, slots, inherited, ready: CancellationToken::new(), bind_error })
+    }
+
+    /// Ends when a successor has taken over: its script waits for its servers.
+    pub async fn ready(&self) {
+        self.ready.cancelled().await;
     }
 
     /// Tells every running server to stop; says whether there was one.
     pub fn stop_all(&self) -> bool {
         let slots = self.slots();
         let running = slots.iter().filter_map(|slot| slot.running.as_ref());
-        running.filter(|running| !running.stop.is_cancelled()).map(|running| running.stop.cancel()).count() > 0
+        running.filter(|endpoint| !endpoint.stop.is_cancelled()).map(|endpoint| endpoint.stop.cancel()).count() > 0
     }
 
     /// Stops every server and waits until all have drained.
     pub async fn close(&self) {
         self.stop_all();
-        let count = self.slots().len();
-        for server in 0..u32::try_from(count).unwrap_or(u32::MAX) {
-            self.wait(server).await;
+        let running: Vec<_> = self.slots().iter().filter_map(|slot| slot.running.clone()).collect();
+        for endpoint in running {
+            endpoint.ended().await;
         }
+    }
+
+    /// Gives up all servers without stopping them: a successor has taken them over.
+    pub fn resign(&self) {
+        self.slots().clear();
     }
 
     /// Why the last address could not be bound.
     #[must_use]
     pub fn bind_error(&self) -> Option<String> {
-        self.bind_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.bind_error).clone()
     }
 
     fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
-        // No code that can panic runs under this lock, and a half-written slot is still a slot.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.slots)
     }
 
     /// Runs `f` with the slot of a server that exists.
@@ -109,14 +162,64 @@ impl Servers {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the permit holds what is bound")]
-    async fn bind(&self, permit: &Permit<ServerAddress>) -> Result<TcpListener, String> {
-        let address = permit.resource().socket_addr();
+    /// The endpoint of a server: its predecessor's, or a new one.
+    async fn endpoint(&self, server: u32, permit: &Permit<ServerAddress>) -> Result<Arc<Endpoint>, String> {
+        let asked = permit.resource().socket_addr();
+        if let Some(endpoint) = self.inherit(server, asked) {
+            return Ok(endpoint);
+        }
+        let listener = self.bind(asked).await?;
+        let address = listener.local_addr().map_err(|error| plain(&error))?;
+        Ok(Endpoint::new(asked, address, listener))
+    }
+
+    /// The endpoint of the predecessor at an address, or at the same server with a port of the system's choice.
+    fn inherit(&self, server: u32, asked: SocketAddr) -> Option<Arc<Endpoint>> {
+        let inherited = lock(&self.inherited);
+        let endpoints = inherited.as_ref()?;
+        let same = endpoints.get(server as usize)?.as_ref().filter(|endpoint| endpoint.asked == asked);
+        let found = same.or_else(|| endpoints.iter().flatten().find(|endpoint| endpoint.address == asked));
+        found.filter(|endpoint| !endpoint.stop.is_cancelled()).cloned()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the caller's permit holds what is bound")]
+    async fn bind(&self, address: SocketAddr) -> Result<TcpListener, String> {
         TcpListener::bind(address).await.map_err(|error| {
             let text = format!("cannot bind {address}: {}", plain(&error));
-            *self.bind_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+            *lock(&self.bind_error) = Some(text.clone());
             text
         })
+    }
+
+    /// Takes over from the predecessor: every staged server is put in place, and what has none any more is stopped.
+    fn take_over(&self) {
+        let Some(inherited) = lock(&self.inherited).take() else { return };
+        let mut slots = self.slots();
+        for slot in slots.iter_mut() {
+            if let (Some(front), Some(endpoint)) = (slot.staged.take(), &slot.running) {
+                let taken_over = inherited.iter().flatten().any(|old| Arc::ptr_eq(old, endpoint));
+                endpoint.set(front);
+                if !taken_over {
+                    self.start(endpoint);
+                }
+            }
+        }
+        for old in inherited.iter().flatten() {
+            let kept = slots.iter().filter_map(|slot| slot.running.as_ref()).any(|new| Arc::ptr_eq(old, new));
+            if !kept {
+                old.stop.cancel();
+            }
+        }
+        self.ready.cancel();
+    }
+
+    /// Begins to answer at an endpoint that has something behind it.
+    #[expect(clippy::disallowed_methods, reason = "whoever waits for the endpoint to end waits for this task")]
+    fn start(&self, endpoint: &Arc<Endpoint>) {
+        let tls = endpoint.front().is_some_and(|front| front.tls.is_some());
+        let scheme = if tls { "https" } else { "http" };
+        self.operator.logs.announce(&format!("serving {} on {scheme}://{}", self.operator.script, endpoint.address));
+        tokio::spawn(listener::serve(Arc::clone(endpoint), Arc::clone(&self.operator)));
     }
 }
 
@@ -144,36 +247,37 @@ impl Edge for Servers {
         server: u32,
         options: ServerOptions,
         permit: Permit<ServerAddress>,
+        tls: Option<TlsSource>,
     ) -> BoxFuture<'a, Result<u16, String>> {
         Box::pin(async move {
-            if options.tls_cert.is_some() || options.tls_key.is_some() {
-                return Err("tls_cert and tls_key: serving over TLS is not supported by this version".into());
-            }
-            let listener = self.bind(&permit).await?;
-            let port = listener.local_addr().map_err(|error| plain(&error))?.port();
+            let tls = match tls {
+                Some(source) => Some(Tls::load(source).await?),
+                None => None,
+            };
+            let endpoint = self.endpoint(server, &permit).await?;
             self.slot(server, |slot| {
-                slot.bound = Some((listener, options));
+                let port = endpoint.address.port();
+                slot.bound = Some(Bound { endpoint, options, tls });
                 slot.port = Some(port);
                 Ok(port)
             })
         })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "whoever waits for the server waits for this task")]
     fn serve(&self, server: u32, serving: Serving) -> Result<(), String> {
+        let successor = lock(&self.inherited).is_some();
         self.slot(server, |slot| {
-            let (listener, options) = slot.bound.take().ok_or("the server is not bound")?;
-            let address = listener.local_addr().map_err(|error| plain(&error))?;
-            let (stop, (over, receiver)) = (CancellationToken::new(), watch::channel(false));
+            let Bound { endpoint, options, tls } = slot.bound.take().ok_or("the server is not bound")?;
             let grace = options.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT);
-            let site = Site::new(Arc::clone(&slot.routes), serving, &options, &self.settings, self.logs.clone());
-            slot.running = Some(Running { stop: stop.clone(), over: receiver });
-            self.logs.announce(&format!("serving {} on http://{address}", self.settings.script));
-            tokio::spawn(async move {
-                listener::serve(listener, site, stop, grace).await;
-                // Whoever waits holds a receiver; without one nobody does.
-                let _ = over.send(true);
-            });
+            let site = Site::new(Arc::clone(&slot.routes), serving, &options, &self.operator);
+            let front = Front { site, tls, grace };
+            slot.running = Some(Arc::clone(&endpoint));
+            if successor {
+                slot.staged = Some(front);
+            } else {
+                endpoint.set(front);
+                self.start(&endpoint);
+            }
             Ok(())
         })
     }
@@ -187,19 +291,23 @@ impl Edge for Servers {
     }
 
     fn wait(&self, server: u32) -> BoxFuture<'_, ()> {
-        let over = self.slot(server, |slot| Ok(slot.running.as_ref().map(|running| running.over.clone())));
+        // A script that waits has set up what it wants to serve.
+        self.take_over();
+        let running = self.slot(server, |slot| Ok(slot.running.clone()));
         Box::pin(async move {
-            if let Ok(Some(mut over)) = over {
-                // An error means that the sender is gone, so the server is over too.
-                let _ = over.wait_for(|over| *over).await;
+            if let Ok(Some(endpoint)) = running {
+                endpoint.ended().await;
             }
         })
     }
 
     fn stop(&self, server: u32) {
-        // A server that does not exist is stopped.
+        // A server that does not exist is stopped. One that was to be taken over goes on until then.
         let _ = self.slot(server, |slot| {
-            slot.running.iter().for_each(|running| running.stop.cancel());
+            match slot.staged.take() {
+                Some(_) => slot.running = None,
+                None => slot.running.iter().for_each(|endpoint| endpoint.stop.cancel()),
+            }
             Ok(())
         });
     }
@@ -209,8 +317,13 @@ impl Edge for Servers {
     }
 
     fn log<'a>(&'a self, record: &'a LogRecord<'a>) -> BoxFuture<'a, ()> {
-        Box::pin(self.logs.script(&self.settings.script, record))
+        Box::pin(self.operator.logs.script(&self.operator.script, record))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code that can panic runs under these locks, and what they guard is never half-written.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The sentence of an I/O error without Rust's "(os error N)".

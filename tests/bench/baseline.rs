@@ -68,7 +68,7 @@ fn answer(
         method: request.method().as_str().to_owned(),
         path: request.uri().path().to_owned(),
         url: format!("http://localhost{}", request.uri()),
-        query: starcell::query::parse(request.uri().query().unwrap_or_default()),
+        query: starcell_http::query::parse(request.uri().query().unwrap_or_default()),
         headers: headers.collect(),
         remote_addr: peer.to_string(),
         host: "localhost".to_owned(),

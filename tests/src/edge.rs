@@ -90,7 +90,7 @@ pub fn request(target: &str) -> Request {
         path: path.into(),
         url: format!("http://localhost{target}"),
         params: Vec::new(),
-        query: fields(starcell::query::parse(query)),
+        query: fields(starcell_http::query::parse(query)),
         headers: fields(vec![("User-Agent".into(), "test".into()), ("Accept".into(), "*/*".into())]),
         body: Vec::new(),
         remote_addr: "127.0.0.1:1".into(),
@@ -118,6 +118,7 @@ impl Edge for TestEdge {
         _server: u32,
         _options: ServerOptions,
         permit: Permit<ServerAddress>,
+        _tls: Option<starcell_runtime::TlsSource>,
     ) -> BoxFuture<'a, Result<u16, String>> {
         Box::pin(async move { Ok(permit.resource().port()) })
     }

@@ -240,7 +240,7 @@ const ATTACKS: [(&str, &str); 18] = [
 
 #[test]
 fn what_uses_up_a_limit_ends_alone() {
-    let mut starcell = Starcell::serve(&["--request-cpu", "500ms"], &script(HOSTILE));
+    let mut starcell = Starcell::serve(&["--request-cpu", "500ms", "--no-access-log"], &script(HOSTILE));
     let port = starcell.port();
     let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {

@@ -52,7 +52,7 @@ srv.serve(port=8080)
 
 #[test]
 fn hello() {
-    let starcell = Starcell::serve(&[], &fixture("hello.star"));
+    let starcell = Starcell::serve(&["--no-access-log"], &fixture("hello.star"));
     let mut client = Client::connect(starcell.port());
     for (target, body) in [
         ("/hello", "Hello, World"),
@@ -138,7 +138,7 @@ fn routes() {
 
 #[test]
 fn middleware_logs_each_request() {
-    let mut starcell = Starcell::serve(&[], &fixture("middleware.star"));
+    let mut starcell = Starcell::serve(&["--no-access-log"], &fixture("middleware.star"));
     let mut client = Client::connect(starcell.port());
     assert_eq!(client.get("/hello").text(), "hello");
     let line = starcell.wait_for("request");

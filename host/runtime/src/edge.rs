@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use starcell_policy::{Permit, ServerAddress};
@@ -57,23 +58,42 @@ pub struct ServerOptions {
     pub max_header_bytes: Option<u64>,
     /// Largest request body, in bytes.
     pub max_body_bytes: Option<u64>,
-    /// Path of the certificate chain.
-    pub tls_cert: Option<String>,
-    /// Path of the private key.
-    pub tls_key: Option<String>,
 }
+
+/// The files that a server needs for TLS, as they were when they were read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// What the script calls the certificate chain.
+    pub cert_path: String,
+    /// The chain, as PEM.
+    pub cert: Vec<u8>,
+    /// What the script calls the private key.
+    pub key_path: String,
+    /// The key, as PEM.
+    pub key: Vec<u8>,
+}
+
+impl fmt::Debug for TlsFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsFiles").field("cert", &self.cert_path).field("key", &self.key_path).finish_non_exhaustive()
+    }
+}
+
+/// Reads the files anew, under the script's permissions as they are then. The error is a sentence.
+pub type TlsSource = Arc<dyn Fn() -> BoxFuture<'static, Result<TlsFiles, String>> + Send + Sync>;
 
 /// The side of an app that faces the network. Errors are sentences for the script's developer.
 pub trait Edge: fmt::Debug + Send + Sync + 'static {
     /// Adds a pattern to the routes of a server, whose number may be new.
     fn add_route(&self, server: u32, pattern: &str) -> Result<(), String>;
 
-    /// Binds the address that was permitted; returns the port.
+    /// Binds the address that was permitted, for TLS if there are files for it; returns the port.
     fn listen<'a>(
         &'a self,
         server: u32,
         options: ServerOptions,
         permit: Permit<ServerAddress>,
+        tls: Option<TlsSource>,
     ) -> BoxFuture<'a, Result<u16, String>>;
 
     /// Answers the connections of a bound server from forks of `serving`.

@@ -28,7 +28,7 @@ pub mod ticker;
 
 pub use app::{App, AppConfig};
 pub use bindings::starcell::guest::types::{Field, Position, Request, Response};
-pub use edge::{Edge, Level, LogRecord, ServerOptions};
+pub use edge::{Edge, Level, LogRecord, ServerOptions, TlsFiles, TlsSource};
 pub use failure::{Failure, Limit, ScriptFailure};
 pub use interpreter::Interpreter;
 pub use limits::Limits;

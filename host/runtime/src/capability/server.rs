@@ -2,6 +2,8 @@
 //!
 //! The check stands in `listen`, before any socket exists. The permit holds the address, and the edge binds that.
 
+mod tls;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +40,11 @@ impl Host for State {
             Ok(permit) => permit,
             Err(denial) => return Ok(Err(Error::Denied(denial.to_string()))),
         };
-        Ok(app.edge.listen(server, server_options(options), permit).await.map_err(Error::Failed))
+        let tls = match tls::source(&app.config.grants, &options).await {
+            Ok(tls) => tls,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(app.edge.listen(server, server_options(options), permit, tls).await.map_err(Error::Failed))
     }
 
     async fn wait(&mut self, server: u32) -> wasmtime::Result<Result<(), Error>> {
@@ -89,7 +95,5 @@ fn server_options(options: Options) -> ServerOptions {
         shutdown_timeout: options.shutdown_timeout.map(Duration::from_nanos),
         max_header_bytes: options.max_header_bytes,
         max_body_bytes: options.max_body_bytes,
-        tls_cert: options.tls_cert,
-        tls_key: options.tls_key,
     }
 }

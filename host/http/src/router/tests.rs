@@ -34,7 +34,7 @@ fn found(routes: &Routes, method: &str, host: &str, target: &str) -> String {
 
 #[test]
 fn agrees_with_go() {
-    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/servemux.jsonl");
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/servemux.jsonl");
     let (mut cases, mut requests) = (0, 0);
     for line in std::fs::read_to_string(data).unwrap().lines() {
         let case: Value = serde_json::from_str(line).unwrap();

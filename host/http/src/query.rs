@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn agrees_with_go() {
-        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/query.jsonl");
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/query.jsonl");
         let mut cases = 0;
         for line in std::fs::read_to_string(data).unwrap().lines() {
             let case: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -5,10 +5,9 @@ use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, 
 use http::header::{TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use starcell_runtime::{Failure, Field};
 
-/// A response as hyper sends it.
-pub(crate) type Answer = Response<Full<Bytes>>;
+/// A response as it is sent.
+pub type Answer = Response<Full<Bytes>>;
 
 /// Headers that describe the connection, or the message's length: hyper's business, never a script's.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -24,9 +23,13 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// Why a request was not handed to the script, or the script's response not to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// No host, or more than one.
+pub enum Refusal {
+    /// No host, more than one, or one that is none.
     BadHost,
+    /// A path that no route may see.
+    BadPath,
+    /// A target longer than so many bytes.
+    LongUrl(usize),
     /// The body did not arrive whole.
     BadBody,
     /// The body did not arrive in time.
@@ -45,9 +48,14 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// The response.
-    pub(crate) fn answer(&self) -> Answer {
+    #[must_use]
+    pub fn answer(&self) -> Answer {
         match self {
-            Self::BadHost => text(StatusCode::BAD_REQUEST, "400 Bad Request: missing or repeated Host header\n"),
+            Self::BadHost => text(StatusCode::BAD_REQUEST, "400 Bad Request: missing, repeated or illegal Host\n"),
+            Self::BadPath => text(StatusCode::BAD_REQUEST, "400 Bad Request: illegal path\n"),
+            Self::LongUrl(limit) => {
+                text(StatusCode::URI_TOO_LONG, &format!("414 URI Too Long: at most {limit} bytes\n"))
+            }
             Self::BadBody => text(StatusCode::BAD_REQUEST, "400 Bad Request: the body is incomplete\n"),
             Self::SlowBody => text(StatusCode::REQUEST_TIMEOUT, "408 Request Timeout\n"),
             Self::LargeBody(limit) => {
@@ -63,30 +71,33 @@ impl Refusal {
     }
 }
 
-/// The response to a request whose handler failed.
-pub(crate) fn failed(failure: &Failure, id: &str, dev: bool) -> Answer {
-    let status = match failure {
-        Failure::Limit(starcell_runtime::Limit::Instances(_)) => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    };
+/// The response to a request whose handler failed. The detail is for developers; a client of the public gets none.
+#[must_use]
+pub fn failed(status: StatusCode, id: &str, detail: Option<&str>) -> Answer {
     let reason = status.canonical_reason().unwrap_or_default();
     let mut body = format!("{} {reason}\nrequest id: {id}\n", status.as_str());
-    if dev {
+    if let Some(detail) = detail {
         body.push('\n');
-        body.push_str(&failure.report());
+        body.push_str(detail);
     }
     text(status, &body)
 }
 
-/// The response of a script, checked once more. The error is for the log.
-pub(crate) fn script(response: starcell_runtime::Response) -> Result<Answer, String> {
-    let status = StatusCode::from_u16(response.status)
-        .ok()
-        .filter(|status| !status.is_informational())
-        .ok_or_else(|| format!("the handler returned status {}: only 200 to 999 can be sent", response.status))?;
+/// The response of a script, checked once more.
+///
+/// # Errors
+/// What cannot be sent, for the log.
+pub fn script(
+    status: u16,
+    headers: impl IntoIterator<Item = (String, String)>,
+    body: impl Into<Bytes>,
+) -> Result<Answer, String> {
+    let sendable = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
+    let status =
+        sendable.ok_or_else(|| format!("the handler returned status {status}: only 200 to 999 can be sent"))?;
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = status;
-    for Field { name, value } in response.headers {
+    for (name, value) in headers {
         let (name, value) = header(&name, &value)?;
         if !HOP_BY_HOP.contains(&name) {
             answer.headers_mut().append(name, value);
@@ -95,7 +106,7 @@ pub(crate) fn script(response: starcell_runtime::Response) -> Result<Answer, Str
     if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
         answer.headers_mut().remove(CONTENT_TYPE);
     } else {
-        *answer.body_mut() = Full::new(Bytes::from(response.body));
+        *answer.body_mut() = Full::new(body.into());
     }
     Ok(answer)
 }
@@ -131,17 +142,16 @@ fn with(mut answer: Answer, name: HeaderName, value: &str) -> Answer {
 mod tests {
     use super::*;
 
-    fn response(status: u16, headers: &[(&str, &str)]) -> starcell_runtime::Response {
-        let fields = headers.iter().map(|(name, value)| Field { name: (*name).into(), value: (*value).into() });
-        starcell_runtime::Response { status, headers: fields.collect(), body: b"x".to_vec() }
+    fn response(status: u16, headers: &[(&str, &str)]) -> Result<Answer, String> {
+        script(status, headers.iter().map(|(name, value)| ((*name).into(), (*value).into())), &b"x"[..])
     }
 
     #[test]
     fn a_script_cannot_speak_for_the_connection() {
-        let answer = script(response(
+        let answer = response(
             200,
             &[("Content-Length", "99"), ("Transfer-Encoding", "chunked"), ("Connection", "close"), ("X-A", "1")],
-        ))
+        )
         .unwrap();
         assert_eq!(answer.headers().len(), 1);
         assert_eq!(answer.headers().get("x-a").unwrap(), "1");
@@ -149,15 +159,15 @@ mod tests {
 
     #[test]
     fn several_cookies_stay_several() {
-        let answer = script(response(200, &[("Set-Cookie", "a=1"), ("set-cookie", "b=2")])).unwrap();
+        let answer = response(200, &[("Set-Cookie", "a=1"), ("set-cookie", "b=2")]).unwrap();
         assert_eq!(answer.headers().get_all("set-cookie").iter().count(), 2);
     }
 
     #[test]
     fn what_cannot_be_sent_is_named() {
-        assert!(script(response(101, &[])).unwrap_err().contains("101"));
-        assert!(script(response(99, &[])).unwrap_err().contains("99"));
-        assert!(script(response(200, &[("X-A", "1\r\nX-B: 2")])).unwrap_err().contains("x-a"));
-        assert!(script(response(200, &[("X A", "1")])).unwrap_err().contains("X A"));
+        assert!(response(101, &[]).unwrap_err().contains("101"));
+        assert!(response(99, &[]).unwrap_err().contains("99"));
+        assert!(response(200, &[("X-A", "1\r\nX-B: 2")]).unwrap_err().contains("x-a"));
+        assert!(response(200, &[("X A", "1")]).unwrap_err().contains("X A"));
     }
 }

@@ -1,0 +1,175 @@
+//! Where each message of an HTTP/1 connection begins and ends, read strictly and before anybody else reads it.
+//!
+//! Request smuggling lives on bytes that two parsers take differently: a proxy in front of this server sees one request
+//! where the server sees two. hyper is lenient in places where others are not: it takes a bare LF for the end of a line,
+//! and prefers Transfer-Encoding where a message has both that and Content-Length. So a [`Guard`] watches the bytes on
+//! their way to hyper and refuses whatever is not framed in the one way that RFC 9112 writes down. It keeps nothing of
+//! what it sees but a few counters.
+
+mod chunks;
+mod head;
+
+use self::chunks::Chunks;
+use self::head::Head;
+
+/// Empty lines that may precede a request: old clients send one after a body.
+const MAX_EMPTY_LINES: u8 = 2;
+
+/// Why the bytes of a connection are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A line that ends in LF alone.
+    #[error("a line ends without a carriage return")]
+    BareLf,
+    /// A carriage return inside a line.
+    #[error("a carriage return is not followed by a line feed")]
+    BareCr,
+    /// A control character.
+    #[error("a control character")]
+    Control,
+    /// A header line that continues the one before.
+    #[error("a folded header line")]
+    Folded,
+    /// A character that no header name has, such as a space before the colon.
+    #[error("an illegal header name")]
+    Name,
+    /// A Content-Length that is not one decimal number.
+    #[error("an illegal Content-Length")]
+    Length,
+    /// More than one Content-Length, even if they agree.
+    #[error("more than one Content-Length")]
+    TwoLengths,
+    /// A Transfer-Encoding other than `chunked`, or more than one.
+    #[error("a Transfer-Encoding other than chunked")]
+    Encoding,
+    /// Both Content-Length and Transfer-Encoding.
+    #[error("both Content-Length and Transfer-Encoding")]
+    LengthAndEncoding,
+    /// A chunk whose size or end is not as it must be.
+    #[error("a malformed chunk")]
+    Chunk,
+    /// Empty lines instead of a request.
+    #[error("too many empty lines before a request")]
+    EmptyLines,
+}
+
+/// A place in a message, and the place before the next byte.
+#[derive(Debug)]
+enum Place {
+    /// Before the first byte of a message, after so many empty lines.
+    Between {
+        lines: u8,
+        cr: bool,
+    },
+    Head(Head),
+    /// Bytes of a body still to come.
+    Body(u64),
+    Chunks(Chunks),
+    /// After a violation nothing is read any more.
+    Refused,
+}
+
+/// Follows the bytes of one connection.
+#[derive(Debug)]
+pub struct Guard {
+    place: Place,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { place: BETWEEN }
+    }
+}
+
+const BETWEEN: Place = Place::Between { lines: 0, cr: false };
+
+/// How a message goes on after its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follows {
+    Nothing,
+    Length(u64),
+    Chunks,
+}
+
+impl Guard {
+    /// Reads on.
+    ///
+    /// # Errors
+    /// What is wrong, and how many of `bytes` precede it. Those are fit to be read, the rest is not, and neither is
+    /// anything that comes later.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), (usize, Violation)> {
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            match self.step(rest) {
+                Ok(read) => at += read,
+                Err((read, violation)) => {
+                    self.place = Place::Refused;
+                    return Err((at + read, violation));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the connection is between two messages.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        matches!(self.place, Place::Between { .. })
+    }
+
+    /// Whether the head of a message has begun and not ended.
+    #[must_use]
+    pub fn is_in_head(&self) -> bool {
+        matches!(self.place, Place::Head(_))
+    }
+
+    /// Reads some of `bytes`, which are not empty, and says how many.
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, (usize, Violation)> {
+        match &mut self.place {
+            Place::Between { lines, cr } => {
+                let first = bytes.first().copied().unwrap_or_default();
+                match (first, *cr) {
+                    (b'\n', true) if *lines < MAX_EMPTY_LINES => (*lines, *cr) = (*lines + 1, false),
+                    (b'\n', true) => return Err((0, Violation::EmptyLines)),
+                    (b'\n', false) => return Err((0, Violation::BareLf)),
+                    (_, true) => return Err((0, Violation::BareCr)),
+                    (b'\r', false) => *cr = true,
+                    (_, false) => {
+                        self.place = Place::Head(Head::default());
+                        return Ok(0);
+                    }
+                }
+                Ok(1)
+            }
+            Place::Head(head) => {
+                let (read, follows) = head.read(bytes)?;
+                match follows {
+                    None => {}
+                    Some(Follows::Nothing | Follows::Length(0)) => self.place = BETWEEN,
+                    Some(Follows::Length(length)) => self.place = Place::Body(length),
+                    Some(Follows::Chunks) => self.place = Place::Chunks(Chunks::default()),
+                }
+                Ok(read)
+            }
+            Place::Body(left) => {
+                let read = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                *left -= read as u64;
+                if *left == 0 {
+                    self.place = BETWEEN;
+                }
+                Ok(read)
+            }
+            Place::Chunks(chunks) => {
+                let (read, over) = chunks.read(bytes)?;
+                if over {
+                    self.place = BETWEEN;
+                }
+                Ok(read)
+            }
+            Place::Refused => Err((0, Violation::Control)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

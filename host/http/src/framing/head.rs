@@ -1,0 +1,179 @@
+//! The head of a message, line by line.
+
+use super::{Follows, Violation};
+
+/// Characters of a header name: RFC 9110, 5.6.2.
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+/// What a line may contain besides its end: no control character but the tab. Bytes above 127 are left to hyper.
+const fn is_text(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+/// A place in the head.
+#[derive(Debug, Default)]
+enum At {
+    #[default]
+    RequestLine,
+    LineStart,
+    Name,
+    Value,
+    /// After the CR of a line; of the empty line that ends the head, if `last`.
+    Cr {
+        last: bool,
+    },
+}
+
+/// The two headers that say how long a message is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Field {
+    #[default]
+    Other,
+    Length,
+    Encoding,
+}
+
+/// The head of one message, or its trailer section.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    at: At,
+    name: Word<17>,
+    field: Field,
+    value: Word<20>,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+impl Head {
+    /// The trailer section of a chunked message: header lines alone.
+    pub(super) fn trailers() -> Self {
+        Self { at: At::LineStart, ..Self::default() }
+    }
+
+    /// Reads until the end of the head, or of `bytes`. Says how many were read and, at the end, what follows.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(usize, Option<Follows>), (usize, Violation)> {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            match self.step(byte) {
+                Ok(None) => at += 1,
+                Ok(Some(follows)) => return Ok((at + 1, Some(follows))),
+                Err(violation) => return Err((at, violation)),
+            }
+            // Most of a head is text that matters to nobody here.
+            if matches!(self.at, At::Value) && self.field == Field::Other || matches!(self.at, At::RequestLine) {
+                let text = bytes.get(at..).unwrap_or_default();
+                at += text.iter().position(|&byte| !is_text(byte)).unwrap_or(text.len());
+            }
+        }
+        Ok((at, None))
+    }
+
+    fn step(&mut self, byte: u8) -> Result<Option<Follows>, Violation> {
+        match (&self.at, byte) {
+            (At::Cr { last: false }, b'\n') => self.at = At::LineStart,
+            (At::Cr { last: true }, b'\n') => return Ok(Some(self.follows())),
+            (At::Cr { .. }, _) => return Err(Violation::BareCr),
+            (_, b'\n') => return Err(Violation::BareLf),
+            (At::LineStart, b'\r') => self.at = At::Cr { last: true },
+            (At::Name, b'\r') => return Err(Violation::Name),
+            (At::RequestLine, b'\r') => self.at = At::Cr { last: false },
+            (At::Value, b'\r') => {
+                self.end_of_line()?;
+                self.at = At::Cr { last: false };
+            }
+            (_, byte) if !is_text(byte) => return Err(Violation::Control),
+            (At::RequestLine, _) => {}
+            (At::LineStart, b' ' | b'\t') => return Err(Violation::Folded),
+            (At::LineStart, _) => {
+                self.name = Word::default();
+                self.at = At::Name;
+                return self.step(byte);
+            }
+            (At::Name, b':') => {
+                self.field = self.field();
+                self.value = Word::default();
+                self.at = At::Value;
+            }
+            (At::Name, byte) if is_token(byte) => self.name.push(byte.to_ascii_lowercase()),
+            (At::Name, _) => return Err(Violation::Name),
+            (At::Value, byte) => self.value.push(byte),
+        }
+        Ok(None)
+    }
+
+    fn field(&self) -> Field {
+        match self.name.get() {
+            Some(b"content-length") => Field::Length,
+            Some(b"transfer-encoding") => Field::Encoding,
+            _ => Field::Other,
+        }
+    }
+
+    /// Judges a line that is complete but for its end.
+    fn end_of_line(&mut self) -> Result<(), Violation> {
+        let value = self.value.get().map(<[u8]>::trim_ascii);
+        match self.field {
+            Field::Other => return Ok(()),
+            Field::Length => {
+                let digits = value.filter(|value| !value.is_empty() && value.iter().all(u8::is_ascii_digit));
+                let text = digits.and_then(|digits| std::str::from_utf8(digits).ok()).ok_or(Violation::Length)?;
+                let length = text.parse().map_err(|_| Violation::Length)?;
+                if self.length.replace(length).is_some() {
+                    return Err(Violation::TwoLengths);
+                }
+            }
+            Field::Encoding => {
+                if self.chunked || !value.is_some_and(|value| value.eq_ignore_ascii_case(b"chunked")) {
+                    return Err(Violation::Encoding);
+                }
+                self.chunked = true;
+            }
+        }
+        match self.chunked && self.length.is_some() {
+            true => Err(Violation::LengthAndEncoding),
+            false => Ok(()),
+        }
+    }
+
+    fn follows(&self) -> Follows {
+        match (self.chunked, self.length) {
+            (true, _) => Follows::Chunks,
+            (false, Some(length)) => Follows::Length(length),
+            (false, None) => Follows::Nothing,
+        }
+    }
+}
+
+/// At most so many bytes; a longer word is known to be none that matters.
+#[derive(Debug)]
+struct Word<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> Default for Word<N> {
+    fn default() -> Self {
+        Self { bytes: [0; N], length: 0 }
+    }
+}
+
+impl<const N: usize> Word<N> {
+    /// Appends a byte. Leading spaces are left out, so that only those inside and behind count.
+    fn push(&mut self, byte: u8) {
+        if self.length == 0 && matches!(byte, b' ' | b'\t') {
+            return;
+        }
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+        }
+        self.length = self.length.saturating_add(1);
+    }
+
+    /// The word, unless it is too long. Trailing spaces beyond the end are not forgiven.
+    fn get(&self) -> Option<&[u8]> {
+        self.bytes.get(..self.length)
+    }
+}

@@ -1,0 +1,210 @@
+//! What the client sent, as the script will see it.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Version};
+
+use crate::query;
+use crate::response::Refusal;
+
+/// Names and values.
+pub type Pairs = Vec<(String, String)>;
+
+/// A request as values: what a handler gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method, in capitals as it was sent.
+    pub method: String,
+    /// The path, percent-decoded.
+    pub path: String,
+    /// Scheme, host and the raw target.
+    pub url: String,
+    /// Wildcards of the matched pattern, in its order.
+    pub params: Pairs,
+    /// The query, decoded, repeats kept.
+    pub query: Pairs,
+    /// Header fields but for Host, with canonical names, repeats kept.
+    pub headers: Pairs,
+    /// The body, whole.
+    pub body: Bytes,
+    /// Address and port of the client.
+    pub remote_addr: String,
+    /// The host that was asked for.
+    pub host: String,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// Names the request in every log.
+    pub id: String,
+    /// The protocol, such as `HTTP/1.1`.
+    pub proto: &'static str,
+}
+
+/// What is known of a request besides its head.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The client.
+    pub peer: SocketAddr,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// Names the request.
+    pub id: String,
+}
+
+/// The host a request names, once it is certain that it names one and that its target is fit to be routed.
+///
+/// # Errors
+/// The response for a head that no route may see.
+pub fn check(parts: &Parts, max_url: usize) -> Result<&str, Refusal> {
+    if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() > max_url) {
+        return Err(Refusal::LongUrl(max_url));
+    }
+    // A NUL ends a string for some of what a path may be handed to.
+    if parts.uri.path().contains("%00") {
+        return Err(Refusal::BadPath);
+    }
+    host(parts).ok_or(Refusal::BadHost)
+}
+
+/// The host a request names: its absolute target's, which its Host header must not contradict, or its Host header's.
+fn host(parts: &Parts) -> Option<&str> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let header = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Some(host.to_str().ok().filter(|host| is_authority(host))?),
+        (None, _) => None,
+        (Some(_), Some(_)) => return None,
+    };
+    match (parts.uri.authority(), header) {
+        (Some(target), header) => {
+            let agree = header.is_none_or(|host| host.eq_ignore_ascii_case(target.as_str()));
+            (agree && is_authority(target.as_str())).then_some(target.as_str())
+        }
+        (None, Some(host)) => Some(host),
+        (None, None) => (parts.version <= Version::HTTP_10).then_some(""),
+    }
+}
+
+/// Whether a host is a host and perhaps a port, without a user.
+fn is_authority(host: &str) -> bool {
+    host.parse::<Authority>().is_ok_and(|authority| !authority.as_str().contains('@'))
+}
+
+/// The request as values.
+#[must_use]
+pub fn read(parts: &Parts, host: &str, params: Pairs, body: Bytes, origin: Origin) -> Request {
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let scheme = if origin.tls { "https" } else { "http" };
+    Request {
+        method: parts.method.as_str().to_owned(),
+        path: decode(parts.uri.path()),
+        url: format!("{scheme}://{host}{target}"),
+        params,
+        query: query::parse(parts.uri.query().unwrap_or_default()),
+        headers: headers(&parts.headers),
+        body,
+        remote_addr: origin.peer.to_string(),
+        host: host.to_owned(),
+        tls: origin.tls,
+        id: origin.id,
+        proto: proto(parts.version),
+    }
+}
+
+/// Whether a client's request id may stand in logs and records: short, and nothing but letters, digits and `-_.:/+=`.
+#[must_use]
+pub fn is_request_id(id: &[u8]) -> bool {
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+    (1..=128).contains(&id.len()) && id.iter().all(legal)
+}
+
+/// The header fields but for Host, which has a place of its own.
+fn headers(map: &HeaderMap) -> Pairs {
+    let fields = map.iter().filter(|(name, _)| *name != HOST);
+    fields.map(|(name, value)| (canonical(name.as_str()), text(value.as_bytes()))).collect()
+}
+
+/// `content-type` as `Content-Type`.
+fn canonical(name: &str) -> String {
+    let mut start = true;
+    let capital = |c: char| {
+        let c = if start { c.to_ascii_uppercase() } else { c };
+        start = c == '-';
+        c
+    };
+    name.chars().map(capital).collect()
+}
+
+/// A header value as text: UTF-8, or else Latin-1, which is what HTTP once said such bytes are.
+fn text(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().map(|&byte| char::from(byte)).collect(), str::to_owned)
+}
+
+fn decode(path: &str) -> String {
+    percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned()
+}
+
+/// The name of a protocol version.
+#[must_use]
+pub fn proto(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_11 => "HTTP/1.1",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/0.9",
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn parts(version: Version, target: &str, hosts: &[&str]) -> Parts {
+        let mut builder = http::Request::builder().version(version).uri(target);
+        for host in hosts {
+            builder = builder.header(HOST, *host);
+        }
+        builder.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        assert_eq!(host(&parts(Version::HTTP_11, "/", &["a:1"])), Some("a:1"));
+        assert_eq!(host(&parts(Version::HTTP_11, "/", &["[::1]:80"])), Some("[::1]:80"));
+        assert_eq!(host(&parts(Version::HTTP_11, "http://b/", &["B"])), Some("b"));
+        assert_eq!(host(&parts(Version::HTTP_2, "https://b/", &[])), Some("b"));
+        assert_eq!(host(&parts(Version::HTTP_10, "/", &[])), Some(""));
+        assert_eq!(host(&parts(Version::HTTP_11, "/", &[])), None);
+        for hosts in [&["a", "a"][..], &["a b"], &["a/b"], &["u@a"], &[""], &["a:b:c"]] {
+            assert_eq!(host(&parts(Version::HTTP_11, "/", hosts)), None, "{hosts:?}");
+        }
+        assert_eq!(host(&parts(Version::HTTP_11, "http://b/", &["a"])), None);
+        assert_eq!(host(&parts(Version::HTTP_11, "http://u@b/", &[])), None);
+    }
+
+    #[test]
+    fn heads_that_no_route_may_see_are_refused() {
+        let get = |target: &str| check(&parts(Version::HTTP_11, target, &["a"]), 20).map(str::to_owned);
+        assert_eq!(get("/a%20b?c"), Ok("a".into()));
+        assert_eq!(get("/a%00b"), Err(Refusal::BadPath));
+        assert_eq!(get("/12345678901234567890"), Err(Refusal::LongUrl(20)));
+    }
+
+    #[test]
+    fn only_harmless_request_ids_are_kept() {
+        assert!(is_request_id(b"01ARZ3-x_y.z:/+="));
+        for id in [&b""[..], b"a b", b"a\n", b"\xc3\xa9", &[b'a'; 129]] {
+            assert!(!is_request_id(id), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_canonical_and_values_are_text() {
+        assert_eq!(canonical("x-request-id"), "X-Request-Id");
+        assert_eq!(text("é".as_bytes()), "é");
+        assert_eq!(text(b"\xe9"), "é");
+    }
+}

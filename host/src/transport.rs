@@ -1,0 +1,315 @@
+//! The bytes of one connection, under deadlines and strict framing.
+//!
+//! Everything a client can do slowly is bounded here, below hyper, where each byte passes: the head of a request, the
+//! pause between two, a response that nobody takes. Only the body of a request has its deadline where it is read. What
+//! the [`Guard`] refuses is replaced by a byte that no parser takes, so that hyper answers with status 400 in its own
+//! words and closes.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes};
+use starcell_http::framing::Guard;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::activity::Activity;
+
+/// What no HTTP/1 parser takes, wherever in a message it stands.
+const POISON: &[u8] = b"\0";
+
+/// How long a client may go on sending after it was told that this is over, and how much.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// Times of one connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// For the head of a request.
+    pub(crate) head: Duration,
+    /// Between two requests.
+    pub(crate) idle: Duration,
+    /// For bytes on their way: so long, and what `min_rate` adds.
+    pub(crate) stall: Duration,
+    /// Bytes a second.
+    pub(crate) min_rate: u32,
+    /// For sending one response in all.
+    pub(crate) send: Option<Duration>,
+}
+
+impl Pace {
+    /// How long so many bytes may take.
+    pub(crate) fn allowed(&self, bytes: u64) -> Duration {
+        let by_rate = self.stall + Duration::from_secs(bytes / u64::from(self.min_rate.max(1)));
+        self.send.map_or(by_rate, |send| by_rate.min(send))
+    }
+}
+
+/// A connection below hyper.
+pub(crate) struct Transport<S> {
+    socket: S,
+    /// Bytes that were read before hyper came.
+    first: Bytes,
+    pace: Pace,
+    activity: Arc<Activity>,
+    /// Of HTTP/1 connections.
+    guard: Option<Guard>,
+    /// When the head began that is being read.
+    head_began: Option<Instant>,
+    /// Since when the client has not taken all it was offered, and how much it took since.
+    stalled: Option<(Instant, u64)>,
+    timer: Option<Pin<Box<Sleep>>>,
+    ended: bool,
+    refused: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
+    /// `first` is what was read already. The guard is for HTTP/1.
+    pub(crate) fn new(socket: S, first: Bytes, guard: Option<Guard>, pace: Pace, activity: Arc<Activity>) -> Self {
+        let (head_began, stalled, timer) = (None, None, None);
+        Self { socket, first, pace, activity, guard, head_began, stalled, timer, ended: false, refused: false }
+    }
+
+    /// Ends the connection so that the client gets what was sent last: closing while bytes of the client wait unread
+    /// would be a reset, which takes the response with it.
+    pub(crate) async fn linger(mut self) {
+        if self.ended || self.socket.shutdown().await.is_err() {
+            return;
+        }
+        let read_on = async {
+            let (mut total, mut buffer) = (0, [0; 4096]);
+            while let Ok(read @ 1..) = self.socket.read(&mut buffer).await {
+                total += read;
+                if total > LINGER_BYTES {
+                    break;
+                }
+            }
+        };
+        // It was told; whether it listens is its own business.
+        let _ = tokio::time::timeout(LINGER, read_on).await;
+    }
+
+    /// Lets what arrived pass, as far as it is framed as it should be.
+    fn admit(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
+        let Some(guard) = &mut self.guard else { return };
+        let arrived = buffer.filled().get(before..).unwrap_or_default();
+        if let Err((fit, _)) = guard.feed(arrived) {
+            self.refused = true;
+            buffer.set_filled(before + fit);
+            if buffer.remaining() > 0 {
+                buffer.put_slice(POISON);
+            }
+        }
+        match guard.is_in_head() {
+            true => self.head_began = self.head_began.or_else(|| Some(Instant::now())),
+            false => self.head_began = None,
+        }
+    }
+
+    /// When a client that sends nothing has had its time; none while it is not its turn.
+    fn read_deadline(&self) -> Option<Instant> {
+        if self.activity.is_busy() {
+            return None;
+        }
+        let (fresh, idle_since) = (self.activity.is_fresh(), self.activity.idle_since());
+        if let Some(began) = self.head_began.filter(|_| !fresh) {
+            // A head that came while a request was under way counts from then on.
+            return Some(began.max(idle_since) + self.pace.head);
+        }
+        let waits = self.guard.as_ref().is_none_or(|guard| guard.is_between() || guard.is_in_head());
+        waits.then(|| idle_since + if fresh { self.pace.head } else { self.pace.idle })
+    }
+
+    /// Ready when `deadline` has passed. The timer is left to an earlier time rather than moved with every request.
+    fn poll_deadline(&mut self, context: &mut Context<'_>, deadline: Instant) -> Poll<io::Error> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(timer.as_mut().poll(context));
+            if Instant::now() >= deadline {
+                self.ended = true;
+                return Poll::Ready(ErrorKind::TimedOut.into());
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+
+    /// Judges what became of an offer to send so many bytes.
+    fn sent(
+        &mut self,
+        context: &mut Context<'_>,
+        offered: usize,
+        result: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(Ok(taken)) if taken >= offered => self.stalled = None,
+            Poll::Ready(Ok(taken)) => {
+                self.stalled.get_or_insert_with(|| (Instant::now(), 0)).1 += taken as u64;
+            }
+            Poll::Ready(Err(_)) => self.ended = true,
+            Poll::Pending => {
+                let (since, taken) = *self.stalled.get_or_insert_with(|| (Instant::now(), 0));
+                let deadline = since + self.pace.allowed(taken);
+                return self.poll_deadline(context, deadline).map(Err);
+            }
+        }
+        result
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.refused {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        if !self.first.is_empty() {
+            let count = self.first.len().min(buffer.remaining());
+            buffer.put_slice(self.first.get(..count).unwrap_or_default());
+            self.first.advance(count);
+            self.admit(buffer, before);
+            return Poll::Ready(Ok(()));
+        }
+        match Pin::new(&mut self.socket).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {
+                self.ended = buffer.filled().len() == before;
+                self.admit(buffer, before);
+                // Bytes alone are no reason to wait longer: a connection of several requests may send them for ever.
+                match self.read_deadline().filter(|_| self.guard.is_none()) {
+                    Some(deadline) if Instant::now() >= deadline => Poll::Ready(Err(ErrorKind::TimedOut.into())),
+                    _ => Poll::Ready(Ok(())),
+                }
+            }
+            Poll::Ready(Err(error)) => {
+                self.ended = true;
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => match self.read_deadline() {
+                Some(deadline) => self.poll_deadline(context, deadline).map(Err),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.sent(context, bytes.len(), result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let offered = slices.iter().map(|slice| slice.len()).sum();
+        let result = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        self.sent(context, offered, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.socket).poll_flush(context) {
+            Poll::Pending => {
+                let (since, taken) = *self.stalled.get_or_insert_with(|| (Instant::now(), 0));
+                let deadline = since + self.pace.allowed(taken);
+                self.poll_deadline(context, deadline).map(Err)
+            }
+            done => done,
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const PACE: Pace = Pace { head: SECOND, idle: Duration::from_secs(3), stall: SECOND, min_rate: 100, send: None };
+
+    fn pair() -> (tokio::io::DuplexStream, Transport<tokio::io::DuplexStream>, Arc<Activity>) {
+        let (client, server) = tokio::io::duplex(64);
+        let activity = Activity::new();
+        let transport = Transport::new(server, Bytes::new(), Some(Guard::default()), PACE, Arc::clone(&activity));
+        (client, transport, activity)
+    }
+
+    async fn read_all(transport: &mut Transport<tokio::io::DuplexStream>) -> (Vec<u8>, io::Result<usize>) {
+        let mut bytes = Vec::new();
+        let result = transport.read_to_end(&mut bytes).await;
+        (bytes, result)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_its_time_however_it_trickles() {
+        let (mut client, mut transport, _) = pair();
+        let began = Instant::now();
+        let trickle = async {
+            for byte in std::iter::repeat_n(b"a", 100) {
+                tokio::time::sleep(SECOND / 10).await;
+                if client.write_all(byte).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let reading = async { read_all(&mut transport).await.1.unwrap_err() };
+        let error = tokio::select! { error = reading => error, () = trickle => unreachable!() };
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idling_has_another_time_than_a_head() {
+        let (_client, mut transport, activity) = pair();
+        drop(activity.begin());
+        let began = Instant::now();
+        assert_eq!(read_all(&mut transport).await.1.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_nobody_takes_ends() {
+        let (mut client, mut transport, _) = pair();
+        let began = Instant::now();
+        let error = transport.write_all(&[0; 1000]).await.unwrap_err();
+        assert_eq!((error.kind(), began.elapsed().as_secs()), (ErrorKind::TimedOut, 1));
+
+        // A client that takes more than the least rate may take as long as it needs.
+        let (mut slow, mut transport, _) = pair();
+        let began = Instant::now();
+        let taking = async {
+            let mut buffer = [0; 60];
+            while slow.read(&mut buffer).await.is_ok_and(|read| read > 0) {
+                tokio::time::sleep(SECOND / 3).await;
+            }
+        };
+        tokio::select! { result = transport.write_all(&[0; 1000]) => result.unwrap(), () = taking => unreachable!() }
+        assert!(began.elapsed().as_secs() >= 3);
+        let _ = client.read(&mut []).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_framed_strictly_becomes_what_no_parser_takes() {
+        let (mut client, mut transport, _) = pair();
+        client.write_all(b"GET / HTTP/1.1\nHost: a\n\nGET /secret").await.unwrap();
+        assert_eq!(read_all(&mut transport).await.0, b"GET / HTTP/1.1\0");
+    }
+}
