@@ -22,7 +22,11 @@ use crate::watch::Watch;
 
 /// Runs a script until it ends or is stopped.
 #[expect(clippy::disallowed_methods, reason = "reads the script that the command line names")]
-pub async fn run(arguments: Run) -> Exit {
+pub async fn run(mut arguments: Run) -> Exit {
+    // A folder is the script that lies in it as `main.star`.
+    if tokio::fs::metadata(&arguments.script).await.is_ok_and(|about| about.is_dir()) {
+        arguments.script.push("main.star");
+    }
     let source = match tokio::fs::read(&arguments.script).await {
         Ok(source) => source,
         Err(error) => return fail(Exit::Usage, &format!("cannot read {}: {error}", arguments.script.display())),
@@ -54,6 +58,7 @@ struct Launch {
 
 /// A version of the script, running.
 struct Version {
+    app: Arc<App>,
     servers: Arc<Servers>,
     run: BoxFuture<'static, Result<(), Failure>>,
 }
@@ -64,10 +69,12 @@ impl Launch {
             script: self.operator.script.clone(),
             grants: self.grants.clone(),
             limits: limits(&self.arguments),
+            folder: self.arguments.script.parent().map(|folder| folder.join(".")),
             port: self.arguments.port,
         };
         let app = App::new(Arc::clone(&self.interpreter), config, servers.clone());
-        Version { servers, run: Box::pin(async move { app.run(source).await }) }
+        let running = Arc::clone(&app);
+        Version { app, servers, run: Box::pin(async move { running.run(source).await }) }
     }
 }
 
@@ -75,9 +82,11 @@ impl Launch {
 async fn live(launch: &Launch, source: Vec<u8>) -> Exit {
     let Ok(mut signals) = Signals::new() else { return fail(Exit::Host, "cannot listen for signals") };
     let (watched, logs) = (launch.arguments.watch, &launch.operator.logs);
-    let mut watch = Watch::new(&launch.arguments.script, &source);
+    let mut watch = Watch::new(&launch.arguments.script);
     let mut current = launch.version(source, Servers::new(Arc::clone(&launch.operator)));
     let mut next: Option<Version> = None;
+    // Files of the last version that could not take over: what it lacks may come in one of them.
+    let mut tried = Vec::new();
     loop {
         let successor = next.as_ref().map(|next| Arc::clone(&next.servers));
         tokio::select! {
@@ -104,12 +113,15 @@ async fn live(launch: &Launch, source: Vec<u8>) -> Exit {
                 next = None;
             }
             result = ending(next.as_mut()) => {
-                next = None;
+                tried = next.take().map(|next| next.app.loaded()).unwrap_or_default();
                 let why = result.err().map_or_else(|| "it does not serve".into(), |failure| failure.report().to_string());
                 logs.write(Line::error(&format!("the changed script cannot take over, the old one stays: {why}"))).await;
             }
-            source = watch.changed(), if watched => {
-                next = Some(launch.version(source, current.servers.successor()));
+            () = watch.changed(|| [current.app.loaded(), tried.clone()].concat()), if watched => {
+                match tokio::fs::read(&launch.arguments.script).await {
+                    Ok(source) => next = Some(launch.version(source, current.servers.successor())),
+                    Err(error) => logs.write(Line::error(&format!("cannot read the script again: {error}"))).await,
+                }
             }
         }
     }

@@ -1,57 +1,61 @@
-//! Notices that the script has changed.
+//! Notices that a file of the script has changed.
 //!
 //! By looking: it works on every file system, survives editors that replace a file by renaming another one over it, and
-//! costs one system call each time.
+//! costs one system call a file each time.
 
-use std::fs::Metadata;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// How often the file is looked at. A change counts once it has rested for one look, so that half a file is not read.
+/// How often the files are looked at. A change counts once it has rested for one look, so that half a file is not read.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The file of a script.
+/// The files of a script, as they were when they last counted as changed.
 #[derive(Debug)]
 pub struct Watch {
-    path: PathBuf,
-    /// What it held when it was last read.
-    source: Vec<u8>,
-    stamp: Option<Stamp>,
+    script: PathBuf,
+    seen: BTreeMap<PathBuf, Stamp>,
+    /// As they were at the last look.
+    before: BTreeMap<PathBuf, Stamp>,
 }
 
-/// What changes with a file.
-type Stamp = (u64, Option<SystemTime>);
+/// What changes with a file; a file that is not there has none.
+type Stamp = Option<(u64, Option<SystemTime>)>;
 
 impl Watch {
-    /// Watches a file that holds `source` now.
+    /// Watches a script, from its first look on.
     #[must_use]
-    pub fn new(path: &Path, source: &[u8]) -> Self {
-        Self { path: path.to_owned(), source: source.to_owned(), stamp: None }
+    pub fn new(script: &Path) -> Self {
+        Self { script: script.to_owned(), seen: BTreeMap::new(), before: BTreeMap::new() }
     }
 
-    /// The new contents, once they differ. A file that cannot be read now is waited for.
-    #[expect(clippy::disallowed_methods, reason = "reads the script that the command line names")]
-    pub async fn changed(&mut self) -> Vec<u8> {
-        let mut before = None;
+    /// Ends when the script, or one of `files`, has changed. A script that is not there now is waited for.
+    pub async fn changed(&mut self, files: impl Fn() -> Vec<PathBuf>) {
         loop {
+            let now = self.look(files()).await;
+            // What is watched from now on has not changed by that.
+            for (file, stamp) in &now {
+                self.seen.entry(file.clone()).or_insert(*stamp);
+            }
+            let rests = now == self.before;
+            self.before.clone_from(&now);
+            let changed = now.iter().any(|(file, stamp)| self.seen.get(file) != Some(stamp));
+            if changed && rests && now.get(&self.script).is_some_and(Option::is_some) {
+                self.seen = now;
+                return;
+            }
             tokio::time::sleep(LOOK).await;
-            let stamp = tokio::fs::metadata(&self.path).await.ok().map(|metadata| stamp(&metadata));
-            let rests = stamp.is_some() && stamp == before;
-            before = stamp;
-            if !rests || stamp == self.stamp {
-                continue;
-            }
-            if let Ok(source) = tokio::fs::read(&self.path).await {
-                self.stamp = stamp;
-                if source != self.source {
-                    self.source.clone_from(&source);
-                    return source;
-                }
-            }
         }
     }
-}
 
-fn stamp(metadata: &Metadata) -> Stamp {
-    (metadata.len(), metadata.modified().ok())
+    #[expect(clippy::disallowed_methods, reason = "looks at the script that the command line names")]
+    async fn look(&self, mut files: Vec<PathBuf>) -> BTreeMap<PathBuf, Stamp> {
+        files.push(self.script.clone());
+        let mut stamps = BTreeMap::new();
+        for file in files {
+            let about = tokio::fs::metadata(&file).await.ok();
+            stamps.insert(file, about.map(|about| (about.len(), about.modified().ok())));
+        }
+        stamps
+    }
 }

@@ -18,7 +18,7 @@ mod bindings {
 }
 
 use bindings::starcell::guest::types::{Failure, FailureKind, Field, Position, Request, Response, Script};
-use bindings::starcell::guest::{log, server};
+use bindings::starcell::guest::{log, server, source};
 use bindings::wasi::{clocks::wall_clock, random::random};
 
 /// Memory that a request may use before it has to grow: the evaluator reserves 1 MB for its frames, most requests need a
@@ -109,6 +109,10 @@ impl Host for Imports {
 
     fn port(&self, server: u32) -> Option<u16> {
         server::port(server)
+    }
+
+    fn read_source(&self, path: &str) -> Result<Vec<u8>, String> {
+        source::read(path)
     }
 
     fn now(&self) -> u64 {

@@ -4,11 +4,7 @@
 //! are checked when a function is called. There is no `while`. Recursion is allowed and bounded by
 //! [`MAX_CALL_DEPTH`](crate::MAX_CALL_DEPTH).
 
-use starlark::environment::FrozenModule;
-use starlark::eval::FileLoader;
 use starlark::syntax::{Dialect, DialectTypes};
-
-use crate::error;
 
 /// What the parser accepts.
 pub(crate) const DIALECT: Dialect = Dialect {
@@ -23,13 +19,3 @@ pub(crate) const DIALECT: Dialect = Dialect {
     enable_f_strings: true,
     _non_exhaustive: (),
 };
-
-/// Refuses every `load()` with a sentence; without a loader the error would speak of a missing loader.
-#[derive(Debug)]
-pub(crate) struct NoLoader;
-
-impl FileLoader for NoLoader {
-    fn load(&self, path: &str) -> starlark::Result<FrozenModule> {
-        Err(error::usage(format!("load() is not available: cannot load {path:?}, a script is one file")))
-    }
-}

@@ -169,6 +169,8 @@ pub trait Host {
     fn shutdown(&self, server: u32) -> Result<(), HostError>;
     /// The port the server was last bound to.
     fn port(&self, server: u32) -> Option<u16>;
+    /// A file that a `load()` names, by its path in the script's folder. The error is the sentence to show.
+    fn read_source(&self, path: &str) -> Result<Vec<u8>, String>;
     /// Wall clock in nanoseconds since the Unix epoch, read now.
     fn now(&self) -> u64;
     /// Fresh bytes from the system's generator; nothing of them is kept, so no two forks can share any.

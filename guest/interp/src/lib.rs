@@ -8,6 +8,7 @@
 //!
 //! - `prescan`: bounds nesting before the recursive parser sees the source.
 //! - `dialect`, `globals`: the language and its predeclared names; [`boot`] builds them once.
+//! - `load`: the files of a script, those first that others load.
 //! - `setup`: [`run`] and [`run_native`] evaluate the top level.
 //! - `session`: what a builtin can reach, kept in the evaluator.
 //! - `modules`: `http`, `json`, `log`, `random`, `time`, `print`.
@@ -26,6 +27,7 @@ mod error;
 mod globals;
 mod headers;
 mod host;
+mod load;
 mod modules;
 mod prescan;
 mod request;
@@ -39,6 +41,7 @@ pub mod testing;
 
 pub use globals::boot;
 pub use host::{Failure, FailureKind, Host, HostError, Level, LogRecord, Position, Request, Response, ServerOptions};
+pub use load::MAX_FILES;
 pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};
 pub use serving::Serving;
 pub use setup::{run, run_native};

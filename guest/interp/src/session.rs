@@ -29,11 +29,13 @@ pub(crate) struct Session<'h> {
     pub(crate) host: &'h dyn Host,
     pub(crate) phase: Phase,
     servers: Cell<u32>,
+    /// Whether the files that the script loads are still being evaluated.
+    loading: Cell<bool>,
 }
 
 impl<'h> Session<'h> {
     pub(crate) fn new(host: &'h dyn Host, phase: Phase) -> Self {
-        Self { host, phase, servers: Cell::new(0) }
+        Self { host, phase, servers: Cell::new(0), loading: Cell::new(phase == Phase::Setup) }
     }
 
     /// The number of the next server; servers count from 0 in order of creation.
@@ -41,6 +43,16 @@ impl<'h> Session<'h> {
         let number = self.servers.get();
         self.servers.set(number.saturating_add(1));
         number
+    }
+
+    /// The files that the script loads are evaluated; the script itself comes now.
+    pub(crate) fn loaded(&self) {
+        self.loading.set(false);
+    }
+
+    /// Whether the code that runs belongs to a file that the script loads.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.loading.get()
     }
 
     /// The session of a running evaluation.
@@ -58,7 +70,6 @@ pub(crate) fn evaluator<'v, 'a, 'e>(
 ) -> starlark::Result<Evaluator<'v, 'a, 'e>> {
     let mut eval = Evaluator::new(module);
     eval.extra = Some(session);
-    eval.set_loader(&crate::dialect::NoLoader);
     eval.set_max_callstack_size(crate::MAX_CALL_DEPTH)?;
     Ok(eval)
 }

@@ -2,16 +2,13 @@
 
 use starlark::codemap::{CodeMap, Pos, Span};
 use starlark::environment::Module;
-use starlark::syntax::AstModule;
 use starlark::{Error, ErrorKind};
 
-use crate::dialect::DIALECT;
 use crate::globals::globals;
 use crate::host::{Failure, Host};
-use crate::prescan::prescan;
+use crate::load::{self, Loaded};
 use crate::serving::Serving;
 use crate::session::{Phase, Session, evaluator};
-use crate::shift;
 
 /// Parses `source`, which must be UTF-8, and evaluates its top level; `file` is the name that messages use.
 ///
@@ -46,17 +43,22 @@ fn top_level(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> 
 }
 
 fn evaluate(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> starlark::Result<()> {
-    prescan(&CodeMap::new(file.to_owned(), source.to_owned()))?;
-    let mut ast = AstModule::parse(file, source.to_owned(), &DIALECT)?;
-    ast.replace_binary_operators(&shift::replacement());
+    let mut files = load::resolve(host, file, source)?;
+    let Some(script) = files.pop() else { return Ok(()) };
     let session = Session::new(host, Phase::Setup);
+    let mut loaded = Loaded::default();
+    for file in files {
+        loaded.evaluate(file, &session)?;
+    }
+    session.loaded();
     let mut eval = evaluator(module, &session)?;
-    eval.eval_module(ast, globals())?;
+    eval.set_loader(&loaded);
+    eval.eval_module(script.ast, globals())?;
     Ok(())
 }
 
 /// The source as text; what is not UTF-8 is a syntax error at the first wrong byte.
-fn text<'a>(file: &str, source: &'a [u8]) -> starlark::Result<&'a str> {
+pub(crate) fn text<'a>(file: &str, source: &'a [u8]) -> starlark::Result<&'a str> {
     std::str::from_utf8(source).map_err(|error| {
         let good = source.get(..error.valid_up_to()).unwrap_or_default();
         // The wrong byte has to be part of the text for its line to exist.

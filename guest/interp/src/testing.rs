@@ -4,6 +4,7 @@
 //! [`Serving::handle`](crate::Serving::handle); [`Host::wait`] ends the script, since there is no fork to serve from.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use starlark::environment::Module;
 
@@ -20,6 +21,8 @@ pub struct NativeHost {
     pub refuse_start: Option<HostError>,
     /// What `wait` answers.
     pub wait: Result<(), HostError>,
+    /// The files of the script's folder.
+    pub sources: HashMap<String, Vec<u8>>,
     logs: RefCell<Vec<LogRecord>>,
     prints: RefCell<Vec<String>>,
     routes: RefCell<Vec<(u32, String)>>,
@@ -34,6 +37,7 @@ impl NativeHost {
             add_route: Box::new(|_, _| Ok(())),
             refuse_start: None,
             wait: Err(HostError::Stopped),
+            sources: HashMap::new(),
             logs: RefCell::default(),
             prints: RefCell::default(),
             routes: RefCell::default(),
@@ -118,6 +122,10 @@ impl Host for NativeHost {
         let starts = self.starts.borrow();
         let (_, options) = starts.iter().rev().find(|(started, _)| *started == server)?;
         Some(options.port.filter(|port| *port != 0).unwrap_or(8080))
+    }
+
+    fn read_source(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.sources.get(path).cloned().ok_or_else(|| "there is no such file in the script's folder".into())
     }
 
     fn now(&self) -> u64 {

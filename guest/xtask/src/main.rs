@@ -15,10 +15,11 @@ use starcell_runtime::artifact::{self, Artifact};
 use wit_component::ComponentEncoder;
 
 /// All that a guest may import, types included: the whole authority of a script.
-const IMPORTS: [&str; 6] = [
+const IMPORTS: [&str; 7] = [
     "starcell:guest/fork@0.1.0",
     "starcell:guest/log@0.1.0",
     "starcell:guest/server@0.1.0",
+    "starcell:guest/source@0.1.0",
     "starcell:guest/types@0.1.0",
     "wasi:clocks/wall-clock@0.2.12",
     "wasi:random/random@0.2.12",

@@ -3,8 +3,9 @@
 //! An app is a value: a process holds as many as it likes, and nothing about one is global. Its top level runs once, in
 //! a parent instance that stays suspended inside `serve()` while forks answer requests, and goes on afterwards.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use starcell_policy::Grants;
@@ -26,6 +27,8 @@ pub struct AppConfig {
     pub grants: Grants,
     /// What it may use.
     pub limits: Limits,
+    /// The folder that `load()` reads from; none for a script without files.
+    pub folder: Option<PathBuf>,
     /// Port for the script's first server, over whatever the script asks for.
     pub port: Option<u16>,
 }
@@ -38,12 +41,13 @@ pub struct App {
     pub(crate) edge: Arc<dyn Edge>,
     /// Whether a server was ever up: from then on the wall time of the top level is its own business.
     serving: AtomicBool,
+    loaded: Mutex<Vec<PathBuf>>,
 }
 
 impl App {
     /// An app that has not run yet.
     pub fn new(interpreter: Arc<Interpreter>, config: AppConfig, edge: Arc<dyn Edge>) -> Arc<Self> {
-        Arc::new(Self { config, interpreter, edge, serving: AtomicBool::new(false) })
+        Arc::new(Self { config, interpreter, edge, serving: AtomicBool::new(false), loaded: Mutex::default() })
     }
 
     /// Runs the top level of the script. Returns when it has ended, which for a script that serves is after shutdown.
@@ -76,6 +80,16 @@ impl App {
         if self.serving.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// The files that the script has asked for with `load()`, there or not.
+    pub fn loaded(&self) -> Vec<PathBuf> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that a file was asked for.
+    pub(crate) fn note_loaded(&self, file: PathBuf) {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(file);
     }
 
     /// Notes that a server is up.

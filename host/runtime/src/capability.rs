@@ -5,3 +5,4 @@
 pub(crate) mod fork;
 mod log;
 mod server;
+mod source;

@@ -119,6 +119,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     interfaces::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::server::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    interfaces::source::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     capability::fork::add_to_linker(&mut linker)?;
     clocks::wall_clock::add_to_linker::<_, WasiClocks>(&mut linker, State::clocks)?;
     random::random::add_to_linker::<_, WasiRandom>(&mut linker, State::random)?;

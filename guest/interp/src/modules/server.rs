@@ -151,6 +151,9 @@ pub(super) fn start<'v>(
     options: &ServerOptions,
     eval: &mut Evaluator<'v, '_, '_>,
 ) -> starlark::Result<()> {
+    if Session::of(eval)?.is_loading() {
+        return Err(usage("only the script that was started can serve, not a file that it loads"));
+    }
     if server.running.get() {
         return Err(usage("server already running, call shutdown() first"));
     }

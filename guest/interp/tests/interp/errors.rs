@@ -47,8 +47,8 @@ fn syntax_and_undefined_names_are_syntax() {
 #[test]
 fn load_says_why_not() {
     let failure = failure("load(\"lib/x.star\", \"f\")\n");
-    assert_eq!(failure.message, "load() is not available: cannot load \"lib/x.star\", a script is one file");
-    assert_eq!((failure.kind, failure.at.line), (FailureKind::Script, 1), "{}", failure.report);
+    assert_eq!(failure.message, "cannot load \"lib/x.star\": there is no such file in the script's folder");
+    assert_eq!((failure.kind, failure.at.line), (FailureKind::Syntax, 1), "{}", failure.report);
 }
 
 #[test]

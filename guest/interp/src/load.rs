@@ -1,0 +1,241 @@
+//! `load()`: a script of several files.
+//!
+//! All files are found before any of them is evaluated, each is evaluated once and frozen, and those it loads come first.
+//! Nothing recurses along the chain of files, so a long one cannot overflow the native stack. A path is relative to the
+//! folder of the script that was started and cannot leave it: the host checks that again, with the file system's help.
+
+use std::collections::{HashMap, HashSet};
+
+use starlark::codemap::{CodeMap, FileSpan};
+use starlark::environment::{FrozenModule, Module};
+use starlark::eval::FileLoader;
+use starlark::syntax::AstModule;
+use starlark::{Error, ErrorKind};
+
+use crate::dialect::DIALECT;
+use crate::error::usage;
+use crate::globals::globals;
+use crate::host::Host;
+use crate::prescan::prescan;
+use crate::session::{Session, evaluator};
+use crate::{setup, shift};
+
+/// Files of one script.
+pub const MAX_FILES: usize = 500;
+
+/// A file as it was parsed.
+pub(crate) struct File {
+    /// Path in the script's folder, as `load()` names it once it is normal.
+    path: String,
+    pub(crate) ast: AstModule,
+}
+
+/// The files of a script, those first that others load, the script itself last.
+pub(crate) fn resolve(host: &dyn Host, script: &str, source: &str) -> starlark::Result<Vec<File>> {
+    let mut files = Files { host, folder: folder(script), asked: HashSet::new(), done: Vec::new() };
+    // Files that are being looked through, each with the loads of it that are still to come.
+    let mut open = vec![Open::new(parse(script, String::new(), source)?)];
+    while let Some(top) = open.last_mut() {
+        let Some(load) = top.loads.pop() else {
+            files.done.extend(open.pop().map(|open| open.file));
+            continue;
+        };
+        let path = normal(&load.path).map_err(|why| refused(&load, &why))?;
+        if let Some(first) = open.iter().position(|open| open.file.path == path && !path.is_empty()) {
+            return Err(refused(&load, &cycle(&open, first, &path)));
+        }
+        if files.asked.insert(path.clone()) {
+            let file = files.read(path, &load)?;
+            open.push(Open::new(file));
+        }
+    }
+    Ok(files.done)
+}
+
+/// A file whose loads are being followed.
+struct Open {
+    file: File,
+    /// In reverse.
+    loads: Vec<Load>,
+}
+
+/// One `load()` in a source.
+struct Load {
+    path: String,
+    at: FileSpan,
+}
+
+impl Open {
+    fn new(file: File) -> Self {
+        let mut loads: Vec<_> = file
+            .ast
+            .loads()
+            .iter()
+            .map(|load| Load { path: load.module_id.to_owned(), at: load.span.clone() })
+            .collect();
+        loads.reverse();
+        Self { file, loads }
+    }
+}
+
+struct Files<'h> {
+    host: &'h dyn Host,
+    /// Of the script, as messages show it.
+    folder: String,
+    asked: HashSet<String>,
+    done: Vec<File>,
+}
+
+impl Files<'_> {
+    fn read(&self, path: String, load: &Load) -> starlark::Result<File> {
+        if self.asked.len() > MAX_FILES {
+            return Err(refused(load, &format!("a script may load {MAX_FILES} files at most")));
+        }
+        let bytes = self.host.read_source(&path).map_err(|why| refused(load, &why))?;
+        let name = format!("{}{path}", self.folder);
+        let source = setup::text(&name, &bytes)?;
+        parse(&name, path, source)
+    }
+}
+
+fn parse(name: &str, path: String, source: &str) -> starlark::Result<File> {
+    prescan(&CodeMap::new(name.to_owned(), source.to_owned()))?;
+    let mut ast = AstModule::parse(name, source.to_owned(), &DIALECT)?;
+    ast.replace_binary_operators(&shift::replacement());
+    Ok(File { path, ast })
+}
+
+/// The folder of a script as a prefix.
+fn folder(script: &str) -> String {
+    script.rfind('/').and_then(|at| script.get(..=at)).unwrap_or_default().to_owned()
+}
+
+/// A path in one spelling; the error is a sentence.
+fn normal(path: &str) -> Result<String, String> {
+    if path.is_empty() || path.contains(['\\', '\0']) || path.starts_with('/') {
+        return Err("a path is relative to the script's folder, such as \"lib/util.star\"".into());
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "." | "")).collect();
+    match parts.contains(&"..") {
+        true => Err("a path cannot leave the script's folder".into()),
+        false => Ok(parts.join("/")),
+    }
+}
+
+fn refused(load: &Load, why: &str) -> Error {
+    let text = anyhow::Error::msg(format!("cannot load {:?}: {why}", load.path));
+    Error::new_spanned(ErrorKind::Parser(text), load.at.span, &load.at.file)
+}
+
+fn cycle(open: &[Open], first: usize, path: &str) -> String {
+    let names = open.iter().skip(first).map(|open| open.file.path.as_str()).chain([path]);
+    format!("the files load each other: {}", names.collect::<Vec<_>>().join(" -> "))
+}
+
+/// Files that are evaluated and frozen.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded(HashMap<String, FrozenModule>);
+
+impl Loaded {
+    /// Evaluates a file whose own loads are here already.
+    pub(crate) fn evaluate(&mut self, file: File, session: &Session<'_>) -> starlark::Result<()> {
+        let frozen = Module::with_temp_heap(|module| {
+            {
+                let mut eval = evaluator(&module, session)?;
+                eval.set_loader(self);
+                eval.eval_module(file.ast, globals())?;
+            }
+            module.freeze().map_err(|error| usage(format!("cannot freeze {:?}: {}", file.path, error.err_msg)))
+        })?;
+        self.0.insert(file.path, frozen);
+        Ok(())
+    }
+}
+
+impl FileLoader for Loaded {
+    fn load(&self, path: &str) -> starlark::Result<FrozenModule> {
+        let module = normal(path).ok().and_then(|path| self.0.get(&path).cloned());
+        module.ok_or_else(|| usage(format!("cannot load {path:?}: it was not found beforehand")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use crate::testing::NativeHost;
+
+    /// Runs the first of some files; gives what was printed, or the report.
+    fn run(files: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let mut host = NativeHost::new();
+        host.sources = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
+        let source = files.first().unwrap().1.as_bytes();
+        crate::run(&host, "app/main.star", source).map_err(|failure| failure.report)?;
+        Ok(host.prints())
+    }
+
+    #[test]
+    fn each_file_is_evaluated_once_and_before_those_that_load_it() {
+        let printed = run(&[
+            ("main.star", "load('a.star', 'a')\nload('./lib//b.star', c = 'b')\nprint(a(), c)"),
+            ("a.star", "load('lib/b.star', 'b')\nprint('a')\ndef a():\n    return b + 1"),
+            ("lib/b.star", "print('b')\nb = 41"),
+        ]);
+        assert_eq!(printed.unwrap(), ["b", "a", "42 41"]);
+    }
+
+    #[test]
+    fn what_was_loaded_is_frozen() {
+        let report = run(&[("main.star", "load('a.star', 'l')\nl.append(1)"), ("a.star", "l = []")]).unwrap_err();
+        assert!(report.contains("main.star:2"), "{report}");
+        assert!(report.contains("mmutable") || report.contains("frozen"), "{report}");
+    }
+
+    #[test]
+    fn cycles_escapes_and_missing_files_are_told_with_their_place() {
+        let cases: [(&[(&str, &str)], &str); 8] = [
+            (&[("main.star", "load('main.star', 'x')"), ("main.star", "load('main.star', 'x')")], "load each other"),
+            (
+                &[
+                    ("main.star", "load('a.star', 'x')"),
+                    ("a.star", "load('b.star', 'x')"),
+                    ("b.star", "load('a.star', 'x')"),
+                ],
+                "a.star -> b.star -> a.star",
+            ),
+            (&[("main.star", "x = 1\nload('../a.star', 'x')")], "app/main.star:2"),
+            (&[("main.star", "load('lib/../../a.star', 'x')")], "cannot leave the script's folder"),
+            (&[("main.star", "load('/etc/passwd', 'x')")], "relative to the script's folder"),
+            (&[("main.star", "load('none.star', 'x')")], "none.star"),
+            (&[("main.star", "load('a.star', 'nope')"), ("a.star", "x = 1")], "nope"),
+            (&[("main.star", "load('a.star', 'x')"), ("a.star", "x = 1 +")], "app/a.star:1"),
+        ];
+        for (files, expected) in cases {
+            let report = run(files).unwrap_err();
+            assert!(report.contains(expected), "{files:?}: {report}");
+        }
+    }
+
+    #[test]
+    fn a_long_chain_of_files_is_no_deep_recursion() {
+        let names: Vec<_> =
+            (0..400).map(|n| (format!("{n}.star"), format!("load('{}.star', 'x')\ny = x\nx = y", n + 1))).collect();
+        let mut files = vec![("main.star", "load('0.star', 'x')\nprint(x)")];
+        files.extend(names.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+        files.push(("400.star", "x = 7"));
+        // A name that was loaded cannot be bound again, so each file renames it.
+        let files: Vec<_> =
+            files.iter().map(|(n, t)| (*n, t.replace("'x')\ny = x\nx = y", "y = 'x')\nx = y"))).collect();
+        let files: Vec<_> = files.iter().map(|(n, t)| (*n, t.as_str())).collect();
+        assert_eq!(run(&files).unwrap(), ["7"]);
+    }
+
+    #[test]
+    fn a_file_that_is_loaded_cannot_serve() {
+        let report = run(&[
+            ("main.star", "load('a.star', 'x')"),
+            ("a.star", "x = 1\nhttp.serve({'GET /': lambda r: None}, port=0)"),
+        ]);
+        assert!(report.clone().unwrap_err().contains("only the script that was started can serve"), "{report:?}");
+    }
+}

@@ -1,0 +1,97 @@
+//! `starcell:guest/source`: the files that a script loads. Needs no permission: they are part of the script.
+//!
+//! A path is opened beneath the script's folder by the kernel itself, which follows no link and no `..` out of it; so
+//! there is no moment between a check and its use.
+
+#![expect(clippy::disallowed_types, reason = "reads the files of a script")]
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
+
+use crate::bindings::starcell::guest::source::Host;
+use crate::state::{Role, State};
+
+/// Bytes of one file; the interpreter takes no larger source.
+const MAX_BYTES: u64 = 8 << 20;
+
+impl Host for State {
+    async fn read(&mut self, path: String) -> wasmtime::Result<Result<Vec<u8>, String>> {
+        let app = match &self.role {
+            Role::Setup(app) => Arc::clone(app),
+            _ => return Ok(Err("files are loaded only while the script sets up".into())),
+        };
+        let Some(folder) = app.config.folder.clone() else {
+            return Ok(Err("this script has no folder to load files from".into()));
+        };
+        app.note_loaded(folder.join(&path));
+        let read = tokio::task::spawn_blocking(move || read(&folder, &path));
+        Ok(read.await.unwrap_or_else(|error| Err(error.to_string())))
+    }
+}
+
+fn read(folder: &Path, path: &str) -> Result<Vec<u8>, String> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let folder = openat(CWD, folder, flags | OFlags::DIRECTORY, Mode::empty()).map_err(sentence)?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    // Without NONBLOCK a named pipe would be waited for.
+    let file = openat2(&folder, path, flags | OFlags::NONBLOCK, Mode::empty(), resolve).map_err(sentence)?;
+    let file = File::from(file);
+    let about = file.metadata().map_err(|error| error.to_string())?;
+    if !about.is_file() {
+        return Err("it is not a file".into());
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    match bytes.len() as u64 > MAX_BYTES {
+        true => Err(format!("it has more than {MAX_BYTES} bytes")),
+        false => Ok(bytes),
+    }
+}
+
+fn sentence(error: Errno) -> String {
+    match error {
+        Errno::NOENT => "there is no such file in the script's folder".into(),
+        Errno::XDEV | Errno::LOOP => "a link leads out of the script's folder".into(),
+        error => std::io::Error::from(error).to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn nothing_outside_of_the_folder_is_read() {
+        let root = std::env::temp_dir().join(format!("starcell-source-{}", std::process::id()));
+        let folder = root.join("app");
+        std::fs::create_dir_all(folder.join("lib")).unwrap();
+        std::fs::write(root.join("secret.star"), "x").unwrap();
+        std::fs::write(folder.join("lib/a.star"), "a = 1").unwrap();
+        symlink("../secret.star", folder.join("out.star")).unwrap();
+        symlink("lib/a.star", folder.join("in.star")).unwrap();
+        symlink("..", folder.join("up")).unwrap();
+        assert_eq!(read(&folder, "lib/a.star").unwrap(), b"a = 1");
+        assert_eq!(read(&folder, "in.star").unwrap(), b"a = 1");
+        for (path, why) in [
+            ("out.star", "leads out"),
+            ("up/secret.star", "leads out"),
+            ("../secret.star", "leads out"),
+            ("none.star", "no such file"),
+            ("lib", "not a file"),
+        ] {
+            let error = read(&folder, path).unwrap_err();
+            assert!(error.contains(why), "{path}: {error}");
+        }
+        let secret = root.join("secret.star");
+        assert!(read(&folder, secret.to_str().unwrap()).unwrap_err().contains("leads out"));
+        std::fs::remove_dir_all(root).unwrap();
+    }
+}
