@@ -26,8 +26,8 @@ pub struct Call<'a> {
     pub capability: &'a str,
     /// What rules name: `fs.read`.
     pub category: &'a str,
-    /// What it acts on, canonical, as a rule would write it. For a request whose host is known, see
-    /// [`connection`](crate::connection).
+    /// What it acts on, canonical, as a rule would write it; for a request whose host was resolved the URL, a space and
+    /// the address, as an endpoint of the policy prints.
     pub resource: &'a str,
     /// What was decided.
     pub decision: Decision,

@@ -11,27 +11,42 @@
 //! | `redact`, `escape`, `line` | A call as a line: no secrets, nothing that acts on a terminal, no more than so long |
 //! | `audit`, `writer` | Callers wait in bounded queues for one thread, which writes many lines at once |
 //! | `chain`, `file`, `tail` | Sealed lines in a file that is locked, mended, gone on with and renamed when full |
-//! | `record` | Lines as a reader sees them |
+//! | `record`, `read`, `event` | Lines as a reader sees them, checked against the chain; calls with their outcomes |
+//! | `summary`, `least`, `replay`, `verify` | What was used; the least profile for it; another one tried on it; whether it is whole |
+//! | `asked` | A recorded call as the policy sees it |
 
 #![forbid(unsafe_code)]
 
+mod asked;
 mod audit;
 mod call;
 mod chain;
 mod error;
 mod escape;
+mod event;
 mod file;
+mod least;
 mod line;
+mod read;
 mod record;
 mod redact;
+mod replay;
+mod summary;
 mod tail;
+mod verify;
 mod writer;
 
+pub use asked::Unjudged;
 pub use audit::{Audit, AuditApp, Options, Ticket};
 pub use call::{Call, Decision, Outcome, Phase, Subject};
 pub use chain::{Hash, NotAHash};
 pub use error::AuditError;
+pub use event::{Event, Events, events};
+pub use least::{Least, LeastError, Widen, least};
 pub use line::After;
+pub use read::{ReadError, ReadProblem, Records, Seen};
 pub use record::{CallRecord, Open, OutcomeRecord, Record, RecordError, RecordKind};
-pub use redact::connection;
+pub use replay::{Replay, WouldDeny, replay};
+pub use summary::{Counts, Row, Summary, summary};
+pub use verify::verify;
 pub use writer::Writer;

@@ -107,6 +107,12 @@ pub struct Open {
 #[error("not a record of an audit log: {0}")]
 pub struct RecordError(String);
 
+impl RecordError {
+    pub(crate) fn new(problem: &str) -> Self {
+        Self(problem.to_owned())
+    }
+}
+
 impl Record {
     /// Reads a line, with or without its hash, which is not checked here.
     pub fn parse(line: &str) -> Result<Self, RecordError> {

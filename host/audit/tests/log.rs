@@ -174,6 +174,7 @@ async fn a_restart_goes_on_and_mends_a_torn_line() {
     assert_eq!(opened.iter().map(|o| o.after).collect::<Vec<_>>(), [After::Nothing, After::Close, After::Close]);
     assert_eq!(opened.iter().map(|o| o.torn_bytes).collect::<Vec<_>>(), [0, 0, torn.len() as u64]);
     assert_eq!(opened[2].at, whole);
+    assert_eq!(common::verified(&folder).torn_bytes, torn.len() as u64);
 }
 
 #[tokio::test]
@@ -236,6 +237,7 @@ fn a_full_disk_refuses_the_call_and_is_told_later() {
     assert!(status.success());
     let records = records(&folder.log());
     let gaps: Vec<_> = records.iter().filter(|r| matches!(r.kind, RecordKind::Gap { .. })).collect();
+    common::verified(&folder);
     assert!(matches!(gaps.as_slice(), [Record { kind: RecordKind::Gap { refused: 3, lost: 1 }, .. }]), "{gaps:?}");
 }
 
@@ -278,9 +280,11 @@ fn a_killed_process_loses_no_line_it_was_told_is_written() {
     for resource in told {
         assert!(text.contains(&format!("\"resource\":\"{resource}\"")), "{resource}");
     }
+    assert!(!common::verified(&folder).closed, "sound up to where it was killed");
     // The next writer takes the file over, whatever the kill left at its end.
     open(&folder).1.close().unwrap();
-    records(&folder.log());
+    let seen = common::verified(&folder);
+    assert_eq!((seen.kills, seen.closed), (1, true));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! What the tests of the log share.
 
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used, reason = "tests, each of which uses a part")]
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use starcell_audit::{Audit, Call, Decision, Options, Phase, Record, Subject, Writer};
+use starcell_audit::{Audit, Call, Decision, Options, Phase, Record, Seen, Subject, Writer};
 
 /// A folder of one test, emptied first.
 pub(crate) struct Folder(PathBuf);
@@ -59,6 +59,12 @@ pub(crate) fn open(folder: &Folder) -> (Audit, Writer) {
 /// The records of a file; the chain is not looked at.
 pub(crate) fn records(path: &Path) -> Vec<Record> {
     fs::read_to_string(path).unwrap().lines().map(|line| Record::parse(line).unwrap()).collect()
+}
+
+/// What is sound in a log of one file, which all of it must be.
+pub(crate) fn verified(folder: &Folder) -> Seen {
+    let bytes = fs::read(folder.log()).unwrap();
+    starcell_audit::verify([("log".to_owned(), bytes.as_slice())]).unwrap()
 }
 
 pub(crate) fn subject() -> Subject {
