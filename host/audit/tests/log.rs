@@ -128,6 +128,28 @@ async fn many_callers_share_the_writer() {
 }
 
 #[tokio::test]
+async fn callers_that_stop_waiting_hold_no_places() {
+    let folder = Folder::new("cancelled");
+    let (audit, writer) = open(&folder);
+    let app = audit.subject(&subject());
+    // More than the queue holds, each given up as soon as it waits.
+    let cancelled = call("/srv/cancelled", Decision::Allow);
+    for _ in 0..5000 {
+        tokio::select! {
+            biased;
+            ticket = app.intent(&cancelled) => drop(ticket.unwrap()),
+            () = std::future::ready(()) => {}
+        }
+    }
+    let ticket = app.intent(&call("/srv/last", Decision::Allow)).await.unwrap();
+    app.outcome(ticket, Outcome::Ok, Duration::ZERO, 0);
+    writer.close().unwrap();
+    common::verified(&folder);
+    let last = records(&folder.log()).into_iter().rev().nth(2).unwrap();
+    assert!(matches!(last.kind, RecordKind::Call(call) if call.resource == "/srv/last"));
+}
+
+#[tokio::test]
 async fn a_second_writer_is_kept_out() {
     let folder = Folder::new("second");
     let (_audit, writer) = open(&folder);

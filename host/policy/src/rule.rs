@@ -117,6 +117,14 @@ impl Rule {
         names && functions && resource
     }
 
+    /// The rule with `$CWD` and `$HOME` replaced, to compare it with rules that spell the folder out; none where it needs
+    /// a home folder and there is none.
+    #[must_use]
+    pub fn with_roots(&self, roots: &Roots) -> Option<Self> {
+        let resource = self.resolved(roots).ok()?;
+        Some(Self { resource, ..self.clone() })
+    }
+
     /// Whether some call may be about both: they have a capability and a function in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         let common = |c: &Capability| selects(self.module, self.category, *c);
