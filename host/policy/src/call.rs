@@ -125,7 +125,7 @@ impl<'a> Call<'a> {
         Self { capability, function, resource, tree: false }
     }
 
-    fn full_resource(&self) -> String {
+    pub(crate) fn full_resource(&self) -> String {
         match self.resource {
             Resource::Env(name) => name.to_string(),
             Resource::Key(key) => key.to_string(),

@@ -70,6 +70,13 @@ impl Grants {
         Ok(Permit::new(path, function.capability(), function.name(), decider, self))
     }
 
+    /// Whether a call would be allowed, for a request together with the address its host resolved to. Makes no permit:
+    /// it is for those who look at calls that are over.
+    pub fn allows(&self, call: &Call<'_>, address: Option<IpAddr>) -> bool {
+        let address = address.map(|address| address.to_canonical());
+        self.layers().all(|layer| layer.judge(call, address).is_allowed())
+    }
+
     /// Tells how a call would be decided and by what, without deciding it.
     pub fn explain(&self, call: &Call<'_>) -> Explanation {
         Explanation::new(self, call, None)

@@ -31,6 +31,13 @@ pub(crate) fn text_matches(glob: &str, text: &str) -> bool {
     accepts(&text_positions(glob, text))
 }
 
+/// Whether every text that `other` matches is matched by `glob`, as far as a star of the one that is taken by a star of
+/// the other shows it; a no may be a yes that is harder to see.
+pub(crate) fn text_includes(glob: &str, other: &str) -> bool {
+    // A star of `other` equals no character of `glob`, so only a star takes it.
+    accepts(&positions(glob.as_bytes(), other.bytes(), |b| *b == b'*', |b, t| *b == t && t != b'*'))
+}
+
 /// Whether the glob matches the text or something that begins with it.
 pub(crate) fn text_continues(glob: &str, text: &str) -> bool {
     text_positions(glob, text).contains(&true)
@@ -138,6 +145,18 @@ impl PathGlob {
     /// Whether it matches the path or something beneath it.
     pub(crate) fn continues<'a>(&self, path: impl Iterator<Item = &'a str>) -> bool {
         segment_positions(&self.0, path).contains(&true)
+    }
+
+    /// Whether every path that `other` matches is matched by this, as far as it can be seen segment by segment.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        let takes = |segment: &Segment, other: &Segment| match (segment, other) {
+            (Segment::AnyDepth, _) => true,
+            (_, Segment::AnyDepth) => false,
+            (Segment::Glob(glob), Segment::Glob(other) | Segment::Literal(other)) => text_includes(glob, other),
+            (Segment::Literal(literal), Segment::Literal(other)) => literal == other,
+            (Segment::Literal(_), Segment::Glob(_)) => false,
+        };
+        accepts(&positions(&self.0, other.0.iter(), |s| *s == Segment::AnyDepth, takes))
     }
 
     /// The segments before a final `**`.

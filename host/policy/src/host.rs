@@ -194,6 +194,22 @@ impl HostPattern {
         matches!(self, Self::Net(net) if net.contains(&address))
     }
 
+    /// Whether it names and holds all that the other does. Any host is no address: only a range reaches one.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, Self::Any | Self::Exact(_) | Self::Subdomains(_)) => true,
+            (Self::Exact(name), Self::Exact(other)) => name == other,
+            (Self::Subdomains(parent), Self::Exact(name)) => {
+                name.0.strip_suffix(&parent.0).is_some_and(|prefix| prefix.ends_with('.'))
+            }
+            (Self::Subdomains(parent), Self::Subdomains(other)) => {
+                parent == other || other.0.strip_suffix(&parent.0).is_some_and(|prefix| prefix.ends_with('.'))
+            }
+            (Self::Net(net), Self::Net(other)) => net.contains(other),
+            _ => false,
+        }
+    }
+
     /// Whether, in a deny rule, it stops a connection to the address: as itself, as the address
     /// inside a translation or tunnel, or as the loopback address that `localhost` and the
     /// unspecified address reach.

@@ -181,6 +181,12 @@ impl ObjectPattern {
         self.grants(object) || (within_all && self.of_kind(object))
     }
 
+    /// Whether it grants all that the other does.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        let scope = self.scope.is_none() || self.scope == other.scope;
+        scope && (self.kind.is_none() || self.kind == other.kind)
+    }
+
     fn of_kind(&self, object: &KubernetesObject) -> bool {
         self.kind.is_none() || self.kind == object.kind
     }

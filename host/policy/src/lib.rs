@@ -13,6 +13,7 @@
 //! | `decide`, `layer`, `egress` | Deny over allow over fallback; names first, then each resolved address |
 //! | `permit` | Proof of the decision, which the effect takes |
 //! | `denial`, `explain` | What was refused, why, and what would grant it |
+//! | `call_buf` | Calls read from text, and the narrowest rules for them |
 //!
 //! ```
 //! use starcell_policy::{CanonicalPath, Grants, Profile, Roots, Rule, ServerAddress, ServerFunction};
@@ -40,6 +41,7 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod call_buf;
 mod capability;
 mod decide;
 mod denial;
@@ -63,6 +65,7 @@ mod url;
 mod url_pattern;
 
 pub use call::Call;
+pub use call_buf::{CallBuf, CallError};
 pub use capability::{
     Capability, EnvFunction, ExecFunction, HttpMethod, K8sFunction, KvFunction, PathFunction, ResourceKind,
     ServerFunction,
@@ -80,4 +83,5 @@ pub use permit::{Endpoint, Permit};
 pub use profile::{Fallback, Profile, ProfileError};
 pub use rule::{Rule, RuleError};
 pub use server::ServerAddress;
+pub use suggest::nearest;
 pub use url::{Scheme, Url, UrlError};

@@ -8,7 +8,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::glob::{Fault, text_continues, text_matches};
+use crate::glob::{Fault, text_continues, text_includes, text_matches};
 
 const MAX_NAME: usize = 256;
 const MAX_KEY: usize = 1024;
@@ -134,6 +134,11 @@ impl NamePattern {
     /// Whether it grants the key, or every key with the prefix.
     pub(crate) fn grants_key(&self, key: &KvKey) -> bool {
         text_matches(&self.0, &key.text) && (!key.prefix || self.0.ends_with('*'))
+    }
+
+    /// Whether it grants all that the other does, as far as it can be seen from the two.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        text_includes(&self.0, &other.0)
     }
 
     /// Whether it denies the key, or some key with the prefix.

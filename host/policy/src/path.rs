@@ -237,6 +237,11 @@ impl PathPattern {
         self.root == Root::Slash && self.glob.matches(path.segments())
     }
 
+    /// Whether it grants all that the other does, as far as it can be seen from the two.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        self.root == other.root && self.glob.includes(&other.glob)
+    }
+
     /// Whether it denies the path, or with `tree` something beneath it.
     pub(crate) fn denies(&self, path: &CanonicalPath, tree: bool) -> bool {
         self.glob.covers(path.segments()) || (tree && self.glob.continues(path.segments()))

@@ -64,6 +64,25 @@ impl Pattern {
         }
     }
 
+    /// Whether it grants all that the other does, as far as it can be seen from the two.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Env(pattern), Self::Env(other)) | (Self::Key(pattern), Self::Key(other)) => pattern.includes(other),
+            (Self::Object(pattern), Self::Object(other)) => pattern.includes(other),
+            (Self::Path(pattern), Self::Path(other)) | (Self::Program(pattern), Self::Program(other)) => {
+                pattern.includes(other)
+            }
+            (Self::Server(pattern), Self::Server(other)) => pattern.includes(other),
+            (Self::Url(pattern), Self::Url(other)) => pattern.includes(other),
+            _ => false,
+        }
+    }
+
+    /// Whether it names addresses, which a rule without a resource does not.
+    pub(crate) fn is_of_addresses(&self) -> bool {
+        matches!(self, Self::Url(pattern) if pattern.is_of_addresses())
+    }
+
     /// Whether it grants the connection to an address, because it names that address.
     pub(crate) fn reaches(&self, resource: Resource<'_>, address: IpAddr) -> bool {
         match (self, resource) {

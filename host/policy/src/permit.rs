@@ -45,7 +45,10 @@
 //! }
 //! ```
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use crate::{capability::Capability, denial::Denial, grants::Grants, host::Host, layer::Decider, rule::Rule, url::Url};
 
@@ -136,5 +139,12 @@ impl Endpoint {
     /// The address and port to connect to.
     pub fn socket_addr(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.url.port())
+    }
+}
+
+/// The URL, a space and the address: which no URL holds, so that a reader of a log can take the two apart.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.url, self.address)
     }
 }

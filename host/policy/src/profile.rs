@@ -99,7 +99,7 @@ impl Profile {
     }
 
     /// The profiles it is made of, the lowest first and itself last.
-    pub(crate) fn lineage(&self) -> Vec<&Self> {
+    pub fn lineage(&self) -> Vec<&Self> {
         let mut lineage: Vec<&Self> = std::iter::successors(Some(self), |profile| profile.base()).collect();
         lineage.reverse();
         lineage

@@ -24,7 +24,7 @@ use crate::{
     suggest::nearest,
 };
 
-const MAX_RULE: usize = 4096;
+pub(crate) const MAX_RULE: usize = 4096;
 
 /// One line of a profile: what it allows or denies depends on the list it stands in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +99,38 @@ impl Rule {
     /// Its resource as written in canonical form.
     pub fn resource(&self) -> Option<String> {
         self.resource.as_ref().map(Pattern::to_string)
+    }
+
+    /// Whether it allows all that the other allows, as far as it can be seen from the two: a yes is certain, a no may be
+    /// a yes that is harder to see.
+    pub fn includes(&self, other: &Self) -> bool {
+        let names = other.capabilities().all(|c| selects(self.module, self.category, c));
+        let functions = self.functions.is_empty()
+            || (!other.functions.is_empty() && other.functions.iter().all(|f| self.functions.contains(f)));
+        let resource = match (&self.resource, &other.resource) {
+            (None, None) => true,
+            (None, Some(other)) => !other.is_of_addresses(),
+            (Some(_), None) => false,
+            (Some(pattern), Some(other)) => pattern.includes(other),
+        };
+        // A list of all functions there are is not taken for no list; that would change when one is added.
+        names && functions && resource
+    }
+
+    /// The rule with `$CWD` and `$HOME` replaced, to compare it with rules that spell the folder out; none where it needs
+    /// a home folder and there is none.
+    #[must_use]
+    pub fn with_roots(&self, roots: &Roots) -> Option<Self> {
+        let resource = self.resolved(roots).ok()?;
+        Some(Self { resource, ..self.clone() })
+    }
+
+    /// Whether some call may be about both: they have a capability and a function in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let common = |c: &Capability| selects(self.module, self.category, *c);
+        let functions = |rule: &Self, f| rule.functions.is_empty() || rule.functions.contains(&f);
+        let mut all = other.capabilities().filter(common).flat_map(Capability::functions);
+        all.any(|f| functions(self, f) && functions(other, f))
     }
 
     /// `module.category`.
@@ -383,6 +415,40 @@ mod tests {
              did you mean `read`?"
         );
         assert!(Rule::parse(&"*".repeat(5000)).is_err());
+    }
+
+    #[test]
+    fn a_rule_includes_what_it_is_seen_to_cover() {
+        for (wide, narrow, expected) in [
+            ("fs.write", "fs.write($CWD/**)", true),
+            ("fs.write($CWD/**)", "fs.write", false),
+            ("fs.write($CWD/**)", "fs.write[mkdir]($CWD/a/b*)", true),
+            ("fs.write($CWD/**)", "fs.write($CWD)", false),
+            ("fs.write($CWD/**)", "fs.write(/srv/a)", false),
+            ("fs.write(/a/*)", "fs.write(/a/**)", false),
+            ("fs.write(/a/**/c)", "fs.write(/a/b*/**/c)", true),
+            ("fs.*", "fs.read(/a)", true),
+            ("*.read", "*.*", false),
+            ("*.*", "*.read", true),
+            ("kv.read[get]", "kv.read", false),
+            ("kv.read(a*)", "kv.read(ab*)", true),
+            ("kv.read(a*)", "kv.read(*a)", false),
+            ("http.client", "http.client(h)", true),
+            ("http.client", "http.client(10.0.0.5)", false),
+            ("http.client(10.0.0.0/8)", "http.client[GET](http://10.0.0.5/a)", true),
+            ("http.client(*)", "http.client(*.h)", true),
+            ("http.client(*)", "http.client(10.0.0.5)", false),
+            ("http.client(*.h)", "http.client(a.b.h:80)", true),
+            ("http.client(*.h)", "http.client(h)", false),
+            ("http.client(https://h/a/**)", "http.client(https://h)", false),
+            ("http.server(:80)", "http.server(127.0.0.1:80)", true),
+            ("http.server(127.0.0.1)", "http.server(:80)", false),
+            ("k8s.read(default/*)", "k8s.read(default/pods)", true),
+            ("k8s.read(default/*)", "k8s.read(*/pods)", false),
+        ] {
+            let (wide, narrow) = (Rule::parse(wide).unwrap(), Rule::parse(narrow).unwrap());
+            assert_eq!(wide.includes(&narrow), expected, "{wide} {narrow}");
+        }
     }
 
     #[test]

@@ -90,6 +90,11 @@ impl ServerPattern {
         self.on_port(address) && (address.host().is_unspecified() || self.host.is_none_or(|h| h == address.host()))
     }
 
+    /// Whether it grants all that the other does.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        self.host.is_none_or(|host| other.host == Some(host)) && self.port.is_none_or(|port| other.port == Some(port))
+    }
+
     fn on_port(&self, address: &ServerAddress) -> bool {
         self.port.is_none_or(|port| port == address.port())
     }

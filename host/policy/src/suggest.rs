@@ -3,7 +3,7 @@
 //! An unknown name in a rule is always an error; the suggestion only saves a look at the list.
 
 /// The candidate within two edits of `name`, and within half its length, that needs the fewest.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = 2.min(name.chars().count().div_ceil(2));
     let name = name.to_ascii_lowercase();
     candidates

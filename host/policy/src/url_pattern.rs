@@ -87,6 +87,22 @@ impl UrlPattern {
         self.fits(url, true) && (self.host.names(url.host()) || address.is_some_and(|a| self.host.stops(a)))
     }
 
+    /// Whether it grants all that the other does, as far as it can be seen from the two.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        let path = match (&self.path, &other.path) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(path), Some(other)) => path.includes(other),
+        };
+        path && self.scheme.is_none_or(|scheme| other.scheme == Some(scheme))
+            && self.port.is_none_or(|port| other.port == Some(port))
+            && self.host.includes(&other.host)
+    }
+
+    pub(crate) fn is_of_addresses(&self) -> bool {
+        matches!(self.host, HostPattern::Net(_))
+    }
+
     fn fits(&self, url: &Url, denying: bool) -> bool {
         let segments = url.segments();
         self.scheme.is_none_or(|scheme| scheme == url.scheme())

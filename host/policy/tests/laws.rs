@@ -4,8 +4,8 @@
 
 use proptest::{prelude::*, sample::select};
 use starcell_policy::{
-    AddressClass, Call, CanonicalPath, EnvFunction, EnvName, ExecFunction, Grants, Host, HttpMethod, K8sFunction,
-    KubernetesObject, KvFunction, KvKey, PathFunction, Profile, ProgramPath, Roots, Rule, ServerAddress,
+    AddressClass, Call, CallBuf, CanonicalPath, EnvFunction, EnvName, ExecFunction, Grants, Host, HttpMethod,
+    K8sFunction, KubernetesObject, KvFunction, KvKey, PathFunction, Profile, ProgramPath, Roots, Rule, ServerAddress,
     ServerFunction, Url,
 };
 
@@ -344,6 +344,38 @@ proptest! {
             path.replace('/', "//"),
         ] {
             prop_assert_eq!(spelled(&spelling), expected, "{}", spelling);
+        }
+    }
+
+    #[test]
+    fn a_call_reads_back_from_its_text(asked in asked()) {
+        // A key that ends in a star is a prefix for `list` alone.
+        if let Asked::Kv(function, key) = &asked
+            && key.is_prefix() != (*function == KvFunction::List)
+        {
+            return Ok(());
+        }
+        let call = asked.call();
+        let read = CallBuf::new(call.capability(), call.function(), &call.resource_text()).unwrap();
+        prop_assert_eq!(read.to_string(), call.to_string());
+        prop_assert_eq!(read.call().function(), call.function());
+        let rule = read.rule_for(&[call.function()], &read.rule_resource());
+        prop_assert!(rule.resource().is_some(), "{}", rule);
+        let alone = grants(&Profile::deny_all(), std::slice::from_ref(&rule), &[]);
+        prop_assert!(asked.allowed(&alone), "{} {}", rule, call);
+        prop_assert!(alone.allows(&call, None));
+    }
+
+    #[test]
+    fn what_includes_a_rule_grants_what_it_grants(wide in rule(), narrow in rule(), asked in asked()) {
+        let by = |rule: &Rule| asked.allowed(&grants(&Profile::deny_all(), std::slice::from_ref(rule), &[]));
+        prop_assert!(narrow.includes(&narrow));
+        if wide.includes(&narrow) {
+            prop_assert!(wide.overlaps(&narrow));
+            prop_assert!(!by(&narrow) || by(&wide), "{} includes {} but not {:?}", wide, narrow, asked);
+        }
+        if by(&narrow) && by(&wide) {
+            prop_assert!(wide.overlaps(&narrow));
         }
     }
 }

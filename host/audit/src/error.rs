@@ -1,0 +1,69 @@
+//! Why something cannot be recorded. Whoever gets one from an intent must not do the effect.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use thiserror::Error;
+
+/// Why the audit log cannot be opened or written. Cheap to clone: one failed write refuses many calls.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// The last lines of an existing file are not a chain.
+    #[error(
+        "the audit log {} does not end in a sound chain: {problem}; \
+         see `starcell audit verify`, then move the file away to start a new one", path.display()
+    )]
+    BadTail {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The writer has ended.
+    #[error("the audit log is closed")]
+    Closed,
+    /// Another process writes the file.
+    #[error("the audit log {} is being written by another process; give each its own file", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The path leads to something that cannot be appended to, cut and renamed.
+    #[error("the audit log {} is not a regular file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file cannot be opened, or its existing lines not read.
+    #[error("cannot open the audit log {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+    /// There is no thread for the writer.
+    #[error("cannot start the writer of the audit log")]
+    Thread {
+        /// Why.
+        source: Arc<io::Error>,
+    },
+    /// The file cannot be written: a full disk, a lost mount.
+    #[error("cannot write the audit log {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<io::Error>,
+    },
+}
+
+impl AuditError {
+    pub(crate) fn open(path: &std::path::Path, source: io::Error) -> Self {
+        Self::Open { path: path.to_owned(), source: Arc::new(source) }
+    }
+
+    pub(crate) fn write(path: &std::path::Path, source: io::Error) -> Self {
+        Self::Write { path: path.to_owned(), source: Arc::new(source) }
+    }
+}

@@ -1,0 +1,52 @@
+//! The audit log: what scripts were allowed and denied, written before it is done.
+//!
+//! An effect without a record is the one thing an audit log must not allow, so a call is written down before it is done
+//! (the *intent*), and the call is refused where that fails. What came of it follows in a line of its own; where that is
+//! missing the host died in between and nobody knows. Lines are JSON, one schema with a version, every value bounded,
+//! escaped and free of secrets, and a hash chain runs through them so that a changed, removed or moved line shows.
+//!
+//! | module | job |
+//! |---|---|
+//! | `call`, `error` | What is recorded; why it cannot be |
+//! | `redact`, `escape`, `line` | A call as a line: no secrets, nothing that acts on a terminal, no more than so long |
+//! | `audit`, `writer` | Callers wait in bounded queues for one thread, which writes many lines at once |
+//! | `chain`, `file`, `tail` | Sealed lines in a file that is locked, mended, gone on with and renamed when full |
+//! | `record`, `read`, `event` | Lines as a reader sees them, checked against the chain; calls with their outcomes |
+//! | `summary`, `least`, `replay`, `verify` | What was used; the least profile for it; another one tried on it; whether it is whole |
+//! | `asked` | A recorded call as the policy sees it |
+
+#![forbid(unsafe_code)]
+
+mod asked;
+mod audit;
+mod call;
+mod chain;
+mod error;
+mod escape;
+mod event;
+mod file;
+mod least;
+mod line;
+mod read;
+mod record;
+mod redact;
+mod replay;
+mod summary;
+mod tail;
+mod verify;
+mod writer;
+
+pub use asked::Unjudged;
+pub use audit::{Audit, AuditApp, Options, Ticket};
+pub use call::{Call, Decision, Outcome, Phase, Subject};
+pub use chain::{Hash, NotAHash};
+pub use error::AuditError;
+pub use event::{Event, Events, events};
+pub use least::{Least, LeastError, Widen, least};
+pub use line::After;
+pub use read::{ReadError, ReadProblem, Records, Seen};
+pub use record::{CallRecord, Open, OutcomeRecord, Record, RecordError, RecordKind};
+pub use replay::{Replay, WouldDeny, replay};
+pub use summary::{Counts, Row, Summary, summary};
+pub use verify::verify;
+pub use writer::Writer;

@@ -1,0 +1,133 @@
+//! What other grants would have made of the recorded calls: a change of policy tried on what really happened.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use starcell_policy::Grants;
+
+use crate::{
+    asked::{Asked, Unjudged, unjudged_text},
+    call::Decision,
+    escape::visible,
+    event::Event,
+};
+
+/// The recorded calls under other grants.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Replay {
+    /// Calls that would be allowed.
+    pub allowed: u64,
+    /// Calls that would be denied.
+    pub denied: Vec<WouldDeny>,
+    /// Calls of which it cannot be said.
+    pub unjudged: Vec<Unjudged>,
+}
+
+/// Calls of one app to one function on one resource that would be denied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WouldDeny {
+    /// The owner of the app.
+    pub tenant: String,
+    /// The app.
+    pub app: String,
+    /// The function.
+    pub capability: String,
+    /// What it acted on.
+    pub resource: String,
+    /// How many there were.
+    pub calls: u64,
+    /// Of these, how many were denied when they were recorded.
+    pub denied_then: u64,
+    /// What each layer of the grants says.
+    pub why: String,
+    /// The lowest built-in profile that would grant it; none after a deny rule.
+    pub needed: Option<String>,
+    /// The narrowest rule that would grant it; none after a deny rule.
+    pub rule: Option<String>,
+    /// The first of the places in scripts that it was asked from.
+    pub at: String,
+}
+
+/// Judges recorded calls anew, those that were denied too.
+pub fn replay<E>(events: impl Iterator<Item = Result<Event, E>>, grants: &Grants) -> Result<Replay, E> {
+    let mut found: BTreeMap<[String; 4], Verdict> = BTreeMap::new();
+    for event in events {
+        let call = *event?.call;
+        let denied = u64::from(call.decision == Decision::Deny);
+        let subject = &call.subject;
+        let key = [subject.tenant.clone(), subject.app.clone(), call.capability.clone(), call.resource.clone()];
+        let verdict = found.entry(key).or_insert_with(|| Verdict {
+            calls: 0,
+            denied_then: 0,
+            asked: Asked::of(&call),
+            at: format!("{}:{}", call.file, call.line),
+        });
+        verdict.calls += 1;
+        verdict.denied_then += denied;
+    }
+    let mut replay = Replay::default();
+    for ([tenant, app, capability, resource], Verdict { calls, denied_then, asked, at }) in found {
+        let asked = match asked {
+            Ok(asked) if asked.is_allowed(grants) => {
+                replay.allowed += calls;
+                continue;
+            }
+            Ok(asked) => asked,
+            Err(problem) => {
+                replay.unjudged.push(Unjudged { capability, resource, problem, calls });
+                continue;
+            }
+        };
+        let explanation = match asked.address {
+            Some(address) => grants.explain_address(&asked.call(), address),
+            None => grants.explain(&asked.call()),
+        };
+        replay.denied.push(WouldDeny {
+            tenant,
+            app,
+            capability,
+            resource,
+            calls,
+            denied_then,
+            why: explanation.to_string(),
+            needed: explanation.needed_profile().map(str::to_owned),
+            rule: explanation.granting_rule().map(ToString::to_string),
+            at,
+        });
+    }
+    Ok(replay)
+}
+
+struct Verdict {
+    calls: u64,
+    denied_then: u64,
+    asked: Result<Asked, String>,
+    at: String,
+}
+
+impl Replay {
+    /// What would be denied and why, then the numbers.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for row in &self.denied {
+            let WouldDeny { tenant, app, capability, resource, calls, denied_then, why, at, .. } = row;
+            let call = visible(&format!("{tenant}/{app}: {capability}({resource}) at {at}"));
+            text += &format!("would be denied: {call}, {calls}x, denied then {denied_then}x\n");
+            for line in why.lines().skip(1) {
+                text += &format!("{}\n", visible(line));
+            }
+        }
+        text += &unjudged_text(&self.unjudged);
+        let sum = |count: fn(&WouldDeny) -> u64| self.denied.iter().map(count).sum::<u64>();
+        let (denied, denied_then) = (sum(|row| row.calls), sum(|row| row.denied_then));
+        let new = denied - denied_then;
+        text + &format!("{} calls allowed, {denied} denied, {new} of which were allowed then\n", self.allowed)
+    }
+
+    /// One JSON object.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
