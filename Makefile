@@ -46,6 +46,12 @@ format:
 	@need=(); \
 	type -P curl >/dev/null || need+=(curl); \
 	type -P kill >/dev/null || need+=(procps); \
+	type -P openssl >/dev/null || need+=(openssl); \
+	type -P prlimit >/dev/null || need+=(util-linux); \
+	type -P h2load >/dev/null || need+=(nghttp2-client); \
+	type -P slowhttptest >/dev/null || need+=(slowhttptest); \
+	type -P chromium-headless-shell >/dev/null || need+=(chromium-headless-shell); \
+	/usr/bin/python3 -c 'import h2, httpx' 2>/dev/null || need+=(python3-httpx python3-h2); \
 	if [ $${#need[@]} -gt 0 ]; then .ci/install "$${need[@]}"; fi
 	@type -P strace >/dev/null || .ci/install strace || true
 

@@ -61,14 +61,13 @@ fn cold_start() {
 fn measure(name: &str, command: Command) -> f64 {
     let mut server = Starcell::spawn_command(command);
     server.wait_for("serving ");
-    let id = server.id();
     let mut load = Load::connect(server.port());
     load.run(WARM_UP);
-    let (began, spent) = (Instant::now(), cpu_time(id));
+    let (began, spent) = (Instant::now(), server.cpu_time());
     let done = load.run(MEASURED);
-    let (elapsed, spent) = (began.elapsed(), cpu_time(id) - spent);
+    let (elapsed, spent) = (began.elapsed(), server.cpu_time() - spent);
     let rate = done as f64 / elapsed.as_secs_f64();
-    println!("  {name:<28} {rate:>9.0}/s {:>10.1} us", spent / done as f64 * 1e6);
+    println!("  {name:<28} {rate:>9.0}/s {:>10.1} us", spent.as_secs_f64() / done as f64 * 1e6);
     rate
 }
 
@@ -120,12 +119,4 @@ impl Load {
         }
         done
     }
-}
-
-/// CPU seconds a process has used, all threads, user and system.
-fn cpu_time(id: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    // The kernel counts in hundredths of a second.
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }

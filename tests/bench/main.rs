@@ -1,8 +1,8 @@
 //! Benches. Everything is a ratio against a baseline that runs in the same command, since absolute times on a shared
 //! machine say little.
 //!
-//! `starcell-bench` measures all; `starcell-bench micro` or `http` only that part. What was tried and what it gave is
-//! in `tests/bench/README.md`.
+//! `starcell-bench` measures all but the attacks; `starcell-bench micro`, `http` or `attacks [NAME]` only that part. What
+//! was tried and what it gave is in `tests/bench/README.md`.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
     reason = "a bench"
 )]
 
+mod attacks;
 mod baseline;
 mod http;
 mod micro;
@@ -31,11 +32,13 @@ fn main() {
         ["spin", route] => micro::spin(route.parse().unwrap()),
         ["deploy"] => micro::deploy(),
         ["http"] => http::run(),
+        ["attacks"] => attacks::run(""),
+        ["attacks", name] => attacks::run(name),
         [] => {
             micro::run();
             http::run();
         }
-        other => panic!("usage: starcell-bench [micro|http]; got {other:?}"),
+        other => panic!("usage: starcell-bench [micro|http|attacks [NAME]]; got {other:?}"),
     }
 }
 

@@ -1,15 +1,18 @@
 //! A plain HTTP/1.1 client over one socket: it sends the bytes it is given and reads one response at a time.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use tokio::net::TcpSocket;
 
 use crate::process::PATIENCE;
 
 /// A connection that is kept alive.
 #[derive(Debug)]
-pub struct Client {
-    stream: TcpStream,
+pub struct Client<S = TcpStream> {
+    /// The socket, or TLS over it.
+    pub stream: S,
     buffer: Vec<u8>,
 }
 
@@ -50,12 +53,32 @@ impl Client {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, buffer: Vec::new() })
+        Ok(Self::over(stream))
+    }
+
+    /// Connects from an address of this machine's choice, such as 127.0.0.2.
+    pub fn connect_from(address: Ipv4Addr, port: u16) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let stream = runtime.block_on(async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(SocketAddr::from((address, 0)))?;
+            socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?.into_std()
+        })?;
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self::over(stream))
     }
 
     /// Shortens how long a read may take.
     pub fn patience(&self, time: Duration) {
         self.stream.set_read_timeout(Some(time)).expect("a timeout above zero");
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// A client over a connection that is there.
+    pub fn over(stream: S) -> Self {
+        Self { stream, buffer: Vec::new() }
     }
 
     /// Sends bytes as they are.
@@ -118,6 +141,13 @@ impl Client {
             self.fill()?;
         }
         Ok(Response { status, headers, body: self.buffer.drain(..length).collect() })
+    }
+
+    /// Reads until the server closes the connection, and returns what came; an error if it resets it instead.
+    pub fn rest(&mut self) -> io::Result<Vec<u8>> {
+        let mut rest = std::mem::take(&mut self.buffer);
+        self.stream.read_to_end(&mut rest)?;
+        Ok(rest)
     }
 
     fn fill(&mut self) -> io::Result<()> {

@@ -1,8 +1,14 @@
-//! What whole-system tests and benches share: the real binary as a child process, a plain HTTP client over a socket, and
+//! What whole-system tests and benches share: the real binary as a child process, clients over sockets, attackers, and
 //! an edge without a network for the runtime alone.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test support")]
 
+pub mod attack;
 pub mod client;
 pub mod edge;
+pub mod frames;
+pub mod good;
+pub mod herd;
 pub mod process;
+pub mod tls;
+pub mod tools;

@@ -74,13 +74,25 @@ pub fn script(source: &str) -> PathBuf {
 /// Like [`script`], for sources that are not text.
 #[must_use]
 pub fn script_bytes(source: &[u8]) -> PathBuf {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static NEXT: AtomicU32 = AtomicU32::new(0);
     let folder = std::env::temp_dir().join(format!("starcell-tests-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
-    let path = folder.join(format!("script{}.star", NEXT.fetch_add(1, Ordering::Relaxed)));
+    let path = folder.join(format!("script{}.star", next()));
     std::fs::write(&path, source).expect("a temporary file");
     path
+}
+
+/// An empty folder of the test's own, that lives as long as the machine's temporary folder.
+#[must_use]
+pub fn folder() -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("starcell-tests-{}/folder{}", std::process::id(), next()));
+    std::fs::create_dir_all(&folder).expect("a temporary folder");
+    folder
+}
+
+fn next() -> u32 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Starcell {
@@ -144,6 +156,30 @@ impl Starcell {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Memory that is resident in the process, in bytes.
+    #[must_use]
+    pub fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process lives");
+        let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        size.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") << 10
+    }
+
+    /// Descriptors that the process has open.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("the process lives").count()
+    }
+
+    /// CPU time that the process has used, all threads, user and system.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("the process lives");
+        let fields: Vec<&str> = stat.rsplit(')').next().expect("a name").split_whitespace().collect();
+        let ticks = |field: usize| fields[field].parse::<u32>().expect("a number");
+        // The kernel counts in hundredths of a second.
+        Duration::from_secs(1) * (ticks(11) + ticks(12)) / 100
     }
 
     /// Waits for a line that contains `text` and returns it. Lines that were returned or passed over are not looked at

@@ -3,6 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod differential;
+mod edge_access;
+mod edge_attacks;
+mod edge_drain;
+mod edge_h2;
+mod edge_options;
+mod edge_overload;
+mod edge_raw;
+mod edge_routes;
+mod edge_tls;
+mod edge_watch;
 mod exits;
 mod imports;
 mod isolation;
