@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Requests that a client may give up before it looks like an attack, unless it also finishes as many.
@@ -31,6 +32,8 @@ pub(crate) struct Activity {
     idle_since: AtomicU64,
     finished: AtomicU32,
     given_up: AtomicU32,
+    /// Told when the client gives up more than it should.
+    wasteful: Notify,
     /// Responses on their way out, where the connection carries several at once.
     sending: Mutex<Vec<Weak<Sending>>>,
 }
@@ -50,6 +53,7 @@ impl Activity {
             idle_since: AtomicU64::new(0),
             finished: AtomicU32::new(0),
             given_up: AtomicU32::new(0),
+            wasteful: Notify::new(),
             sending: Mutex::default(),
         })
     }
@@ -75,8 +79,12 @@ impl Activity {
         self.began + Duration::from_micros(self.idle_since.load(Ordering::Relaxed))
     }
 
-    /// Whether the client gives up more requests than it waits for, as an attack does.
-    pub(crate) fn is_wasteful(&self) -> bool {
+    /// Ends when the client gives up more requests than it waits for, as an attack does.
+    pub(crate) async fn wasteful(&self) {
+        self.wasteful.notified().await;
+    }
+
+    fn is_wasteful(&self) -> bool {
         let given_up = self.given_up.load(Ordering::Relaxed);
         given_up > MAX_GIVEN_UP && given_up > self.finished.load(Ordering::Relaxed)
     }
@@ -97,6 +105,11 @@ pub(crate) struct Active {
 }
 
 impl Active {
+    /// The client has not let its request be read. A response to that is no sign of patience.
+    pub(crate) fn respond_to_nobody(self, body: Bytes) -> Outgoing {
+        Outgoing { body, _active: self, sending: None }
+    }
+
     /// The response is there; it takes the request with it on its way out. Responses of connections that carry several
     /// at once are `tracked`.
     pub(crate) fn respond(mut self, body: Bytes, tracked: bool) -> Outgoing {
@@ -117,6 +130,9 @@ impl Drop for Active {
         let activity = &self.activity;
         let counter = if self.answered { &activity.finished } else { &activity.given_up };
         counter.fetch_add(1, Ordering::Relaxed);
+        if !self.answered && activity.is_wasteful() {
+            activity.wasteful.notify_one();
+        }
         let since = u64::try_from(activity.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         // 0 stands for a connection that had no request.
         activity.idle_since.store(since.max(1), Ordering::Relaxed);

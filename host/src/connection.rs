@@ -209,10 +209,15 @@ impl Connection {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
+                () = self.activity.wasteful() => {
+                    return self.note("closed a connection that starts requests and gives them up").await;
+                }
                 _ = look.tick() => {
-                    if let Some(why) = self.judge() {
-                        let line = Line::warn(why).with("script", &self.operator.script);
-                        self.operator.logs.write(line.with("remote", &self.client.peer.to_string())).await;
+                    if self.activity.is_stalled(|bytes| self.pace.allowed(bytes)) {
+                        return self.note("closed a connection that does not take its responses").await;
+                    }
+                    // A client is asked to agree that this is over; one that does not answer is not waited for.
+                    if stopping && !self.activity.is_busy() {
                         return;
                     }
                 }
@@ -220,12 +225,9 @@ impl Connection {
         }
     }
 
-    /// Why an HTTP/2 connection has to end, if it has to.
-    fn judge(&self) -> Option<&'static str> {
-        if self.activity.is_wasteful() {
-            return Some("closed a connection that starts requests and gives them up");
-        }
-        let stalled = self.activity.is_stalled(|bytes| self.pace.allowed(bytes));
-        stalled.then_some("closed a connection that does not take its responses")
+    /// Notes what a client did that ended its connection.
+    async fn note(&self, what: &str) {
+        let line = Line::warn(what).with("script", &self.operator.script);
+        self.operator.logs.write(line.with("remote", &self.client.peer.to_string())).await;
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
-use http::{HeaderName, Response, StatusCode, Version};
-use http_body_util::BodyExt as _;
+use http::{HeaderName, Method, Response, StatusCode, Version};
+use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use starcell_http::request::{self, Origin, Pairs};
@@ -58,15 +58,33 @@ pub(crate) async fn dispatch(
         None => Refusal::Busy.answer(),
     };
     let mut answer = with_id(answer, &id);
-    if client.terms == Terms::Refused && parts.version <= Version::HTTP_11 {
+    let unread = answer.extensions().get::<Unread>().is_some();
+    if (client.terms == Terms::Refused || unread) && parts.version <= Version::HTTP_11 {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if parts.method == Method::HEAD {
+        // Said here, since HTTP/2 would send the body along.
+        let length = answer.body().size_hint().lower();
+        answer.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+        *answer.body_mut() = Full::default();
     }
     if !operator.edge.no_access_log {
         access.end(&parts, client.peer, &answer, &id, &operator.logs);
     }
     let (head, body) = answer.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    Ok(Response::from_parts(head, active.respond(body, client.streams)))
+    let outgoing = match head.extensions.get::<Unread>() {
+        Some(Unread { gone: true }) => active.respond_to_nobody(body),
+        _ => active.respond(body, client.streams),
+    };
+    Ok(Response::from_parts(head, outgoing))
+}
+
+/// Marks the response to a request that was not read to its end: nothing else can come on its connection.
+#[derive(Clone, Copy, Debug)]
+struct Unread {
+    /// Whether that was the client's doing.
+    gone: bool,
 }
 
 /// The client's own id where it is trusted and fit, else a new one.
@@ -94,9 +112,16 @@ async fn meet(
     id: &str,
     access: &mut Access,
 ) -> Answer {
+    let _present = site.enter();
     let admitted = match admit(site, operator, parts, body).await {
         Ok(admitted) => admitted,
-        Err(refusal) => return refusal.answer(),
+        Err(refusal) => {
+            let mut answer = refusal.answer();
+            if refusal.is_of_the_message() {
+                answer.extensions_mut().insert(Unread { gone: refusal == Refusal::BadBody });
+            }
+            return answer;
+        }
     };
     access.route = site.routes.pattern(admitted.route).map(str::to_owned);
     let origin = Origin { peer: client.peer, tls: client.tls, id: id.to_owned() };

@@ -19,6 +19,8 @@ pub(crate) struct Site {
     pub(crate) serving: Serving,
     pub(crate) limits: SiteLimits,
     pub(crate) queue: Queue,
+    /// Requests that are not answered yet.
+    present: AtomicU32,
     operator: Arc<Operator>,
 }
 
@@ -57,12 +59,18 @@ impl Site {
         };
         let answer = options.write_timeout.map_or(operator.request_time, |time| time.min(operator.request_time));
         let queue = Queue::new(edge.max_requests, edge.max_queue);
-        Arc::new(Self { routes, serving: serving.within(answer), limits, queue, operator: Arc::clone(operator) })
+        let (serving, present, operator) = (serving.within(answer), AtomicU32::new(0), Arc::clone(operator));
+        Arc::new(Self { routes, serving, limits, queue, present, operator })
+    }
+
+    /// Counts a request until what this returns is dropped.
+    pub(crate) fn enter(&self) -> Counted<'_> {
+        Counted::new(&self.present)
     }
 
     /// Notes that requests were cut when a drain took too long.
     pub(crate) async fn note_cut(&self, grace: Duration) {
-        let (count, operator) = (self.queue.in_flight(), &self.operator);
+        let (count, operator) = (self.present.load(Ordering::Relaxed), &self.operator);
         let text = format!("shutdown_timeout of {} s is over: cut {count} requests in flight", grace.as_secs_f64());
         operator.logs.write(Line::warn(&text).with("script", &operator.script)).await;
     }
@@ -73,14 +81,13 @@ impl Site {
 #[derive(Debug)]
 pub(crate) struct Queue {
     places: Semaphore,
-    max_places: u16,
     waiting: AtomicU32,
     max_waiting: u32,
 }
 
 impl Queue {
     fn new(max_places: u16, max_waiting: u32) -> Self {
-        Self { places: Semaphore::new(max_places.into()), max_places, waiting: AtomicU32::new(0), max_waiting }
+        Self { places: Semaphore::new(max_places.into()), waiting: AtomicU32::new(0), max_waiting }
     }
 
     /// A place, at once or within `patience`; none if too many wait for one.
@@ -88,23 +95,27 @@ impl Queue {
         if let Ok(place) = self.places.try_acquire() {
             return Some(place);
         }
-        let waiting = Waiting(&self.waiting);
-        if waiting.0.fetch_add(1, Ordering::Relaxed) >= self.max_waiting {
+        let _waiting = Counted::new(&self.waiting);
+        if self.waiting.load(Ordering::Relaxed) > self.max_waiting {
             return None;
         }
         // The semaphore is never closed.
         timeout(patience, self.places.acquire()).await.ok()?.ok()
     }
+}
 
-    fn in_flight(&self) -> usize {
-        usize::from(self.max_places).saturating_sub(self.places.available_permits())
+/// One more, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted<'a>(&'a AtomicU32);
+
+impl<'a> Counted<'a> {
+    fn new(counter: &'a AtomicU32) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
     }
 }
 
-/// One that waits, until this is dropped.
-struct Waiting<'a>(&'a AtomicU32);
-
-impl Drop for Waiting<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -121,7 +132,6 @@ mod tests {
     async fn more_than_the_queue_holds_are_refused_at_once() {
         let queue = Queue::new(1, 1);
         let place = queue.enter(PATIENCE).await.unwrap();
-        assert_eq!(queue.in_flight(), 1);
         let began = tokio::time::Instant::now();
         let (waits, refused) = tokio::join!(queue.enter(PATIENCE), async {
             let refused = queue.enter(PATIENCE).await;

@@ -23,7 +23,7 @@ const POISON: &[u8] = b"\0";
 
 /// How long a client may go on sending after it was told that this is over, and how much.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 1 << 20;
+const LINGER_BYTES: usize = 64 << 20;
 
 /// Times of one connection.
 #[derive(Clone, Copy, Debug)]
@@ -123,20 +123,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         waits.then(|| idle_since + if fresh { self.pace.head } else { self.pace.idle })
     }
 
-    /// Ready when `deadline` has passed. The timer is left to an earlier time rather than moved with every request.
-    fn poll_deadline(&mut self, context: &mut Context<'_>, deadline: Instant) -> Poll<io::Error> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if timer.deadline() > deadline {
-            timer.as_mut().reset(deadline);
-        }
+    /// Ready when a client that sends nothing has had its time. hyper does not ask again when a response is out, so the
+    /// timer runs while a request is under way too, and finds out then what holds.
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         loop {
-            ready!(timer.as_mut().poll(context));
-            if Instant::now() >= deadline {
+            let (now, deadline) = (Instant::now(), self.read_deadline());
+            if deadline.is_some_and(|deadline| now >= deadline) {
                 self.ended = true;
                 return Poll::Ready(ErrorKind::TimedOut.into());
             }
-            timer.as_mut().reset(deadline);
+            let look = deadline.unwrap_or(now + self.pace.idle.min(self.pace.head));
+            ready!(self.poll_timer(context, look));
         }
+    }
+
+    /// Ready at a time. The timer is left to an earlier one rather than moved with every request.
+    fn poll_timer(&mut self, context: &mut Context<'_>, time: Instant) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(time)));
+        if timer.deadline() > time || timer.is_elapsed() {
+            timer.as_mut().reset(time);
+        }
+        timer.as_mut().poll(context)
+    }
+
+    /// Ready when `deadline` has passed.
+    fn poll_deadline(&mut self, context: &mut Context<'_>, deadline: Instant) -> Poll<io::Error> {
+        while Instant::now() < deadline {
+            ready!(self.poll_timer(context, deadline));
+        }
+        self.ended = true;
+        Poll::Ready(ErrorKind::TimedOut.into())
     }
 
     /// Judges what became of an offer to send so many bytes.
@@ -193,10 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
                 self.ended = true;
                 Poll::Ready(Err(error))
             }
-            Poll::Pending => match self.read_deadline() {
-                Some(deadline) => self.poll_deadline(context, deadline).map(Err),
-                None => Poll::Pending,
-            },
+            Poll::Pending => self.poll_silence(context).map(Err),
         }
     }
 }

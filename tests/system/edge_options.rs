@@ -239,7 +239,7 @@ fn flags_are_checked_and_documented() {
     let help = std::process::Command::new(binary()).args(["run", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let edge = help.split("\nEdge:\n").nth(1).unwrap();
-    for flag in ["--max-connections", "--max-requests", "--h2c", "--trust-request-id", "--no-access-log", "--watch"] {
+    for flag in ["--max-connections", "--max-requests", "--h2c", "--trust-request-id", "--no-access-log"] {
         assert!(edge.contains(flag), "{flag}");
     }
 }

@@ -10,6 +10,10 @@ use http::{HeaderMap, Version};
 
 use crate::query;
 use crate::response::Refusal;
+use crate::router::has_malformed_escape;
+
+/// Header fields of one request: what hyper takes over HTTP/1.
+const MAX_FIELDS: usize = 100;
 
 /// Names and values.
 pub type Pairs = Vec<(String, String)>;
@@ -62,11 +66,28 @@ pub fn check(parts: &Parts, max_url: usize) -> Result<&str, Refusal> {
     if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() > max_url) {
         return Err(Refusal::LongUrl(max_url));
     }
-    // A NUL ends a string for some of what a path may be handed to.
-    if parts.uri.path().contains("%00") {
+    if parts.headers.len() > MAX_FIELDS {
+        return Err(Refusal::ManyFields(MAX_FIELDS));
+    }
+    if is_deceptive(parts.uri.path()) {
         return Err(Refusal::BadPath);
     }
     host(parts).ok_or(Refusal::BadHost)
+}
+
+/// Whether a path reads differently once it is decoded: to what it is handed to, a NUL may be its end, a backslash a
+/// separator, and an encoded dot segment a way up. An encoded slash is part of a name, as it is in `ServeMux`.
+fn is_deceptive(path: &str) -> bool {
+    let encoded = path.contains('%');
+    if !encoded {
+        return path.contains('\\');
+    }
+    let decoded: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
+    let dots = |path: &[u8]| path.split(|&byte| byte == b'/').filter(|part| matches!(*part, [b'.'] | [b'.', b'.'])).count();
+    has_malformed_escape(path)
+        || decoded.contains(&b'\0')
+        || decoded.contains(&b'\\')
+        || dots(&decoded) > dots(path.as_bytes())
 }
 
 /// The host a request names: its absolute target's, which its Host header must not contradict, or its Host header's.
@@ -189,6 +210,14 @@ mod tests {
     fn heads_that_no_route_may_see_are_refused() {
         let get = |target: &str| check(&parts(Version::HTTP_11, target, &["a"]), 20).map(str::to_owned);
         assert_eq!(get("/a%20b?c"), Ok("a".into()));
+        for path in
+            ["/a%00b", "/a%5cb", "/a\\b", "/a/%2e%2E/b", "/.%2e/b", "/%2e/b", "/..%2fa", "/a%2f..", "/a%", "/a%zz"]
+        {
+            assert!(is_deceptive(path), "{path}");
+        }
+        for path in ["/a%2fb", "/a%20b/../c", "/%2525", "/a..b%20", "/a/../b", "/%2ea"] {
+            assert!(!is_deceptive(path), "{path}");
+        }
         assert_eq!(get("/a%00b"), Err(Refusal::BadPath));
         assert_eq!(get("/12345678901234567890"), Err(Refusal::LongUrl(20)));
     }

@@ -30,6 +30,8 @@ pub enum Refusal {
     BadPath,
     /// A target longer than so many bytes.
     LongUrl(usize),
+    /// More header fields than so many.
+    ManyFields(usize),
     /// The body did not arrive whole.
     BadBody,
     /// The body did not arrive in time.
@@ -47,6 +49,16 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it is about the message itself: nothing that comes after such a one on its connection is to be trusted.
+    #[must_use]
+    pub fn is_of_the_message(&self) -> bool {
+        match self {
+            Self::BadHost | Self::BadPath | Self::LongUrl(_) | Self::ManyFields(_) => true,
+            Self::BadBody | Self::SlowBody | Self::LargeBody(_) => true,
+            Self::NotFound | Self::WrongMethod(_) | Self::Elsewhere(_) | Self::Busy => false,
+        }
+    }
+
     /// The response.
     #[must_use]
     pub fn answer(&self) -> Answer {
@@ -56,6 +68,10 @@ impl Refusal {
             Self::LongUrl(limit) => {
                 text(StatusCode::URI_TOO_LONG, &format!("414 URI Too Long: at most {limit} bytes\n"))
             }
+            Self::ManyFields(limit) => text(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                &format!("431 Request Header Fields Too Large: at most {limit} fields\n"),
+            ),
             Self::BadBody => text(StatusCode::BAD_REQUEST, "400 Bad Request: the body is incomplete\n"),
             Self::SlowBody => text(StatusCode::REQUEST_TIMEOUT, "408 Request Timeout\n"),
             Self::LargeBody(limit) => {

@@ -24,7 +24,7 @@ pub struct EdgeFlags {
     pub max_requests: u16,
 
     /// Requests of one server that wait for a place among those; the next one gets status 503.
-    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(long, value_name = "N", default_value_t = 1024, allow_negative_numbers = true)]
     pub max_queue: u32,
 
     /// How long a request waits for a place before it gets status 503.

@@ -26,7 +26,7 @@ impl Host for State {
             _ => return Ok(Err("files are loaded only while the script sets up".into())),
         };
         let Some(folder) = app.config.folder.clone() else {
-            return Ok(Err("this script has no folder to load files from".into()));
+            return Ok(Err("there is no such file in the script's folder".into()));
         };
         app.note_loaded(folder.join(&path));
         let read = tokio::task::spawn_blocking(move || read(&folder, &path));
