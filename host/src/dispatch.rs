@@ -113,7 +113,7 @@ async fn meet(
     access: &mut Access,
 ) -> Answer {
     let _present = site.enter();
-    let admitted = match admit(site, operator, parts, body).await {
+    let admitted = match admit(site, operator, parts, body, access).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
             let mut answer = refusal.answer();
@@ -123,7 +123,6 @@ async fn meet(
             return answer;
         }
     };
-    access.route = site.routes.pattern(admitted.route).map(str::to_owned);
     let origin = Origin { peer: client.peer, tls: client.tls, id: id.to_owned() };
     let record = request::read(parts, admitted.host, admitted.params, admitted.body, origin);
     match answer(site, operator, admitted.route, record, access).await {
@@ -164,6 +163,7 @@ async fn admit<'a>(
     operator: &Operator,
     parts: &'a Parts,
     body: Incoming,
+    access: &mut Access,
 ) -> Result<Admitted<'a>, Refusal> {
     let host = request::check(parts, operator.edge.max_url_bytes as usize)?;
     let (path, query) = (parts.uri.path(), parts.uri.query());
@@ -175,6 +175,7 @@ async fn admit<'a>(
         Found::MethodNotAllowed { allow } => return Err(Refusal::WrongMethod(allow)),
         Found::NotFound => return Err(Refusal::NotFound),
     };
+    access.route = site.routes.pattern(route).map(str::to_owned);
     let body = read(parts, body, site, operator).await?;
     Ok(Admitted { host, route, params, body })
 }

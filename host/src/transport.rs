@@ -23,7 +23,7 @@ const POISON: &[u8] = b"\0";
 
 /// How long a client may go on sending after it was told that this is over, and how much.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 64 << 20;
+const LINGER_BYTES: usize = 16 << 20;
 
 /// Times of one connection.
 #[derive(Clone, Copy, Debug)]

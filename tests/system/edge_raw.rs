@@ -240,7 +240,6 @@ fn a_head_that_is_not_exactly_one_is_refused() {
             "GET localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "GET * HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "GET /#fragment HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\r\n\r\n",
             "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "\n\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",

@@ -122,7 +122,7 @@ for http2, version in (False, "HTTP/1.1"), (True, "HTTP/2"):
         assert client.post(url + "/echo", content=parts()).text == "".join("part %d " % n for n in range(100))
         assert client.get(url + "/none").status_code == 404
         assert client.head(url + "/hello").content == b""
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=cert)))
 assert b'"tls"' in opener.open(url + "/hello").read()
 print("fine")
 "#;

@@ -30,6 +30,9 @@ pub enum Violation {
     /// A header line that continues the one before.
     #[error("a folded header line")]
     Folded,
+    /// A character that no request target has: RFC 9112, 3.2. A fragment is for the client alone.
+    #[error("an illegal character in the request line")]
+    Target,
     /// A character that no header name has, such as a space before the colon.
     #[error("an illegal header name")]
     Name,

@@ -1,12 +1,11 @@
 //! What the client sent, as the script will see it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
-use http::uri::Authority;
-use http::{HeaderMap, Version};
+use http::{HeaderMap, Method, Version};
 
 use crate::query;
 use crate::response::Refusal;
@@ -69,7 +68,8 @@ pub fn check(parts: &Parts, max_url: usize) -> Result<&str, Refusal> {
     if parts.headers.len() > MAX_FIELDS {
         return Err(Refusal::ManyFields(MAX_FIELDS));
     }
-    if is_deceptive(parts.uri.path()) {
+    let whole_server = parts.uri.path() == "*" && parts.method != Method::OPTIONS;
+    if whole_server || is_deceptive(parts.uri.path()) {
         return Err(Refusal::BadPath);
     }
     host(parts).ok_or(Refusal::BadHost)
@@ -78,12 +78,17 @@ pub fn check(parts: &Parts, max_url: usize) -> Result<&str, Refusal> {
 /// Whether a path reads differently once it is decoded: to what it is handed to, a NUL may be its end, a backslash a
 /// separator, and an encoded dot segment a way up. An encoded slash is part of a name, as it is in `ServeMux`.
 fn is_deceptive(path: &str) -> bool {
+    // `CONNECT` names no path, and nothing but `OPTIONS *` has this one.
+    if !path.starts_with('/') && path != "*" {
+        return true;
+    }
     let encoded = path.contains('%');
     if !encoded {
         return path.contains('\\');
     }
     let decoded: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
-    let dots = |path: &[u8]| path.split(|&byte| byte == b'/').filter(|part| matches!(*part, [b'.'] | [b'.', b'.'])).count();
+    let dots =
+        |path: &[u8]| path.split(|&byte| byte == b'/').filter(|part| matches!(*part, [b'.'] | [b'.', b'.'])).count();
     has_malformed_escape(path)
         || decoded.contains(&b'\0')
         || decoded.contains(&b'\\')
@@ -99,6 +104,9 @@ fn host(parts: &Parts) -> Option<&str> {
         (Some(_), Some(_)) => return None,
     };
     match (parts.uri.authority(), header) {
+        // Of the request line, so in HTTP/1.1 there must be a header besides.
+        (Some(_), None) if parts.version == Version::HTTP_11 => None,
+        (Some(_), _) if parts.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) => None,
         (Some(target), header) => {
             let agree = header.is_none_or(|host| host.eq_ignore_ascii_case(target.as_str()));
             (agree && is_authority(target.as_str())).then_some(target.as_str())
@@ -108,9 +116,17 @@ fn host(parts: &Parts) -> Option<&str> {
     }
 }
 
-/// Whether a host is a host and perhaps a port, without a user.
+/// Whether a host is a name or an address and perhaps a port, and nothing else that the grammar of RFC 3986 would take: a
+/// user, or a comma, which is what joining two Host headers leaves.
 fn is_authority(host: &str) -> bool {
-    host.parse::<Authority>().is_ok_and(|authority| !authority.as_str().contains('@'))
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let after = |rest: &str| rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
+    if let Some((address, rest)) = host.strip_prefix('[').and_then(|host| host.split_once(']')) {
+        return address.parse::<Ipv6Addr>().is_ok() && after(rest);
+    }
+    let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_name) && after(rest)
 }
 
 /// The request as values.
@@ -199,10 +215,24 @@ mod tests {
         assert_eq!(host(&parts(Version::HTTP_2, "https://b/", &[])), Some("b"));
         assert_eq!(host(&parts(Version::HTTP_10, "/", &[])), Some(""));
         assert_eq!(host(&parts(Version::HTTP_11, "/", &[])), None);
-        for hosts in [&["a", "a"][..], &["a b"], &["a/b"], &["u@a"], &[""], &["a:b:c"]] {
+        for hosts in [
+            &["a", "a"][..],
+            &["a b"],
+            &["a/b"],
+            &["u@a"],
+            &[""],
+            &["a:b:c"],
+            &["a,b"],
+            &["a:99999"],
+            &["a:-1"],
+            &["[zz]"],
+            &["[::1"],
+        ] {
             assert_eq!(host(&parts(Version::HTTP_11, "/", hosts)), None, "{hosts:?}");
         }
         assert_eq!(host(&parts(Version::HTTP_11, "http://b/", &["a"])), None);
+        assert_eq!(host(&parts(Version::HTTP_11, "http://b/", &[])), None);
+        assert_eq!(host(&parts(Version::HTTP_11, "ftp://b/", &["b"])), None);
         assert_eq!(host(&parts(Version::HTTP_11, "http://u@b/", &[])), None);
     }
 

@@ -13,6 +13,11 @@ const fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
+/// What a request line may contain.
+const fn is_target(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'#'
+}
+
 /// A place in the head.
 #[derive(Debug, Default)]
 enum At {
@@ -63,10 +68,13 @@ impl Head {
                 Err(violation) => return Err((at, violation)),
             }
             // Most of a head is text that matters to nobody here.
-            if matches!(self.at, At::Value) && self.field == Field::Other || matches!(self.at, At::RequestLine) {
-                let text = bytes.get(at..).unwrap_or_default();
-                at += text.iter().position(|&byte| !is_text(byte)).unwrap_or(text.len());
-            }
+            let passes = match (&self.at, self.field) {
+                (At::RequestLine, _) => is_target,
+                (At::Value, Field::Other) => is_text,
+                _ => continue,
+            };
+            let text = bytes.get(at..).unwrap_or_default();
+            at += text.iter().position(|&byte| !passes(byte)).unwrap_or(text.len());
         }
         Ok((at, None))
     }
@@ -85,6 +93,7 @@ impl Head {
                 self.at = At::Cr { last: false };
             }
             (_, byte) if !is_text(byte) => return Err(Violation::Control),
+            (At::RequestLine, byte) if !is_target(byte) => return Err(Violation::Target),
             (At::RequestLine, _) => {}
             (At::LineStart, b' ' | b'\t') => return Err(Violation::Folded),
             (At::LineStart, _) => {

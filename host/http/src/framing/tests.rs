@@ -43,7 +43,8 @@ fn whole_messages_end_where_they_end() {
 #[test]
 fn what_two_parsers_could_read_differently_is_refused() {
     use Violation::{
-        BareCr, BareLf, Chunk, Control, EmptyLines, Encoding, Folded, Length, LengthAndEncoding, Name, TwoLengths,
+        BareCr, BareLf, Chunk, Control, EmptyLines, Encoding, Folded, Length, LengthAndEncoding, Name, Target,
+        TwoLengths,
     };
     let chunked = |body: &str| format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
     for (message, expected) in [
@@ -57,6 +58,8 @@ fn what_two_parsers_could_read_differently_is_refused() {
         ("GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", Folded),
         ("GET / HTTP/1.1\r\nA: b\0\r\n\r\n", Control),
         ("GET /\x01 HTTP/1.1\r\n\r\n", Control),
+        ("GET /#a HTTP/1.1\r\n\r\n", Target),
+        ("GET /\u{e9} HTTP/1.1\r\n\r\n", Target),
         ("GET / HTTP/1.1\r\nContent-Length : 5\r\n\r\n", Name),
         ("GET / HTTP/1.1\r\nno colon\r\n\r\n", Name),
         ("GET / HTTP/1.1\r\nnocolon\r\n\r\n", Name),
