@@ -23,6 +23,7 @@ mod diagnostic;
 mod dialect;
 mod duration;
 mod error;
+mod given;
 mod globals;
 mod headers;
 mod host;

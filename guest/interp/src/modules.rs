@@ -9,6 +9,7 @@ mod middleware;
 mod options;
 mod print;
 mod random;
+mod regexp;
 mod server;
 mod time;
 
@@ -20,6 +21,7 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
     builder.namespace("json", json::register);
     builder.namespace("log", log::register);
     builder.namespace("random", random::register);
+    builder.namespace("regexp", regexp::register);
     builder.namespace("time", time::register);
     print::register(builder);
 }

@@ -3,11 +3,15 @@
 //! For native tests and benches, here and in other packages. Requests are made by calling
 //! [`Serving::handle`](crate::Serving::handle); [`Host::wait`] ends the script, since there is no fork to serve from.
 
+mod fixture;
+
 use std::cell::RefCell;
 
 use starlark::environment::Module;
 
 use crate::host::{Host, HostError, LogRecord, Position, ServerOptions};
+
+pub use fixture::{Example, Fixture};
 
 /// Decides about a pattern; the error is what the script sees.
 pub type AddRoute = Box<dyn Fn(u32, &str) -> Result<(), String>>;

@@ -11,6 +11,7 @@
 
 mod common;
 mod errors;
+mod fixtures;
 mod frozen;
 mod json;
 mod logging;
