@@ -116,7 +116,9 @@ mod tests {
         for name in ["breakpoint", "debug", "call_stack", "pprint"] {
             assert!(!names.contains(&name), "{name}");
         }
-        for name in ["http", "json", "log", "random", "time", "print", "Result", "fail"] {
+        for name in
+            ["base64", "hash", "hex", "hmac", "http", "json", "log", "random", "time", "print", "Result", "fail"]
+        {
             assert!(names.contains(&name), "{name}");
         }
     }

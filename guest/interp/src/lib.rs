@@ -18,16 +18,20 @@
 #![deny(unsafe_code)]
 
 mod args;
+mod bytes;
 mod callable;
 mod diagnostic;
 mod dialect;
 mod duration;
 mod error;
+mod form;
 mod given;
 mod globals;
 mod headers;
 mod host;
 mod modules;
+mod multipart;
+mod pairs;
 mod prescan;
 mod request;
 mod response;

@@ -23,7 +23,7 @@ const NUMBER: &str = "$serde_json::private::Number";
 const MAX_INT_DIGITS: usize = 4300;
 
 /// Decodes a document; the error is the sentence to show, with line and column.
-pub(super) fn decode<'v>(json: &[u8], heap: Heap<'v>) -> Result<Value<'v>, String> {
+pub(crate) fn decode<'v>(json: &[u8], heap: Heap<'v>) -> Result<Value<'v>, String> {
     let text = match std::str::from_utf8(json) {
         Ok(text) => text,
         Err(e) => {

@@ -12,6 +12,7 @@
 mod common;
 mod errors;
 mod fixtures;
+mod form;
 mod frozen;
 mod json;
 mod logging;
