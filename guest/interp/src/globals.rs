@@ -14,6 +14,10 @@ use crate::{modules, result, setup, shift};
 
 /// Touches each builtin type's method table and each module once.
 const WARM_UP: &str = r#"
+LOGGER = log.child(warm = True)
+PATTERN = regexp.compile("(/)")
+PAGE = template.text("{{ n }}{{ '<'|upper }}{% if n is defined %}{% endif %}")
+
 def fail_politely(req):
     return "%s" % json.try_decode("[1, 2.5, {\"k\": null}").error
 
@@ -26,6 +30,9 @@ def handler(req):
     body.update({"name": name, "parts": sorted(parts), "s": list(set([1, 2]))})
     response = {"status": 200, "headers": {"X-Warm": "1"}, "body": json.encode(body)}
     result = json.try_encode(response, indent = 1)
+    LOGGER.child(id = req.id).debug("warm-up")
+    found = PATTERN.find(req.path)
+    parts.append([found.text, found.groups, regexp.replace("a", "b", "c"), yaml.decode("a: [1]"), PAGE.render({"n": 7})])
     return response if result.ok and hasattr(req, "id") else fail_politely(req)
 
 def middleware(next):

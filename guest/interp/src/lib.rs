@@ -29,6 +29,7 @@ mod given;
 mod globals;
 mod headers;
 mod host;
+mod limits;
 mod modules;
 mod multipart;
 mod pairs;

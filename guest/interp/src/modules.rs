@@ -1,6 +1,9 @@
 //! The predeclared modules.
 
 mod base64;
+mod csv;
+mod encoding;
+mod gzip;
 mod hash;
 mod hex;
 mod hmac;
@@ -16,15 +19,21 @@ mod random;
 mod regexp;
 mod respond;
 mod server;
+mod template;
+mod text;
 mod time;
+mod toml;
 mod twins;
 mod url;
+mod yaml;
 
 use starlark::environment::GlobalsBuilder;
 
 /// Adds every module to the predeclared names.
 pub(crate) fn register(builder: &mut GlobalsBuilder) {
     twins::namespace(builder, "base64", base64::register);
+    twins::namespace(builder, "csv", csv::register);
+    twins::namespace(builder, "gzip", gzip::register);
     twins::namespace(builder, "hash", hash::register);
     twins::namespace(builder, "hex", hex::register);
     twins::namespace(builder, "hmac", hmac::register);
@@ -35,8 +44,11 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
     builder.namespace("json", json::register);
     builder.namespace("log", log::register);
     builder.namespace("random", random::register);
-    builder.namespace("regexp", regexp::register);
+    twins::namespace(builder, "regexp", regexp::register);
+    twins::namespace(builder, "template", template::register);
     builder.namespace("time", time::register);
+    twins::namespace(builder, "toml", toml::register);
     twins::namespace(builder, "url", url::register);
+    twins::namespace(builder, "yaml", yaml::register);
     print::register(builder);
 }

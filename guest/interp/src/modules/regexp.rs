@@ -19,7 +19,6 @@ use starlark::values::{Heap, Value};
 
 use crate::error::usage;
 use crate::given::{Given, optional};
-use crate::result::attempt;
 
 use pattern::Pattern;
 
@@ -55,17 +54,6 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         compiled("regexp.match", pattern, flags)?.matches("regexp.match", s, heap)
     }
 
-    /// Like `match`, as a `Result`.
-    fn try_match<'v>(
-        pattern: Given<'v, &'v str>,
-        s: Given<'v, &'v str>,
-        flags: Option<Given<'v, &'v str>>,
-        heap: Heap<'v>,
-    ) -> starlark::Result<Value<'v>> {
-        let compiled = compiled("regexp.try_match", pattern, flags);
-        attempt(compiled.and_then(|p| p.matches("regexp.try_match", s, heap)), heap)
-    }
-
     /// The first match in a text, or `None`.
     ///
     /// A match has `text`, `start` and `end` (indices into the text), `groups` (the whole match first, `""` for a group
@@ -84,17 +72,6 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         compiled("regexp.find", pattern, flags)?.find("regexp.find", s, heap)
     }
 
-    /// Like `find`, as a `Result`.
-    fn try_find<'v>(
-        pattern: Given<'v, &'v str>,
-        s: Given<'v, &'v str>,
-        flags: Option<Given<'v, &'v str>>,
-        heap: Heap<'v>,
-    ) -> starlark::Result<Value<'v>> {
-        let compiled = compiled("regexp.try_find", pattern, flags);
-        attempt(compiled.and_then(|p| p.find("regexp.try_find", s, heap)), heap)
-    }
-
     /// The matches in a text that do not overlap, at most `n` of them unless it is negative.
     ///
     /// Errors: more than 100000 matches.
@@ -111,18 +88,6 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
         compiled("regexp.find_all", pattern, flags)?.find_all("regexp.find_all", s, n, heap)
-    }
-
-    /// Like `find_all`, as a `Result`.
-    fn try_find_all<'v>(
-        pattern: Given<'v, &'v str>,
-        s: Given<'v, &'v str>,
-        n: Option<Given<'v, i32>>,
-        flags: Option<Given<'v, &'v str>>,
-        heap: Heap<'v>,
-    ) -> starlark::Result<Value<'v>> {
-        let compiled = compiled("regexp.try_find_all", pattern, flags);
-        attempt(compiled.and_then(|p| p.find_all("regexp.try_find_all", s, n, heap)), heap)
     }
 
     /// The text with every match replaced.
@@ -146,18 +111,6 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         compiled("regexp.replace", pattern, flags)?.replace("regexp.replace", s, repl, eval)
     }
 
-    /// Like `replace`, as a `Result`.
-    fn try_replace<'v>(
-        pattern: Given<'v, &'v str>,
-        s: Given<'v, &'v str>,
-        repl: Value<'v>,
-        flags: Option<Given<'v, &'v str>>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
-        let compiled = compiled("regexp.try_replace", pattern, flags);
-        attempt(compiled.and_then(|p| p.replace("regexp.try_replace", s, repl, eval)), eval.heap())
-    }
-
     /// The pieces of a text between matches, at most `n` pieces unless it is negative.
     ///
     /// ```text
@@ -172,18 +125,6 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
         compiled("regexp.split", pattern, flags)?.split("regexp.split", s, n, heap)
-    }
-
-    /// Like `split`, as a `Result`.
-    fn try_split<'v>(
-        pattern: Given<'v, &'v str>,
-        s: Given<'v, &'v str>,
-        n: Option<Given<'v, i32>>,
-        flags: Option<Given<'v, &'v str>>,
-        heap: Heap<'v>,
-    ) -> starlark::Result<Value<'v>> {
-        let compiled = compiled("regexp.try_split", pattern, flags);
-        attempt(compiled.and_then(|p| p.split("regexp.try_split", s, n, heap)), heap)
     }
 
     /// A compiled pattern, with the functions of this module as methods.
@@ -203,15 +144,6 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         Ok(heap.alloc(compiled("regexp.compile", pattern, flags)?))
     }
 
-    /// Like `compile`, as a `Result`.
-    fn try_compile<'v>(
-        pattern: Given<'v, &'v str>,
-        flags: Option<Given<'v, &'v str>>,
-        heap: Heap<'v>,
-    ) -> starlark::Result<Value<'v>> {
-        attempt(compiled("regexp.try_compile", pattern, flags).map(|p| heap.alloc(p)), heap)
-    }
-
     /// The pattern that matches a text and nothing else.
     ///
     /// ```text
@@ -220,12 +152,6 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// ```
     fn escape<'v>(s: Given<'v, &'v str>) -> starlark::Result<String> {
         Ok(regex_lite::escape(s.get("regexp.escape", "s")?))
-    }
-
-    /// Like `escape`, as a `Result`.
-    fn try_escape<'v>(s: Given<'v, &'v str>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        let escaped = s.get("regexp.try_escape", "s").map(regex_lite::escape);
-        attempt(escaped.map(|text| heap.alloc(text)), heap)
     }
 }
 

@@ -5,8 +5,14 @@ use std::path::Path;
 use starcell_interp::testing::{Example, Fixture, NativeHost};
 use starcell_interp::{FailureKind, Serving, run_native};
 
+/// On a stack of the guest's size: what recurses over a document or a template must fit it.
 #[test]
 fn every_example_gives_what_it_says() {
+    let small = std::thread::Builder::new().stack_size(1 << 20);
+    small.spawn(run_all).unwrap().join().unwrap();
+}
+
+fn run_all() {
     let mut differences = String::new();
     let mut examples = 0;
     for (name, text) in fixtures() {
