@@ -1,7 +1,8 @@
 //! An argument of a builtin that has a type in its signature but is checked inside the call.
 //!
 //! starlark's own unpacking refuses a wrong type before the builtin runs. Then `try_` forms could not catch it, and the
-//! error would quote neither the function nor the value. The signature still names the type, for documentation and hover.
+//! error would quote neither the function nor the value. The signature still names the type, for documentation and
+//! hover.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;

@@ -1,7 +1,8 @@
 //! The deterministic limits: what a script or a text may have at most, the same in every run and on every machine.
 //!
-//! Memory and CPU are limited from outside, but what ends there ends without a sentence. These come first for whatever a
-//! caller could choose without bound, and each has a message that names it. They fit the memory a tenant has by default.
+//! Memory and CPU are limited from outside, but what ends there ends without a sentence. These come first for whatever
+//! a caller could choose without bound, and each has a message that names it. They fit the memory a tenant has by
+//! default.
 //!
 //! | what | limit | where |
 //! |---|---|---|
@@ -24,8 +25,8 @@ pub(crate) const MAX_TEXT_BYTES: usize = 16 << 20;
 /// Most lists, dicts and scalars in data that is decoded: a million empty lists are about 50 MB.
 pub(crate) const MAX_VALUES: usize = 1_000_000;
 
-/// The same for formats that people write by hand. Reading a value of YAML takes ten times as long as one of JSON, and a
-/// request has a second by default.
+/// The same for formats that people write by hand. Reading a value of YAML takes ten times as long as one of JSON, and
+/// a request has a second by default.
 pub(crate) const MAX_CONFIG_VALUES: usize = 200_000;
 
 /// Most digits of an int. Reading or writing a decimal int takes time quadratic in its digits, so ten megabytes of them

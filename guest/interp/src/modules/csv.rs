@@ -25,8 +25,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The rows of a CSV text, given as str or bytes: lists of texts, or dicts when there is a header row.
     ///
     /// `sep` is the separator and `comment` the first character of lines to leave out (one ASCII character each), `skip` the number of rows
-    /// to leave out at the beginning, `header` whether the next row names the columns. Errors: rows of different lengths,
-    /// a column named twice, more than 1000000 fields.
+    /// to leave out at the beginning, `header` whether the next row names the columns. Errors: rows of different
+    /// lengths, a column named twice, more than 1000000 fields.
     ///
     /// ```text
     /// >>> csv.decode("name,age\nAnn,7\n\"Bob, jr\",8\n", header = True)
@@ -56,8 +56,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The CSV text of rows, which are lists, or dicts that all have the same columns.
     ///
     /// `headers` names the columns: for lists the first row, for dicts which to write and in which order (the first
-    /// row's keys unless given). `None` is an empty field, a bool `true` or `false`. Errors: rows of different lengths, a
-    /// column that is missing in a row or not known, a field that is a list or a dict.
+    /// row's keys unless given). `None` is an empty field, a bool `true` or `false`. Errors: rows of different lengths,
+    /// a column that is missing in a row or not known, a field that is a list or a dict.
     ///
     /// ```text
     /// >>> csv.encode([{"name": "Bob, jr", "age": 8}, {"name": "Ann", "age": None}])

@@ -1,8 +1,9 @@
 //! From JSON text to Starlark values, without a tree in between.
 //!
 //! serde_json parses and calls back; each callback allocates the Starlark value at once. starlark turns on serde_json's
-//! `arbitrary_precision`, under which a number that fits no 64-bit int arrives as a map with one private key. A document can spell that key
-//! itself, so the two are told apart by how the value behind it arrives: as an owned `String` only from a number.
+//! `arbitrary_precision`, under which a number that fits no 64-bit int arrives as a map with one private key. A
+//! document can spell that key itself, so the two are told apart by how the value behind it arrives: as an owned
+//! `String` only from a number.
 
 use std::borrow::Cow;
 use std::cell::Cell;

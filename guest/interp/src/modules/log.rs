@@ -1,8 +1,8 @@
 //! `log.debug/info/warn/error`: a message and attributes, to the host; `log.child`: the same with attributes of its own.
 //!
-//! Attributes come as a positional dict, as `attrs=`, and as keywords, all three. They cross to the host as JSON; a value
-//! JSON cannot hold becomes its repr, because a log call must not be what makes a request fail. Which levels are kept is
-//! for whoever runs the script: a level set in a script would be one fork's.
+//! Attributes come as a positional dict, as `attrs=`, and as keywords, all three. They cross to the host as JSON; a
+//! value JSON cannot hold becomes its repr, because a log call must not be what makes a request fail. Which levels are
+//! kept is for whoever runs the script: a level set in a script would be one fork's.
 
 #![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
 

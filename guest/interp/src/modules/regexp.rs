@@ -2,8 +2,8 @@
 //!
 //! The engine is regex-lite: it never backtracks, and of the engines that do not it is the one made for a fork per
 //! request. Compiling takes microseconds and little memory, there are no Unicode tables to keep in the image and no
-//! automaton that each fork would build again for a few short texts. Its classes are Go's: `\w`, `\d`, `\s` are ASCII. Missing are
-//! `\p{..}`, look-around and back-references; a pattern with one of them is an error that says so.
+//! automaton that each fork would build again for a few short texts. Its classes are Go's: `\w`, `\d`, `\s` are ASCII.
+//! Missing are `\p{..}`, look-around and back-references; a pattern with one of them is an error that says so.
 //!
 //! Linear is not small: the work is the text's length times the states in use. So a pattern is limited in length, in
 //! compiled size and in groups (each state keeps a slot for every group), and results are limited in number and size.

@@ -2,9 +2,9 @@
 //!
 //! A template may come from a tenant's user, so it is limited like a script: its size and shape before it is parsed
 //! (`prescan`), then its work. minijinja counts fuel for each step and for each 64 bytes made, so loops, repeated texts
-//! and output are one budget. Nothing is loaded: what it extends or includes is handed over in `partials`. Two functions
-//! of minijinja are missing: `debug`, which prints everything it was given, and `namespace`, with which a loop could nest
-//! a value deeper than dropping it has stack for.
+//! and output are one budget. Nothing is loaded: what it extends or includes is handed over in `partials`. Two
+//! functions of minijinja are missing: `debug`, which prints everything it was given, and `namespace`, with which a
+//! loop could nest a value deeper than dropping it has stack for.
 
 #![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
 
@@ -61,8 +61,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// Renders a template once: `template.render(source, data)`.
     ///
     /// `data` is a dict or a struct whose entries are the template's variables; the other arguments are those of `text`
-    /// and of a template's `render`. Errors: those of `text`; a failure while rendering, with its line; more than 500000
-    /// steps (64 bytes count as one) or more than 16 MiB.
+    /// and of a template's `render`. Errors: those of `text`; a failure while rendering, with its line; more than
+    /// 500000 steps (64 bytes count as one) or more than 16 MiB.
     ///
     /// ```text
     /// >>> template.render("Hello {{ name|title }}", {"name": "ann & co"})

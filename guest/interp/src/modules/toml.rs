@@ -33,8 +33,8 @@ const MAX_DEPTH: usize = 80;
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The dict of a TOML document, given as str or bytes.
     ///
-    /// Tables keep their order; dates and times become texts. Errors: what is not TOML, with line and column; a document
-    /// of more than 1 MiB or 80 levels.
+    /// Tables keep their order; dates and times become texts. Errors: what is not TOML, with line and column; a
+    /// document of more than 1 MiB or 80 levels.
     ///
     /// ```text
     /// >>> toml.decode("name = 'app'\n[server]\nports = [80, 443]\n")
@@ -47,8 +47,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
 
     /// The TOML document of a dict or struct.
     ///
-    /// Errors: what TOML cannot hold, with the path to it: `None`, ints of more than 64 bits, keys that are no str, more
-    /// than 80 levels.
+    /// Errors: what TOML cannot hold, with the path to it: `None`, ints of more than 64 bits, keys that are no str,
+    /// more than 80 levels.
     ///
     /// ```text
     /// >>> toml.encode({"name": "app", "server": {"ports": [80, 443]}})

@@ -1,9 +1,9 @@
 //! `yaml`: YAML 1.2 with its core schema, which is also what JSON is a part of.
 //!
 //! saphyr-parser turns the text into events, and values are made of those without a tree in between. What is a known
-//! surprise or a known attack in YAML is decided here: `no` and `on` are texts, as 1.2 says; a tag the core schema lacks
-//! is an error, never a guess; a key twice is an error; an alias is a copy of its own, and all copies together count
-//! towards the limit of values, so that nine lists of nine aliases are an error and not a billion values.
+//! surprise or a known attack in YAML is decided here: `no` and `on` are texts, as 1.2 says; a tag the core schema
+//! lacks is an error, never a guess; a key twice is an error; an alias is a copy of its own, and all copies together
+//! count towards the limit of values, so that nine lists of nine aliases are an error and not a billion values.
 
 mod decode;
 mod encode;
@@ -24,9 +24,9 @@ use super::text::document;
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The value of a YAML document, given as str or bytes.
     ///
-    /// Maps keep their order, `<<` merges, anchors and aliases work; dates are texts. Errors: what is not YAML, with line
-    /// and column; a key that is given twice or is no scalar; an unknown tag; more than one document; more than 127
-    /// levels or 200000 values, aliases counted in full.
+    /// Maps keep their order, `<<` merges, anchors and aliases work; dates are texts. Errors: what is not YAML, with
+    /// line and column; a key that is given twice or is no scalar; an unknown tag; more than one document; more than
+    /// 127 levels or 200000 values, aliases counted in full.
     ///
     /// ```text
     /// >>> yaml.decode("name: app\nports: [80, 443]\nenabled: true")

@@ -1,5 +1,5 @@
-//! From Starlark values to the template engine's: copied, since the engine keeps what it is given behind shared pointers
-//! that must not reach into a script's heap.
+//! From Starlark values to the template engine's: copied, since the engine keeps what it is given behind shared
+//! pointers that must not reach into a script's heap.
 
 use minijinja::Value as Data;
 use num_bigint::BigInt;

@@ -1,9 +1,9 @@
 //! Bounds on the shape of a template, checked before it is parsed.
 //!
-//! minijinja's parser limits brackets and blocks, but not chains: `a+a+a`, `a|f|f`, `not not`, `elif` after `elif` each add a
-//! level to a tree that it compiles and drops by recursion, and a few hundred kilobytes of them would overflow the native
-//! stack. So the tokens, from minijinja's own lexer (a scanner of our own could disagree with it about where a string or
-//! a tag ends), are checked against limits that no honest template meets.
+//! minijinja's parser limits brackets and blocks, but not chains: `a+a+a`, `a|f|f`, `not not`, `elif` after `elif` each
+//! add a level to a tree that it compiles and drops by recursion, and a few hundred kilobytes of them would overflow
+//! the native stack. So the tokens, from minijinja's own lexer (a scanner of our own could disagree with it about where
+//! a string or a tag ends), are checked against limits that no honest template meets.
 
 use minijinja::machinery::{Token, Tokenizer};
 use minijinja::syntax::SyntaxConfig;
@@ -17,8 +17,8 @@ const MAX_OPERATORS: usize = 200;
 /// Most blocks around each other, `elif` branches included.
 const MAX_BLOCKS: usize = 40;
 
-/// Most operators of all `set` and `with` tags together: `{% set x = [x] %}`, over and over, nests a value that is dropped
-/// by recursion.
+/// Most operators of all `set` and `with` tags together: `{% set x = [x] %}`, over and over, nests a value that is
+/// dropped by recursion.
 const MAX_SET_OPERATORS: usize = 2000;
 
 /// Checks templates with their names; the error is the sentence to show.

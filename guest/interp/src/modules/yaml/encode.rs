@@ -210,8 +210,8 @@ fn check_depth(level: usize) -> Outcome {
     if level < MAX_DEPTH { Ok(()) } else { Err(Wrong::too_deep(MAX_DEPTH)) }
 }
 
-/// Whether a text reads best as lines, and comes back the same: no line may begin the block with a space, and nothing in
-/// it may need an escape.
+/// Whether a text reads best as lines, and comes back the same: no line may begin the block with a space, and nothing
+/// in it may need an escape.
 fn is_block(text: &str) -> bool {
     let printable = |c: char| {
         c == '\n'
