@@ -12,10 +12,39 @@ fn every_example_gives_what_it_says() {
     small.spawn(run_all).unwrap().join().unwrap();
 }
 
+/// The examples in the documentation of builtins, from which the reference is made.
+#[test]
+fn every_documented_example_gives_what_it_says() {
+    let mut documented = Vec::new();
+    read_documented(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/modules"), &mut documented);
+    compare(documented);
+}
+
+fn read_documented(folder: &Path, documented: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_documented(&path, documented);
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap();
+        let comments = source.lines().filter_map(|line| line.trim_start().strip_prefix("/// "));
+        let examples = comments.map(|line| if line.starts_with("```") { "" } else { line });
+        let text: String = examples.flat_map(|line| [line, "\n"]).collect();
+        if let Some((_, examples)) = text.split_once(">>> ") {
+            documented.push((path.file_name().unwrap().to_string_lossy().into_owned(), format!(">>> {examples}")));
+        }
+    }
+}
+
 fn run_all() {
+    compare(fixtures());
+}
+
+fn compare(fixtures: Vec<(String, String)>) {
     let mut differences = String::new();
     let mut examples = 0;
-    for (name, text) in fixtures() {
+    for (name, text) in fixtures {
         let fixture = Fixture::parse(&text);
         assert!(!fixture.examples.is_empty(), "{name} has no example");
         let host = NativeHost::new();
