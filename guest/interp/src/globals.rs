@@ -33,6 +33,9 @@ def handler(req):
     LOGGER.child(id = req.id).debug("warm-up")
     found = PATTERN.find(req.path)
     parts.append([found.text, found.groups, regexp.replace("a", "b", "c"), yaml.decode("a: [1]"), PAGE.render({"n": 7})])
+    form = req.form()
+    parts += [form.first("a", ""), req.cookies.get("sid", ""), hash.text("").md5(), base64.text("").encode()]
+    parts.append((time.now() + time.duration("1s")).string())
     return response if result.ok and hasattr(req, "id") else fail_politely(req)
 
 def middleware(next):
@@ -94,8 +97,13 @@ fn request() -> Request {
         method: "GET".to_owned(),
         path: "/".to_owned(),
         query: vec![pair("name", "a"), pair("q", "1"), pair("q", "2")],
-        headers: vec![pair("Accept", "text/html"), pair("Accept", "text/plain")],
-        body: b"body".to_vec(),
+        headers: vec![
+            pair("Accept", "text/html"),
+            pair("Accept", "text/plain"),
+            pair("Content-Type", "application/x-www-form-urlencoded"),
+            pair("Cookie", "sid=1"),
+        ],
+        body: b"a=b".to_vec(),
         ..Request::default()
     }
 }
@@ -123,9 +131,10 @@ mod tests {
         for name in ["breakpoint", "debug", "call_stack", "pprint"] {
             assert!(!names.contains(&name), "{name}");
         }
-        for name in
-            ["base64", "hash", "hex", "hmac", "http", "json", "log", "random", "time", "print", "Result", "fail"]
-        {
+        for name in [
+            "base64", "fmt", "hash", "hex", "hmac", "html", "http", "json", "math", "retry", "strings", "uuid", "log",
+            "random", "time", "print", "Result", "fail",
+        ] {
             assert!(names.contains(&name), "{name}");
         }
     }

@@ -10,9 +10,10 @@
 //! - `dialect`, `globals`: the language and its predeclared names; [`boot`] builds them once.
 //! - `setup`: [`run`] and [`run_native`] evaluate the top level.
 //! - `session`: what a builtin can reach, kept in the evaluator.
-//! - `modules`: `http`, `json`, `log`, `random`, `time`, `print`.
+//! - `modules`: the predeclared modules, one file each; `twins` makes `m.try_f` of each `m.f`.
 //! - `serving`: [`Serving`] is the frozen module; one call of [`Serving::handle`] is one request.
-//! - `request`, `headers`, `response`: the values at a handler's edge.
+//! - `request`, `headers`, `form`, `multipart`, `response`: the values at a handler's edge.
+//! - `args`, `given`, `bytes`: a builtin's arguments, checked where an error can name them.
 //! - `result`, `error`, `diagnostic`: errors as values inside a script, and as [`Failure`] outside it.
 
 #![deny(unsafe_code)]

@@ -29,6 +29,7 @@ pub struct NativeHost {
     routes: RefCell<Vec<(u32, String)>>,
     starts: RefCell<Vec<(u32, ServerOptions)>>,
     shutdowns: RefCell<Vec<u32>>,
+    sleeps: RefCell<Vec<u64>>,
 }
 
 impl NativeHost {
@@ -43,6 +44,7 @@ impl NativeHost {
             routes: RefCell::default(),
             starts: RefCell::default(),
             shutdowns: RefCell::default(),
+            sleeps: RefCell::default(),
         }
     }
 
@@ -64,6 +66,11 @@ impl NativeHost {
     /// The granted starts with their options.
     pub fn starts(&self) -> Vec<(u32, ServerOptions)> {
         self.starts.borrow().clone()
+    }
+
+    /// The waits, in nanoseconds; they move the clock and take no time.
+    pub fn sleeps(&self) -> Vec<u64> {
+        self.sleeps.borrow().clone()
     }
 
     /// The servers that were shut down.
@@ -125,10 +132,15 @@ impl Host for NativeHost {
     }
 
     fn now(&self) -> u64 {
-        1_700_000_000_123_456_789
+        1_700_000_000_123_456_789 + self.sleeps.borrow().iter().sum::<u64>()
     }
 
     fn random(&self, length: usize) -> Vec<u8> {
         (0..=u8::MAX).cycle().take(length).collect()
+    }
+
+    fn sleep(&self, nanoseconds: u64) -> Result<(), HostError> {
+        self.sleeps.borrow_mut().push(nanoseconds);
+        Ok(())
     }
 }

@@ -22,3 +22,4 @@ mod response;
 mod scripts;
 mod server;
 mod source;
+mod waiting;
