@@ -21,7 +21,7 @@ const MAX_LENGTH: usize = 65_536;
 
 /// Most bytes of one token, which is a secret.
 const MAX_TOKEN_BYTES: usize = 1024;
-const DEFAULT_TOKEN_BYTES: i32 = 16;
+const DEFAULT_TOKEN_BYTES: usize = 16;
 
 /// Most bytes to ask the host for at once.
 const CHUNK_BYTES: usize = 4096;
@@ -37,13 +37,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// 64
     /// ```
     fn token<'v>(n: Option<Given<'v, i32>>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<String> {
-        let length = optional(n, "random.token", "n", DEFAULT_TOKEN_BYTES)?;
-        let length = usize::try_from(length).ok().filter(|length| (1..=MAX_TOKEN_BYTES).contains(length));
-        match (length, n) {
-            (Some(length), _) => Ok(HEXLOWER.encode(&bytes(eval, length)?)),
-            (None, Some(n)) => Err(n.wrong("random.token", "n", "an int from 1 to 1024")),
-            (None, None) => Err(usage("random.token: n must be an int from 1 to 1024")),
-        }
+        let length = match n {
+            Some(n) if !n.0.is_none() => within("random.token", "n", n, 1, MAX_TOKEN_BYTES)?,
+            _ => DEFAULT_TOKEN_BYTES,
+        };
+        Ok(HEXLOWER.encode(&self::bytes(eval, length)?))
     }
 
     /// `n` random bytes, at most 65536.
@@ -53,7 +51,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// 8
     /// ```
     fn bytes<'v>(n: Given<'v, i32>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Vec<u8>> {
-        self::bytes(eval, length("random.bytes", n, MAX_LENGTH)?)
+        self::bytes(eval, within("random.bytes", "n", n, 0, MAX_LENGTH)?)
     }
 
     /// A random int from `low` to `high`, both included. Errors: `high` below `low`, or either outside of 64 bits.
@@ -126,7 +124,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
         let values = items.get("random.sample", "items")?.items;
-        let count = length("random.sample", k, values.len())?;
+        let count = within("random.sample", "k", k, 0, values.len())?;
         drawn("random.sample", values, count, eval)
     }
 
@@ -141,7 +139,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         alphabet: Option<Given<'v, &'v str>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<String> {
-        let count = length("random.string", n, MAX_LENGTH)?;
+        let count = within("random.string", "n", n, 0, MAX_LENGTH)?;
         let alphabet: Vec<char> =
             optional(alphabet, "random.string", "alphabet", LETTERS_AND_DIGITS)?.chars().collect();
         if alphabet.is_empty() {
@@ -152,11 +150,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     }
 }
 
-/// A count from 0 to `most`.
-fn length<'v>(function: &str, n: Given<'v, i32>, most: usize) -> starlark::Result<usize> {
-    let name = if function == "random.sample" { "k" } else { "n" };
-    let length = usize::try_from(n.get(function, name)?).ok().filter(|length| *length <= most);
-    length.ok_or_else(|| n.wrong(function, name, &format!("an int from 0 to {most}")))
+/// A count from `least` to `most`.
+fn within<'v>(function: &str, name: &str, n: Given<'v, i32>, least: usize, most: usize) -> starlark::Result<usize> {
+    let count = n.get(function, name).ok().and_then(|n| usize::try_from(n).ok());
+    let count = count.filter(|count| (least..=most).contains(count));
+    count.ok_or_else(|| n.wrong(function, name, &format!("an int from {least} to {most}")))
 }
 
 /// Fresh bytes from the host.
