@@ -3,6 +3,8 @@
 //! They return the plain dicts and strings that a handler could write itself, so middleware goes on editing them; what
 //! they add is that a mistake is an error where it was made, and that the dangerous variant has to be asked for.
 
+#![expect(clippy::too_many_arguments, reason = "they are named where they are given")]
+
 mod cookie;
 
 use fluent_uri::UriRef;
@@ -244,12 +246,12 @@ fn reason(status: i32) -> &'static str {
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         451 => "Unavailable For Legal Reasons",
-        400..=499 => "Client Error",
         501 => "Not Implemented",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         507 => "Insufficient Storage",
+        _ if status < 500 => "Client Error",
         _ => "Internal Server Error",
     }
 }

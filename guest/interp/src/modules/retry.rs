@@ -3,6 +3,8 @@
 //! What counts as failed is an error it raises, or a `Result` that is not ok. A host that ends the script is passed on:
 //! nothing retries that. Between attempts the script waits on the host, whose limits on a request go on counting.
 
+#![expect(clippy::too_many_arguments, reason = "they are named where they are given")]
+
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
 use starlark::starlark_module;
@@ -171,7 +173,7 @@ impl<'v> Plan<'v> {
             return Ok(pause);
         }
         // From three quarters to five quarters of it.
-        let spread = u128::from(pause / 2) * u128::from(u32::from_le_bytes(random::array(eval)?)) >> 32;
+        let spread = (u128::from(pause / 2) * u128::from(u32::from_le_bytes(random::array(eval)?))) >> 32;
         Ok(pause - pause / 4 + u64::try_from(spread).unwrap_or(0))
     }
 
