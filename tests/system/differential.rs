@@ -4,6 +4,7 @@
 mod cases;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use starcell_interp::testing::NativeHost;
 use starcell_interp::{self as interp, FailureKind, run_native};
@@ -81,6 +82,14 @@ fn failures() {
     }
 }
 
+/// The interpreter's own fixtures; that each example gives what it says is tested natively.
+#[test]
+fn fixtures_of_the_interpreter() {
+    let cases = cases::fixtures();
+    assert!(cases.iter().map(|case| case.requests.len()).sum::<usize>() >= 200);
+    compare(&cases);
+}
+
 #[test]
 fn there_are_enough_cases() {
     let tables = [cases::responses(), cases::values(), cases::scripts(), cases::failures()];
@@ -142,7 +151,9 @@ async fn in_wasm(case: &Case) -> Run {
     static INTERPRETER: OnceLock<Arc<Interpreter>> = OnceLock::new();
     let interpreter = INTERPRETER.get_or_init(interpreter);
     let mut run = Run::default();
-    let app = match Deployed::start(interpreter, &case.source, Limits::default()).await {
+    // Hostile examples work up to a limit of the interpreter, which may take longer than a tenant has by default.
+    let patient = Limits { request_cpu: Duration::from_secs(20), ..Limits::default() };
+    let app = match Deployed::start(interpreter, &case.source, patient).await {
         Ok(app) => app,
         Err(runtime::Failure::Stopped) => {
             run.outcomes.push(Outcome::Ended);

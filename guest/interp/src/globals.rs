@@ -14,6 +14,10 @@ use crate::{modules, result, setup, shift};
 
 /// Touches each builtin type's method table and each module once.
 const WARM_UP: &str = r#"
+LOGGER = log.child(warm = True)
+PATTERN = regexp.compile("(/)")
+PAGE = template.text("{{ n }}{{ '<'|upper }}{% if n is defined %}{% endif %}")
+
 def fail_politely(req):
     return "%s" % json.try_decode("[1, 2.5, {\"k\": null}").error
 
@@ -26,6 +30,12 @@ def handler(req):
     body.update({"name": name, "parts": sorted(parts), "s": list(set([1, 2]))})
     response = {"status": 200, "headers": {"X-Warm": "1"}, "body": json.encode(body)}
     result = json.try_encode(response, indent = 1)
+    LOGGER.child(id = req.id).debug("warm-up")
+    found = PATTERN.find(req.path)
+    parts.append([found.text, found.groups, regexp.replace("a", "b", "c"), yaml.decode("a: [1]"), PAGE.render({"n": 7})])
+    form = req.form()
+    parts += [form.first("a", ""), req.cookies.get("sid", ""), hash.text("").md5(), base64.text("").encode()]
+    parts.append((time.now() + time.duration("1s")).string())
     return response if result.ok and hasattr(req, "id") else fail_politely(req)
 
 def middleware(next):
@@ -87,8 +97,13 @@ fn request() -> Request {
         method: "GET".to_owned(),
         path: "/".to_owned(),
         query: vec![pair("name", "a"), pair("q", "1"), pair("q", "2")],
-        headers: vec![pair("Accept", "text/html"), pair("Accept", "text/plain")],
-        body: b"body".to_vec(),
+        headers: vec![
+            pair("Accept", "text/html"),
+            pair("Accept", "text/plain"),
+            pair("Content-Type", "application/x-www-form-urlencoded"),
+            pair("Cookie", "sid=1"),
+        ],
+        body: b"a=b".to_vec(),
         ..Request::default()
     }
 }
@@ -116,7 +131,10 @@ mod tests {
         for name in ["breakpoint", "debug", "call_stack", "pprint"] {
             assert!(!names.contains(&name), "{name}");
         }
-        for name in ["http", "json", "log", "random", "time", "print", "Result", "fail"] {
+        for name in [
+            "base64", "fmt", "hash", "hex", "hmac", "html", "http", "json", "math", "retry", "strings", "uuid", "log",
+            "random", "time", "print", "Result", "fail",
+        ] {
             assert!(names.contains(&name), "{name}");
         }
     }

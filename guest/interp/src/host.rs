@@ -175,4 +175,9 @@ pub trait Host {
     fn now(&self) -> u64;
     /// Fresh bytes from the system's generator; nothing of them is kept, so no two forks can share any.
     fn random(&self, length: usize) -> Vec<u8>;
+    /// Waits; a host that cannot says so. The wait counts towards every limit on the running evaluation.
+    fn sleep(&self, nanoseconds: u64) -> Result<(), HostError> {
+        let _ = nanoseconds;
+        Err(HostError::Failed("this host cannot wait".to_owned()))
+    }
 }

@@ -11,24 +11,31 @@
 //! - `load`: the files of a script, those first that others load.
 //! - `setup`: [`run`] and [`run_native`] evaluate the top level.
 //! - `session`: what a builtin can reach, kept in the evaluator.
-//! - `modules`: `http`, `json`, `log`, `random`, `time`, `print`.
+//! - `modules`: the predeclared modules, one file each; `twins` makes `m.try_f` of each `m.f`.
 //! - `serving`: [`Serving`] is the frozen module; one call of [`Serving::handle`] is one request.
-//! - `request`, `headers`, `response`: the values at a handler's edge.
+//! - `request`, `headers`, `form`, `multipart`, `response`: the values at a handler's edge.
+//! - `args`, `given`, `bytes`: a builtin's arguments, checked where an error can name them.
 //! - `result`, `error`, `diagnostic`: errors as values inside a script, and as [`Failure`] outside it.
 
 #![deny(unsafe_code)]
 
 mod args;
+mod bytes;
 mod callable;
 mod diagnostic;
 mod dialect;
 mod duration;
 mod error;
+mod form;
+mod given;
 mod globals;
 mod headers;
 mod host;
 mod load;
+mod limits;
 mod modules;
+mod multipart;
+mod pairs;
 mod prescan;
 mod request;
 mod response;

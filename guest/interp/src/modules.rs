@@ -1,25 +1,66 @@
 //! The predeclared modules.
 
+mod base64;
+mod csv;
+mod encoding;
+mod fmt;
+mod gzip;
+mod hash;
+mod hex;
+mod hmac;
+mod html;
 mod http;
 mod json;
-mod json_decode;
+pub(crate) mod json_decode;
 pub(crate) mod json_encode;
 mod log;
+mod math;
 mod middleware;
 mod options;
 mod print;
 mod random;
+mod regexp;
+mod respond;
+mod retry;
 mod server;
-mod time;
+mod strings;
+mod template;
+mod text;
+pub(crate) mod time;
+mod toml;
+mod twins;
+mod url;
+mod uuid;
+mod yaml;
 
 use starlark::environment::GlobalsBuilder;
 
 /// Adds every module to the predeclared names.
 pub(crate) fn register(builder: &mut GlobalsBuilder) {
-    builder.namespace("http", http::register);
+    twins::namespace(builder, "base64", base64::register);
+    twins::namespace(builder, "csv", csv::register);
+    twins::namespace(builder, "fmt", fmt::register);
+    twins::namespace(builder, "gzip", gzip::register);
+    twins::namespace(builder, "hash", hash::register);
+    twins::namespace(builder, "hex", hex::register);
+    twins::namespace(builder, "hmac", hmac::register);
+    twins::namespace(builder, "html", html::register);
+    builder.namespace("http", |builder| {
+        http::register(builder);
+        twins::members(builder, respond::register);
+    });
     builder.namespace("json", json::register);
     builder.namespace("log", log::register);
-    builder.namespace("random", random::register);
-    builder.namespace("time", time::register);
+    twins::namespace(builder, "math", math::register);
+    twins::namespace(builder, "random", random::register);
+    twins::namespace(builder, "regexp", regexp::register);
+    twins::namespace(builder, "retry", retry::register);
+    twins::namespace(builder, "strings", strings::register);
+    twins::namespace(builder, "template", template::register);
+    twins::namespace(builder, "time", time::register);
+    twins::namespace(builder, "toml", toml::register);
+    twins::namespace(builder, "url", url::register);
+    twins::namespace(builder, "uuid", uuid::register);
+    twins::namespace(builder, "yaml", yaml::register);
     print::register(builder);
 }

@@ -18,17 +18,25 @@ use starlark::values::list::AllocList;
 use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value, ValueLike, starlark_value};
 
 use crate::error::usage;
+use crate::form;
+use crate::given::Given;
 use crate::headers::Headers;
 use crate::host::Request;
+use crate::modules::json_decode;
+use crate::pairs;
+use crate::result::attempt;
 
 /// What `type(req)` says.
 pub(crate) const TYPE: &str = "http.request";
 
-const ATTRIBUTES: [&str; 14] = [
+const ATTRIBUTES: [&str; 19] = [
     "body",
+    "cookies",
+    "form",
     "headers",
     "host",
     "id",
+    "json",
     "method",
     "params",
     "path",
@@ -38,6 +46,8 @@ const ATTRIBUTES: [&str; 14] = [
     "query_list",
     "remote_addr",
     "tls",
+    "try_form",
+    "try_json",
     "url",
 ];
 
@@ -55,6 +65,7 @@ pub(crate) fn allocate<'v>(mut request: Request, heap: Heap<'v>) -> Value<'v> {
         params: Cell::new(None),
         query: Cell::new(None),
         body: Cell::new(None),
+        cookies: Cell::new(None),
     })
 }
 
@@ -71,6 +82,8 @@ struct RequestValue<'v> {
     query: Cell<Option<Value<'v>>>,
     #[allocative(skip)]
     body: Cell<Option<Value<'v>>>,
+    #[allocative(skip)]
+    cookies: Cell<Option<Value<'v>>>,
 }
 
 impl<'v> RequestValue<'v> {
@@ -79,28 +92,25 @@ impl<'v> RequestValue<'v> {
         cached(&self.params, || {
             let mut map = SmallMap::with_capacity(pairs.len());
             for (name, value) in pairs {
-                map.insert_hashed(string_key(heap, name), heap.alloc(value.as_str()));
+                map.insert_hashed(pairs::key(heap, name), heap.alloc(value.as_str()));
             }
             heap.alloc(Dict::new(map))
         })
     }
 
-    /// Each key once, in order of first appearance: its value, or the list of its values when it repeats.
     fn query(&self, heap: Heap<'v>) -> Value<'v> {
-        cached(&self.query, || {
-            let mut map: SmallMap<Value<'v>, Vec<&str>> = SmallMap::with_capacity(self.request.query.len());
-            for (name, value) in &self.request.query {
-                map.entry_hashed(string_key(heap, name)).or_default().push(value);
+        let pairs = self.request.query.iter();
+        cached(&self.query, || pairs::dict(pairs.map(|(name, value)| (name, value.as_str())), heap))
+    }
+
+    /// The first value of each name: browsers send the most specific cookie first.
+    fn cookies(&self, heap: Heap<'v>) -> Value<'v> {
+        cached(&self.cookies, || {
+            let mut map = SmallMap::new();
+            for (name, value) in self.fields("cookie").flat_map(cookie_pairs) {
+                map.entry_hashed(pairs::key(heap, name)).or_insert_with(|| heap.alloc(value));
             }
-            let mut dict = SmallMap::with_capacity(map.len());
-            for (name, values) in map.iter_hashed() {
-                let value = match values.as_slice() {
-                    [single] => heap.alloc(*single),
-                    several => heap.alloc(AllocList(several.iter().copied())),
-                };
-                dict.insert_hashed(name.copied(), value);
-            }
-            heap.alloc(Dict::new(dict))
+            heap.alloc(Dict::new(map))
         })
     }
 
@@ -110,6 +120,25 @@ impl<'v> RequestValue<'v> {
             Ok(text) => heap.alloc(text),
             Err(_) => heap.alloc(body.as_slice()),
         })
+    }
+
+    fn fields(&self, name: &'static str) -> impl Iterator<Item = &'v str> {
+        let headers: Option<&'v Headers> = self.headers.downcast_ref::<Headers>();
+        headers.into_iter().flat_map(move |headers| headers.all(name))
+    }
+
+    fn json(&self, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        json_decode::decode(&self.request.body, heap)
+            .map_err(|wrong| usage(format!("req.json: the body is not JSON: {wrong}")))
+    }
+
+    fn form(&self, max_fields: Option<Given<'v, u32>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        let max_fields = match max_fields {
+            None => form::DEFAULT_MAX_FIELDS,
+            Some(given) => usize::try_from(given.get("req.form", "max_fields")?).unwrap_or(usize::MAX),
+        };
+        form::read(&self.request.body, self.fields("content-type").next(), max_fields, heap)
+            .map_err(|wrong| usage(format!("req.form: {wrong}")))
     }
 
     fn query_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -127,9 +156,15 @@ fn cached<'v>(cell: &Cell<Option<Value<'v>>>, make: impl FnOnce() -> Value<'v>) 
     value
 }
 
-fn string_key<'v>(heap: Heap<'v>, text: &str) -> starlark::collections::Hashed<Value<'v>> {
-    let key = heap.alloc_str(text);
-    key.get_hashed_value()
+/// The cookies of one header field. What is no pair is left out: whatever else shares the domain can set cookies, and
+/// must not be able to fail every request with them.
+fn cookie_pairs(field: &str) -> impl Iterator<Item = (&str, &str)> {
+    field.split(';').filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        let (name, value) = (name.trim(), value.trim());
+        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+        (!name.is_empty()).then_some((name, value))
+    })
 }
 
 impl fmt::Debug for RequestValue<'_> {
@@ -165,6 +200,7 @@ impl<'v> StarlarkValue<'v> for RequestValue<'v> {
             "query" => return Some(self.query(heap)),
             "headers" => return Some(self.headers),
             "body" => return Some(self.body(heap)),
+            "cookies" => return Some(self.cookies(heap)),
             "tls" => return Some(Value::new_bool(request.tls)),
             _ => return None,
         };
@@ -182,7 +218,7 @@ impl<'v> StarlarkValue<'v> for RequestValue<'v> {
     fn set_attr(&self, attribute: &str, _new_value: Value<'v>) -> starlark::Result<()> {
         Err(usage(format!(
             "a request's attributes cannot be assigned, tried to set {attribute:?}; \
-             params and query are dicts and can be edited"
+             params, query and cookies are dicts and can be edited"
         )))
     }
 }
@@ -213,5 +249,41 @@ fn methods(builder: &mut MethodsBuilder) {
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
         Ok(heap.alloc(AllocList(unpack(this)?.query_values(key))))
+    }
+
+    /// The body as JSON, whatever its content type says. Errors: a body that is not JSON, with line and column.
+    ///
+    /// With `default`, a body that is not JSON gives that instead.
+    fn json<'v>(this: Value<'v>, default: Option<Value<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        match (unpack(this)?.json(heap), default) {
+            (Err(_), Some(default)) => Ok(default),
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Like `json`, as a `Result`.
+    fn try_json<'v>(this: Value<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        attempt(unpack(this)?.json(heap), heap)
+    }
+
+    /// The body as a form, urlencoded or multipart: a value with `fields`, `files`, `first(name, default)`,
+    /// `list(name)`, `file(name)` and `file_list(name)`.
+    ///
+    /// Errors: another content type, more than `max_fields` (1000 unless given) fields and files, a malformed body.
+    fn form<'v>(
+        this: Value<'v>,
+        #[starlark(require = named)] max_fields: Option<Given<'v, u32>>,
+        heap: Heap<'v>,
+    ) -> starlark::Result<Value<'v>> {
+        unpack(this)?.form(max_fields, heap)
+    }
+
+    /// Like `form`, as a `Result`.
+    fn try_form<'v>(
+        this: Value<'v>,
+        #[starlark(require = named)] max_fields: Option<Given<'v, u32>>,
+        heap: Heap<'v>,
+    ) -> starlark::Result<Value<'v>> {
+        attempt(unpack(this)?.form(max_fields, heap), heap)
     }
 }

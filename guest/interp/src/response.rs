@@ -64,11 +64,24 @@ fn from_dict(dict: &DictRef<'_>) -> Result<Response, String> {
     let (body, content_type) = match dict.get_str("body") {
         None => (Vec::new(), None),
         Some(value) if value.is_none() => (Vec::new(), None),
-        Some(value) => body(value)?.ok_or_else(|| {
-            format!("body must be str, bytes, None, or a dict or list to send as JSON, got {}", describe(value))
-        })?,
+        Some(value) => body(value)?.ok_or_else(|| no_body(value))?,
     };
     Ok(with_body(status, headers, body, content_type))
+}
+
+/// Checks the parts of a response that a script is about to return.
+pub(crate) fn check(status: Value<'_>, headers: Value<'_>, body: Value<'_>) -> Result<(), String> {
+    self::status(status)?;
+    self::headers(headers)?;
+    if body.is_none() || body.unpack_str().is_some() || body.downcast_ref::<StarlarkBytes>().is_some() || is_json(body)
+    {
+        return Ok(());
+    }
+    Err(no_body(body))
+}
+
+fn no_body(value: Value<'_>) -> String {
+    format!("body must be str, bytes, None, or a dict or list to send as JSON, got {}", describe(value))
 }
 
 fn status(value: Value<'_>) -> Result<u16, String> {
@@ -153,7 +166,7 @@ fn header_value(name: &str, value: Value<'_>) -> Result<String, String> {
 }
 
 /// RFC 9110 `tchar`.
-fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -79,6 +79,12 @@ where
     }
 }
 
+/// The error of a value that is a `Result` and not ok.
+pub(crate) fn failed(value: Value<'_>) -> Option<Value<'_>> {
+    let outcome = Outcome::from_value(value)?;
+    (!outcome.ok).then(|| outcome.error.to_value())
+}
+
 /// The global constructor, for scripts that hand errors on as values themselves.
 #[starlark_module]
 pub(crate) fn register(builder: &mut GlobalsBuilder) {

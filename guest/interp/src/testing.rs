@@ -3,12 +3,16 @@
 //! For native tests and benches, here and in other packages. Requests are made by calling
 //! [`Serving::handle`](crate::Serving::handle); [`Host::wait`] ends the script, since there is no fork to serve from.
 
+mod fixture;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 use starlark::environment::Module;
 
 use crate::host::{Host, HostError, LogRecord, Position, ServerOptions};
+
+pub use fixture::{Example, Fixture};
 
 /// Decides about a pattern; the error is what the script sees.
 pub type AddRoute = Box<dyn Fn(u32, &str) -> Result<(), String>>;
@@ -28,6 +32,7 @@ pub struct NativeHost {
     routes: RefCell<Vec<(u32, String)>>,
     starts: RefCell<Vec<(u32, ServerOptions)>>,
     shutdowns: RefCell<Vec<u32>>,
+    sleeps: RefCell<Vec<u64>>,
 }
 
 impl NativeHost {
@@ -43,6 +48,7 @@ impl NativeHost {
             routes: RefCell::default(),
             starts: RefCell::default(),
             shutdowns: RefCell::default(),
+            sleeps: RefCell::default(),
         }
     }
 
@@ -64,6 +70,11 @@ impl NativeHost {
     /// The granted starts with their options.
     pub fn starts(&self) -> Vec<(u32, ServerOptions)> {
         self.starts.borrow().clone()
+    }
+
+    /// The waits, in nanoseconds; they move the clock and take no time.
+    pub fn sleeps(&self) -> Vec<u64> {
+        self.sleeps.borrow().clone()
     }
 
     /// The servers that were shut down.
@@ -129,10 +140,15 @@ impl Host for NativeHost {
     }
 
     fn now(&self) -> u64 {
-        1_700_000_000_123_456_789
+        1_700_000_000_123_456_789 + self.sleeps.borrow().iter().sum::<u64>()
     }
 
     fn random(&self, length: usize) -> Vec<u8> {
         (0..=u8::MAX).cycle().take(length).collect()
+    }
+
+    fn sleep(&self, nanoseconds: u64) -> Result<(), HostError> {
+        self.sleeps.borrow_mut().push(nanoseconds);
+        Ok(())
     }
 }

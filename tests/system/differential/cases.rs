@@ -2,7 +2,10 @@
 
 mod values;
 
+use std::path::Path;
+
 use starcell_interp::Request;
+use starcell_interp::testing::Fixture;
 
 pub(super) use values::values;
 
@@ -180,6 +183,19 @@ pub(super) fn failures() -> Vec<Case> {
     ];
     let setup = setup.into_iter().map(|source| Case { source: source.to_owned(), requests: both_routes() });
     setup.chain(handlers.map(|body| handler(body, requests()))).collect()
+}
+
+/// The fixtures of the interpreter's modules, one request for each example.
+pub(super) fn fixtures() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest/interp/tests/fixtures");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let fixtures = files.map(|path| Fixture::parse(&std::fs::read_to_string(path).unwrap()));
+    fixtures
+        .map(|fixture| {
+            let requests = (0..fixture.examples.len()).map(|index| (0, Fixture::request(index)));
+            Case { requests: requests.collect(), source: fixture.source }
+        })
+        .collect()
 }
 
 fn handler(body: &str, requests: Vec<(u32, Request)>) -> Case {

@@ -16,7 +16,16 @@ const MAX_INDENT: usize = 16;
 
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
-    /// The JSON text of a value; `indent` is a number of spaces or the text to indent with.
+    /// The JSON text of a value: `json.encode(value, indent = None)`.
+    ///
+    /// `indent` is a number of spaces, or the spaces and tabs to indent with. Ints of any size stay ints, floats stay
+    /// floats, dicts keep their order. Errors: what JSON cannot hold, with the path to it; a key that is no str; values
+    /// nested more than 500 deep; a text of more than 16 MiB.
+    ///
+    /// ```text
+    /// >>> json.encode({"b": [1, 2.0, None], "a": struct(x = True)})
+    /// "{\"b\":[1,2.0,null],\"a\":{\"x\":true}}"
+    /// ```
     fn encode<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         encoded("json.encode", args, eval)
     }
@@ -26,7 +35,18 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(encoded("json.try_encode", args, eval), eval.heap())
     }
 
-    /// The value of a JSON text, given as str or bytes; with `default`, that for a text that is not JSON.
+    /// The value of a JSON text, given as str or bytes: `json.decode(text, default)`.
+    ///
+    /// With `default`, that is the value of a text that is not JSON. Of a repeated key the last value counts. Errors:
+    /// anything else than one JSON value in UTF-8, with line and column; values nested more than 127 deep; more than
+    /// 1000000 values; an int of more than 4300 digits.
+    ///
+    /// ```text
+    /// >>> json.decode("{\"id\": 12345678901234567890, \"rate\": 1.0}")
+    /// {"id": 12345678901234567890, "rate": 1.0}
+    /// >>> json.decode("nope", default = [])
+    /// []
+    /// ```
     fn decode<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         decoded("json.decode", args, eval)
     }

@@ -1,10 +1,12 @@
 //! From JSON text to Starlark values, without a tree in between.
 //!
 //! serde_json parses and calls back; each callback allocates the Starlark value at once. starlark turns on serde_json's
-//! `arbitrary_precision`, under which a number that fits no 64-bit int arrives as a map with one private key. A document can spell that key
-//! itself, so the two are told apart by how the value behind it arrives: as an owned `String` only from a number.
+//! `arbitrary_precision`, under which a number that fits no 64-bit int arrives as a map with one private key. A
+//! document can spell that key itself, so the two are told apart by how the value behind it arrives: as an owned
+//! `String` only from a number.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use num_bigint::BigInt;
@@ -15,15 +17,13 @@ use starlark::values::dict::Dict;
 use starlark::values::list::AllocList;
 use starlark::values::{Heap, Value};
 
+use crate::limits::{MAX_INT_DIGITS, MAX_VALUES};
+
 /// The key under which serde_json hands over a number.
 const NUMBER: &str = "$serde_json::private::Number";
 
-/// Most digits of an int. Reading a decimal int takes time quadratic in its digits, so ten megabytes of them would be
-/// hours; CPython has the same limit for the same reason.
-const MAX_INT_DIGITS: usize = 4300;
-
 /// Decodes a document; the error is the sentence to show, with line and column.
-pub(super) fn decode<'v>(json: &[u8], heap: Heap<'v>) -> Result<Value<'v>, String> {
+pub(crate) fn decode<'v>(json: &[u8], heap: Heap<'v>) -> Result<Value<'v>, String> {
     let text = match std::str::from_utf8(json) {
         Ok(text) => text,
         Err(e) => {
@@ -32,7 +32,7 @@ pub(super) fn decode<'v>(json: &[u8], heap: Heap<'v>) -> Result<Value<'v>, Strin
         }
     };
     let mut parser = serde_json::Deserializer::from_str(text);
-    let value = Seed { heap }.deserialize(&mut parser).map_err(|e| explain(text, &e))?;
+    let value = Seed { heap, left: &Cell::new(MAX_VALUES) }.deserialize(&mut parser).map_err(|e| explain(text, &e))?;
     parser.end().map_err(|e| explain(text, &e))?;
     Ok(value)
 }
@@ -51,7 +51,8 @@ fn explain(text: &str, error: &serde_json::Error) -> String {
     format!("line {}, column {}: {sentence}", line.max(1), column.max(1))
 }
 
-fn locate(json: &[u8], at: usize) -> (usize, usize) {
+/// Line and column of a byte, from 1, in characters.
+pub(super) fn locate(json: &[u8], at: usize) -> (usize, usize) {
     let before = String::from_utf8_lossy(json.get(..at).unwrap_or_default());
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -60,11 +61,25 @@ fn locate(json: &[u8], at: usize) -> (usize, usize) {
 
 /// Reads any value.
 #[derive(Clone, Copy)]
-struct Seed<'v> {
+struct Seed<'a, 'v> {
     heap: Heap<'v>,
+    /// Values that the document may still have.
+    left: &'a Cell<usize>,
 }
 
-impl<'de, 'v> DeserializeSeed<'de> for Seed<'v> {
+impl Seed<'_, '_> {
+    fn count<E: Error>(self) -> Result<(), E> {
+        match self.left.get().checked_sub(1) {
+            Some(left) => {
+                self.left.set(left);
+                Ok(())
+            }
+            None => Err(E::custom(format_args!("more than {MAX_VALUES} values"))),
+        }
+    }
+}
+
+impl<'de, 'v> DeserializeSeed<'de> for Seed<'_, 'v> {
     type Value = Value<'v>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'v>, D::Error> {
@@ -72,7 +87,7 @@ impl<'de, 'v> DeserializeSeed<'de> for Seed<'v> {
     }
 }
 
-impl<'de, 'v> Visitor<'de> for Seed<'v> {
+impl<'de, 'v> Visitor<'de> for Seed<'_, 'v> {
     type Value = Value<'v>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,6 +121,7 @@ impl<'de, 'v> Visitor<'de> for Seed<'v> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'v>, A::Error> {
         let mut values = Vec::new();
         while let Some(value) = seq.next_element_seed(self)? {
+            self.count()?;
             values.push(value);
         }
         Ok(self.heap.alloc(AllocList(values)))
@@ -123,6 +139,7 @@ impl<'de, 'v> Visitor<'de> for Seed<'v> {
             } else {
                 map.next_value_seed(self)?
             };
+            self.count()?;
             first = false;
             let key = self.heap.alloc_str(&key).get_hashed_value();
             dict.insert_hashed(key, value);
@@ -159,14 +176,14 @@ impl<'de> Visitor<'de> for Key {
 }
 
 /// Reads what is behind the private key: a number's text, or any value of a document that spells the key.
-struct Behind<'v>(Seed<'v>);
+struct Behind<'a, 'v>(Seed<'a, 'v>);
 
 enum Found<'v> {
     Number(Value<'v>),
     Value(Value<'v>),
 }
 
-impl<'de, 'v> DeserializeSeed<'de> for Behind<'v> {
+impl<'de, 'v> DeserializeSeed<'de> for Behind<'_, 'v> {
     type Value = Found<'v>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found<'v>, D::Error> {
@@ -174,7 +191,7 @@ impl<'de, 'v> DeserializeSeed<'de> for Behind<'v> {
     }
 }
 
-impl<'de, 'v> Visitor<'de> for Behind<'v> {
+impl<'de, 'v> Visitor<'de> for Behind<'_, 'v> {
     type Value = Found<'v>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

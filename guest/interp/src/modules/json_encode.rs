@@ -1,17 +1,16 @@
 //! From Starlark values to JSON text.
 //!
-//! An error names the path to the value (`$.users[2].name`), put together while the error travels up, so that a value
-//! that encodes costs nothing for it. Depth is limited: lists can contain themselves.
+//! Depth is limited: lists can contain themselves. So is the text: a list that holds one list twice, thirty levels of
+//! that, is a small value and a text of a gigabyte.
 
-use std::fmt::Write;
-
-use starlark::values::bytes::StarlarkBytes;
 use starlark::values::dict::DictRef;
 use starlark::values::float::StarlarkFloat;
 use starlark::values::list::ListRef;
 use starlark::values::structs::StructRef;
 use starlark::values::tuple::TupleRef;
 use starlark::values::{Value, ValueLike};
+
+use super::encoding::{Outcome, Wrong, check_size, push, push_big_int};
 
 /// Deepest nesting of lists and dicts.
 pub(crate) const MAX_DEPTH: usize = 500;
@@ -23,7 +22,7 @@ pub(crate) const MAX_DEPTH: usize = 500;
 /// The sentence to show: a value JSON cannot hold, and the path to it.
 pub(crate) fn encode(value: Value<'_>, indent: Option<&str>) -> Result<String, String> {
     let mut encoder = Encoder { text: String::new(), indent, depth: 0 };
-    match encoder.value(value) {
+    match encoder.value(value).and_then(|()| check_size(encoder.text.len())) {
         Ok(()) => Ok(encoder.text),
         Err(wrong) => Err(wrong.into_text()),
     }
@@ -36,29 +35,6 @@ pub(crate) fn string(text: &str) -> String {
     json
 }
 
-/// What cannot be encoded, and the way to it, innermost step first.
-struct Wrong {
-    text: String,
-    path: Vec<String>,
-}
-
-impl Wrong {
-    fn new(text: impl Into<String>) -> Box<Self> {
-        Box::new(Self { text: text.into(), path: Vec::new() })
-    }
-
-    fn into_text(self) -> String {
-        let mut path = String::from("$");
-        for step in self.path.iter().rev() {
-            path.push_str(step);
-        }
-        let path = crate::diagnostic::shorten(path, 200);
-        format!("{path}: {}", self.text)
-    }
-}
-
-type Outcome = Result<(), Box<Wrong>>;
-
 struct Encoder<'a> {
     text: String,
     indent: Option<&'a str>,
@@ -70,8 +46,7 @@ impl Encoder<'_> {
         if let Some(text) = value.unpack_str() {
             push_string(&mut self.text, text);
         } else if let Some(int) = value.unpack_i32() {
-            // Writing to a String cannot fail, here and below.
-            let _ = write!(self.text, "{int}");
+            push(&mut self.text, int);
         } else if value.is_none() {
             self.text.push_str("null");
         } else if let Some(truth) = value.unpack_bool() {
@@ -95,18 +70,10 @@ impl Encoder<'_> {
         if let Some(fields) = StructRef::from_value(value) {
             return self.object(fields.iter().map(|(name, value)| (name.to_value(), value)));
         }
-        if value.get_type() == "int" {
-            let _ = write!(self.text, "{value}");
-            return Ok(());
+        match push_big_int(&mut self.text, value)? {
+            true => Ok(()),
+            false => Err(Wrong::value("JSON", value)),
         }
-        if value.downcast_ref::<StarlarkBytes>().is_some() {
-            return Err(Wrong::new("JSON has no bytes; decode them to text first, as with str(b)"));
-        }
-        let of = value.get_type();
-        Err(Wrong::new(match of {
-            "set" | "range" => format!("JSON has no {of}; use list(..)"),
-            _ => format!("JSON has no value of type {of}"),
-        }))
     }
 
     fn float(&mut self, float: f64) -> Outcome {
@@ -114,18 +81,15 @@ impl Encoder<'_> {
             return Err(Wrong::new(format!("JSON has no {float}")));
         }
         // Debug always has a point or an exponent, so that the number is a float again when it is decoded.
-        let _ = write!(self.text, "{float:?}");
+        push(&mut self.text, format_args!("{float:?}"));
         Ok(())
     }
 
     fn array(&mut self, values: &[Value<'_>]) -> Outcome {
         self.enter('[')?;
         for (index, value) in values.iter().enumerate() {
-            self.separate(index == 0);
-            self.value(*value).map_err(|mut wrong| {
-                wrong.path.push(format!("[{index}]"));
-                wrong
-            })?;
+            self.separate(index == 0)?;
+            self.value(*value).map_err(|wrong| wrong.at(index))?;
         }
         self.leave(values.is_empty(), ']');
         Ok(())
@@ -136,19 +100,15 @@ impl Encoder<'_> {
         self.enter('{')?;
         for (index, (key, value)) in pairs.enumerate() {
             let Some(name) = key.unpack_str() else {
-                let key = crate::args::describe(key);
-                return Err(Wrong::new(format!("a key must be a str, got {key}")));
+                return Err(Wrong::key(key));
             };
-            self.separate(index == 0);
+            self.separate(index == 0)?;
             push_string(&mut self.text, name);
             self.text.push(':');
             if self.indent.is_some() {
                 self.text.push(' ');
             }
-            self.value(value).map_err(|mut wrong| {
-                wrong.path.push(step(name));
-                wrong
-            })?;
+            self.value(value).map_err(|wrong| wrong.under(name))?;
         }
         self.leave(empty, '}');
         Ok(())
@@ -158,16 +118,17 @@ impl Encoder<'_> {
         self.text.push(bracket);
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(Wrong::new(format!("nested more than {MAX_DEPTH} deep")));
+            return Err(Wrong::too_deep(MAX_DEPTH));
         }
         Ok(())
     }
 
-    fn separate(&mut self, first: bool) {
+    fn separate(&mut self, first: bool) -> Outcome {
         if !first {
             self.text.push(',');
         }
         self.line();
+        check_size(self.text.len())
     }
 
     fn leave(&mut self, empty: bool, bracket: char) {
@@ -186,12 +147,6 @@ impl Encoder<'_> {
             }
         }
     }
-}
-
-/// A key as a step of a path: `.name`, or `["two words"]`.
-fn step(name: &str) -> String {
-    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if plain { format!(".{name}") } else { format!("[{}]", string(name)) }
 }
 
 fn push_string(json: &mut String, text: &str) {
@@ -222,7 +177,7 @@ fn push_escaped(json: &mut String, c: char) {
         '\r' => json.push_str("\\r"),
         '\t' => json.push_str("\\t"),
         c => {
-            let _ = write!(json, "\\u{:04x}", u32::from(c));
+            push(json, format_args!("\\u{:04x}", u32::from(c)));
         }
     }
 }

@@ -1,22 +1,180 @@
-//! `time`: the host's wall clock, read at every call. A clock kept in memory would be copied by a fork and stand still.
+//! `time`: the host's wall clock, read at every call, and arithmetic with what it says. A clock kept in memory would be
+//! copied by a fork and stand still.
+//!
+//! Times carry an offset from UTC, not a zone: the rules of zones change several times a year, and are no business of an
+//! interpreter that is compiled once.
 
+pub(crate) mod duration;
+mod instant;
+mod layout;
+
+use jiff::Timestamp;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
 use starlark::starlark_module;
+use starlark::values::none::NoneType;
 
+use crate::error::{from_host, usage};
+use crate::given::{Given, optional};
 use crate::session::Session;
+
+pub(crate) use duration::{Duration, Length};
+use instant::Instant;
 
 const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
-    /// Whole seconds since the Unix epoch.
+    /// The layout of RFC 3339, such as `2025-01-15T14:30:00Z`.
+    const RFC3339: &str = "rfc3339";
+    /// RFC 3339 with the fraction of the second.
+    const RFC3339Nano: &str = "rfc3339nano";
+    /// The layout `Wed, 15 Jan 2025 14:30:00 UTC`.
+    const RFC1123: &str = "rfc1123";
+    /// The layout `15 Jan 25 14:30 UTC`.
+    const RFC822: &str = "rfc822";
+    /// The layout of HTTP headers: `Wed, 15 Jan 2025 14:30:00 GMT`.
+    const HTTP: &str = "http";
+    /// The layout `3:04PM`.
+    const Kitchen: &str = "kitchen";
+    /// The layout `2025-01-15 14:30:00`.
+    const DateTime: &str = "datetime";
+    /// The layout `2025-01-15`.
+    const DateOnly: &str = "date";
+    /// The layout `14:30:00`.
+    const TimeOnly: &str = "time";
+    /// The layout `Jan 15 14:30:00`.
+    const Stamp: &str = "stamp";
+
+    /// The time now, in UTC.
+    ///
+    /// ```text
+    /// >>> time.now() > time.from_unix(1700000000)
+    /// True
+    /// ```
+    fn now(eval: &mut Evaluator<'_, '_, '_>) -> starlark::Result<Instant> {
+        clock(eval)
+    }
+
+    /// Whole seconds since the Unix epoch, now.
+    ///
+    /// ```text
+    /// >>> time.unix() >= 1700000000
+    /// True
+    /// ```
     fn unix(eval: &mut Evaluator<'_, '_, '_>) -> starlark::Result<u64> {
         Ok(Session::of(eval)?.host.now() / NANOSECONDS_PER_SECOND)
     }
 
-    /// Nanoseconds since the Unix epoch.
+    /// Nanoseconds since the Unix epoch, now.
+    ///
+    /// ```text
+    /// >>> time.unix_nano() >= 1700000000123456789
+    /// True
+    /// ```
     fn unix_nano(eval: &mut Evaluator<'_, '_, '_>) -> starlark::Result<u64> {
         Ok(Session::of(eval)?.host.now())
     }
+
+    /// The time a number of seconds, and of nanoseconds, after the Unix epoch. Errors: a year outside -9999 to 9999.
+    ///
+    /// ```text
+    /// >>> time.from_unix(1700000000)
+    /// 2023-11-14T22:13:20Z
+    /// ```
+    fn from_unix<'v>(seconds: Given<'v, i64>, nanoseconds: Option<Given<'v, i64>>) -> starlark::Result<Instant> {
+        let function = "time.from_unix";
+        let whole = i128::from(seconds.get(function, "seconds")?) * i128::from(NANOSECONDS_PER_SECOND);
+        let fraction = optional(nanoseconds, function, "nanoseconds", 0)?;
+        Timestamp::from_nanosecond(whole + i128::from(fraction))
+            .map(Instant::utc)
+            .map_err(|_| usage(format!("{function}: the year is outside of -9999 to 9999")))
+    }
+
+    /// The time that a text tells.
+    ///
+    /// `layout` is one of `rfc3339`, `rfc3339nano`, `rfc1123`, `rfc822`, `http`, `kitchen`, `datetime`, `date`, `time`,
+    /// `stamp` (also as the constants `time.RFC3339` and so on), or a pattern of `strftime` such as `%d.%m.%Y %H:%M`.
+    /// What the layout leaves out is that of midnight, January 1st of the year 0, in UTC. Errors: a text that does not
+    /// match, a date that does not exist, an unknown layout.
+    ///
+    /// ```text
+    /// >>> time.parse(time.RFC3339, "2025-01-15T14:30:00+01:00").unix
+    /// 1736947800
+    /// ```
+    fn parse<'v>(layout: Given<'v, &'v str>, value: Given<'v, &'v str>) -> starlark::Result<Instant> {
+        let function = "time.parse";
+        let (text, pattern) = (value.get(function, "value")?, layout.get(function, "layout")?);
+        layout::parse(pattern, text).map_err(|wrong| usage(format!("{function}: {wrong}")))
+    }
+
+    /// A time as text, by a layout as `parse` takes it. Errors: an unknown layout.
+    ///
+    /// ```text
+    /// >>> time.format(time.from_unix(0), "%A, %-d %B %Y")
+    /// "Thursday, 1 January 1970"
+    /// ```
+    fn format<'v>(t: Given<'v, &'v Instant>, layout: Given<'v, &'v str>) -> starlark::Result<String> {
+        let function = "time.format";
+        let (time, pattern) = (t.get(function, "t")?, layout.get(function, "layout")?);
+        layout::format(pattern, time).map_err(|wrong| usage(format!("{function}: {wrong}")))
+    }
+
+    /// A duration from a text such as `1h30m`, `250ms`, `-1.5s` (units: `ns`, `us`, `ms`, `s`, `m`, `h`), or the same
+    /// duration again. Errors: a number without a unit, more than 292 years.
+    ///
+    /// ```text
+    /// >>> time.duration("90m").hours
+    /// 1.5
+    /// ```
+    fn duration<'v>(d: Given<'v, Length>) -> starlark::Result<Duration> {
+        d.length("time.duration", "d")
+    }
+
+    /// How long ago a time was.
+    ///
+    /// ```text
+    /// >>> time.since(time.from_unix(0)) > time.duration("24h")
+    /// True
+    /// ```
+    fn since<'v>(t: Given<'v, &'v Instant>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Duration> {
+        clock(eval)?.since(t.get("time.since", "t")?)
+    }
+
+    /// How long it is until a time.
+    ///
+    /// ```text
+    /// >>> time.until(time.from_unix(0)) < time.duration("0s")
+    /// True
+    /// ```
+    fn until<'v>(t: Given<'v, &'v Instant>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Duration> {
+        t.get("time.until", "t")?.since(&clock(eval)?)
+    }
+
+    /// Waits. The time counts as the request's own, so its limits end it. Errors: a negative duration, a host that
+    /// cannot wait.
+    ///
+    /// ```text
+    /// >>> time.sleep("0s")
+    /// None
+    /// ```
+    fn sleep<'v>(d: Given<'v, Length>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
+        let nanoseconds = d.nanoseconds("time.sleep", "d")?;
+        wait(eval, nanoseconds)?;
+        Ok(NoneType)
+    }
+}
+
+/// The host's clock.
+fn clock(eval: &Evaluator<'_, '_, '_>) -> starlark::Result<Instant> {
+    let now = Timestamp::from_nanosecond(i128::from(Session::of(eval)?.host.now()));
+    now.map(Instant::utc).map_err(|e| usage(format!("the host's clock is out of range: {e}")))
+}
+
+/// Waits for that long; not at all is no call to the host.
+pub(super) fn wait(eval: &Evaluator<'_, '_, '_>, nanoseconds: u64) -> starlark::Result<()> {
+    if nanoseconds == 0 {
+        return Ok(());
+    }
+    Session::of(eval)?.host.sleep(nanoseconds).map_err(from_host)
 }

@@ -11,6 +11,8 @@
 
 mod common;
 mod errors;
+mod fixtures;
+mod form;
 mod frozen;
 mod json;
 mod logging;
@@ -20,3 +22,4 @@ mod response;
 mod scripts;
 mod server;
 mod source;
+mod waiting;

@@ -100,13 +100,13 @@ fn wrong_attributes() {
     let far = answer("return req.cookies_and_cream").unwrap_err();
     assert_eq!(
         far.message,
-        "a request has no attribute \"cookies_and_cream\", it has: body, headers, host, id, method, params, path, proto, query, query_first, query_list, remote_addr, tls, url"
+        "a request has no attribute \"cookies_and_cream\", it has: body, cookies, form, headers, host, id, json, method, params, path, proto, query, query_first, query_list, remote_addr, tls, try_form, try_json, url"
     );
     assert_eq!((far.at.line, far.at.column), (2, 12));
     let assigned = answer("req.user = 1").unwrap_err().message;
     assert_eq!(
         assigned,
-        "a request's attributes cannot be assigned, tried to set \"user\"; params and query are dicts and can be edited"
+        "a request's attributes cannot be assigned, tried to set \"user\"; params, query and cookies are dicts and can be edited"
     );
     assert_eq!(
         ask(
@@ -114,5 +114,5 @@ fn wrong_attributes() {
         ),
         "[true,true,false,1]"
     );
-    assert_eq!(ask("return sorted(dir(req))[:3]"), r#"["body","headers","host"]"#);
+    assert_eq!(ask("return sorted(dir(req))[:3]"), r#"["body","cookies","form"]"#);
 }

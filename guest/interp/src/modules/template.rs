@@ -1,0 +1,220 @@
+//! `template`: Jinja templates by minijinja, escaping for HTML unless told otherwise.
+//!
+//! A template may come from a tenant's user, so it is limited like a script: its size and shape before it is parsed
+//! (`prescan`), then its work. minijinja counts fuel for each step and for each 64 bytes made, so loops, repeated texts
+//! and output are one budget. Nothing is loaded: what it extends or includes is handed over in `partials`. Two
+//! functions of minijinja are missing: `debug`, which prints everything it was given, and `namespace`, with which a
+//! loop could nest a value deeper than dropping it has stack for.
+
+#![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
+
+mod data;
+mod prescan;
+
+use std::fmt;
+
+use allocative::Allocative;
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
+use starlark::environment::{GlobalsBuilder, Methods, MethodsBuilder, MethodsStatic};
+use starlark::starlark_module;
+use starlark::starlark_simple_value;
+use starlark::values::dict::DictRef;
+use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
+
+use super::text::document;
+use crate::bytes::Bytes;
+use crate::error::usage;
+use crate::given::{Given, optional};
+use crate::limits::MAX_TEXT_BYTES;
+use crate::result::attempt;
+
+/// How errors name the template itself; partials have their own names.
+const MAIN: &str = "template";
+
+/// Steps of one rendering, and with them the bytes it makes: 64 for each.
+const FUEL: u64 = 500_000;
+
+/// Deepest recursion while rendering: a block counts 1, a macro 4, an include 10.
+const MAX_RECURSION: usize = 100;
+
+#[starlark_module]
+pub(super) fn register(builder: &mut GlobalsBuilder) {
+    /// A template (Jinja syntax), ready to be rendered any number of times: `template.text(source).render(data)`.
+    ///
+    /// What `{{ }}` prints is escaped for HTML, unless `escape = "none"`. `partials` are templates by name, for
+    /// `{% extends %}`, `{% include %}` and `{% import %}`. Make it at the top level, so that requests find it ready.
+    /// Errors: what is no template, with its line; sources of more than 256 KiB; a tag with more than 200 operators;
+    /// blocks nested more than 40 deep.
+    ///
+    /// ```text
+    /// >>> template.text("<p>{% for x in items %}{{ x }};{% endfor %}</p>").render({"items": ["a", "<b>"]})
+    /// "<p>a;&lt;b&gt;;</p>"
+    /// ```
+    fn text<'v>(
+        source: Given<'v, Bytes<'v>>,
+        partials: Option<Given<'v, DictRef<'v>>>,
+        escape: Option<Given<'v, &'v str>>,
+    ) -> starlark::Result<Template> {
+        compiled("template.text", source, partials, escape)
+    }
+
+    /// Renders a template once: `template.render(source, data)`.
+    ///
+    /// `data` is a dict or a struct whose entries are the template's variables; the other arguments are those of `text`
+    /// and of a template's `render`. Errors: those of `text`; a failure while rendering, with its line; more than
+    /// 500000 steps (64 bytes count as one) or more than 16 MiB.
+    ///
+    /// ```text
+    /// >>> template.render("Hello {{ name|title }}", {"name": "ann & co"})
+    /// "Hello Ann &amp; Co"
+    /// >>> template.render("{{ nobody }}", {}, missing_key = "error")
+    /// error: template.render: undefined value (in template:1)
+    /// ```
+    fn render<'v>(
+        source: Given<'v, Bytes<'v>>,
+        data: Option<Value<'v>>,
+        partials: Option<Given<'v, DictRef<'v>>>,
+        escape: Option<Given<'v, &'v str>>,
+        missing_key: Option<Given<'v, &'v str>>,
+    ) -> starlark::Result<String> {
+        compiled("template.render", source, partials, escape)?.render("template.render", data, missing_key)
+    }
+}
+
+fn compiled<'v>(
+    function: &str,
+    source: Given<'v, Bytes<'v>>,
+    partials: Option<Given<'v, DictRef<'v>>>,
+    escape: Option<Given<'v, &'v str>>,
+) -> starlark::Result<Template> {
+    let mut environment = Environment::new();
+    environment.remove_global("debug");
+    environment.remove_global("namespace");
+    environment.set_fuel(Some(FUEL));
+    environment.set_recursion_limit(MAX_RECURSION);
+    let escape = match optional(escape, function, "escape", "html")? {
+        "html" => AutoEscape::Html,
+        "none" => AutoEscape::None,
+        other => return Err(usage(format!("{function}: escape must be \"html\" or \"none\", got {other:?}"))),
+    };
+    environment.set_auto_escape_callback(move |_| escape.clone());
+    let mut sources = vec![(MAIN, document(source, function, "source")?)];
+    if let Some(partials) = partials.filter(|partials| !partials.0.is_none()) {
+        let texts = partials.get(function, "partials")?;
+        for (name, text) in texts.iter() {
+            match (name.unpack_str(), text.unpack_str()) {
+                (Some(name), Some(text)) if name != MAIN => sources.push((name, text)),
+                _ => {
+                    return Err(partials.wrong(
+                        function,
+                        "partials",
+                        "a dict from names to sources, none named template",
+                    ));
+                }
+            }
+        }
+    }
+    prescan::check(&sources).map_err(|sentence| usage(format!("{function}: {sentence}")))?;
+    for (name, text) in sources {
+        let added = environment.add_template_owned(name.to_owned(), text.to_owned());
+        added.map_err(|error| usage(format!("{function}: {}", explain(&error))))?;
+    }
+    Ok(Template { environment })
+}
+
+/// The engine's sentences, outermost first, with our limits by name.
+fn explain(error: &minijinja::Error) -> String {
+    let mut text = sentence(error);
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref().map_or_else(|| error.to_string(), sentence);
+        text = format!("{text}: {inner}");
+        cause = error.source();
+    }
+    text
+}
+
+fn sentence(error: &minijinja::Error) -> String {
+    if error.kind() == ErrorKind::OutOfFuel {
+        let place = error.name().map(|name| format!(" (in {name}:{})", error.line().unwrap_or(0)));
+        return format!("more than {FUEL} steps, 64 bytes counted as one{}", place.unwrap_or_default());
+    }
+    error.to_string()
+}
+
+/// What `template.text` returns.
+#[derive(Debug, ProvidesStaticType, NoSerialize, Allocative)]
+struct Template {
+    #[allocative(skip)]
+    environment: Environment<'static>,
+}
+
+starlark_simple_value!(Template);
+
+impl Template {
+    fn render<'v>(
+        &self,
+        function: &str,
+        data: Option<Value<'v>>,
+        missing_key: Option<Given<'v, &'v str>>,
+    ) -> starlark::Result<String> {
+        let wrong = |sentence: String| usage(format!("{function}: {sentence}"));
+        let data = data::root(data.unwrap_or_default()).map_err(|text| wrong(format!("data: {text}")))?;
+        let strict = match optional(missing_key, function, "missing_key", "default")? {
+            "default" => false,
+            "error" => true,
+            other => return Err(wrong(format!("missing_key must be \"default\" or \"error\", got {other:?}"))),
+        };
+        let rendered = if strict {
+            let mut environment = self.environment.clone();
+            environment.set_undefined_behavior(UndefinedBehavior::Strict);
+            environment.get_template(MAIN).and_then(|template| template.render(data))
+        } else {
+            self.environment.get_template(MAIN).and_then(|template| template.render(data))
+        };
+        let text = rendered.map_err(|error| wrong(explain(&error)))?;
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(wrong(format!("the text takes {} bytes, more than {MAX_TEXT_BYTES}", text.len())));
+        }
+        Ok(text)
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = self.environment.get_template(MAIN).map_or(0, |template| template.source().len());
+        write!(f, "<template of {length} bytes>")
+    }
+}
+
+#[starlark_value(type = "template")]
+impl<'v> StarlarkValue<'v> for Template {
+    fn get_methods() -> Option<&'static Methods> {
+        static METHODS: MethodsStatic = MethodsStatic::new("template", methods);
+        Some(METHODS.methods())
+    }
+}
+
+#[starlark_module]
+fn methods(builder: &mut MethodsBuilder) {
+    /// Renders the template; `data` is a dict or a struct whose entries are its variables.
+    ///
+    /// A variable that is missing prints as nothing, or is an error with `missing_key = "error"`.
+    fn render<'v>(
+        this: &Template,
+        data: Option<Value<'v>>,
+        missing_key: Option<Given<'v, &'v str>>,
+    ) -> starlark::Result<String> {
+        this.render("template.render", data, missing_key)
+    }
+
+    /// Like `render`, as a `Result`.
+    fn try_render<'v>(
+        this: &Template,
+        data: Option<Value<'v>>,
+        missing_key: Option<Given<'v, &'v str>>,
+        heap: Heap<'v>,
+    ) -> starlark::Result<Value<'v>> {
+        attempt(this.render("template.render", data, missing_key).map(|text| heap.alloc(text)), heap)
+    }
+}

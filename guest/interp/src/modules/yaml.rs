@@ -1,0 +1,93 @@
+//! `yaml`: YAML 1.2 with its core schema, which is also what JSON is a part of.
+//!
+//! saphyr-parser turns the text into events, and values are made of those without a tree in between. What is a known
+//! surprise or a known attack in YAML is decided here: `no` and `on` are texts, as 1.2 says; a tag the core schema
+//! lacks is an error, never a guess; a key twice is an error; an alias is a copy of its own, and all copies together
+//! count towards the limit of values, so that nine lists of nine aliases are an error and not a billion values.
+
+mod decode;
+mod encode;
+mod scalar;
+
+use starlark::environment::GlobalsBuilder;
+use starlark::starlark_module;
+use starlark::values::list::{AllocList, ListRef};
+use starlark::values::{Heap, Value};
+
+use crate::bytes::Bytes;
+use crate::error::usage;
+use crate::given::Given;
+
+use super::text::document;
+
+#[starlark_module]
+pub(super) fn register(builder: &mut GlobalsBuilder) {
+    /// The value of a YAML document, given as str or bytes.
+    ///
+    /// Maps keep their order, `<<` merges, anchors and aliases work; dates are texts. Errors: what is not YAML, with
+    /// line and column; a key that is given twice or is no scalar; an unknown tag; more than one document; more than
+    /// 127 levels or 200000 values, aliases counted in full.
+    ///
+    /// ```text
+    /// >>> yaml.decode("name: app\nports: [80, 443]\nenabled: true")
+    /// {"name": "app", "ports": [80, 443], "enabled": True}
+    /// ```
+    fn decode<'v>(text: Given<'v, Bytes<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        one("yaml.decode", text, heap)
+    }
+
+    /// The values of all documents of a YAML text, as a list.
+    ///
+    /// ```text
+    /// >>> yaml.decode_all("a: 1\n---\n- b\n")
+    /// [{"a": 1}, ["b"]]
+    /// ```
+    fn decode_all<'v>(text: Given<'v, Bytes<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        all("yaml.decode_all", text, heap)
+    }
+
+    /// The YAML text of a value.
+    ///
+    /// Texts that another reader might take for something else (`no`, `1.0`, `12:30`) are quoted. Errors: what YAML
+    /// cannot hold, with the path to it; values nested more than 127 deep; a text of more than 16 MiB.
+    ///
+    /// ```text
+    /// >>> yaml.encode({"name": "app", "ports": [80, 443], "country": "no"})
+    /// "name: app\nports:\n  - 80\n  - 443\ncountry: \"no\"\n"
+    /// ```
+    fn encode<'v>(value: Value<'v>) -> starlark::Result<String> {
+        encoded("yaml.encode", &[value])
+    }
+
+    /// One YAML text with a document for each value of a list.
+    ///
+    /// ```text
+    /// >>> yaml.encode_all([{"a": 1}, ["b"]])
+    /// "a: 1\n---\n- b\n"
+    /// ```
+    fn encode_all<'v>(values: Given<'v, &'v ListRef<'v>>) -> starlark::Result<String> {
+        encoded("yaml.encode_all", values.get("yaml.encode_all", "values")?.content())
+    }
+}
+
+fn one<'v>(function: &str, text: Given<'v, Bytes<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+    let mut documents = documents(function, text, heap)?;
+    if documents.len() > 1 {
+        let count = documents.len();
+        return Err(usage(format!("{function}: {count} documents; decode_all reads more than one")));
+    }
+    Ok(documents.pop().unwrap_or_default())
+}
+
+fn all<'v>(function: &str, text: Given<'v, Bytes<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+    Ok(heap.alloc(AllocList(documents(function, text, heap)?)))
+}
+
+fn documents<'v>(function: &str, text: Given<'v, Bytes<'v>>, heap: Heap<'v>) -> starlark::Result<Vec<Value<'v>>> {
+    let text = document(text, function, "text")?;
+    decode::decode(text, heap).map_err(|sentence| usage(format!("{function}: {sentence}")))
+}
+
+fn encoded(function: &str, documents: &[Value<'_>]) -> starlark::Result<String> {
+    encode::encode(documents).map_err(|sentence| usage(format!("{function}: {sentence}")))
+}
