@@ -116,7 +116,7 @@ mod tests {
         for name in ["breakpoint", "debug", "call_stack", "pprint"] {
             assert!(!names.contains(&name), "{name}");
         }
-        for name in ["http", "json", "log", "random", "time", "print", "Result", "fail"] {
+        for name in ["fs", "http", "json", "kv", "log", "os", "random", "time", "print", "Result", "fail"] {
             assert!(names.contains(&name), "{name}");
         }
     }

@@ -11,7 +11,7 @@
 //! - `load`: the files of a script, those first that others load.
 //! - `setup`: [`run`] and [`run_native`] evaluate the top level.
 //! - `session`: what a builtin can reach, kept in the evaluator.
-//! - `modules`: `http`, `json`, `log`, `random`, `time`, `print`.
+//! - `modules`: `fs`, `http`, `json`, `kv`, `log`, `os`, `random`, `time`, `print`.
 //! - `serving`: [`Serving`] is the frozen module; one call of [`Serving::handle`] is one request.
 //! - `request`, `headers`, `response`: the values at a handler's edge.
 //! - `result`, `error`, `diagnostic`: errors as values inside a script, and as [`Failure`] outside it.
@@ -40,7 +40,10 @@ mod shift;
 pub mod testing;
 
 pub use globals::boot;
-pub use host::{Failure, FailureKind, Host, HostError, Level, LogRecord, Position, Request, Response, ServerOptions};
+pub use host::{
+    Client, Command, Failure, FailureKind, FileInfo, FileKind, Files, Host, HostError, Incoming, Kv, Level, Lifetime,
+    Listing, LogRecord, Outgoing, Output, Position, Programs, Request, Response, ServerOptions, Stored,
+};
 pub use load::MAX_FILES;
 pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};
 pub use serving::Serving;

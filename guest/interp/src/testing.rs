@@ -3,12 +3,22 @@
 //! For native tests and benches, here and in other packages. Requests are made by calling
 //! [`Serving::handle`](crate::Serving::handle); [`Host::wait`] ends the script, since there is no fork to serve from.
 
-use std::cell::RefCell;
+mod client;
+mod files;
+mod kv;
+mod programs;
+
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use starlark::environment::Module;
 
-use crate::host::{Host, HostError, LogRecord, Position, ServerOptions};
+pub use client::NativeClient;
+pub use files::NativeFiles;
+pub use kv::NativeKv;
+pub use programs::NativePrograms;
+
+use crate::host::{Client, Files, Host, HostError, Kv, LogRecord, Position, Programs, ServerOptions};
 
 /// Decides about a pattern; the error is what the script sees.
 pub type AddRoute = Box<dyn Fn(u32, &str) -> Result<(), String>>;
@@ -23,6 +33,15 @@ pub struct NativeHost {
     pub wait: Result<(), HostError>,
     /// The files of the script's folder.
     pub sources: HashMap<String, Vec<u8>>,
+    /// Other servers that always say the same.
+    pub client: NativeClient,
+    /// Files in memory.
+    pub files: NativeFiles,
+    /// Keys and values in memory.
+    pub kv: NativeKv,
+    /// Programs that only say how they were called.
+    pub programs: NativePrograms,
+    slept: Cell<u64>,
     logs: RefCell<Vec<LogRecord>>,
     prints: RefCell<Vec<String>>,
     routes: RefCell<Vec<(u32, String)>>,
@@ -38,6 +57,11 @@ impl NativeHost {
             refuse_start: None,
             wait: Err(HostError::Stopped),
             sources: HashMap::new(),
+            client: NativeClient::default(),
+            files: NativeFiles::default(),
+            kv: NativeKv::default(),
+            programs: NativePrograms::default(),
+            slept: Cell::default(),
             logs: RefCell::default(),
             prints: RefCell::default(),
             routes: RefCell::default(),
@@ -64,6 +88,11 @@ impl NativeHost {
     /// The granted starts with their options.
     pub fn starts(&self) -> Vec<(u32, ServerOptions)> {
         self.starts.borrow().clone()
+    }
+
+    /// Nanoseconds that were slept.
+    pub fn slept(&self) -> u64 {
+        self.slept.get()
     }
 
     /// The servers that were shut down.
@@ -126,6 +155,26 @@ impl Host for NativeHost {
 
     fn read_source(&self, path: &str) -> Result<Vec<u8>, String> {
         self.sources.get(path).cloned().ok_or_else(|| "there is no such file in the script's folder".into())
+    }
+
+    fn client(&self) -> &dyn Client {
+        &self.client
+    }
+
+    fn files(&self) -> &dyn Files {
+        &self.files
+    }
+
+    fn kv(&self) -> &dyn Kv {
+        &self.kv
+    }
+
+    fn programs(&self) -> &dyn Programs {
+        &self.programs
+    }
+
+    fn sleep(&self, nanoseconds: u64) {
+        self.slept.set(self.slept.get().saturating_add(nanoseconds));
     }
 
     fn now(&self) -> u64 {
