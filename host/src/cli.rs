@@ -64,6 +64,18 @@ pub struct Run {
     #[arg(long, value_name = "RULE")]
     pub deny: Vec<String>,
 
+    /// Records every privileged call in this file, allowed and denied, before it is done.
+    #[arg(long, value_name = "FILE")]
+    pub audit: Option<PathBuf>,
+
+    /// Keeps what the script stores in kv in this folder, so that it survives the process. Without it, kv is in memory.
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+
+    /// What becomes of a call that nothing allows: refused, or done and recorded as one that would have been refused.
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = CallMode::Enforce)]
+    pub mode: CallMode,
+
     /// Port of the script's first server, over what the script says; 0 lets the system choose.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
@@ -99,6 +111,15 @@ pub struct Run {
     /// What clients may use.
     #[command(flatten)]
     pub edge: EdgeFlags,
+}
+
+/// What becomes of a call that nothing allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CallMode {
+    /// It is refused.
+    Enforce,
+    /// It is done and counted. For learning what a script needs, never for running one that is not trusted.
+    Count,
 }
 
 /// How log lines look.

@@ -2,6 +2,7 @@
 //!
 //! In the order a request meets them:
 //! - [`cli`], [`run`], [`watch`]: arguments to an app, and its life until it is stopped
+//! - [`record`]: the audit log of the app
 //! - [`servers`]: the servers of one app: bound, served, stopped, drained; exchanged when its script changes
 //! - [`listener`], [`places`], `endpoint`: an address that accepts connections for ever, within its bounds
 //! - [`connection`], `transport`, `activity`, `tls`: one connection under its deadlines
@@ -24,6 +25,7 @@ pub mod ids;
 pub mod listener;
 pub mod logs;
 pub mod places;
+pub mod record;
 pub mod run;
 pub mod servers;
 mod site;

@@ -1,22 +1,28 @@
 //! `starcell run`: one script, from its file to its exit code.
 
+use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context as _;
+use starcell_audit::{Audit, Writer};
 use starcell_policy::{CanonicalPath, Grants, Profile, Roots, Rule};
 use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::engine::INSTANCES;
-use starcell_runtime::{App, AppConfig, Failure, Interpreter, Limits};
+use starcell_runtime::kv::DEFAULT_QUOTA;
+use starcell_runtime::{App, AppConfig, Client, Failure, Interpreter, Kv, Limits, Mode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::Run;
+use crate::cli::{CallMode, Run};
 use crate::exit::Exit;
 use crate::guest::GUEST;
 use crate::ids::Ids;
 use crate::logs::{Line, Logs};
 use crate::places::Places;
+use crate::record;
 use crate::servers::{Operator, Servers};
 use crate::watch::Watch;
 
@@ -31,19 +37,36 @@ pub async fn run(mut arguments: Run) -> Exit {
         Ok(source) => source,
         Err(error) => return fail(Exit::Usage, &format!("cannot read {}: {error}", arguments.script.display())),
     };
-    let grants = match grants(&arguments) {
-        Ok(grants) => grants,
+    let granted = match grants(&arguments) {
+        Ok(granted) => granted,
         Err(error) => return fail(Exit::Configuration, &error),
     };
     let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };
+    // What was asked to be recorded or kept must not run without.
+    let (audit, audit_writer) = match record::open(arguments.audit.as_deref()) {
+        Ok(opened) => opened,
+        Err(error) => return fail(Exit::Configuration, &format!("{:#}", anyhow::Error::new(error))),
+    };
+    let kv = match kv(arguments.state.as_deref()) {
+        Ok(kv) => kv,
+        Err(error) => return fail(Exit::Configuration, &format!("{error:#}")),
+    };
     let (logs, writer) = Logs::start(arguments.log_format);
     let operator = operator(&arguments, logs);
-    let launch = Launch { interpreter, operator, arguments, grants };
+    if arguments.mode == CallMode::Count {
+        let text = "count mode: calls that nothing allows are done all the same, and only recorded as would-deny";
+        operator.logs.write(Line::warn(text).with("script", &operator.script)).await;
+    }
+    let launch = Launch { interpreter, operator, arguments, granted, audit, kv, client: Client::default() };
     let exit = live(&launch, source).await;
     drop(launch);
+    let exit = match audit_writer.map(Writer::close) {
+        Some(Err(error)) => fail(Exit::Host, &format!("{:#}", anyhow::Error::new(error))),
+        _ => exit,
+    };
     writer.finish().await;
     exit
 }
@@ -53,7 +76,10 @@ struct Launch {
     interpreter: Arc<Interpreter>,
     operator: Arc<Operator>,
     arguments: Run,
-    grants: Grants,
+    granted: Granted,
+    audit: Audit,
+    kv: Kv,
+    client: Client,
 }
 
 /// A version of the script, running.
@@ -65,13 +91,20 @@ struct Version {
 
 impl Launch {
     fn version(&self, source: Vec<u8>, servers: Arc<Servers>) -> Version {
-        let config = AppConfig {
-            script: self.operator.script.clone(),
-            grants: self.grants.clone(),
-            limits: limits(&self.arguments),
-            folder: self.arguments.script.parent().map(|folder| folder.join(".")),
-            port: self.arguments.port,
+        let (script, granted) = (self.operator.script.clone(), &self.granted);
+        let subject = record::subject(&script, &source, &granted.policy);
+        let mut config = AppConfig::new(script, granted.grants.clone(), granted.cwd.clone());
+        config.audit = self.audit.subject(&subject);
+        config.mode = match self.arguments.mode {
+            CallMode::Enforce => Mode::Enforce,
+            CallMode::Count => Mode::Count,
         };
+        config.kv = self.kv.clone();
+        config.client = self.client.clone();
+        config.environment = environment();
+        config.limits = limits(&self.arguments);
+        config.folder = self.arguments.script.parent().map(|folder| folder.join("."));
+        config.port = self.arguments.port;
         let app = App::new(Arc::clone(&self.interpreter), config, servers.clone());
         let running = Arc::clone(&app);
         Version { app, servers, run: Box::pin(async move { running.run(source).await }) }
@@ -187,14 +220,25 @@ fn ended(result: Result<(), Failure>, servers: &Servers) -> Exit {
 }
 
 /// What the command line grants.
-fn grants(arguments: &Run) -> Result<Grants, String> {
+struct Granted {
+    grants: Grants,
+    /// The folder that relative paths start at.
+    cwd: CanonicalPath,
+    /// All of it as a text, of which the audit log keeps the digest.
+    policy: String,
+}
+
+fn grants(arguments: &Run) -> Result<Granted, String> {
     let name = arguments.profile().unwrap_or("deny-all");
     let profile = Profile::named(name).ok_or_else(|| {
         let names: Vec<&str> = Profile::ladder().iter().map(Profile::name).collect();
         format!("unknown profile {name:?}; there are {}", names.join(", "))
     })?;
     let (allow, deny) = (rules("--allow", &arguments.allow)?, rules("--deny", &arguments.deny)?);
-    Grants::new(&profile, &allow, &deny, &roots()?).map_err(|error| error.to_string())
+    let roots = roots()?;
+    let grants = Grants::new(&profile, &allow, &deny, &roots).map_err(|error| error.to_string())?;
+    let policy = format!("{:?}", (name, &arguments.allow, &arguments.deny, &roots, arguments.mode));
+    Ok(Granted { grants, cwd: roots.cwd().clone(), policy })
 }
 
 fn rules(flag: &str, texts: &[String]) -> Result<Vec<Rule>, String> {
@@ -214,6 +258,21 @@ fn roots() -> Result<Roots, String> {
         Some(home) if !home.is_empty() => Ok(roots.with_home(path(home.into())?)),
         _ => Ok(roots),
     }
+}
+
+/// The variables of this process that are text.
+#[expect(clippy::disallowed_methods, reason = "the only reader of the environment")]
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    env::vars_os().filter_map(text).collect()
+}
+
+/// Where the script keeps state: in a folder that is made if it is not there, or in memory.
+#[expect(clippy::disallowed_methods, reason = "makes the folder that the command line names")]
+fn kv(folder: Option<&Path>) -> anyhow::Result<Kv> {
+    let Some(folder) = folder else { return Ok(Kv::memory(DEFAULT_QUOTA)) };
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    Ok(Kv::open(&folder.join("kv.redb"), DEFAULT_QUOTA)?)
 }
 
 fn limits(arguments: &Run) -> Limits {

@@ -35,8 +35,9 @@ impl Deployed {
         let (sender, receiver) = oneshot::channel();
         let edge =
             Arc::new(TestEdge { served: Mutex::new(Some(sender)), stopped: Notify::new(), said: Mutex::default() });
-        let config =
-            AppConfig { script: "test.star".into(), grants: grants("allow-local"), limits, folder: None, port: None };
+        let cwd = CanonicalPath::absolute("/srv").expect("absolute");
+        let mut config = AppConfig::new("test.star".into(), grants("allow-local"), cwd);
+        config.limits = limits;
         let app = App::new(Arc::clone(interpreter), config, Arc::clone(&edge) as Arc<dyn Edge>);
         let source = source.as_bytes().to_vec();
         let mut run = tokio::spawn(async move { app.run(source).await });

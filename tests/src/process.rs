@@ -81,12 +81,12 @@ pub fn script_bytes(source: &[u8]) -> PathBuf {
     path
 }
 
-/// An empty folder of the test's own, that lives as long as the machine's temporary folder.
+/// An empty folder of the test's own, its path without links, that lives as long as the machine's temporary folder.
 #[must_use]
 pub fn folder() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("starcell-tests-{}/folder{}", std::process::id(), next()));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
-    folder
+    folder.canonicalize().expect("it exists")
 }
 
 fn next() -> u32 {
@@ -96,6 +96,20 @@ fn next() -> u32 {
 }
 
 impl Starcell {
+    /// Runs a script in a folder, which is its `$CWD`, and waits for it to end.
+    #[must_use]
+    pub fn run_in(folder: &Path, arguments: &[&str], source: &str) -> Ended {
+        Self::spawn_in(folder, arguments, source).wait()
+    }
+
+    /// Starts a script in a folder.
+    #[must_use]
+    pub fn spawn_in(folder: &Path, arguments: &[&str], source: &str) -> Self {
+        let mut command = Command::new(binary());
+        command.arg("run").args(arguments).arg(script(source)).current_dir(folder);
+        Self::spawn_command(command)
+    }
+
     /// Starts `starcell run` and does not wait for anything.
     #[must_use]
     pub fn spawn(arguments: &[&str], script: &Path) -> Self {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod audit;
 mod differential;
 mod edge_access;
 mod edge_attacks;
@@ -13,9 +14,12 @@ mod edge_raw;
 mod edge_routes;
 mod edge_tls;
 mod edge_watch;
+mod exec;
 mod exits;
+mod fs;
 mod imports;
 mod isolation;
+mod kv;
 mod ladder;
 mod lifecycle;
 mod limits;

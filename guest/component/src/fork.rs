@@ -19,7 +19,7 @@ use std::ptr;
 use starcell_interp::{Failure, FailureKind, Position, Serving};
 use starlark::environment::Module;
 
-use crate::bindings::starcell::guest::fork as host;
+use crate::bindings::starcell::guest::{fork as host, types::Error};
 
 /// Distance kept between the deepest live frame and the first frame of a fork, in bytes. The import call itself needs
 /// some hundred bytes below the local whose address is taken; 1 KiB covers it several times over.
@@ -48,7 +48,7 @@ pub(crate) fn remember(module: &Module<'_>) {
 }
 
 /// Hands the whole linear memory to the host.
-pub(crate) fn fork(server: u32) -> Result<(), host::Error> {
+pub(crate) fn fork(server: u32) -> Result<(), Error> {
     let here = 0_u128;
     let stack_pointer = (ptr::from_ref(&here).addr() - RED_ZONE) & !15;
     let length = core::arch::wasm32::memory_size(0) * 65536 - MEMORY_START;

@@ -132,8 +132,8 @@ mod tests {
             assert!(!names.contains(&name), "{name}");
         }
         for name in [
-            "base64", "fmt", "hash", "hex", "hmac", "html", "http", "json", "math", "retry", "strings", "uuid", "log",
-            "random", "time", "print", "Result", "fail",
+            "base64", "fmt", "fs", "hash", "hex", "hmac", "html", "http", "json", "kv", "math", "os", "retry",
+            "strings", "uuid", "log", "random", "time", "print", "Result", "fail",
         ] {
             assert!(names.contains(&name), "{name}");
         }

@@ -4,7 +4,17 @@
 //! trait is backed by WIT imports, natively by a test double; both see the same calls in the same order, which is what
 //! makes a differential test between the two mean something.
 
+mod client;
+mod files;
+mod kv;
+mod programs;
+
 use starlark::environment::Module;
+
+pub use client::{Client, Incoming, Outgoing};
+pub use files::{FileInfo, FileKind, Files};
+pub use kv::{Kv, Lifetime, Listing, Stored};
+pub use programs::{Command, Output, Programs};
 
 /// A place in a script: lines and columns count from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -171,13 +181,18 @@ pub trait Host {
     fn port(&self, server: u32) -> Option<u16>;
     /// A file that a `load()` names, by its path in the script's folder. The error is the sentence to show.
     fn read_source(&self, path: &str) -> Result<Vec<u8>, String>;
+    /// HTTP to other servers.
+    fn client(&self) -> &dyn Client;
+    /// Files.
+    fn files(&self) -> &dyn Files;
+    /// Keys and values.
+    fn kv(&self) -> &dyn Kv;
+    /// Programs and environment.
+    fn programs(&self) -> &dyn Programs;
     /// Wall clock in nanoseconds since the Unix epoch, read now.
     fn now(&self) -> u64;
     /// Fresh bytes from the system's generator; nothing of them is kept, so no two forks can share any.
     fn random(&self, length: usize) -> Vec<u8>;
-    /// Waits; a host that cannot says so. The wait counts towards every limit on the running evaluation.
-    fn sleep(&self, nanoseconds: u64) -> Result<(), HostError> {
-        let _ = nanoseconds;
-        Err(HostError::Failed("this host cannot wait".to_owned()))
-    }
+    /// Waits so many nanoseconds. The wait counts towards the wall time of the running evaluation.
+    fn sleep(&self, nanoseconds: u64) -> Result<(), HostError>;
 }

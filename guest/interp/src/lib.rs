@@ -31,8 +31,8 @@ mod given;
 mod globals;
 mod headers;
 mod host;
-mod load;
 mod limits;
+mod load;
 mod modules;
 mod multipart;
 mod pairs;
@@ -47,7 +47,10 @@ mod shift;
 pub mod testing;
 
 pub use globals::boot;
-pub use host::{Failure, FailureKind, Host, HostError, Level, LogRecord, Position, Request, Response, ServerOptions};
+pub use host::{
+    Client, Command, Failure, FailureKind, FileInfo, FileKind, Files, Host, HostError, Incoming, Kv, Level, Lifetime,
+    Listing, LogRecord, Outgoing, Output, Position, Programs, Request, Response, ServerOptions, Stored,
+};
 pub use load::MAX_FILES;
 pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};
 pub use serving::Serving;

@@ -1,9 +1,11 @@
 //! The predeclared modules.
 
 mod base64;
+mod client;
 mod csv;
 mod encoding;
 mod fmt;
+mod fs;
 mod gzip;
 mod hash;
 mod hex;
@@ -13,10 +15,12 @@ mod http;
 mod json;
 pub(crate) mod json_decode;
 pub(crate) mod json_encode;
+mod kv;
 mod log;
 mod math;
 mod middleware;
 mod options;
+mod os;
 mod print;
 mod random;
 mod regexp;
@@ -40,18 +44,22 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
     twins::namespace(builder, "base64", base64::register);
     twins::namespace(builder, "csv", csv::register);
     twins::namespace(builder, "fmt", fmt::register);
+    builder.namespace("fs", fs::register);
     twins::namespace(builder, "gzip", gzip::register);
     twins::namespace(builder, "hash", hash::register);
     twins::namespace(builder, "hex", hex::register);
     twins::namespace(builder, "hmac", hmac::register);
     twins::namespace(builder, "html", html::register);
     builder.namespace("http", |builder| {
+        client::register(builder);
         http::register(builder);
         twins::members(builder, respond::register);
     });
     builder.namespace("json", json::register);
+    builder.namespace("kv", kv::register);
     builder.namespace("log", log::register);
     twins::namespace(builder, "math", math::register);
+    builder.namespace("os", os::register);
     twins::namespace(builder, "random", random::register);
     twins::namespace(builder, "regexp", regexp::register);
     twins::namespace(builder, "retry", retry::register);

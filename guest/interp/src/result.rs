@@ -34,6 +34,11 @@ pub(crate) fn attempt<'v>(outcome: starlark::Result<Value<'v>>, heap: Heap<'v>) 
     }
 }
 
+/// A failure that has something to show all the same.
+pub(crate) fn failed<'v>(value: Value<'v>, error: &str, heap: Heap<'v>) -> Value<'v> {
+    heap.alloc(Outcome { ok: false, value, error: heap.alloc(error) })
+}
+
 /// The value behind `Result`.
 #[derive(Clone, Debug, Trace, Freeze, Coerce, ProvidesStaticType, NoSerialize, Allocative)]
 #[repr(C)]
@@ -80,7 +85,7 @@ where
 }
 
 /// The error of a value that is a `Result` and not ok.
-pub(crate) fn failed(value: Value<'_>) -> Option<Value<'_>> {
+pub(crate) fn error_of(value: Value<'_>) -> Option<Value<'_>> {
     let outcome = Outcome::from_value(value)?;
     (!outcome.ok).then(|| outcome.error.to_value())
 }

@@ -18,7 +18,7 @@ use crate::{callable, request, response};
 #[derive(Debug)]
 pub struct Serving {
     /// Owns the heap that `routes` points into.
-    _module: FrozenModule,
+    module: FrozenModule,
     routes: FrozenValue,
 }
 
@@ -32,7 +32,7 @@ impl Serving {
         let failed = |text: String| Failure::of(usage(text), Phase::Setup);
         let module = module.freeze().map_err(|e| failed(format!("cannot freeze the module: {}", e.err_msg)))?;
         let routes = module.extra_value().ok_or_else(|| failed("the script has not started a server".to_owned()))?;
-        Ok(Self { _module: module, routes })
+        Ok(Self { module, routes })
     }
 
     /// Answers one request with the handler of a route; routes count from 0 in order of registration.
@@ -42,7 +42,7 @@ impl Serving {
     /// The handler raised, the host stopped it, or it returned what is not a response.
     pub fn handle(&self, host: &dyn Host, route: u32, request: Request) -> Result<Response, Failure> {
         Module::with_temp_heap(|module| {
-            let session = Session::new(host, Phase::Request);
+            let session = Session::request(host, &self.module);
             let row = Row::find(self.routes.to_value(), route)
                 .ok_or_else(|| usage(format!("no route {route}")))
                 .map_err(|e| Failure::of(e, Phase::Request))?;

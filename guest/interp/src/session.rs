@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use starlark::environment::Module;
+use starlark::environment::{FrozenModule, Module};
 use starlark::eval::Evaluator;
 use starlark::values::ProvidesStaticType;
 
@@ -28,14 +28,22 @@ pub(crate) enum Phase {
 pub(crate) struct Session<'h> {
     pub(crate) host: &'h dyn Host,
     pub(crate) phase: Phase,
+    /// The module of the script whose handler runs; none while it is still being filled.
+    pub(crate) script: Option<&'h FrozenModule>,
     servers: Cell<u32>,
     /// Whether the files that the script loads are still being evaluated.
     loading: Cell<bool>,
 }
 
 impl<'h> Session<'h> {
-    pub(crate) fn new(host: &'h dyn Host, phase: Phase) -> Self {
-        Self { host, phase, servers: Cell::new(0), loading: Cell::new(phase == Phase::Setup) }
+    /// The surroundings of a top level.
+    pub(crate) fn setup(host: &'h dyn Host) -> Self {
+        Self { host, phase: Phase::Setup, script: None, servers: Cell::new(0), loading: Cell::new(true) }
+    }
+
+    /// The surroundings of a handler.
+    pub(crate) fn request(host: &'h dyn Host, script: &'h FrozenModule) -> Self {
+        Self { host, phase: Phase::Request, script: Some(script), servers: Cell::new(0), loading: Cell::new(false) }
     }
 
     /// The number of the next server; servers count from 0 in order of creation.

@@ -45,7 +45,7 @@ fn top_level(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> 
 fn evaluate(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> starlark::Result<()> {
     let mut files = load::resolve(host, file, source)?;
     let Some(script) = files.pop() else { return Ok(()) };
-    let session = Session::new(host, Phase::Setup);
+    let session = Session::setup(host);
     let mut loaded = Loaded::default();
     for file in files {
         loaded.evaluate(file, &session)?;

@@ -3,14 +3,23 @@
 //! For native tests and benches, here and in other packages. Requests are made by calling
 //! [`Serving::handle`](crate::Serving::handle); [`Host::wait`] ends the script, since there is no fork to serve from.
 
+mod client;
+mod files;
 mod fixture;
+mod kv;
+mod programs;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 use starlark::environment::Module;
 
-use crate::host::{Host, HostError, LogRecord, Position, ServerOptions};
+pub use client::NativeClient;
+pub use files::NativeFiles;
+pub use kv::NativeKv;
+pub use programs::NativePrograms;
+
+use crate::host::{Client, Files, Host, HostError, Kv, LogRecord, Position, Programs, ServerOptions};
 
 pub use fixture::{Example, Fixture};
 
@@ -25,14 +34,25 @@ pub struct NativeHost {
     pub refuse_start: Option<HostError>,
     /// What `wait` answers.
     pub wait: Result<(), HostError>,
+    /// What `sleep` answers.
+    pub sleep: Result<(), HostError>,
     /// The files of the script's folder.
     pub sources: HashMap<String, Vec<u8>>,
+    /// Other servers that always say the same.
+    pub client: NativeClient,
+    /// Files in memory.
+    pub files: NativeFiles,
+    /// Keys and values in memory.
+    pub kv: NativeKv,
+    /// Programs that only say how they were called.
+    pub programs: NativePrograms,
     logs: RefCell<Vec<LogRecord>>,
     prints: RefCell<Vec<String>>,
     routes: RefCell<Vec<(u32, String)>>,
     starts: RefCell<Vec<(u32, ServerOptions)>>,
     shutdowns: RefCell<Vec<u32>>,
     sleeps: RefCell<Vec<u64>>,
+    asked: RefCell<Vec<usize>>,
 }
 
 impl NativeHost {
@@ -42,13 +62,19 @@ impl NativeHost {
             add_route: Box::new(|_, _| Ok(())),
             refuse_start: None,
             wait: Err(HostError::Stopped),
+            sleep: Ok(()),
             sources: HashMap::new(),
+            client: NativeClient::default(),
+            files: NativeFiles::default(),
+            kv: NativeKv::default(),
+            programs: NativePrograms::default(),
             logs: RefCell::default(),
             prints: RefCell::default(),
             routes: RefCell::default(),
             starts: RefCell::default(),
             shutdowns: RefCell::default(),
             sleeps: RefCell::default(),
+            asked: RefCell::default(),
         }
     }
 
@@ -75,6 +101,11 @@ impl NativeHost {
     /// The waits, in nanoseconds; they move the clock and take no time.
     pub fn sleeps(&self) -> Vec<u64> {
         self.sleeps.borrow().clone()
+    }
+
+    /// How many random bytes were asked for, each time.
+    pub fn asked(&self) -> Vec<usize> {
+        self.asked.borrow().clone()
     }
 
     /// The servers that were shut down.
@@ -139,15 +170,33 @@ impl Host for NativeHost {
         self.sources.get(path).cloned().ok_or_else(|| "there is no such file in the script's folder".into())
     }
 
+    fn client(&self) -> &dyn Client {
+        &self.client
+    }
+
+    fn files(&self) -> &dyn Files {
+        &self.files
+    }
+
+    fn kv(&self) -> &dyn Kv {
+        &self.kv
+    }
+
+    fn programs(&self) -> &dyn Programs {
+        &self.programs
+    }
+
     fn now(&self) -> u64 {
         1_700_000_000_123_456_789 + self.sleeps.borrow().iter().sum::<u64>()
     }
 
     fn random(&self, length: usize) -> Vec<u8> {
+        self.asked.borrow_mut().push(length);
         (0..=u8::MAX).cycle().take(length).collect()
     }
 
     fn sleep(&self, nanoseconds: u64) -> Result<(), HostError> {
+        self.sleep.clone()?;
         self.sleeps.borrow_mut().push(nanoseconds);
         Ok(())
     }

@@ -271,8 +271,9 @@ functions! {
 impl PathFunction {
     /// Whether it acts on everything beneath the path at once, so that a deny rule for something
     /// beneath must stop it: moving a folder away would otherwise free its denied contents.
+    /// `walk` is how a move asks to read all that it moves.
     pub(crate) const fn takes_tree(self) -> bool {
-        matches!(self, Self::CopyTo | Self::MoveTo | Self::Remove | Self::Rename)
+        matches!(self, Self::CopyTo | Self::MoveTo | Self::Remove | Self::Rename | Self::Walk)
     }
 }
 

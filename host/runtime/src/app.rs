@@ -3,28 +3,50 @@
 //! An app is a value: a process holds as many as it likes, and nothing about one is global. Its top level runs once, in
 //! a parent instance that stays suspended inside `serve()` while forks answer requests, and goes on afterwards.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use starcell_policy::Grants;
+use starcell_audit::{Audit, AuditApp, Subject};
+use starcell_policy::{CanonicalPath, Grants, Profile, Roots};
+use tokio::sync::Semaphore;
 
 use crate::bindings::starcell::guest::types::Script;
+use crate::client::Client;
 use crate::edge::Edge;
 use crate::failure::{Failure, Limit};
+use crate::gate::Mode;
 use crate::interpreter::Interpreter;
+use crate::kv::{self, Kv};
 use crate::limits::Limits;
 use crate::meter::{Meter, Metered};
 use crate::state::{Role, store};
 
+/// Most threads that one app may block at a time; the runtime has 512.
+const MAX_BLOCKING: usize = 32;
+
 /// What an app is made of.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct AppConfig {
     /// Name of the script as it shall stand in messages.
     pub script: String,
     /// What the script may do.
     pub grants: Grants,
+    /// What becomes of a call that the grants do not cover.
+    pub mode: Mode,
+    /// Where privileged calls are recorded.
+    pub audit: AuditApp,
+    /// Where its handlers keep state.
+    pub kv: Kv,
+    /// What it speaks to other servers with.
+    pub client: Client,
+    /// The environment that scripts may ask for: names and values.
+    pub environment: BTreeMap<String, String>,
+    /// The folder that relative paths start at: `$CWD` of the rules.
+    pub cwd: CanonicalPath,
     /// What it may use.
     pub limits: Limits,
     /// The folder that `load()` reads from; none for a script without files.
@@ -33,12 +55,36 @@ pub struct AppConfig {
     pub port: Option<u16>,
 }
 
+impl AppConfig {
+    /// An app with the default limits, whose calls are recorded nowhere.
+    #[must_use]
+    pub fn new(script: String, grants: Grants, cwd: CanonicalPath) -> Self {
+        Self {
+            script,
+            grants,
+            mode: Mode::default(),
+            audit: Audit::off().subject(&nobody()),
+            kv: Kv::memory(kv::DEFAULT_QUOTA),
+            client: Client::default(),
+            environment: BTreeMap::new(),
+            cwd,
+            limits: Limits::default(),
+            folder: None,
+            port: None,
+        }
+    }
+}
+
 /// An app of this process.
 #[derive(Debug)]
 pub struct App {
     pub(crate) config: AppConfig,
     pub(crate) interpreter: Arc<Interpreter>,
     pub(crate) edge: Arc<dyn Edge>,
+    /// Grants that allow everything: what count mode acts under.
+    pub(crate) permissive: Grants,
+    /// Places for work that blocks a thread, so that one app's slow disk leaves threads to the others.
+    pub(crate) blocking: Semaphore,
     /// Whether a server was ever up: from then on the wall time of the top level is its own business.
     serving: AtomicBool,
     loaded: Mutex<Vec<PathBuf>>,
@@ -47,7 +93,10 @@ pub struct App {
 impl App {
     /// An app that has not run yet.
     pub fn new(interpreter: Arc<Interpreter>, config: AppConfig, edge: Arc<dyn Edge>) -> Arc<Self> {
-        Arc::new(Self { config, interpreter, edge, serving: AtomicBool::new(false), loaded: Mutex::default() })
+        let permissive = permissive(&config);
+        let blocking = Semaphore::new(MAX_BLOCKING);
+        let (serving, loaded) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(Self { config, interpreter, edge, permissive, blocking, serving, loaded })
     }
 
     /// Runs the top level of the script. Returns when it has ended, which for a script that serves is after shutdown.
@@ -96,4 +145,16 @@ impl App {
     pub(crate) fn note_serving(&self) {
         self.serving.store(true, Ordering::Relaxed);
     }
+}
+
+/// The grants of `allow-all`, with no rule against anything. No rule of it has a variable, so making it cannot fail.
+fn permissive(config: &AppConfig) -> Grants {
+    let everything = Profile::named("allow-all").unwrap_or_default();
+    Grants::new(&everything, &[], &[], &Roots::new(config.cwd.clone())).unwrap_or_else(|_| config.grants.clone())
+}
+
+/// Whom an audit log that is off records.
+fn nobody() -> Subject {
+    let none = String::new;
+    Subject { node: none(), tenant: none(), app: none(), script_digest: none(), policy_digest: none() }
 }

@@ -1,8 +1,14 @@
 //! What a guest may ask of the host: one file for each WIT interface.
 //!
-//! A privileged call first obtains a permit from the app's grants and then acts on what the permit holds.
+//! A privileged call goes through the [gate](crate::gate): its effect takes the permit and acts on what the permit holds.
 
+mod blocking;
+mod client;
 pub(crate) mod fork;
+mod fs;
+mod kv;
 mod log;
+mod os;
 mod server;
 mod source;
+mod timer;

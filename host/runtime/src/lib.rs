@@ -7,7 +7,10 @@
 //! - [`app`]: a script with its grants and limits; its setup runs in an instance that stays suspended while it serves
 //! - [`image`]: a captured memory that forks start from
 //! - [`serving`]: forks of a serving image, one for each request
+//! - [`gate`]: the one way to a capability: decide, write the intent, act, write the outcome
 //! - [`capability`]: what a guest may ask of the host, one file for each WIT interface
+//! - [`kv`]: what the store of an app keeps
+//! - [`client`]: its connections to other servers
 //! - [`edge`]: what the host side (sockets, routes, logs) offers to this crate
 //! - [`failure`], [`limits`], [`meter`], [`ticker`]: how an evaluation ends, and what ends it
 
@@ -15,11 +18,14 @@ pub mod app;
 pub mod artifact;
 mod bindings;
 pub mod capability;
+pub mod client;
 pub mod edge;
 pub mod engine;
 pub mod failure;
+pub mod gate;
 pub mod image;
 pub mod interpreter;
+pub mod kv;
 pub mod limits;
 pub mod meter;
 pub mod serving;
@@ -28,8 +34,11 @@ pub mod ticker;
 
 pub use app::{App, AppConfig};
 pub use bindings::starcell::guest::types::{Field, Position, Request, Response};
+pub use client::Client;
 pub use edge::{Edge, Level, LogRecord, ServerOptions, TlsFiles, TlsSource};
 pub use failure::{Failure, Limit, ScriptFailure};
+pub use gate::Mode;
 pub use interpreter::Interpreter;
+pub use kv::{Kv, KvError};
 pub use limits::Limits;
 pub use serving::{Answer, Serving};

@@ -21,6 +21,8 @@ pub struct Limits {
     pub setup_wall: Duration,
     /// Bytes that one call across the border may make the host allocate.
     pub crossing_bytes: usize,
+    /// Bytes that one file, program output or HTTP body may have, read or written.
+    pub io_bytes: usize,
 }
 
 impl Default for Limits {
@@ -33,6 +35,8 @@ impl Default for Limits {
             setup_wall: Duration::from_secs(60),
             // A response of half the memory, twice over for the records around it.
             crossing_bytes: 64 << 20,
+            // A quarter of the memory that would have to hold it, since text is copied on its way into a script.
+            io_bytes: 16 << 20,
         }
     }
 }

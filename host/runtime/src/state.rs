@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) captured: Option<Vec<u8>>,
     /// What the interpreter said when it panicked.
     pub(crate) panic: Option<String>,
+    /// HTTP requests that this instance has sent.
+    pub(crate) requests_sent: u32,
     clocks: Option<WasiClocksCtx>,
     random: Option<WasiRandomCtx>,
     resources: ResourceTable,
@@ -96,6 +98,7 @@ pub(crate) fn store(interpreter: &Interpreter, role: Role, limits: &Limits, mete
         meter,
         captured: None,
         panic: None,
+        requests_sent: 0,
         clocks: None,
         random: None,
         resources: ResourceTable::new(),

@@ -146,7 +146,7 @@ impl<'v> Plan<'v> {
     /// One call: its value, or its error as a script sees it.
     fn attempt(&self, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Result<Value<'v>, Value<'v>>> {
         match eval.eval_function(self.func, &[], &[]) {
-            Ok(value) => Ok(result::failed(value).map_or(Ok(value), Err)),
+            Ok(value) => Ok(result::error_of(value).map_or(Ok(value), Err)),
             Err(error) if is_stopped(&error) => Err(error),
             Err(error) => Ok(Err(eval.heap().alloc(diagnostic::message(&error)))),
         }

@@ -1,9 +1,8 @@
 //! What asks the host for time, randomness and output.
 
 use super::common::{failure, failure_on, prints_on};
+use starcell_interp::HostError;
 use starcell_interp::testing::NativeHost;
-use starcell_interp::{Host, HostError, LogRecord, Position, ServerOptions};
-use starlark::environment::Module;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -95,56 +94,14 @@ fn formatted_lines_are_printed() {
 
 #[test]
 fn randomness_is_asked_for_at_every_call() {
-    let host = CountingHost::default();
+    let host = NativeHost::new();
     let source = "random.token(4)\nuuid.v4()\nuuid.v4()\nrandom.int(1, 6)\nrandom.choice([1, 2])\nrandom.bytes(5000)\n";
     starcell_interp::run(&host, "app.star", source.as_bytes()).unwrap();
-    assert_eq!(*host.asked.borrow(), [4, 16, 16, 16, 16, 4096, 904]);
+    assert_eq!(host.asked(), [4, 16, 16, 16, 16, 4096, 904]);
 }
 
 fn failure_message(source: &str) -> String {
-    let host = CountingHost::default();
+    let mut host = NativeHost::new();
+    host.sleep = Err(HostError::Failed("this host cannot wait".to_owned()));
     starcell_interp::run(&host, "app.star", source.as_bytes()).unwrap_err().message
-}
-
-/// A host with nothing but a generator, and no way to wait.
-#[derive(Default)]
-struct CountingHost {
-    asked: std::cell::RefCell<Vec<usize>>,
-}
-
-impl Host for CountingHost {
-    fn entered(&self, _module: &Module<'_>) {}
-
-    fn log(&self, _record: &LogRecord) {}
-
-    fn print(&self, _text: &str, _at: &Position) {}
-
-    fn add_route(&self, _server: u32, _pattern: &str) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn start(&self, _server: u32, _options: &ServerOptions, _at: &Position) -> Result<u16, HostError> {
-        Err(HostError::Failed("no network".to_owned()))
-    }
-
-    fn wait(&self, _server: u32) -> Result<(), HostError> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _server: u32) -> Result<(), HostError> {
-        Ok(())
-    }
-
-    fn port(&self, _server: u32) -> Option<u16> {
-        None
-    }
-
-    fn now(&self) -> u64 {
-        0
-    }
-
-    fn random(&self, length: usize) -> Vec<u8> {
-        self.asked.borrow_mut().push(length);
-        vec![7; length]
-    }
 }

@@ -9,7 +9,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList};
 
 use crate::app::App;
-use crate::bindings::starcell::guest::server::Error;
+use crate::bindings::starcell::guest::types::Error;
 use crate::failure::Failure;
 use crate::image;
 use crate::serving::Serving;

@@ -1,17 +1,18 @@
 //! `starcell:guest/server`: serving, the `http.server` capability.
 //!
-//! The check stands in `listen`, before any socket exists. The permit holds the address, and the edge binds that.
+//! The gate stands in `listen`, before any socket exists. The permit holds the address, and the edge binds that.
 
 mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use starcell_policy::{ServerAddress, ServerFunction};
+use starcell_policy::{Grants, ServerAddress, ServerFunction};
 
 use crate::Position;
 use crate::app::App;
-use crate::bindings::starcell::guest::server::{Error, Host, Options};
+use crate::bindings::starcell::guest::server::{Host, Options};
+use crate::bindings::starcell::guest::types::Error;
 use crate::edge::ServerOptions;
 use crate::state::{Role, State};
 
@@ -26,25 +27,26 @@ impl Host for State {
         })
     }
 
-    async fn listen(&mut self, server: u32, options: Options, _at: Position) -> wasmtime::Result<Result<u16, Error>> {
-        let Some(app) = self.setup()?.map(Arc::clone) else {
+    async fn listen(&mut self, server: u32, options: Options, at: Position) -> wasmtime::Result<Result<u16, Error>> {
+        let gate = self.gate()?;
+        let app = Arc::clone(gate.app());
+        if gate.in_request() {
             return Ok(Err(Error::Failed(
                 "a server can be started only while the script sets up, not in a handler".into(),
             )));
-        };
+        }
         let address = match address(&app, server, &options) {
             Ok(address) => address,
             Err(why) => return Ok(Err(Error::Failed(why))),
         };
-        let permit = match app.config.grants.http_server(ServerFunction::Serve, address) {
-            Ok(permit) => permit,
-            Err(denial) => return Ok(Err(Error::Denied(denial.to_string()))),
-        };
-        let tls = match tls::source(&app.config.grants, &options).await {
+        let tls = match tls::source(&gate, &at, &options).await {
             Ok(tls) => tls,
             Err(error) => return Ok(Err(error)),
         };
-        Ok(app.edge.listen(server, server_options(options), permit, tls).await.map_err(Error::Failed))
+        let options = server_options(options);
+        let decide = |grants: &Grants| grants.http_server(ServerFunction::Serve, address);
+        let listen = |permit| async { app.edge.listen(server, options, permit, tls).await.map(|port| (port, 0)) };
+        Ok(gate.pass(&at, decide, listen).await)
     }
 
     async fn wait(&mut self, server: u32) -> wasmtime::Result<Result<(), Error>> {

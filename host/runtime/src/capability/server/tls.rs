@@ -1,65 +1,38 @@
-//! The certificate and key of a server: files, so each reading of them needs `fs.read` as well.
+//! The certificate and key of a server: files, so each reading of them passes the gate as `fs.read`, and is recorded.
 //!
-//! What is judged is the file that the name leads to, links followed, since certificates are renewed by moving a link.
-//! It is judged anew each time the files are read again.
+//! They are judged anew each time they are read again, links included, since certificates are renewed by moving a link.
 
-#![expect(clippy::disallowed_methods, reason = "reads what its permit holds, on a thread of its own")]
-
-use std::path::Path;
 use std::sync::Arc;
 
-use starcell_policy::PathFunction;
-use starcell_policy::{CanonicalPath, Grants, Permit};
-
-use crate::bindings::starcell::guest::server::{Error, Options};
+use crate::Position;
+use crate::bindings::starcell::guest::server::Options;
+use crate::bindings::starcell::guest::types::Error;
+use crate::capability::fs::read_for_host;
 use crate::edge::{TlsFiles, TlsSource};
+use crate::gate::Gate;
 
 /// Bytes of a certificate chain or a key; real ones have a few thousand.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// Reads the files that the options name, and again whenever it is called. None if they name none.
-pub(super) async fn source(grants: &Grants, options: &Options) -> Result<Option<TlsSource>, Error> {
+pub(super) async fn source(gate: &Gate, at: &Position, options: &Options) -> Result<Option<TlsSource>, Error> {
     let (Some(cert), Some(key)) = (options.tls_cert.clone(), options.tls_key.clone()) else { return Ok(None) };
-    let grants = grants.clone();
-    let read = move || {
-        let (grants, cert, key) = (grants.clone(), cert.clone(), key.clone());
-        tokio::task::spawn_blocking(move || read(&grants, cert, key))
-    };
     // Read once here, as a refusal is told from a failure only here.
-    read().await.unwrap_or_else(|error| Err(Error::Failed(error.to_string())))?;
+    read(gate, at, &cert, &key).await?;
+    let (gate, at) = (gate.clone(), at.clone());
     Ok(Some(Arc::new(move || {
-        let reading = read();
+        let (gate, at, cert, key) = (gate.clone(), at.clone(), cert.clone(), key.clone());
         Box::pin(async move {
-            match reading.await {
-                Ok(Ok(files)) => Ok(files),
-                Ok(Err(Error::Denied(why) | Error::Failed(why))) => Err(why),
-                Ok(Err(Error::Stopped)) => Err("the script was stopped".into()),
-                Err(error) => Err(error.to_string()),
-            }
+            read(&gate, &at, &cert, &key).await.map_err(|error| match error {
+                Error::Denied(why) | Error::Failed(why) => why,
+                Error::Stopped => "the script was stopped".into(),
+            })
         })
     })))
 }
 
-fn read(grants: &Grants, cert_path: String, key_path: String) -> Result<TlsFiles, Error> {
-    let cert = file(grants, "tls_cert", &cert_path)?;
-    let key = file(grants, "tls_key", &key_path)?;
-    Ok(TlsFiles { cert_path, cert, key_path, key })
-}
-
-fn file(grants: &Grants, option: &str, name: &str) -> Result<Vec<u8>, Error> {
-    let failed = |why: &dyn std::fmt::Display| Error::Failed(format!("{option} {name:?}: {why}"));
-    let path = Path::new(name).canonicalize().map_err(|error| failed(&error))?;
-    let path = path.to_str().ok_or_else(|| failed(&"its path is not UTF-8"))?;
-    let path = CanonicalPath::absolute(path).map_err(|error| failed(&error))?;
-    let permit = grants.path(PathFunction::ReadBytes, path).map_err(|denial| Error::Denied(denial.to_string()))?;
-    contents(&permit).map_err(|why| failed(&why))
-}
-
-fn contents(permit: &Permit<CanonicalPath>) -> Result<Vec<u8>, String> {
-    let path = Path::new(permit.resource().as_str());
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    match size.is_file() && size.len() <= MAX_BYTES {
-        true => std::fs::read(path).map_err(|error| error.to_string()),
-        false => Err(format!("not a file of at most {MAX_BYTES} bytes")),
-    }
+async fn read(gate: &Gate, at: &Position, cert_path: &str, key_path: &str) -> Result<TlsFiles, Error> {
+    let cert = read_for_host(gate, "tls_cert", cert_path, MAX_BYTES, at).await?;
+    let key = read_for_host(gate, "tls_key", key_path, MAX_BYTES, at).await?;
+    Ok(TlsFiles { cert_path: cert_path.to_owned(), cert, key_path: key_path.to_owned(), key })
 }

@@ -1,0 +1,108 @@
+//! The response that `http.get` and its siblings return: plain data, all of it read.
+
+#![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
+
+use std::fmt;
+
+use allocative::Allocative;
+use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
+use starlark::starlark_module;
+use starlark::starlark_simple_value;
+use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
+
+use crate::error::usage;
+use crate::headers::Headers;
+use crate::host::Incoming;
+use crate::modules::json_decode;
+use crate::result::attempt;
+
+const TYPE: &str = "http.client_response";
+
+const ATTRIBUTES: [&str; 6] = ["body", "headers", "ok", "status", "status_code", "url"];
+
+/// A response from another server.
+#[derive(Debug, ProvidesStaticType, NoSerialize, Allocative)]
+pub(super) struct ClientResponse(#[allocative(skip)] Incoming);
+
+starlark_simple_value!(ClientResponse);
+
+impl ClientResponse {
+    pub(super) fn new(incoming: Incoming) -> Self {
+        Self(incoming)
+    }
+
+    fn text(&self) -> starlark::Result<&str> {
+        std::str::from_utf8(&self.0.body)
+            .map_err(|wrong| usage(format!("the body is not UTF-8: wrong byte at offset {}", wrong.valid_up_to())))
+    }
+
+    fn json<'v>(&self, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        json_decode::decode(&self.0.body, heap).map_err(|wrong| usage(format!("the body is not JSON: {wrong}")))
+    }
+}
+
+impl fmt::Display for ClientResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{TYPE} {} {}>", self.0.status, self.0.url)
+    }
+}
+
+#[starlark_value(type = TYPE)]
+impl<'v> StarlarkValue<'v> for ClientResponse {
+    fn get_methods() -> Option<&'static Methods> {
+        static METHODS: MethodsStatic = MethodsStatic::new(TYPE, methods);
+        Some(METHODS.methods())
+    }
+
+    fn get_attr(&self, attribute: &str, heap: Heap<'v>) -> Option<Value<'v>> {
+        let Incoming { status, reason, url, headers, body } = &self.0;
+        Some(match attribute {
+            "status_code" => heap.alloc(i32::from(*status)),
+            "status" => heap.alloc(format!("{status} {reason}").trim_end()),
+            "ok" => Value::new_bool((200..300).contains(status)),
+            "url" => heap.alloc(url.as_str()),
+            "headers" => heap.alloc(Headers::new(headers.clone())),
+            "body" => match std::str::from_utf8(body) {
+                Ok(text) => heap.alloc(text),
+                Err(_) => heap.alloc(body.as_slice()),
+            },
+            _ => return None,
+        })
+    }
+
+    fn has_attr(&self, attribute: &str, _heap: Heap<'v>) -> bool {
+        ATTRIBUTES.contains(&attribute)
+    }
+
+    fn dir_attr(&self) -> Vec<String> {
+        ATTRIBUTES.map(str::to_owned).to_vec()
+    }
+}
+
+#[starlark_module]
+fn methods(builder: &mut MethodsBuilder) {
+    /// The body as bytes.
+    fn get_bytes<'v>(this: &ClientResponse, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        Ok(heap.alloc(this.0.body.as_slice()))
+    }
+
+    /// The body as text; an error if it is not UTF-8.
+    fn get_text<'v>(this: &ClientResponse, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        Ok(heap.alloc(this.text()?))
+    }
+
+    /// Like `get_text`, as a `Result`.
+    fn try_get_text<'v>(this: &ClientResponse, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        attempt(this.text().map(|text| heap.alloc(text)), heap)
+    }
+
+    /// The value of a body of JSON.
+    fn json<'v>(this: &ClientResponse, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        this.json(heap)
+    }
+
+    /// Like `json`, as a `Result`.
+    fn try_json<'v>(this: &ClientResponse, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        attempt(this.json(heap), heap)
+    }
+}

@@ -1,0 +1,35 @@
+//! Other servers that always say the same.
+
+use std::cell::RefCell;
+
+use crate::host::{Client, HostError, Incoming, Outgoing, Position};
+
+/// Servers that live in memory.
+#[derive(Debug)]
+pub struct NativeClient {
+    /// What every request is answered with.
+    pub answer: Result<Incoming, HostError>,
+    requests: RefCell<Vec<Outgoing>>,
+}
+
+impl Default for NativeClient {
+    fn default() -> Self {
+        let answer = Incoming { status: 200, reason: "OK".to_owned(), ..Incoming::default() };
+        Self { answer: Ok(answer), requests: RefCell::default() }
+    }
+}
+
+impl NativeClient {
+    /// The requests that were sent.
+    pub fn requests(&self) -> Vec<Outgoing> {
+        self.requests.borrow().clone()
+    }
+}
+
+impl Client for NativeClient {
+    fn send(&self, request: &Outgoing, _at: &Position) -> Result<Incoming, HostError> {
+        self.requests.borrow_mut().push(request.clone());
+        let answer = self.answer.clone()?;
+        Ok(Incoming { url: request.url.clone(), ..answer })
+    }
+}

@@ -1,0 +1,170 @@
+//! `starcell:guest/kv`: state that outlives a request, the capabilities `kv.read` and `kv.write`.
+
+use starcell_policy::{Grants, KvFunction as Function, KvKey, Permit};
+
+use crate::Position;
+use crate::bindings::starcell::guest::kv::{Host, Lifetime as Wanted, Value as Given};
+use crate::bindings::starcell::guest::types::Error;
+use crate::gate::{Effect, Gate};
+use crate::kv::value::{Parts, Value};
+use crate::kv::{Lifetime, Operation, Reply};
+use crate::state::State;
+
+/// Most keys of one answer: a mebibyte of keys as long as keys get.
+const MAX_KEYS: usize = 10_000;
+
+/// What a host function answers.
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+impl Host for State {
+    async fn get(&mut self, key: String, at: Position) -> Answer<Option<Given>> {
+        let call = self.pairs("get", &key, &at)?;
+        Ok(call.look(Function::Get, |value| value.as_ref().and_then(Value::parts).map(given)).await)
+    }
+
+    async fn exists(&mut self, key: String, at: Position) -> Answer<bool> {
+        Ok(self.pairs("exists", &key, &at)?.look(Function::Exists, |value| value.is_some()).await)
+    }
+
+    async fn set(&mut self, key: String, value: Given, lifetime: Wanted, at: Position) -> Answer<()> {
+        let call = self.pairs("set", &key, &at)?;
+        let set = |value| Operation::Set { value, lifetime: lifetime_of(lifetime) };
+        Ok(call.change(Function::Set, call.value(value).map(set)).await.map(|_| ()))
+    }
+
+    async fn delete(&mut self, key: String, at: Position) -> Answer<bool> {
+        let call = self.pairs("delete", &key, &at)?;
+        Ok(call.change(Function::Delete, Ok(Operation::Delete)).await.map(|reply| reply == Reply::Whether(true)))
+    }
+
+    async fn list(
+        &mut self,
+        prefix: String,
+        after: Option<String>,
+        limit: u32,
+        page: bool,
+        at: Position,
+    ) -> Answer<Vec<String>> {
+        let limit = usize::try_from(limit).unwrap_or(MAX_KEYS).min(MAX_KEYS);
+        Ok(self.pairs("list", &prefix, &at)?.list(after, limit, page).await)
+    }
+
+    async fn increment(&mut self, key: String, by: i64, lifetime: Wanted, at: Position) -> Answer<i64> {
+        let call = self.pairs("incr", &key, &at)?;
+        let operation = Operation::Increment { by, lifetime: lifetime_of(lifetime) };
+        Ok(call.change(Function::Increment, Ok(operation)).await.map(|reply| match reply {
+            Reply::Sum(sum) => sum,
+            Reply::Done | Reply::Whether(_) => 0,
+        }))
+    }
+
+    async fn compare_and_set(
+        &mut self,
+        key: String,
+        expected: Option<Given>,
+        value: Given,
+        lifetime: Wanted,
+        at: Position,
+    ) -> Answer<bool> {
+        let call = self.pairs("compare_and_set", &key, &at)?;
+        let expected = expected.map(|expected| call.value(expected)).transpose();
+        let operation = expected.and_then(|expected| {
+            Ok(Operation::CompareAndSet { expected, value: call.value(value)?, lifetime: lifetime_of(lifetime) })
+        });
+        let reply = call.change(Function::CompareAndSet, operation).await;
+        Ok(reply.map(|reply| reply == Reply::Whether(true)))
+    }
+}
+
+impl State {
+    fn pairs<'a>(&self, function: &'static str, key: &'a str, at: &'a Position) -> wasmtime::Result<Pairs<'a>> {
+        Ok(Pairs { gate: self.gate()?, function, key, at })
+    }
+}
+
+/// One call of a function of this interface.
+struct Pairs<'a> {
+    gate: Gate,
+    /// Its name in a script, for errors.
+    function: &'static str,
+    key: &'a str,
+    at: &'a Position,
+}
+
+impl Pairs<'_> {
+    /// Passes the gate with the key and looks at its value.
+    async fn look<T>(&self, function: Function, answer: impl FnOnce(Option<Value>) -> T) -> Result<T, Error> {
+        let key = KvKey::new(self.key).map_err(|error| self.failed(&error.to_string()))?;
+        let look = |permit: Permit<KvKey>| {
+            let value = self.gate.app().config.kv.get(&permit);
+            let bytes = value.as_ref().map_or(0, |value| value.as_bytes().len() as u64);
+            std::future::ready(Effect::Ok((answer(value), bytes)))
+        };
+        self.gate.pass(self.at, |grants: &Grants| grants.kv(function, key.clone()), look).await
+    }
+
+    /// Passes the gate with the key and changes its value.
+    async fn change(&self, function: Function, operation: Result<Operation, Error>) -> Result<Reply, Error> {
+        let key = KvKey::new(self.key).map_err(|error| self.failed(&error.to_string()))?;
+        let operation = operation?;
+        let bytes = match &operation {
+            Operation::Set { value, .. } | Operation::CompareAndSet { value, .. } => value.as_bytes().len() as u64,
+            Operation::Delete | Operation::Increment { .. } => 0,
+        };
+        let change = |permit: Permit<KvKey>| async move {
+            let reply = self.gate.app().config.kv.change(&permit, operation).await;
+            reply.map(|reply| (reply, bytes)).map_err(|error| self.sentence(&error))
+        };
+        self.gate.pass(self.at, |grants: &Grants| grants.kv(function, key.clone()), change).await
+    }
+
+    async fn list(&self, after: Option<String>, limit: usize, page: bool) -> Result<Vec<String>, Error> {
+        let prefix = KvKey::prefix(self.key).map_err(|error| self.failed(&error.to_string()))?;
+        let list =
+            |permit: Permit<KvKey>| {
+                let mut keys = self.gate.app().config.kv.list(&permit, after.as_deref(), limit);
+                let more = keys.len() > limit;
+                keys.truncate(limit);
+                let bytes = keys.iter().map(|key| key.len() as u64).sum();
+                std::future::ready(match more && !page {
+                    true => Err(self
+                        .sentence(&format!("there are more than {limit} keys; ask for pages with limit= and after="))),
+                    false => Ok((keys, bytes)),
+                })
+            };
+        self.gate.pass(self.at, |grants: &Grants| grants.kv(Function::List, prefix.clone()), list).await
+    }
+
+    fn value(&self, given: Given) -> Result<Value, Error> {
+        let parts = match given {
+            Given::Text(text) => Parts::Text(text),
+            Given::Bytes(bytes) => Parts::Bytes(bytes),
+            Given::Json(json) => Parts::Json(json),
+        };
+        Value::new(&parts).map_err(|error| self.failed(&error))
+    }
+
+    fn sentence(&self, text: &str) -> String {
+        format!("kv.{}({:?}): {text}", self.function, self.key)
+    }
+
+    fn failed(&self, text: &str) -> Error {
+        Error::Failed(self.sentence(text))
+    }
+}
+
+fn given(parts: Parts) -> Given {
+    match parts {
+        Parts::Text(text) => Given::Text(text),
+        Parts::Bytes(bytes) => Given::Bytes(bytes),
+        Parts::Json(json) => Given::Json(json),
+    }
+}
+
+fn lifetime_of(wanted: Wanted) -> Lifetime {
+    match wanted {
+        Wanted::Forever => Lifetime::Forever,
+        Wanted::Keep => Lifetime::Keep,
+        Wanted::Last(nanoseconds) => Lifetime::Nanoseconds(nanoseconds),
+    }
+}

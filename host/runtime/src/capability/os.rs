@@ -1,0 +1,183 @@
+//! `starcell:guest/os`: programs and environment of the host, the capabilities `os.exec` and `os.env`.
+//!
+//! A program is named by its path, judged, walked to like any file (see [`locate`](super::fs::locate)), and executed by
+//! the handle that the walk ended with. Behind it stand [`walls`]; around it a process group that does not outlive the
+//! call.
+
+mod child;
+mod command;
+mod confine;
+mod walls;
+
+use std::os::fd::OwnedFd;
+
+use starcell_policy::{CanonicalPath, EnvFunction, EnvName, ExecFunction, Grants, ProgramPath};
+
+use crate::Position;
+use crate::bindings::starcell::guest::os::{Command, Host, Output};
+use crate::bindings::starcell::guest::types::Error;
+use crate::gate::{Effect, Gate};
+use crate::state::State;
+use child::{Ended, Program};
+use walls::{Reach, Walls};
+
+use super::blocking::blocking;
+use super::fs::{MAX_LINKS, folder_to_run_in, locate::Last, locate::Walk, locate::locate};
+
+/// What a host function answers.
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+impl Host for State {
+    async fn env(&mut self, name: String, at: Position) -> Answer<Option<String>> {
+        let gate = self.gate()?;
+        let variable = match EnvName::new(&name) {
+            Ok(variable) => variable,
+            Err(error) => return Ok(Err(Error::Failed(format!("os.env({name:?}): {error}")))),
+        };
+        let decide = |grants: &Grants| grants.env(EnvFunction::Env, variable.clone());
+        let look = |permit: starcell_policy::Permit<EnvName>| {
+            let value = gate.app().config.environment.get(permit.resource().as_str()).cloned();
+            let bytes = value.as_ref().map_or(0, |value| value.len() as u64);
+            std::future::ready(Effect::Ok((value, bytes)))
+        };
+        Ok(gate.pass(&at, decide, look).await)
+    }
+
+    async fn exec(&mut self, command: Command, at: Position) -> Answer<Output> {
+        Ok(Call { gate: self.gate()?, at: &at }.exec(command).await)
+    }
+
+    async fn which(&mut self, name: String, at: Position) -> Answer<Option<String>> {
+        Ok(Call { gate: self.gate()?, at: &at }.which(&name).await)
+    }
+}
+
+/// One call of `exec` or `which`.
+struct Call<'a> {
+    gate: Gate,
+    at: &'a Position,
+}
+
+impl Call<'_> {
+    async fn exec(&self, command: Command) -> Result<Output, Error> {
+        let shown = command.argv.first().cloned().unwrap_or_default();
+        let failed = |text: String| Error::Failed(format!("os.exec({shown:?}): {text}"));
+        let (name, environment, time) = command::checked(&command).map_err(failed)?;
+        let bare = |error| match error {
+            starcell_policy::PathError::BareName => failed(format!("{error}; os.which({name:?}) may tell its path")),
+            error => failed(error.to_string()),
+        };
+        let mut program = ProgramPath::resolve(&name, &self.gate.app().config.cwd).map_err(bare)?;
+        for _ in 0..MAX_LINKS {
+            let folder = folder_to_run_in(&self.gate, command.folder.as_deref(), self.at).await?;
+            let run = Run { folder, environment: environment.clone(), time };
+            let decide = |grants: &Grants| grants.exec(ExecFunction::Exec, program.clone());
+            let effect = |permit| async {
+                let ended = self.run(permit, run, &command).await;
+                ended.map_err(|text| format!("os.exec({shown:?}): {text}"))
+            };
+            match self.gate.pass(self.at, decide, effect).await? {
+                Ok(Ended { code, stdout, stderr }) => return Ok(Output { code, stdout, stderr }),
+                Err(next) => program = next.into(),
+            }
+        }
+        Err(failed(format!("more than {MAX_LINKS} links on the way")))
+    }
+
+    /// Runs the program of a permit, or says where a link in its path leads.
+    async fn run(
+        &self,
+        permit: starcell_policy::Permit<ProgramPath>,
+        run: Run,
+        command: &Command,
+    ) -> Effect<Result<Ended, CanonicalPath>> {
+        let (app, reach) = (self.gate.app(), Reach::of(&self.gate));
+        let (limit, argv, time) = (app.config.limits.io_bytes, command.argv.clone(), run.time);
+        if command.stdin.len() > limit {
+            return Err(format!("stdin is larger than {} MiB", limit >> 20));
+        }
+        let start = move || {
+            let spot = match locate(&permit, Last::Follow).map_err(|refusal| refusal.to_string())? {
+                Walk::Arrived(spot) => spot,
+                Walk::Link(next) => return Ok(Err(next)),
+            };
+            let handle = spot.into_program().map_err(|refusal| refusal.to_string())?;
+            let walls = Walls::new(handle, &reach, run.time)?;
+            Program { folder: run.folder, argv, environment: run.environment }.start(walls).map(Ok)
+        };
+        let running = match blocking(app, move || start().map_err(Refused)).await.map_err(|refused| refused.0)? {
+            Ok(running) => running,
+            Err(next) => return Ok((Err(next), 0)),
+        };
+        let ended = running.end(command.stdin.clone(), limit, time).await?;
+        let bytes = (ended.stdout.len() + ended.stderr.len()) as u64;
+        Ok((Ok(ended), bytes))
+    }
+
+    /// Looks only where the script may run programs, so that it learns of no others.
+    async fn which(&self, name: &str) -> Result<Option<String>, Error> {
+        let failed = |text: String| Error::Failed(format!("os.which({name:?}): {text}"));
+        let config = &self.gate.app().config;
+        let folders = config.environment.get("PATH").map(String::as_str).unwrap_or_default();
+        let candidates = match name.contains('/') {
+            true => vec![ProgramPath::resolve(name, &config.cwd)],
+            false => folders
+                .split(':')
+                .filter(|folder| folder.starts_with('/'))
+                .map(|f| ProgramPath::resolve(&format!("{f}/{name}"), &config.cwd))
+                .collect(),
+        };
+        let candidates = candidates.into_iter().collect::<Result<Vec<_>, _>>().map_err(|e| failed(e.to_string()))?;
+        let may_run =
+            |program: &ProgramPath| self.gate.covers(|grants| grants.exec(ExecFunction::Which, program.clone()));
+        let mut granted: Vec<_> = candidates.iter().filter(|program| may_run(program)).collect();
+        if granted.is_empty() {
+            // Whoever may run none of them is told so, of the first.
+            granted.extend(candidates.first());
+        }
+        for program in granted {
+            if let Some(found) = self.is_there(program).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The path, if there is a program that could be executed at it.
+    async fn is_there(&self, program: &ProgramPath) -> Result<Option<String>, Error> {
+        let mut at = program.clone();
+        for _ in 0..MAX_LINKS {
+            let decide = |grants: &Grants| grants.exec(ExecFunction::Which, at.clone());
+            let effect = |permit| async {
+                let look = move || match locate(&permit, Last::Follow) {
+                    Ok(Walk::Link(next)) => Ok(Err(next)),
+                    Ok(Walk::Arrived(spot)) => Ok(Ok(spot.into_program().is_ok())),
+                    Err(_) => Ok(Ok(false)),
+                };
+                let found = blocking(self.gate.app(), look).await;
+                found.map(|found| (found, 0)).map_err(|refused: Refused| refused.0)
+            };
+            match self.gate.pass(self.at, decide, effect).await? {
+                Ok(found) => return Ok(found.then(|| program.to_string())),
+                Err(next) => at = next.into(),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What one try to run a program needs.
+struct Run {
+    folder: OwnedFd,
+    environment: Vec<(String, String)>,
+    time: std::time::Duration,
+}
+
+/// Why a program did not start, in words.
+struct Refused(String);
+
+impl From<tokio::task::JoinError> for Refused {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self(format!("the host failed: {error}"))
+    }
+}

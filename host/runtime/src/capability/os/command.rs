@@ -1,0 +1,50 @@
+//! A command as a script gave it, checked before anything is asked of anyone.
+
+use std::time::Duration;
+
+use super::Command;
+
+/// How long a program may run that was given no time.
+const DEFAULT_TIME: Duration = Duration::from_secs(60);
+
+/// Most arguments, and most variables.
+const MAX_WORDS: usize = 4096;
+
+/// Bytes of all arguments and variables; the kernel takes a few times as many.
+const MAX_BYTES: usize = 256 << 10;
+
+/// What a program finds in its environment that was given none.
+const CLEAN: [(&str, &str); 2] = [("LANG", "C.UTF-8"), ("PATH", "/usr/local/bin:/usr/bin:/bin")];
+
+/// Variables with which the system's loader runs code of whoever sets them.
+const LOADER: [&str; 3] = ["LD_", "DYLD_", "GLIBC_TUNABLES"];
+
+/// The program's name, its environment and its time.
+pub(super) fn checked(command: &Command) -> Result<(String, Vec<(String, String)>, Duration), String> {
+    let name = command.argv.first().filter(|name| !name.is_empty()).ok_or("the command is empty")?.clone();
+    let environment = match &command.environment {
+        None => CLEAN.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        Some(fields) => fields.iter().map(|field| (field.name.clone(), field.value.clone())).collect::<Vec<_>>(),
+    };
+    let words = command.argv.iter().chain(environment.iter().flat_map(|(name, value)| [name, value]));
+    let (mut count, mut bytes) = (0, 0);
+    for word in words {
+        if word.contains('\0') {
+            return Err("an argument or a variable holds a NUL byte".to_owned());
+        }
+        count += 1;
+        bytes += word.len();
+    }
+    if count > MAX_WORDS || bytes > MAX_BYTES {
+        return Err(format!("more than {MAX_WORDS} arguments and variables, or {} KiB of them", MAX_BYTES >> 10));
+    }
+    for (name, _) in &environment {
+        if name.is_empty() || name.contains('=') {
+            return Err(format!("{name:?} cannot name a variable"));
+        }
+        if LOADER.iter().any(|prefix| name.to_ascii_uppercase().starts_with(prefix)) {
+            return Err(format!("{name} cannot be set: it makes a program load other code than its own"));
+        }
+    }
+    Ok((name, environment, command.timeout.map_or(DEFAULT_TIME, Duration::from_nanos)))
+}

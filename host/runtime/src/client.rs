@@ -1,0 +1,126 @@
+//! HTTP to other servers, for one app.
+//!
+//! A name is resolved once, every address is judged, and the connection is made to the address in a permit: no proxy,
+//! no second look-up, no redirect of its own. Connections are kept for reuse by the same app to the same judged address
+//! only, and TLS always verifies the name.
+//!
+//! - [`connect`]: a connection to a permitted address
+//! - [`pool`]: connections that wait to be used again
+//! - [`tls`]: which certificates are believed
+//! - [`resolve`]: names to addresses
+
+pub(crate) mod connect;
+mod pool;
+pub mod resolve;
+mod tls;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use starcell_policy::{Endpoint, Permit};
+use tokio::task::JoinSet;
+
+use connect::Sender;
+use pool::{Pool, Target};
+use resolve::{Resolve, System};
+use tls::Tls;
+
+/// The HTTP client of one app. Cheap to clone.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    resolver: Arc<dyn Resolve>,
+    pool: Pool,
+    tls: Tls,
+    /// The tasks that move the connections' bytes; they end with the client.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("resolver", &self.0.resolver).finish_non_exhaustive()
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new(Arc::new(System))
+    }
+}
+
+impl Client {
+    /// A client that asks this resolver for addresses.
+    #[must_use]
+    pub fn new(resolver: Arc<dyn Resolve>) -> Self {
+        Self(Arc::new(Inner { resolver, pool: Pool::default(), tls: Tls::default(), tasks: Mutex::default() }))
+    }
+
+    pub(crate) fn resolver(&self) -> &dyn Resolve {
+        &*self.0.resolver
+    }
+
+    /// Sends a request to the address of the permit and reads the whole response.
+    pub(crate) async fn exchange(
+        &self,
+        permit: &Permit<Endpoint>,
+        mut request: Request<Full<Bytes>>,
+        limit: usize,
+    ) -> Result<Response<Bytes>, String> {
+        let target = Target::of(permit);
+        loop {
+            let (mut sender, used) = match self.0.pool.take(&target) {
+                Some(sender) => (sender, true),
+                None => (self.connect(permit).await?, false),
+            };
+            match sender.try_send_request(request).await {
+                Ok(response) => {
+                    let response = whole(response, limit).await?;
+                    self.0.pool.put(target, sender);
+                    return Ok(response);
+                }
+                // It was closed while it waited, so nothing was sent: the next is tried, and in the end a fresh one.
+                Err(mut error) => match error.take_message().filter(|_| used) {
+                    Some(unsent) => request = unsent,
+                    None => return Err(words(&error.into_error())),
+                },
+            }
+        }
+    }
+
+    async fn connect(&self, permit: &Permit<Endpoint>) -> Result<Sender, String> {
+        let (sender, connection) = connect::connect(permit, &self.0.tls).await?;
+        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        // Its error is that of the request which is under way.
+        tasks.spawn(async move { connection.await.unwrap_or_default() });
+        Ok(sender)
+    }
+}
+
+/// The response with all of its body.
+async fn whole(response: Response<Incoming>, limit: usize) -> Result<Response<Bytes>, String> {
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, limit).collect().await.map_err(|error| {
+        match error.downcast_ref::<http_body_util::LengthLimitError>() {
+            Some(_) => format!("the response is larger than {} MiB", limit >> 20),
+            None => error.downcast_ref().map_or_else(|| error.to_string(), words),
+        }
+    })?;
+    Ok(Response::from_parts(parts, body.to_bytes()))
+}
+
+/// What went wrong, with its causes.
+fn words(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(error.to_string().split(" (os error").next().unwrap_or_default());
+        cause = error.source();
+    }
+    text
+}

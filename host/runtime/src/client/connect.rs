@@ -1,0 +1,69 @@
+//! A connection to a permitted address.
+
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use starcell_policy::{Endpoint, Host, Permit, Scheme};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::tls::Tls;
+use crate::edge::BoxFuture;
+
+/// Where requests of a connection go in.
+pub(crate) type Sender = SendRequest<Full<Bytes>>;
+
+/// What moves a connection's bytes until it is closed.
+pub(super) type Connection = BoxFuture<'static, hyper::Result<()>>;
+
+/// How long a connection may take, the handshake included, so that the next address gets its turn.
+const MAX_TIME: Duration = Duration::from_secs(10);
+
+pub(super) async fn connect(permit: &Permit<Endpoint>, tls: &Tls) -> Result<(Sender, Connection), String> {
+    let connected = timeout(MAX_TIME, open(permit, tls)).await;
+    connected.unwrap_or_else(|_elapsed| Err(format!("no connection within {} s", MAX_TIME.as_secs())))
+}
+
+#[expect(clippy::disallowed_methods, reason = "connects to the address that the permit holds, and to no other")]
+async fn open(permit: &Permit<Endpoint>, tls: &Tls) -> Result<(Sender, Connection), String> {
+    let endpoint = permit.resource();
+    let stream = TcpStream::connect(endpoint.socket_addr()).await.map_err(|error| words(&error))?;
+    // Without it small requests wait for acknowledgements; failing to set it changes nothing else.
+    let _ = stream.set_nodelay(true);
+    match endpoint.url().scheme() {
+        Scheme::Http => speak(stream).await,
+        Scheme::Https => {
+            let name = server_name(endpoint.host())?;
+            let connector = tls.connector().await?;
+            let stream = connector.connect(name, stream).await.map_err(|error| format!("TLS: {}", words(&error)))?;
+            speak(stream).await
+        }
+    }
+}
+
+fn server_name(host: &Host) -> Result<ServerName<'static>, String> {
+    match host {
+        Host::Address(address) => Ok(ServerName::IpAddress((*address).into())),
+        Host::Name(name) => {
+            ServerName::try_from(name.as_str().to_owned()).map_err(|_| format!("no certificate can name {name:?}"))
+        }
+    }
+}
+
+async fn speak<S>(stream: S) -> Result<(Sender, Connection), String>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let spoken = http1::Builder::new().handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = spoken.map_err(|error| error.to_string())?;
+    Ok((sender, Box::pin(connection)))
+}
+
+fn words(error: &std::io::Error) -> String {
+    error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
+}

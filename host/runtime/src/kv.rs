@@ -1,0 +1,107 @@
+//! The key-value store of one app: how its handlers keep state.
+//!
+//! All of it is in memory, which its quota bounds, so reading never waits. Changes are made one after another: in memory
+//! under a lock; with a file, by the one thread that writes it, which lets many calls share one commit and shows a
+//! change to readers only when it is on the disk. So what a script was told is stored survives a crash.
+//!
+//! - [`table`]: keys and values in memory, and what each operation does to them
+//! - `file`: the same on disk
+//! - [`value`]: a value as it is stored
+
+mod file;
+mod table;
+pub(crate) mod value;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use starcell_policy::{KvKey, Permit};
+
+use file::File;
+use table::Table;
+pub(crate) use table::{Lifetime, Operation, Reply};
+use value::Value;
+
+/// Bytes that an app may keep unless it is given another quota: keys, values, and 64 for each pair.
+pub const DEFAULT_QUOTA: usize = 64 << 20;
+
+/// The store of one app. Cheap to clone.
+#[derive(Clone)]
+pub struct Kv {
+    table: Arc<Mutex<Table>>,
+    /// Where changes go that must survive the process.
+    file: Option<Arc<File>>,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KvError {
+    /// The file is damaged, in use, or cannot be written.
+    #[error("cannot open the store {path}")]
+    Open {
+        /// The file.
+        path: String,
+        /// Why.
+        source: Box<redb::Error>,
+    },
+    /// There is no thread for the writer.
+    #[error("cannot start the writer of the store")]
+    Thread(#[source] std::io::Error),
+}
+
+impl fmt::Debug for Kv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kv").field("durable", &self.file.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Kv {
+    /// A store that ends with the process.
+    #[must_use]
+    pub fn memory(quota: usize) -> Self {
+        Self { table: Arc::new(Mutex::new(Table::new(quota))), file: None }
+    }
+
+    /// A store in a file, which is made if it is not there. Blocks while it is read.
+    ///
+    /// # Errors
+    /// The file is damaged, in use by another process, or cannot be written.
+    pub fn open(path: &Path, quota: usize) -> Result<Self, KvError> {
+        let table = Arc::new(Mutex::new(Table::new(quota)));
+        let file = File::open(path, Arc::clone(&table))?;
+        Ok(Self { table, file: Some(Arc::new(file)) })
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(&self, permit: &Permit<KvKey>) -> Option<Value> {
+        lock(&self.table).get(permit.resource().as_str(), now()).cloned()
+    }
+
+    /// The keys with the permitted prefix behind `after`, sorted, at most `limit` and one more that tells of others.
+    pub(crate) fn list(&self, permit: &Permit<KvKey>, after: Option<&str>, limit: usize) -> Vec<String> {
+        lock(&self.table).list(permit.resource().as_str(), after, limit.saturating_add(1), now())
+    }
+
+    /// Does an operation on the permitted key; ready when it cannot be lost any more.
+    pub(crate) async fn change(&self, permit: &Permit<KvKey>, operation: Operation) -> Result<Reply, String> {
+        let key = permit.resource().as_str();
+        match &self.file {
+            None => lock(&self.table).change(key, &operation, now()),
+            Some(file) => file.change(key.into(), operation).await,
+        }
+    }
+}
+
+/// A panic while the lock was held would be a defect of one call; the table is whole between any two steps.
+fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Nanoseconds since the Unix epoch: a lifetime goes on while the process does not run.
+fn now() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+}

@@ -1,0 +1,278 @@
+//! Keys and values in memory.
+//!
+//! What an operation does is worked out by [`Operation::on`], a pure function of the value there is, so that it means
+//! the same in memory and in a batch that is not yet on the disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::value::Value;
+
+/// What a pair costs beyond its bytes: the nodes of the two trees it is in.
+const OVERHEAD: usize = 64;
+
+/// Expired pairs that one change clears away. More than it can add, so that they do not pile up.
+const SWEEP: usize = 8;
+
+/// How long a value stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    Forever,
+    Keep,
+    Nanoseconds(u64),
+}
+
+/// A change of one key.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    CompareAndSet { expected: Option<Value>, value: Value, lifetime: Lifetime },
+    Delete,
+    Increment { by: i64, lifetime: Lifetime },
+    Set { value: Value, lifetime: Lifetime },
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// It was set.
+    Done,
+    /// Whether there was a value, or it was the expected one.
+    Whether(bool),
+    /// The sum.
+    Sum(i64),
+}
+
+/// A value and when it ends, in nanoseconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) value: Value,
+    pub(super) expires: Option<u64>,
+}
+
+/// What becomes of a key.
+pub(super) enum Change {
+    None,
+    Put(Entry),
+    Remove,
+}
+
+impl Operation {
+    /// What this does to a key that has this entry.
+    pub(super) fn on(&self, present: Option<&Entry>, now: u64) -> Result<(Reply, Change), String> {
+        let entry = |value: Value, lifetime: Lifetime| {
+            let expires = match lifetime {
+                Lifetime::Forever => None,
+                Lifetime::Keep => present.and_then(|entry| entry.expires),
+                Lifetime::Nanoseconds(time) => Some(now.saturating_add(time)),
+            };
+            Change::Put(Entry { value, expires })
+        };
+        Ok(match self {
+            Self::Set { value, lifetime } => (Reply::Done, entry(value.clone(), *lifetime)),
+            Self::Delete if present.is_some() => (Reply::Whether(true), Change::Remove),
+            Self::Delete => (Reply::Whether(false), Change::None),
+            Self::CompareAndSet { expected, value, lifetime } => {
+                let equal = match (expected, present) {
+                    (None, present) => present.is_none_or(|entry| entry.value.is_null()),
+                    (Some(expected), Some(entry)) => entry.value.equals(expected),
+                    (Some(_), None) => false,
+                };
+                let change = if equal { entry(value.clone(), *lifetime) } else { Change::None };
+                (Reply::Whether(equal), change)
+            }
+            Self::Increment { by, lifetime } => {
+                let (start, lifetime) = match present {
+                    None => (0, *lifetime),
+                    Some(entry) => (entry.value.as_int().ok_or("the value is not an int of 64 bits")?, Lifetime::Keep),
+                };
+                let sum = start.checked_add(*by).ok_or("the sum does not fit into 64 bits")?;
+                (Reply::Sum(sum), entry(Value::int(sum), lifetime))
+            }
+        })
+    }
+}
+
+/// The pairs of one app.
+pub(super) struct Table {
+    pairs: BTreeMap<Arc<str>, Entry>,
+    /// The pairs that end, by when.
+    ending: BTreeSet<(u64, Arc<str>)>,
+    used: usize,
+    quota: usize,
+}
+
+impl Table {
+    pub(super) fn new(quota: usize) -> Self {
+        Self { pairs: BTreeMap::new(), ending: BTreeSet::new(), used: 0, quota }
+    }
+
+    pub(super) fn get(&self, key: &str, now: u64) -> Option<&Value> {
+        self.entry(key, now).map(|entry| &entry.value)
+    }
+
+    pub(super) fn entry(&self, key: &str, now: u64) -> Option<&Entry> {
+        self.pairs.get(key).filter(|entry| entry.lives(now))
+    }
+
+    pub(super) fn list(&self, prefix: &str, after: Option<&str>, limit: usize, now: u64) -> Vec<String> {
+        let start = match after.filter(|after| *after >= prefix) {
+            Some(after) => Bound::Excluded(after),
+            None => Bound::Included(prefix),
+        };
+        let range = self.pairs.range::<str, _>((start, Bound::Unbounded));
+        let found = range.take_while(|(key, _)| key.starts_with(prefix)).filter(|(_, entry)| entry.lives(now));
+        found.take(limit).map(|(key, _)| key.to_string()).collect()
+    }
+
+    /// Does an operation at once.
+    pub(super) fn change(&mut self, key: &str, operation: &Operation, now: u64) -> Result<Reply, String> {
+        for key in self.ended(now) {
+            self.remove(&key);
+        }
+        let (reply, change) = operation.on(self.entry(key, now), now)?;
+        match change {
+            Change::None => {}
+            Change::Remove => self.remove(key),
+            Change::Put(entry) => {
+                check_quota(self.used - self.held(key) + cost(key, &entry), self.quota)?;
+                self.put(key.into(), entry);
+            }
+        }
+        Ok(reply)
+    }
+
+    /// Some keys whose time is over.
+    pub(super) fn ended(&self, now: u64) -> Vec<Arc<str>> {
+        self.ending.iter().take(SWEEP).take_while(|(end, _)| *end <= now).map(|(_, key)| Arc::clone(key)).collect()
+    }
+
+    pub(super) fn put(&mut self, key: Arc<str>, entry: Entry) {
+        self.remove(&key);
+        self.used += cost(&key, &entry);
+        if let Some(end) = entry.expires {
+            self.ending.insert((end, Arc::clone(&key)));
+        }
+        self.pairs.insert(key, entry);
+    }
+
+    pub(super) fn remove(&mut self, key: &str) {
+        let Some((key, entry)) = self.pairs.remove_entry(key) else { return };
+        self.used -= cost(&key, &entry);
+        if let Some(end) = entry.expires {
+            self.ending.remove(&(end, key));
+        }
+    }
+
+    /// What a key takes of the quota now, also when its time is over.
+    pub(super) fn held(&self, key: &str) -> usize {
+        self.pairs.get(key).map_or(0, |entry| cost(key, entry))
+    }
+
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
+
+    pub(super) fn quota(&self) -> usize {
+        self.quota
+    }
+}
+
+impl Entry {
+    fn lives(&self, now: u64) -> bool {
+        self.expires.is_none_or(|end| end > now)
+    }
+}
+
+/// What a pair takes of the quota.
+pub(super) fn cost(key: &str, entry: &Entry) -> usize {
+    key.len() + entry.value.as_bytes().len() + OVERHEAD
+}
+
+pub(super) fn check_quota(used: usize, quota: usize) -> Result<(), String> {
+    match used <= quota {
+        true => Ok(()),
+        false => Err(format!("the store is full: its quota is {} KiB", quota >> 10)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::value::Parts;
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::new(&Parts::Text(text.into())).unwrap()
+    }
+
+    fn set(value: &str, lifetime: Lifetime) -> Operation {
+        Operation::Set { value: text(value), lifetime }
+    }
+
+    #[test]
+    fn a_lifetime_ends() {
+        let mut table = Table::new(1 << 20);
+        table.change("a", &set("1", Lifetime::Nanoseconds(10)), 100).unwrap();
+        assert!(table.get("a", 109).is_some() && table.get("a", 110).is_none());
+        assert_eq!(table.list("", None, 10, 110), Vec::<String>::new());
+        // Kept by a change that says so, forgotten by one that does not.
+        table.change("a", &set("2", Lifetime::Keep), 105).unwrap();
+        assert!(table.get("a", 110).is_none());
+        table.change("a", &set("3", Lifetime::Forever), 106).unwrap();
+        assert!(table.get("a", u64::MAX).is_some());
+    }
+
+    #[test]
+    fn what_ended_is_cleared_away() {
+        let mut table = Table::new(1 << 20);
+        for i in 0..20 {
+            table.change(&format!("k{i}"), &set("v", Lifetime::Nanoseconds(1)), 0).unwrap();
+        }
+        for _ in 0..3 {
+            table.change("x", &Operation::Delete, 10).unwrap();
+        }
+        assert_eq!((table.used(), table.pairs.len(), table.ending.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_quota_holds_and_room_comes_back() {
+        let mut table = Table::new(200);
+        table.change("a", &set("1", Lifetime::Forever), 0).unwrap();
+        table.change("b", &set(&"x".repeat(60), Lifetime::Forever), 0).unwrap();
+        let refused = table.change("c", &set("1", Lifetime::Forever), 0).unwrap_err();
+        assert!(refused.starts_with("the store is full"), "{refused}");
+        assert!(table.get("c", 0).is_none());
+        table.change("b", &set("1", Lifetime::Forever), 0).unwrap();
+        table.change("c", &set("1", Lifetime::Forever), 0).unwrap();
+        for key in ["a", "b", "c"] {
+            assert_eq!(table.change(key, &Operation::Delete, 0), Ok(Reply::Whether(true)));
+        }
+        assert_eq!(table.used(), 0);
+    }
+
+    #[test]
+    fn listing_is_by_prefix_and_goes_on() {
+        let mut table = Table::new(1 << 20);
+        for key in ["a:1", "a:2", "a:3", "b:1", "a"] {
+            table.change(key, &set("", Lifetime::Forever), 0).unwrap();
+        }
+        assert_eq!(table.list("a:", None, 10, 0), ["a:1", "a:2", "a:3"]);
+        assert_eq!(table.list("a:", Some("a:1"), 1, 0), ["a:2"]);
+        assert_eq!(table.list("a:", Some("A"), 10, 0), ["a:1", "a:2", "a:3"]);
+        assert_eq!(table.list("a:", Some("b"), 10, 0), Vec::<String>::new());
+        assert_eq!(table.list("", None, 10, 0).len(), 5);
+    }
+
+    #[test]
+    fn increments_start_at_zero_and_keep_their_end() {
+        let mut table = Table::new(1 << 20);
+        let by = |by| Operation::Increment { by, lifetime: Lifetime::Nanoseconds(10) };
+        assert_eq!(table.change("n", &by(2), 0), Ok(Reply::Sum(2)));
+        assert_eq!(table.change("n", &by(-5), 5), Ok(Reply::Sum(-3)));
+        assert_eq!(table.change("n", &by(1), 10), Ok(Reply::Sum(1)), "a new one");
+        assert!(table.change("n", &by(i64::MAX), 11).is_err());
+        table.change("s", &set("1", Lifetime::Forever), 0).unwrap();
+        assert!(table.change("s", &by(1), 0).is_err());
+    }
+}

@@ -1,0 +1,118 @@
+//! What is recorded of a run: each privileged call with its decision, before it is done; and nothing is done that
+//! cannot be recorded.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use starcell_tests::client::get;
+use starcell_tests::process::{Starcell, binary, folder, script};
+
+/// The lines of a log that are of one kind.
+fn lines(log: &Path, kind: &str) -> Vec<Value> {
+    let text = fs::read_to_string(log).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["kind"] == kind).collect()
+}
+
+const SCRIPT: &str = "fs.write_text(\"a.txt\", \"12345\")\n\
+                      print(fs.try_read_text(\"/etc/hostname\").ok)\n\
+                      print(fs.try_read_text(\"none.txt\").ok)\n\
+                      print(fs.try_write_text(\"../b.txt\", \"x\").ok)\n";
+
+#[test]
+fn every_call_is_recorded_with_its_decision_and_outcome() {
+    let folder = folder();
+    let log = folder.join("audit.jsonl");
+    let arguments = ["--audit", log.to_str().unwrap(), "--allow-fs", "--deny", "fs.read(/etc/**)"];
+    let ended = Starcell::run_in(&folder, &arguments, SCRIPT);
+    assert_eq!((ended.code(), ended.stdout.as_str()), (0, "False\nFalse\nFalse\n"), "{}", ended.output);
+    let calls = lines(&log, "call");
+    let path = |name: &str| folder.join(name).display().to_string();
+    let outside = folder.parent().unwrap().join("b.txt").display().to_string();
+    let expected = [
+        ("fs.write_text", "fs.write", path("a.txt"), "allow", Some("fs.write($CWD/**)"), None, 1),
+        ("fs.read_text", "fs.read", "/etc/hostname".to_owned(), "deny", Some("fs.read(/etc/**)"), None, 2),
+        ("fs.read_text", "fs.read", path("none.txt"), "allow", Some("fs.read"), None, 3),
+        ("fs.write_text", "fs.write", outside, "deny", None, Some("allow-all"), 4),
+    ];
+    assert_eq!(calls.len(), expected.len());
+    for (call, (capability, category, resource, decision, rule, needed, line)) in calls.iter().zip(expected) {
+        assert_eq!((&call["capability"], &call["category"]), (&capability.into(), &category.into()), "{call}");
+        assert_eq!((&call["resource"], &call["decision"]), (&resource.into(), &decision.into()), "{call}");
+        assert_eq!((call["rule"].as_str(), call["needed"].as_str()), (rule, needed), "{call}");
+        assert_eq!((&call["line"], &call["phase"]), (&line.into(), &"setup".into()), "{call}");
+        assert!(call["file"].as_str().unwrap().ends_with(".star") && call["request"].is_null(), "{call}");
+    }
+    let outcomes: Vec<(Value, Value, Value)> = lines(&log, "outcome")
+        .into_iter()
+        .map(|line| (line["id"].clone(), line["outcome"].clone(), line["bytes"].clone()))
+        .collect();
+    let of = |call: &Value| call["id"].clone();
+    assert_eq!(outcomes, [(of(&calls[0]), "ok".into(), 5.into()), (of(&calls[2]), "error".into(), 0.into())]);
+    assert_eq!(lines(&log, "close").len(), 1);
+}
+
+#[test]
+fn a_handlers_calls_carry_its_request() {
+    let folder = folder();
+    fs::write(folder.join("page"), "hello").unwrap();
+    let log = folder.join("audit.jsonl");
+    let source = "def page(req):\n    return fs.read_text(\"page\") + req.id\nhttp.serve({\"GET /\": page})\n";
+    let arguments = ["--audit", log.to_str().unwrap(), "--allow-local", "--port", "0"];
+    let mut starcell = Starcell::spawn_in(&folder, &arguments, source);
+    starcell.wait_for("serving ");
+    let answer = get(starcell.port(), "/").text().to_owned();
+    let id = answer.strip_prefix("hello").unwrap();
+    assert_eq!(starcell.stop().code(), 0);
+    let calls = lines(&log, "call");
+    assert_eq!(calls.len(), 2);
+    assert_eq!((&calls[0]["capability"], &calls[0]["resource"]), (&"http.server.serve".into(), &"127.0.0.1:0".into()));
+    assert_eq!((&calls[1]["capability"], &calls[1]["phase"]), (&"fs.read_text".into(), &"request".into()));
+    assert_eq!((&calls[1]["request"], &calls[1]["line"]), (&id.into(), &2.into()));
+}
+
+#[test]
+fn count_mode_does_what_it_would_deny_and_says_so() {
+    let folder = folder();
+    let log = folder.join("audit.jsonl");
+    let arguments = ["--audit", log.to_str().unwrap(), "--mode", "count", "--deny", "fs.delete"];
+    let source = "fs.write_text(\"a.txt\", \"x\")\nfs.remove(\"a.txt\")\nprint(fs.exists(\"a.txt\"))\n";
+    let ended = Starcell::run_in(&folder, &arguments, source);
+    assert_eq!((ended.code(), ended.stdout.as_str()), (0, "False\n"), "{}", ended.output);
+    assert!(ended.stderr.contains("warn") && ended.stderr.contains("count mode: calls that nothing allows are done"));
+    let calls = lines(&log, "call");
+    let decisions: Vec<(&str, Option<&str>)> =
+        calls.iter().map(|call| (call["decision"].as_str().unwrap(), call["needed"].as_str())).collect();
+    let would_deny = |needed| ("would-deny", needed);
+    assert_eq!(decisions, [would_deny(Some("allow-fs")), would_deny(None), would_deny(Some("allow-fs"))]);
+}
+
+#[test]
+fn without_its_log_nothing_runs() {
+    let folder = folder();
+    let missing = folder.join("none/audit.jsonl");
+    let ended = Starcell::run_in(&folder, &["--audit", missing.to_str().unwrap(), "--allow-fs"], SCRIPT);
+    assert_eq!((ended.code(), ended.stdout.as_str()), (4, ""), "{}", ended.output);
+    assert!(ended.stderr.contains("cannot open the audit log"), "{}", ended.stderr);
+    assert!(!folder.join("a.txt").exists());
+}
+
+/// A full disk: the log cannot grow, so no effect happens any more.
+#[test]
+fn what_cannot_be_recorded_is_not_done() {
+    let folder = folder();
+    let log = folder.join("audit.jsonl");
+    let source = "def try_all():\n    for i in range(1000000):\n        r = fs.try_append_text(\"n\", \"x\")\n        \
+                  if not r.ok:\n            return \"%d %s\" % (i, r.error)\nprint(try_all())\n";
+    // A file size limit is a disk that is full for this process alone. It leaves room for the images of a script.
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$@\"", "bash"]).arg(binary());
+    command.args(["run", "--allow-fs", "--setup-cpu", "60s", "--audit"]).arg(&log);
+    command.arg(script(source)).current_dir(&folder);
+    let ended = Starcell::spawn_command(command).wait();
+    let (count, error) = ended.stdout.split_once(' ').unwrap_or_else(|| panic!("{}", ended.output));
+    assert!(error.contains("the audit log cannot be written, so the call was not made"), "{}", ended.output);
+    assert_eq!(fs::read(folder.join("n")).unwrap().len(), count.parse::<usize>().unwrap());
+    assert!(lines(&log, "call").len() >= count.parse::<usize>().unwrap());
+}

@@ -1,0 +1,314 @@
+//! Programs: what each function does, and everything a program and whoever names one cannot do.
+
+use std::fs;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use starcell_tests::client::Client;
+use starcell_tests::process::{Starcell, binary, folder, script};
+
+/// An executable file.
+fn program(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// What a script printed that may run programs of its folder, and read and write there.
+fn run(folder: &Path, source: &str) -> String {
+    let ended = Starcell::run_in(folder, &["--allow-local"], source);
+    assert_eq!(ended.code(), 0, "{}", ended.output);
+    ended.stdout
+}
+
+#[test]
+fn each_function_does_what_it_says() {
+    let folder = folder();
+    program(
+        &folder,
+        "show",
+        "#!/bin/sh\nprintf '%s|' \"$@\"; pwd; cat; echo \"$A\" >&2; env | sort; exit ${CODE:-0}\n",
+    );
+    fs::create_dir(folder.join("sub")).unwrap();
+    let source = r#"
+print(os.exec(["./show", "a b", "", "$HOME", "*"], env={}))
+print(os.exec("./show 'c d' e\\ f \"$X;id\" >g", env={}, cwd="sub", stdin="in\n"))
+r = os.try_exec("./show", env={"A": "err", "CODE": "3"})
+print(r.ok, r.value.code, r.value.stderr, r.error)
+print(os.try_exec(["./show"], stdin=b"\xff", env={}).value.stdout)
+print(os.exec("./show"))
+"#;
+    let out = run(&folder, source);
+    let cwd = folder.display();
+    let pwd = |path: &str| format!("PWD={cwd}{path}\n");
+    // The shell itself sets PWD.
+    assert!(out.starts_with(&format!("a b||$HOME|*|{cwd}\n{}", pwd(""))), "{out}");
+    assert!(out.contains(&format!("c d|e f|$X;id|>g|{cwd}/sub\nin\n{}", pwd("/sub"))), "{out}");
+    assert!(out.contains("False 3 err\n command failed (exit code 3): err\n"), "{out}");
+    assert!(out.contains(&format!("b\"|{cwd}\\n\\xffPWD=")), "{out}");
+    assert!(out.contains(&format!("|{cwd}\nLANG=C.UTF-8\nPATH=/usr/local/bin:/usr/bin:/bin\n{}", pwd(""))), "{out}");
+}
+
+#[test]
+fn a_failing_program_is_an_error_with_its_words() {
+    let folder = folder();
+    program(&folder, "fail", "#!/bin/sh\necho 'no luck' >&2; exit 7\n");
+    let ended = Starcell::run_in(&folder, &["--allow-local"], "\nos.exec(\"./fail\")\n");
+    assert_eq!(ended.code(), 1);
+    assert!(ended.stderr.contains("error: command failed (exit code 7): no luck\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(".star:2:1\n"), "{}", ended.stderr);
+    program(&folder, "die", "#!/bin/sh\nkill -9 $$\n");
+    assert_eq!(
+        run(&folder, "r = os.try_exec(\"./die\")\nprint(r.value.code, r.error)\n"),
+        "-9 command failed (signal 9): \n"
+    );
+}
+
+#[test]
+fn the_environment_is_asked_for_by_name() {
+    let mut command = Command::new(binary());
+    command.args(["run", "--allow", "os.env(APP_*)"]).env("APP_NAME", "cell").env("SECRET", "s");
+    command.arg(script("print(os.env(\"APP_NAME\"), os.env(\"APP_NONE\"), os.env(\"APP_NONE\", 1))\nprint(os.try_env(\"SECRET\").error)\nprint(os.try_env(\"A=B\").error)\n"));
+    let ended = Starcell::spawn_command(command).wait();
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines[0], "cell None 1", "{}", ended.output);
+    assert!(
+        lines[1].starts_with("permission denied: os.env(\"SECRET\"): not granted by deny-all; granted from allow-fs")
+    );
+    assert!(lines[2].starts_with("os.env(\"A=B\"): an environment variable is named by"), "{}", lines[2]);
+}
+
+#[test]
+fn which_finds_only_what_may_run() {
+    let folder = folder();
+    program(&folder, "tool", "#!/bin/sh\n");
+    fs::write(folder.join("data"), "").unwrap();
+    let path = format!("/nonexistent:{}:/usr/bin:/bin", folder.display());
+    let which = |arguments: &[&str], name: &str| {
+        let mut command = Command::new(binary());
+        command.arg("run").args(arguments).env("PATH", &path).current_dir(&folder);
+        command.arg(script(&format!("r = os.try_which(\"{name}\")\nprint(r.value, r.error)\n")));
+        Starcell::spawn_command(command).wait().stdout
+    };
+    assert_eq!(which(&["--allow-local"], "tool"), format!("{}/tool None\n", folder.display()));
+    assert_eq!(which(&["--allow-local"], "./tool"), format!("{}/tool None\n", folder.display()));
+    for absent in ["data", "none", "sh"] {
+        assert_eq!(which(&["--allow-local"], absent), "None None\n", "{absent}");
+    }
+    assert!(which(&["--allow-all"], "sh").ends_with("bin/sh None\n"));
+    assert!(which(&[], "sh").contains("permission denied: os.exec(\"/nonexistent/sh\")"));
+}
+
+/// Each refused, each with its reason, and none of them runs anything.
+#[test]
+fn the_attack_table() {
+    let folder = folder();
+    program(&folder, "tool", "#!/bin/sh\ntouch ran\n");
+    symlink("/bin/sh", folder.join("link")).unwrap();
+    symlink("/bin", folder.join("bin")).unwrap();
+    fs::write(folder.join("data"), "#!/bin/sh\ntouch ran\n").unwrap();
+    let table = [
+        ("\"tool\"", "a program is named by its path, never looked up in PATH; os.which(\"tool\") may tell its path"),
+        ("\"sh -c id\"", "a program is named by its path, never looked up in PATH"),
+        ("\"/bin/sh -c id\"", "permission denied: os.exec(\"/bin/sh\")"),
+        ("[\"./../../bin/sh\"]", "permission denied: os.exec(\""),
+        ("[\"./link\"]", "permission denied: os.exec(\"/bin/sh\")"),
+        ("[\"bin/sh\"]", "permission denied: os.exec(\"/bin/sh\")"),
+        ("[\"/proc/self/exe\"]", "permission denied: os.exec(\"/proc/self/exe\")"),
+        ("[\"./data\"]", "os.exec(\"./data\"): permission denied"),
+        ("[\"./none\"]", "os.exec(\"./none\"): no such file or directory"),
+        ("[\".\"]", "permission denied: os.exec(\""),
+        ("[\"./tool\\0x\"]", "NUL byte"),
+        ("[\"./tool\", \"a\\0b\"]", "NUL byte"),
+        ("[\"./tool%00\"]", "percent-encoded"),
+        ("[\"\"]", "the command is empty"),
+        ("\"\"", "cmd is empty"),
+        ("\"./tool 'x\"", "cmd has a quote without an end"),
+        ("[\"./tool\", 1]", "cmd must be a list of str, or a str"),
+        ("[\"./tool\"] + [\"x\"] * 1000000", "more than 4096 arguments and variables"),
+        ("[\"./tool\", \"x\" * 300000]", "more than 4096 arguments and variables, or 256 KiB of them"),
+        ("[\"./tool\"], env={\"LD_PRELOAD\": \"/tmp/x.so\"}", "LD_PRELOAD cannot be set"),
+        ("[\"./tool\"], env={\"LD_LIBRARY_PATH\": \"/tmp\"}", "LD_LIBRARY_PATH cannot be set"),
+        ("[\"./tool\"], env={\"DYLD_INSERT_LIBRARIES\": \"x\"}", "DYLD_INSERT_LIBRARIES cannot be set"),
+        ("[\"./tool\"], env={\"A=B\": \"x\"}", "\"A=B\" cannot name a variable"),
+        ("[\"./tool\"], env={\"A\": 1}", "env must be a dict of str and str"),
+        ("[\"./tool\"], cwd=\"none\"", "no such file or directory"),
+        ("[\"./tool\"], cwd=\"data\"", "not a directory"),
+        ("[\"./tool\"], timeout=\"5\"", "timeout must be a duration"),
+        ("[\"./tool\"], shell=True", "unknown argument shell, accepted: cmd, env, cwd, stdin, timeout"),
+    ];
+    let source: String =
+        table.iter().map(|(arguments, _)| format!("print(os.try_exec({arguments}).error)\n")).collect();
+    let out = run(&folder, &source);
+    assert_eq!(out.lines().count(), table.len(), "{out}");
+    for (line, (arguments, error)) in out.lines().zip(table) {
+        assert!(line.contains(error), "{arguments}: {line}");
+    }
+    assert!(!folder.join("ran").exists());
+    // A folder to run in is judged like one to read.
+    let rules = ["--allow", "os.exec($CWD/tool)"];
+    let ended = Starcell::run_in(&folder, &rules, "print(os.try_exec(\"./tool\", cwd=\"/etc\").error)\n");
+    assert!(ended.stdout.starts_with("permission denied: fs.read(\"/etc\")"), "{}", ended.output);
+}
+
+/// A newline or a dash is data; nothing of an argument is looked at.
+#[test]
+fn arguments_are_data() {
+    let folder = folder();
+    program(&folder, "count", "#!/bin/sh\necho $#; printf '<%s>' \"$@\"\n");
+    let source = "print(os.exec([\"./count\", \"a\\nb\", \"--\", \"-rf\", \"$(id)\", \"`id`\", \"ü\"]))\n";
+    assert_eq!(run(&folder, source), "6\n<a\nb><--><-rf><$(id)><`id`><ü>\n");
+}
+
+#[test]
+fn a_program_inherits_no_descriptor() {
+    let folder = folder();
+    fs::write(folder.join("secret"), "secret").unwrap();
+    program(&folder, "look", "#!/bin/sh\nls -l /proc/self/fd | grep -c secret\nls /proc/self/fd | wc -l\n");
+    let secret = fs::File::open(folder.join("secret")).unwrap();
+    // A shell hands on a descriptor that is not marked close-on-exec, as a careless parent would.
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec 9<secret; exec \"$@\"", "sh"]).arg(binary()).args(["run", "--allow-local"]);
+    command
+        .arg(script("r = os.try_exec(\"./look\")\nprint(r.value.stdout if r.value else r.error)\n"))
+        .current_dir(&folder);
+    let ended = Starcell::spawn_command(command).wait();
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines[0], "0", "{}", ended.output);
+    // The three streams, the folder that ls reads, and the handle of the script that the shell reads.
+    assert!(lines[1].parse::<u32>().unwrap() <= 5, "{}", ended.output);
+    assert!(secret.as_raw_fd() > 2);
+}
+
+/// Processes whose command line holds a text.
+fn alive(text: &str) -> usize {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let line = fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&line).replace('\0', " "))
+    });
+    processes.filter(|line| line.contains(text)).count()
+}
+
+fn wait_until_dead(text: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while alive(text) > 0 {
+        assert!(Instant::now() < deadline, "{text} is still alive");
+        std::thread::yield_now();
+    }
+}
+
+/// At the deadline everything a program started dies, also what wants to leave its group.
+#[test]
+fn a_deadline_kills_the_whole_family() {
+    let folder = folder();
+    let mark = format!("31.{}7", std::process::id());
+    for (name, start) in [
+        ("plain", format!("sleep {mark}")),
+        ("background", format!("sleep {mark} & sleep {mark} & wait")),
+        ("deaf", format!("trap '' TERM HUP INT; sleep {mark}")),
+        ("session", format!("setsid sleep {mark} & setsid setsid sleep {mark}; sleep {mark}")),
+        ("double", format!("( ( sleep {mark} & ) & ); sleep {mark}")),
+    ] {
+        program(&folder, name, &format!("#!/bin/sh\n{start}\n"));
+        let began = Instant::now();
+        let out = run(&folder, &format!("print(os.try_exec(\"./{name}\", timeout=\"300ms\").error)\n"));
+        assert_eq!(out, format!("os.exec(\"./{name}\"): killed: it took longer than 0.3 s\n"), "{name}");
+        assert!(began.elapsed() < Duration::from_secs(20));
+        wait_until_dead(&format!("sleep {mark}"));
+    }
+}
+
+/// What a program leaves running when it ends does not outlive the call.
+#[test]
+fn nothing_is_left_behind() {
+    let folder = folder();
+    let mark = format!("32.{}7", std::process::id());
+    program(&folder, "leave", &format!("#!/bin/sh\nsleep {mark} &\nnohup sleep {mark} >/dev/null 2>&1 &\necho left\n"));
+    assert_eq!(run(&folder, "print(os.exec(\"./leave\"))\n"), "left\n\n");
+    wait_until_dead(&format!("sleep {mark}"));
+}
+
+/// The request's own deadline, and a client's that goes away, end the program too.
+#[test]
+fn a_request_takes_its_program_with_it() {
+    let folder = folder();
+    let mark = format!("33.{}7", std::process::id());
+    program(&folder, "slow", &format!("#!/bin/sh\nsleep {mark}\n"));
+    let source = "http.serve({\"GET /\": lambda req: os.exec(\"./slow\")})\n";
+    let arguments = ["--allow-local", "--port", "0", "--request-time", "500ms"];
+    let mut starcell = Starcell::spawn_in(&folder, &arguments, source);
+    starcell.wait_for("serving ");
+    let response = Client::connect(starcell.port()).get("/");
+    assert!(response.status >= 500, "{}", response.status);
+    wait_until_dead(&format!("sleep {mark}"));
+    assert_eq!(starcell.stop().code(), 0);
+}
+
+#[test]
+fn a_fork_bomb_ends_with_its_deadline() {
+    let folder = folder();
+    let mark = format!("bomb{}", std::process::id());
+    let bomb = format!(
+        "#!/bin/sh\n# {mark}\nn=0\nwhile [ $n -lt 200 ]; do ( while :; do :; done ) & n=$((n+1)); done\nwait\n"
+    );
+    program(&folder, &mark, &bomb);
+    let out = run(&folder, &format!("print(os.try_exec(\"./{mark}\", timeout=\"1s\").error)\n"));
+    assert!(out.contains("killed: it took longer than 1 s"), "{out}");
+    wait_until_dead(&mark);
+}
+
+#[test]
+fn output_is_bounded() {
+    let folder = folder();
+    program(&folder, "flood", "#!/bin/sh\ncat /dev/zero\n");
+    program(&folder, "errors", "#!/bin/sh\ncat /dev/zero >&2\n");
+    program(&folder, "ignore", "#!/bin/sh\nexit 0\n");
+    let source = "print(os.try_exec(\"./flood\").error)\nprint(os.try_exec(\"./errors\").error)\n\
+                  print(os.try_exec(\"./ignore\", stdin=\"x\" * 1000000).ok)\n";
+    let killed = |name: &str| format!("os.exec(\"./{name}\"): killed: it wrote more than 16 MiB\n");
+    assert_eq!(run(&folder, source), format!("{}{}True\n", killed("flood"), killed("errors")));
+}
+
+/// A program reaches no further than the script: landlock, where the kernel has it.
+#[test]
+fn a_program_cannot_write_where_its_script_cannot() {
+    let folder = folder();
+    let neighbour = starcell_tests::process::folder();
+    fs::write(neighbour.join("file"), "kept").unwrap();
+    let other = neighbour.display();
+    program(
+        &folder,
+        "write",
+        &format!(
+            "#!/bin/sh\necho own > own.txt && echo wrote\necho x > {other}/file; rm {other}/file; echo x > {other}/new\ncat {other}/file\n"
+        ),
+    );
+    let out = run(&folder, "r = os.try_exec(\"./write\")\nprint(r.value.stdout, r.value.stderr)\n");
+    assert!(out.starts_with("wrote\n"), "{out}");
+    assert_eq!(fs::read_to_string(folder.join("own.txt")).unwrap(), "own\n");
+    if out.to_lowercase().contains("permission denied") {
+        assert_eq!(fs::read_to_string(neighbour.join("file")).unwrap(), "kept");
+        assert_eq!(fs::read_dir(&neighbour).unwrap().count(), 1);
+        // What it may read is what the script may read.
+        assert!(out.contains("kept"), "{out}");
+        let rules = ["--allow", "os.exec($CWD/write)"];
+        let ended = Starcell::run_in(&folder, &rules, "print(os.try_exec(\"./write\").value.stdout)\n");
+        assert_eq!(ended.stdout, "\n", "{}", ended.output);
+    }
+}
+
+#[test]
+fn time_sleep_waits_and_ends_with_its_request() {
+    let source =
+        "def nap(req):\n    time.sleep(req.query[\"t\"])\n    return \"rested\"\nhttp.serve({\"GET /\": nap})\n";
+    let starcell = Starcell::serve(&["--request-time", "2s", "--request-cpu", "50ms"], &script(source));
+    let began = Instant::now();
+    assert_eq!(Client::connect(starcell.port()).get("/?t=200ms").text(), "rested");
+    assert!(began.elapsed() >= Duration::from_millis(200));
+    assert!(Client::connect(starcell.port()).get("/?t=1h").status >= 500);
+    assert_eq!(Client::connect(starcell.port()).get("/?t=x").status, 500);
+}
