@@ -70,5 +70,7 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
     twins::namespace(builder, "url", url::register);
     twins::namespace(builder, "uuid", uuid::register);
     twins::namespace(builder, "yaml", yaml::register);
+    // Also under their bare names.
+    fmt::register(builder);
     print::register(builder);
 }

@@ -122,6 +122,17 @@ fn deep_recursion_fits_a_small_stack() {
 }
 
 #[test]
+fn recursion_through_builtins_that_catch_fits_too() {
+    for retry in
+        ["retry.do(lambda: f(n + 1), max_attempts = 1)", "retry.try_do(lambda: f(n + 1), max_attempts = 1).value"]
+    {
+        let source = format!("def f(n):\n    r = {retry}\n    if not r.ok:\n        fail(r.error)\nf(0)\n");
+        let failure = on_small_stack(source).unwrap_err();
+        assert!(failure.message.contains("call stack overflow"), "{}", failure.message);
+    }
+}
+
+#[test]
 fn what_is_no_text_is_refused() {
     let nul = on_small_stack("x = 1\ny = \"a\0\"\n".to_owned()).unwrap_err();
     assert_eq!((nul.kind, nul.message.as_str()), (FailureKind::Syntax, "NUL byte in the script"));
