@@ -56,6 +56,10 @@ pub struct Run {
     #[arg(long, group = "profile")]
     pub allow_all: bool,
 
+    /// A file with profiles of your own; the one called default applies when none is named. Nothing is read unless named.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// A rule to allow on top of the profile, such as 'http.server(127.0.0.1:8080)'. May be repeated.
     #[arg(long, value_name = "RULE")]
     pub allow: Vec<String>,

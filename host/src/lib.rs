@@ -2,6 +2,7 @@
 //!
 //! In the order a request meets them:
 //! - [`cli`], [`run`], [`watch`]: arguments to an app, and its life until it is stopped
+//! - [`granted`]: what the command line and the configuration allow
 //! - [`record`]: the audit log of the app
 //! - [`servers`]: the servers of one app: bound, served, stopped, drained; exchanged when its script changes
 //! - [`listener`], [`places`], `endpoint`: an address that accepts connections for ever, within its bounds
@@ -20,6 +21,7 @@ pub mod connection;
 pub mod dispatch;
 mod endpoint;
 pub mod exit;
+pub mod granted;
 pub mod guest;
 pub mod ids;
 pub mod listener;

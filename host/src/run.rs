@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use starcell_audit::{Audit, Writer};
-use starcell_policy::{CanonicalPath, Grants, Profile, Roots, Rule};
 use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::kv::DEFAULT_QUOTA;
@@ -18,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{CallMode, Run};
 use crate::exit::Exit;
+use crate::granted::Granted;
 use crate::guest::GUEST;
 use crate::ids::Ids;
 use crate::logs::{Line, Logs};
@@ -37,7 +37,7 @@ pub async fn run(mut arguments: Run) -> Exit {
         Ok(source) => source,
         Err(error) => return fail(Exit::Usage, &format!("cannot read {}: {error}", arguments.script.display())),
     };
-    let granted = match grants(&arguments) {
+    let granted = match Granted::new(&arguments) {
         Ok(granted) => granted,
         Err(error) => return fail(Exit::Configuration, &error),
     };
@@ -112,6 +112,7 @@ impl Launch {
 }
 
 /// The life of a script, and of those that replace it while it is watched.
+#[expect(clippy::disallowed_methods, reason = "reads the script that the command line names, again")]
 async fn live(launch: &Launch, source: Vec<u8>) -> Exit {
     let Ok(mut signals) = Signals::new() else { return fail(Exit::Host, "cannot listen for signals") };
     let (watched, logs) = (launch.arguments.watch, &launch.operator.logs);
@@ -219,49 +220,8 @@ fn ended(result: Result<(), Failure>, servers: &Servers) -> Exit {
     fail(Exit::of(&failure, bind_failed), &failure.report())
 }
 
-/// What the command line grants.
-struct Granted {
-    grants: Grants,
-    /// The folder that relative paths start at.
-    cwd: CanonicalPath,
-    /// All of it as a text, of which the audit log keeps the digest.
-    policy: String,
-}
-
-fn grants(arguments: &Run) -> Result<Granted, String> {
-    let name = arguments.profile().unwrap_or("deny-all");
-    let profile = Profile::named(name).ok_or_else(|| {
-        let names: Vec<&str> = Profile::ladder().iter().map(Profile::name).collect();
-        format!("unknown profile {name:?}; there are {}", names.join(", "))
-    })?;
-    let (allow, deny) = (rules("--allow", &arguments.allow)?, rules("--deny", &arguments.deny)?);
-    let roots = roots()?;
-    let grants = Grants::new(&profile, &allow, &deny, &roots).map_err(|error| error.to_string())?;
-    let policy = format!("{:?}", (name, &arguments.allow, &arguments.deny, &roots, arguments.mode));
-    Ok(Granted { grants, cwd: roots.cwd().clone(), policy })
-}
-
-fn rules(flag: &str, texts: &[String]) -> Result<Vec<Rule>, String> {
-    texts.iter().map(|text| Rule::parse(text).map_err(|error| format!("{flag}: {error}"))).collect()
-}
-
-/// What `$CWD` and `$HOME` stand for in rules.
-#[expect(clippy::disallowed_methods, reason = "the only reader of the environment")]
-fn roots() -> Result<Roots, String> {
-    let path = |path: PathBuf| {
-        let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
-        CanonicalPath::absolute(text).map_err(|error| format!("{}: {error}", path.display()))
-    };
-    let cwd = env::current_dir().map_err(|error| format!("no working directory: {error}"))?;
-    let roots = Roots::new(path(cwd)?);
-    match env::var_os("HOME") {
-        Some(home) if !home.is_empty() => Ok(roots.with_home(path(home.into())?)),
-        _ => Ok(roots),
-    }
-}
-
 /// The variables of this process that are text.
-#[expect(clippy::disallowed_methods, reason = "the only reader of the environment")]
+#[expect(clippy::disallowed_methods, reason = "read once, for the scripts that may ask for it")]
 fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     env::vars_os().filter_map(text).collect()

@@ -32,12 +32,21 @@ pub struct Deployed {
 impl Deployed {
     /// Runs a script under a profile until it serves.
     pub async fn start(interpreter: &Arc<Interpreter>, source: &str, limits: Limits) -> Result<Self, Failure> {
+        Self::start_with(interpreter, source, |config| config.limits = limits).await
+    }
+
+    /// The same, with whatever else an app can be given.
+    pub async fn start_with(
+        interpreter: &Arc<Interpreter>,
+        source: &str,
+        give: impl FnOnce(&mut AppConfig),
+    ) -> Result<Self, Failure> {
         let (sender, receiver) = oneshot::channel();
         let edge =
             Arc::new(TestEdge { served: Mutex::new(Some(sender)), stopped: Notify::new(), said: Mutex::default() });
         let cwd = CanonicalPath::absolute("/srv").expect("absolute");
         let mut config = AppConfig::new("test.star".into(), grants("allow-local"), cwd);
-        config.limits = limits;
+        give(&mut config);
         let app = App::new(Arc::clone(interpreter), config, Arc::clone(&edge) as Arc<dyn Edge>);
         let source = source.as_bytes().to_vec();
         let mut run = tokio::spawn(async move { app.run(source).await });

@@ -12,3 +12,4 @@ pub mod herd;
 pub mod process;
 pub mod tls;
 pub mod tools;
+pub mod upstream;

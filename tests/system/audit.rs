@@ -84,6 +84,7 @@ fn count_mode_does_what_it_would_deny_and_says_so() {
     let calls = lines(&log, "call");
     let decisions: Vec<(&str, Option<&str>)> =
         calls.iter().map(|call| (call["decision"].as_str().unwrap(), call["needed"].as_str())).collect();
+    assert_eq!(calls[1]["rule"], "fs.delete");
     let would_deny = |needed| ("would-deny", needed);
     assert_eq!(decisions, [would_deny(Some("allow-fs")), would_deny(None), would_deny(Some("allow-fs"))]);
 }

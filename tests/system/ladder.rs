@@ -173,7 +173,8 @@ fn a_wrong_profile_or_rule_is_a_configuration_error() {
     for (arguments, message) in [
         (
             ["--permissions", "allow-lokal"],
-            "unknown profile \"allow-lokal\"; there are deny-all, allow-fs, allow-net, allow-local, allow-all",
+            "unknown profile \"allow-lokal\"; known are deny-all, allow-fs, allow-net, allow-local, allow-all; \
+             did you mean `allow-local`?",
         ),
         (
             ["--allow", "http.sever(1)"],
@@ -200,4 +201,33 @@ fn two_profiles_are_a_usage_error() {
         assert_eq!(ended.code(), 2, "{arguments:?}: {}", ended.output);
         assert!(ended.stderr.contains("cannot be used with"), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_file_adds_profiles_and_may_say_which_applies() {
+    let folder = starcell_tests::process::folder();
+    let file = folder.join("mine.toml");
+    fs::write(&file, "[profiles.default]\nallow = [\"fs.read($CWD/**)\"]\n[profiles.more]\nbase = \"allow-fs\"\ndeny = [\"fs.read($CWD/b)\"]\n").unwrap();
+    fs::write(folder.join("a"), "a").unwrap();
+    fs::write(folder.join("b"), "b").unwrap();
+    let source = "print(fs.try_read_text(\"a\").ok, fs.try_read_text(\"b\").ok, fs.try_write_text(\"c\", \"c\").ok)\n";
+    let run = |arguments: &[&str]| Starcell::run_in(&folder, arguments, source);
+    let config = ["--config", file.to_str().unwrap()];
+    assert_eq!(run(&config).stdout, "True True False\n");
+    assert_eq!(run(&[&config[..], &["--permissions", "more"]].concat()).stdout, "True False True\n");
+    assert_eq!(run(&[&config[..], &["--deny-all"]].concat()).stdout, "False False False\n");
+    // A file that merely lies there is not read: it could be a script's own.
+    fs::rename(&file, folder.join("starcell.toml")).unwrap();
+    assert_eq!(run(&[]).stdout, "False False False\n");
+    fs::write(&file, "[profiles.default]\nallow = [\"fs.raed\"]\n").unwrap();
+    let ended = run(&config);
+    assert_eq!(ended.code(), 4, "{}", ended.output);
+    assert!(
+        ended
+            .stderr
+            .ends_with("mine.toml:2:11: bad rule: unknown category `raed` of module `fs`; did you mean `read`?\n"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(run(&["--config", "/none.toml"]).code(), 4);
 }

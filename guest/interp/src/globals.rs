@@ -28,6 +28,10 @@ def handler(req):
     parts.append(str(req.body).upper())
     body = json.decode("{\"a\": [1, 2.5, true, null]}", default = {})
     body.update({"name": name, "parts": sorted(parts), "s": list(set([1, 2]))})
+    reply = http.url("http://boot/").try_get(headers = {"X-Warm": "1"}).value
+    parts.append(reply.try_json().error if reply else "")
+    parts.append(kv.update("warm-up", lambda n: n + 1, default = 0))
+    parts.append(fs.try_read_text("warm-up").ok)
     response = {"status": 200, "headers": {"X-Warm": "1"}, "body": json.encode(body)}
     result = json.try_encode(response, indent = 1)
     LOGGER.child(id = req.id).debug("warm-up")

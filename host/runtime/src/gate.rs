@@ -189,7 +189,7 @@ impl Gate {
             return Ok(None);
         }
         let (permit, waived) = (&decided.permit, decided.waived.as_ref());
-        let rule = permit.rule().filter(|_| waived.is_none()).map(ToString::to_string);
+        let rule = waived.map_or_else(|| permit.rule(), Denial::denied_by).map(ToString::to_string);
         let line = Line {
             capability: permit.capability(),
             function: permit.function(),

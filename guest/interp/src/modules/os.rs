@@ -21,6 +21,9 @@ use crate::session::{Session, position};
 /// Most of a program's own words that the error of `exec` quotes.
 const MAX_QUOTED: usize = 2000;
 
+/// Most words of a command; the host takes no more.
+const MAX_WORDS: usize = 4096;
+
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The value of a variable of the host's environment, or the default: `os.env("HOME", "/")`.
@@ -126,6 +129,9 @@ fn words<'v>(args: &Args<'v>, cmd: Value<'v>) -> starlark::Result<Vec<String>> {
     let words = match (cmd.unpack_str(), ListRef::from_value(cmd)) {
         (Some(text), _) => shlex::split(text)
             .ok_or_else(|| args.error(format_args!("cmd has a quote without an end: {}", describe(cmd))))?,
+        (None, Some(list)) if list.len() > MAX_WORDS => {
+            return Err(args.error(format_args!("cmd has {} words, more than {MAX_WORDS}", list.len())));
+        }
         (None, Some(list)) => {
             let words = list.iter().map(|word| word.unpack_str().map(str::to_owned));
             words.collect::<Option<_>>().ok_or_else(|| args.wrong("cmd", expected, cmd))?

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod capabilities;
 mod common;
 mod errors;
 mod fixtures;

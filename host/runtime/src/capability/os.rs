@@ -19,6 +19,7 @@ use crate::bindings::starcell::guest::types::Error;
 use crate::gate::{Effect, Gate};
 use crate::state::State;
 use child::{Ended, Program};
+use command::Checked;
 use walls::{Reach, Walls};
 
 use super::blocking::blocking;
@@ -62,7 +63,7 @@ impl Call<'_> {
     async fn exec(&self, command: Command) -> Result<Output, Error> {
         let shown = command.argv.first().cloned().unwrap_or_default();
         let failed = |text: String| Error::Failed(format!("os.exec({shown:?}): {text}"));
-        let (name, environment, time) = command::checked(&command).map_err(failed)?;
+        let Checked { name, environment, time } = command::checked(&command).map_err(failed)?;
         let bare = |error| match error {
             starcell_policy::PathError::BareName => failed(format!("{error}; os.which({name:?}) may tell its path")),
             error => failed(error.to_string()),

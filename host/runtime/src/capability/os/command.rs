@@ -19,8 +19,19 @@ const CLEAN: [(&str, &str); 2] = [("LANG", "C.UTF-8"), ("PATH", "/usr/local/bin:
 /// Variables with which the system's loader runs code of whoever sets them.
 const LOADER: [&str; 3] = ["LD_", "DYLD_", "GLIBC_TUNABLES"];
 
-/// The program's name, its environment and its time.
-pub(super) fn checked(command: &Command) -> Result<(String, Vec<(String, String)>, Duration), String> {
+/// What of a command is left to say once it is checked.
+#[derive(Clone, Debug)]
+pub(super) struct Checked {
+    /// The program, as the script named it.
+    pub(super) name: String,
+    /// All that it finds in its environment.
+    pub(super) environment: Vec<(String, String)>,
+    /// How long it may run.
+    pub(super) time: Duration,
+}
+
+/// Refuses what no program should be given.
+pub(super) fn checked(command: &Command) -> Result<Checked, String> {
     let name = command.argv.first().filter(|name| !name.is_empty()).ok_or("the command is empty")?.clone();
     let environment = match &command.environment {
         None => CLEAN.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
@@ -46,5 +57,5 @@ pub(super) fn checked(command: &Command) -> Result<(String, Vec<(String, String)
             return Err(format!("{name} cannot be set: it makes a program load other code than its own"));
         }
     }
-    Ok((name, environment, command.timeout.map_or(DEFAULT_TIME, Duration::from_nanos)))
+    Ok(Checked { name, environment, time: command.timeout.map_or(DEFAULT_TIME, Duration::from_nanos) })
 }
