@@ -113,8 +113,9 @@ impl<S: Read + Write> Client<S> {
         }
         head.push_str("\r\n");
         self.send(head.as_bytes())?;
-        self.send(body)?;
-        self.read(method == "HEAD")
+        // A server may answer before it has read all, and close.
+        let sent = self.send(body);
+        self.read(method == "HEAD").map_err(|error| sent.err().unwrap_or(error))
     }
 
     /// Reads one response; `head` tells that it answers a HEAD request and so has no body.

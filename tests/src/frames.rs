@@ -142,24 +142,25 @@ impl Frames {
         self.stream.write_all(bytes)
     }
 
-    /// The next frame.
+    /// The next frame. Settings and pings are acknowledged, as far as the server still listens.
     pub fn read(&mut self) -> io::Result<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head)?;
         let [a, b, c, kind, flags, stream @ ..] = head;
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
         self.stream.read_exact(&mut payload)?;
+        if flags & ACK == 0 && matches!(kind, SETTINGS | PING) {
+            let echo = if kind == PING { payload.as_slice() } else { &[] };
+            let _ = self.send(&frame(kind, ACK, 0, echo));
+        }
         Ok(Frame { kind, flags, stream: u32::from_be_bytes(stream), payload })
     }
 
-    /// Reads until a frame of a type; settings on the way are acknowledged.
+    /// Reads until a frame of a type.
     pub fn read_until(&mut self, kind: u8) -> io::Result<Frame> {
         loop {
             let frame = self.read()?;
-            if frame.kind == SETTINGS && frame.flags & ACK == 0 {
-                self.send(&self::frame(SETTINGS, ACK, 0, &[]))?;
-            }
-            if frame.kind == kind && !(kind == SETTINGS && frame.flags & ACK != 0) {
+            if frame.kind == kind {
                 return Ok(frame);
             }
         }
@@ -169,10 +170,8 @@ impl Frames {
     pub fn answer(&mut self) -> io::Result<Frame> {
         loop {
             let frame = self.read()?;
-            match frame.kind {
-                HEADERS | RST_STREAM | GOAWAY => return Ok(frame),
-                SETTINGS if frame.flags & ACK == 0 => self.send(&self::frame(SETTINGS, ACK, 0, &[]))?,
-                _ => {}
+            if matches!(frame.kind, HEADERS | RST_STREAM | GOAWAY) {
+                return Ok(frame);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! A client that behaves, and keeps asking on one connection while something else goes on.
 
 use std::io::{Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -36,21 +36,28 @@ impl Good {
         )
     }
 
-    /// Does something over and over, with what `start` made, until it is told to stop.
+    /// Does something over and over, with what `start` made, until it is told to stop. Returns when it was done once.
     #[must_use]
     pub fn keep<T>(start: impl FnOnce() -> T + Send + 'static, ask: impl Fn(&mut T) + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let (asked, first) = mpsc::channel();
         let thread = thread::spawn(move || {
             let (mut state, mut times) = (start(), Vec::new());
+            ask(&mut state);
+            // Nobody waits any more if the thread that started this one panicked.
+            let _ = asked.send(());
             while !stopped.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 ask(&mut state);
                 times.push(began.elapsed());
                 thread::sleep(PACE);
             }
+            assert!(!times.is_empty(), "the good client had no time to ask");
             times
         });
+        // An error is a panic there, which `finish` passes on.
+        let _ = first.recv();
         Self { stop, thread }
     }
 
@@ -58,9 +65,7 @@ impl Good {
     #[must_use]
     pub fn finish(self) -> Vec<Duration> {
         self.stop.store(true, Ordering::Relaxed);
-        let times = self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        assert!(!times.is_empty(), "the good client never asked");
-        times
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 

@@ -43,7 +43,7 @@ fn curl_speaks_it_by_prior_knowledge() {
     }
     // What belongs to a connection of HTTP/1 is not passed on, and would be an error here.
     assert!(!said.contains("connection:"), "{said}");
-    for (path, expected) in [("teapot", 418), ("nothing", 204), ("fails", 500), ("a/%5c", 400), ("..//x", 307)] {
+    for (path, expected) in [("teapot", 418), ("nothing", 204), ("fails", 500), ("a/%00", 400), ("..//x", 307)] {
         let url = format!("http://127.0.0.1:{}/{path}", starcell.port());
         let said = curl(&["--http2-prior-knowledge", "--path-as-is", "-i", &url]).well();
         assert!(said.starts_with(&format!("HTTP/2 {expected}")), "{path}: {said}");
@@ -58,7 +58,8 @@ fn it_is_off_unless_asked_for() {
     let starcell = Starcell::serve(&["--no-access-log"], &script(SCRIPT));
     let mut client = Client::connect(starcell.port());
     client.send(PREFACE).unwrap();
-    assert_eq!(client.rest().unwrap(), b"", "closed: it is not HTTP/1");
+    // No words that an HTTP/2 client could read are known here.
+    assert_eq!(client.rest().unwrap(), b"");
 }
 
 /// The same port takes HTTP/1 still, also when the first bytes come one by one.
@@ -129,7 +130,7 @@ fn malformed_requests_are_refused() {
         ("Keep-Alive", get(&[("keep-alive", "5")])),
         ("Proxy-Connection", get(&[("proxy-connection", "x")])),
         ("TE other than trailers", get(&[("te", "gzip")])),
-        ("upper case", get(&[("connection", "close")])),
+        ("upper case", get(&[("X-Upper", "a")])),
         ("line break in a value", get(&[("x-a", "b\r\nx-c: d")])),
         ("NUL in a value", get(&[("x-a", "b\0")])),
         ("space in a name", get(&[("x a", "b")])),
@@ -149,7 +150,7 @@ fn malformed_requests_are_refused() {
         ("NUL in the path", pseudo(&[method, scheme, (":path", "/\0"), authority])),
         ("line break in the path", pseudo(&[method, scheme, (":path", "/ HTTP/1.1\r\n"), authority])),
         ("space in the path", pseudo(&[method, scheme, (":path", "/a b"), authority])),
-        ("encoded backslash", pseudo(&[method, scheme, (":path", "/a%5cb"), authority])),
+        ("encoded NUL", pseudo(&[method, scheme, (":path", "/a%00b"), authority])),
         ("line break in the method", pseudo(&[(":method", "G\r\nT"), scheme, path, authority])),
         ("no host at all", pseudo(&[method, scheme, path])),
         ("user in the authority", pseudo(&[method, scheme, path, (":authority", "user@localhost")])),
@@ -186,7 +187,9 @@ fn errors_stay_where_they_belong() {
     let starcell = serve(&[]);
     let mut frames = Frames::connect(starcell.port(), &[]);
     frames.send(&frame(HEADERS, END_HEADERS, 1, &request("POST", "/", &[]))).unwrap();
-    frames.send(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &request("GET", "/", &[("X-Upper", "a")]))).unwrap();
+    frames
+        .send(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &request("GET", "/", &[("connection", "close")])))
+        .unwrap();
     assert_eq!(frames.read_until(RST_STREAM).unwrap().stream, 3);
     frames.send(&frame(DATA, END_STREAM, 1, b"hello")).unwrap();
     assert_eq!(frames.status().unwrap(), (1, 200));

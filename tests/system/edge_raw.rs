@@ -38,13 +38,8 @@ fn check(port: u16, bytes: &[u8], statuses: &[u16], end: End) -> Result<(), Stri
         if answer.status != *expected {
             return Err(format!("{} instead of {expected}: {}", answer.status, answer.text().trim_end()));
         }
-        let closing = answer.header("connection") == Some("close");
-        if *expected == 400 && !closing {
+        if *expected == 400 && answer.header("connection") != Some("close") {
             return Err("a refusal without Connection: close".into());
-        }
-        // What is no request gets hyper's own 400.
-        if *expected != 400 && answer.header("x-request-id").is_none() {
-            return Err(format!("a {expected} without X-Request-Id"));
         }
     }
     let next = client.try_request("GET", "/after", &[], b"");
@@ -106,6 +101,8 @@ fn what_is_right_is_answered() {
         ("TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n", &[405], OPEN),
         ("GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n", &[404], OPEN),
         ("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", &[404], OPEN),
+        ("GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", &[404], OPEN),
+        ("GET /\u{e9} HTTP/1.1\r\nHost: localhost\r\n\r\n", &[404], OPEN),
         // A body that nobody reads is not a request.
         (
             &format!("POST /none HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{HIDDEN}", HIDDEN.len()),
@@ -220,7 +217,6 @@ fn a_head_that_is_not_exactly_one_is_refused() {
             "GET /\0 HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "GET /\u{1} HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "GET /\u{7f} HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "GET /\u{e9} HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "GET /  HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -238,8 +234,6 @@ fn a_head_that_is_not_exactly_one_is_refused() {
             "GE\0T / HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "GET a HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "GET localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "GET * HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "GET /#fragment HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\r\n\r\n",
             "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
             "\n\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -258,7 +252,6 @@ fn a_host_in_doubt_is_refused() {
         with("Host: localhost\r\nhost: other"),
         with("Host:"),
         with("Host: a b"),
-        with("Host: a,b"),
         with("Host: user@localhost"),
         with("Host: localhost/path"),
         with("Host: localhost?query"),
@@ -278,41 +271,45 @@ fn a_host_in_doubt_is_refused() {
         "GET http://user@localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
         "GET http://localhost/ HTTP/1.1\r\n\r\n".to_owned(),
         "GET http:/// HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
-        "GET ftp://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
         "GET / HTTP/1.0\r\nHost: localhost\r\nHost: localhost\r\n\r\n".to_owned(),
     ];
     check_all(&rows.iter().map(|row| (row.as_str(), &[400][..], CLOSED)).collect::<Vec<_>>());
 }
 
-/// What one decoder takes for a separator and another for a name.
+/// What decodes in two ways, or to a way up, is refused. What is encoded otherwise is decoded once, after the route was
+/// chosen: an encoded slash is a part of a name and no separator, as it is to Go.
 #[test]
-fn a_path_in_doubt_is_refused() {
+fn a_path_means_one_thing() {
     let starcell = Starcell::serve(&["--no-access-log"], &script(SERVER));
-    let mut wrong = Vec::new();
+    let get = |path: &str| Client::connect(starcell.port()).get(path);
     for path in [
-        "/a/b%5cc",
-        "/a/b%5Cc",
         "/a/b%00c",
-        "/a/%2e%2e/b",
-        "/a/%2E%2E/b",
-        "/a/.%2e/b",
-        "/a/%2e/b",
-        "/%2e%2e%2fa",
         "/a/b%",
         "/a/b%2",
         "/a/b%zz",
-        "/a\\..\\b",
+        "/a/b%%32f",
+        "/a/b%5cc",
+        "/a/b%5Cc",
+        "/a\\..\\after",
+        "/a/%2e%2e/after",
+        "/a/%2E%2E/after",
+        "/a/.%2e/after",
+        "/a/%2e/b",
+        "/a/%2E%2E%2Fafter",
+        "/%2e%2e%2fa",
+        "/a/..%2fb",
     ] {
-        let answer = Client::connect(starcell.port()).try_request("GET", path, &[], b"").map(|answer| answer.status);
-        if !matches!(answer, Ok(400)) {
-            wrong.push(format!("{path}: {answer:?}"));
-        }
+        let answer = get(path);
+        assert_eq!((answer.status, answer.header("connection")), (400, Some("close")), "{path}");
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // Decoded once: what was encoded twice is a name like any other.
-    let answer = Client::connect(starcell.port()).get("/a/b%252fc");
-    assert_eq!((answer.status, answer.text()), (200, "rest b%2fc"));
-    let answer = Client::connect(starcell.port()).get("/a/../a//b");
+    for (path, rest) in [("/a/b%2fc", "b/c"), ("/a/b%252fc", "b%2fc")] {
+        let answer = get(path);
+        assert_eq!((answer.status, answer.text()), (200, format!("rest {rest}").as_str()), "{path}");
+    }
+    for path in ["/after%2f", "/a%2fb"] {
+        assert_eq!(get(path).status, 404, "{path}");
+    }
+    let answer = get("/a/../a//b");
     assert_eq!((answer.status, answer.header("location")), (307, Some("/a/b")));
 }
 

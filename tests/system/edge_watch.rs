@@ -119,7 +119,7 @@ fn a_script_that_cannot_be_set_up_leaves_the_old_one() {
     let port = starcell.port();
     let good = Good::keep_asking(Client::connect(port), "/", "version 1");
     for (source, said) in [
-        ("srv = http.server(\n", "Parse"),
+        ("srv = http.server(\n", "Parse error"),
         ("srv = http.server()\nfail(\"not this time\")\n", "not this time"),
         ("srv = http.server()\nsrv.handle(\"no slash\", lambda req: None)\nsrv.serve()\n", "no slash"),
         ("os.exec(\"/usr/bin/id\")\n", "os"),

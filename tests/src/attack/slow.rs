@@ -97,8 +97,14 @@ fn no_window(server: &Starcell) {
         }
         all.push(frames);
     }
+    taken(server, before + all.len());
     // A second to stall, one for the size, one until an idle connection is closed.
     eventually(LIMIT * 3 + SLACK, "connections without a window are closed", || server.descriptors() <= before);
+}
+
+/// Waits until the server has accepted what was opened.
+fn taken(server: &Starcell, descriptors: usize) {
+    eventually(SLACK, "connections are accepted", || server.descriptors() >= descriptors);
 }
 
 /// Each has an answer, and then keeps its connection for nothing.
@@ -119,6 +125,7 @@ fn slow_reader(server: &Starcell) {
             client
         })
         .collect();
+    taken(server, before + clients.len());
     eventually(LIMIT * 2 + SLACK, "connections that do not read are closed", || server.descriptors() <= before);
     drop(clients);
 }
