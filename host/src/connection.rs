@@ -23,7 +23,7 @@ use crate::dispatch::{Client, dispatch};
 use crate::endpoint::{Endpoint, Front};
 use crate::logs::Line;
 use crate::servers::Operator;
-use crate::transport::{Pace, Transport};
+use crate::transport::{Abandon, Pace, Transport};
 
 /// Smallest buffer hyper accepts.
 const MIN_BUFFER: usize = 8 << 10;
@@ -151,7 +151,7 @@ impl Connection {
         }
     }
 
-    async fn http1<S: AsyncRead + AsyncWrite + Unpin>(self, socket: S, first: Bytes) {
+    async fn http1<S: AsyncRead + AsyncWrite + Abandon + Unpin>(self, socket: S, first: Bytes) {
         let guard = Some(Guard::default());
         let transport = Transport::new(socket, first, guard, self.pace, Arc::clone(&self.activity));
         let mut builder = http1::Builder::new();
@@ -179,7 +179,7 @@ impl Connection {
         connection.into_parts().io.into_inner().linger().await;
     }
 
-    async fn http2<S: AsyncRead + AsyncWrite + Unpin>(self, socket: S, first: Bytes) {
+    async fn http2<S: AsyncRead + AsyncWrite + Abandon + Unpin>(self, socket: S, first: Bytes) {
         let transport = Transport::new(socket, first, None, self.pace, Arc::clone(&self.activity));
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder

@@ -129,7 +129,7 @@ async fn live(launch: &Launch, source: Vec<u8>) -> Exit {
                 if let Some(new) = next.take() {
                     current.servers.resign();
                     current = new;
-                    logs.write(Line::info("the changed script has taken over")).await;
+                    logs.write(Line::info("the changed script has taken over").with("script", &launch.operator.script)).await;
                 }
             }
             result = &mut current.run => {
@@ -149,7 +149,10 @@ async fn live(launch: &Launch, source: Vec<u8>) -> Exit {
             result = ending(next.as_mut()) => {
                 tried = next.take().map(|next| next.app.loaded()).unwrap_or_default();
                 let why = result.err().map_or_else(|| "it does not serve".into(), |failure| failure.report().to_string());
-                logs.write(Line::error(&format!("the changed script cannot take over, the old one stays: {why}"))).await;
+                {
+                    let text = format!("the changed script cannot take over, the old one stays: {why}");
+                    logs.write(Line::error(&text).with("script", &launch.operator.script)).await
+                };
             }
             () = watch.changed(|| [current.app.loaded(), tried.clone()].concat()), if watched => {
                 match tokio::fs::read(&launch.arguments.script).await {

@@ -14,7 +14,9 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use starcell_http::framing::Guard;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_rustls::server::TlsStream;
 
 use crate::activity::Activity;
 
@@ -48,6 +50,30 @@ impl Pace {
     }
 }
 
+/// A socket that can be given up: what it still holds for the client is thrown away with it. Merely closing it would
+/// leave that to the kernel, which waits for a client that reads a byte now and then for as long as it likes.
+pub(crate) trait Abandon {
+    fn abandon(&self);
+}
+
+impl Abandon for TcpStream {
+    fn abandon(&self) {
+        // A socket that refuses is closed the slow way.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Abandon for TlsStream<TcpStream> {
+    fn abandon(&self) {
+        self.get_ref().0.abandon();
+    }
+}
+
+#[cfg(test)]
+impl Abandon for tokio::io::DuplexStream {
+    fn abandon(&self) {}
+}
+
 /// A connection below hyper.
 pub(crate) struct Transport<S> {
     socket: S,
@@ -66,7 +92,7 @@ pub(crate) struct Transport<S> {
     refused: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
+impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> Transport<S> {
     /// `first` is what was read already. The guard is for HTTP/1.
     pub(crate) fn new(socket: S, first: Bytes, guard: Option<Guard>, pace: Pace, activity: Arc<Activity>) -> Self {
         let (head_began, stalled, timer) = (None, None, None);
@@ -146,11 +172,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         timer.as_mut().poll(context)
     }
 
-    /// Ready when `deadline` has passed.
+    /// Ready when a response has had its time.
     fn poll_deadline(&mut self, context: &mut Context<'_>, deadline: Instant) -> Poll<io::Error> {
         while Instant::now() < deadline {
             ready!(self.poll_timer(context, deadline));
         }
+        self.socket.abandon();
         self.ended = true;
         Poll::Ready(ErrorKind::TimedOut.into())
     }
@@ -178,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
+impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> AsyncRead for Transport<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -214,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
+impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> AsyncWrite for Transport<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.socket).poll_write(context, bytes);
         self.sent(context, bytes.len(), result)

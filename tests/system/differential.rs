@@ -152,7 +152,7 @@ async fn in_wasm(case: &Case) -> Run {
     let interpreter = INTERPRETER.get_or_init(interpreter);
     let mut run = Run::default();
     // Hostile examples work up to a limit of the interpreter, which may take longer than a tenant has by default.
-    let patient = Limits { request_cpu: Duration::from_secs(20), ..Limits::default() };
+    let patient = Limits { request_cpu: Duration::from_secs(20), memory_bytes: 256 << 20, ..Limits::default() };
     let app = match Deployed::start(interpreter, &case.source, patient).await {
         Ok(app) => app,
         Err(runtime::Failure::Stopped) => {

@@ -101,8 +101,8 @@ fn what_is_right_is_answered() {
         ("TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n", &[405], OPEN),
         ("GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n", &[404], OPEN),
         ("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", &[404], OPEN),
-        ("GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", &[404], OPEN),
-        ("GET /\u{e9} HTTP/1.1\r\nHost: localhost\r\n\r\n", &[404], OPEN),
+        ("GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", &[400], CLOSED),
+        ("GET /\u{e9} HTTP/1.1\r\nHost: localhost\r\n\r\n", &[400], CLOSED),
         // A body that nobody reads is not a request.
         (
             &format!("POST /none HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{HIDDEN}", HIDDEN.len()),

@@ -225,7 +225,7 @@ fn a_file_adds_profiles_and_may_say_which_applies() {
     assert!(
         ended
             .stderr
-            .ends_with("mine.toml:2:11: bad rule: unknown category `raed` of module `fs`; did you mean `read`?\n"),
+            .ends_with("mine.toml:2:14: bad rule: unknown category `raed` of module `fs`; did you mean `read`?\n"),
         "{}",
         ended.stderr
     );
