@@ -137,7 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> Transport<S> {
 
     /// When a client that sends nothing has had its time; none while it is not its turn.
     fn read_deadline(&self) -> Option<Instant> {
-        if self.activity.is_busy() {
+        // A response that is still on its way has a deadline of its own.
+        if self.activity.is_busy() || self.stalled.is_some() {
             return None;
         }
         let (fresh, idle_since) = (self.activity.is_fresh(), self.activity.idle_since());
