@@ -9,6 +9,7 @@
 //! | a source | [`MAX_SOURCE_BYTES`](crate::MAX_SOURCE_BYTES) | `prescan` |
 //! | nesting of a source | [`MAX_DEPTH`](crate::MAX_DEPTH) | `prescan` |
 //! | nested calls | [`MAX_CALL_DEPTH`](crate::MAX_CALL_DEPTH) | `session` |
+//! | a TOML document, a text or flow collection of YAML | 512 KiB, 200 000 words and signs | `toml`, `yaml` |
 //! | nesting of a JSON, YAML or TOML document | 127, 127, 80 | `json_decode`, `yaml`, `toml` |
 //! | nesting of a value that is encoded | the same; 500 as JSON | `encoding` |
 //! | values in a JSON document, fields in a CSV text | [`MAX_VALUES`] | `json_decode`, `csv` |
@@ -19,8 +20,9 @@
 //! | a template, its work | 256 KiB, 500 000 steps | `template` |
 //! | how much larger gzip may make a text | 200 times, above 1 MiB | `gzip` |
 
-/// Largest text or bytes that one call of a builtin makes. Growing a text takes twice its size for a moment.
-pub(crate) const MAX_TEXT_BYTES: usize = 16 << 20;
+/// Largest text or bytes that one call of a builtin makes. A text grows by doubling and is copied once at its end: a
+/// little less than a power of two keeps that within 32 MiB.
+pub(crate) const MAX_TEXT_BYTES: usize = 16_000_000;
 
 /// Most lists, dicts and scalars in data that is decoded: a million empty lists are about 50 MB.
 pub(crate) const MAX_VALUES: usize = 1_000_000;

@@ -49,7 +49,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
 
     /// The content of a gzip, as bytes; several gzips in a row are one content.
     ///
-    /// `max_bytes` is the most that may come out (16 MiB unless given, and at most that). Errors: what is not a whole,
+    /// `max_bytes` is the most that may come out (16 MB unless given, and at most that). Errors: what is not a whole,
     /// intact gzip; content of more than `max_bytes`; content of more than 1 MiB that is more than 200 times larger
     /// than its gzip.
     ///

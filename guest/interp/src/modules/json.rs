@@ -20,7 +20,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// `indent` is a number of spaces, or the spaces and tabs to indent with. Ints of any size stay ints, floats stay
     /// floats, dicts keep their order. Errors: what JSON cannot hold, with the path to it; a key that is no str; values
-    /// nested more than 500 deep; a text of more than 16 MiB.
+    /// nested more than 500 deep; a text of more than 16 MB.
     ///
     /// ```text
     /// >>> json.encode({"b": [1, 2.0, None], "a": struct(x = True)})

@@ -93,7 +93,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The text with every match replaced.
     ///
     /// In a replacement text `$1` and `${name}` stand for groups and `$$` for a dollar; a function is called with each
-    /// match and returns the replacement. Errors: a result larger than 16 MiB.
+    /// match and returns the replacement. Errors: a result larger than 16 MB.
     ///
     /// ```text
     /// >>> regexp.replace(r"(\w+)@(\w+)", "ann@example", "$2: $1")

@@ -11,7 +11,8 @@
 mod data;
 mod prescan;
 
-use std::fmt;
+use std::borrow::Cow;
+use std::{fmt, io};
 
 use allocative::Allocative;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
@@ -62,7 +63,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// `data` is a dict or a struct whose entries are the template's variables; the other arguments are those of `text`
     /// and of a template's `render`. Errors: those of `text`; a failure while rendering, with its line; more than
-    /// 500000 steps (64 bytes count as one) or more than 16 MiB.
+    /// 500000 steps (64 bytes count as one) or more than 16 MB.
     ///
     /// ```text
     /// >>> template.render("Hello {{ name|title }}", {"name": "ann & co"})
@@ -126,20 +127,24 @@ fn compiled<'v>(
 fn explain(error: &minijinja::Error) -> String {
     let mut text = sentence(error);
     let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let inner = error.downcast_ref().map_or_else(|| error.to_string(), sentence);
-        text = format!("{text}: {inner}");
-        cause = error.source();
+    while let Some(error) = cause.and_then(|error| error.downcast_ref::<minijinja::Error>()) {
+        text = format!("{text}: {}", sentence(error));
+        cause = std::error::Error::source(error);
     }
     text
 }
 
 fn sentence(error: &minijinja::Error) -> String {
-    if error.kind() == ErrorKind::OutOfFuel {
-        let place = error.name().map(|name| format!(" (in {name}:{})", error.line().unwrap_or(0)));
-        return format!("more than {FUEL} steps, 64 bytes counted as one{}", place.unwrap_or_default());
+    let limit = match error.kind() {
+        ErrorKind::OutOfFuel => format!("more than {FUEL} steps, 64 bytes counted as one"),
+        // Nothing else can go wrong with writing.
+        ErrorKind::WriteFailure => format!("the text takes more than {MAX_TEXT_BYTES} bytes"),
+        _ => return error.to_string(),
+    };
+    match (error.name(), error.line()) {
+        (Some(name), Some(line)) => format!("{limit} (in {name}:{line})"),
+        _ => limit,
     }
-    error.to_string()
 }
 
 /// What `template.text` returns.
@@ -165,18 +170,37 @@ impl Template {
             "error" => true,
             other => return Err(wrong(format!("missing_key must be \"default\" or \"error\", got {other:?}"))),
         };
-        let rendered = if strict {
+        let environment = if strict {
             let mut environment = self.environment.clone();
             environment.set_undefined_behavior(UndefinedBehavior::Strict);
-            environment.get_template(MAIN).and_then(|template| template.render(data))
+            Cow::Owned(environment)
         } else {
-            self.environment.get_template(MAIN).and_then(|template| template.render(data))
+            Cow::Borrowed(&self.environment)
         };
-        let text = rendered.map_err(|error| wrong(explain(&error)))?;
-        if text.len() > MAX_TEXT_BYTES {
-            return Err(wrong(format!("the text takes {} bytes, more than {MAX_TEXT_BYTES}", text.len())));
+        let mut text = Limited(Vec::new());
+        let rendered = environment.get_template(MAIN).and_then(|template| {
+            template.render_captured_to(data, &mut text)?;
+            Ok(())
+        });
+        rendered.map_err(|error| wrong(explain(&error)))?;
+        String::from_utf8(text.0).map_err(|error| wrong(error.to_string()))
+    }
+}
+
+/// What has been rendered so far. Fuel alone would let it grow to twice what other builtins may make.
+struct Limited(Vec<u8>);
+
+impl io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_TEXT_BYTES {
+            return Err(io::ErrorKind::StorageFull.into());
         }
-        Ok(text)
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

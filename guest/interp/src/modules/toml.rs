@@ -24,7 +24,7 @@ use crate::given::Given;
 use crate::limits::{MAX_CONFIG_VALUES, MAX_INT_DIGITS};
 
 /// Largest document: the reader keeps tokens and events of all of it, many times its size.
-const MAX_DOCUMENT_BYTES: usize = 1 << 20;
+const MAX_DOCUMENT_BYTES: usize = 512 * 1024;
 
 /// Deepest nesting when encoding: what is encoded can be decoded.
 const MAX_DEPTH: usize = 80;
@@ -34,7 +34,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The dict of a TOML document, given as str or bytes.
     ///
     /// Tables keep their order; dates and times become texts. Errors: what is not TOML, with line and column; a
-    /// document of more than 1 MiB or 80 levels.
+    /// document of more than 512 KiB or 80 levels.
     ///
     /// ```text
     /// >>> toml.decode("name = 'app'\n[server]\nports = [80, 443]\n")

@@ -26,7 +26,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// Maps keep their order, `<<` merges, anchors and aliases work; dates are texts. Errors: what is not YAML, with
     /// line and column; a key that is given twice or is no scalar; an unknown tag; more than one document; more than
-    /// 127 levels or 200000 values, aliases counted in full.
+    /// 127 levels or 200000 values, aliases counted in full; a text or flow collection of more than 200000 words and
+    /// signs.
     ///
     /// ```text
     /// >>> yaml.decode("name: app\nports: [80, 443]\nenabled: true")
@@ -49,7 +50,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The YAML text of a value.
     ///
     /// Texts that another reader might take for something else (`no`, `1.0`, `12:30`) are quoted. Errors: what YAML
-    /// cannot hold, with the path to it; values nested more than 127 deep; a text of more than 16 MiB.
+    /// cannot hold, with the path to it; values nested more than 127 deep; a text of more than 16 MB.
     ///
     /// ```text
     /// >>> yaml.encode({"name": "app", "ports": [80, 443], "country": "no"})

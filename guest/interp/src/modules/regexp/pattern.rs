@@ -18,13 +18,11 @@ use crate::args::describe;
 use crate::callable::is_callable;
 use crate::error::usage;
 use crate::given::{Given, optional};
+use crate::limits::MAX_TEXT_BYTES;
 use crate::result::attempt;
 
 /// Most matches or pieces of one call. Each is a value of its own: a `.` on ten megabytes would be gigabytes of them.
 const MAX_RESULTS: usize = 100_000;
-
-/// Largest text that replacing may make: `$0$0` on itself, a few times over, would be any size.
-const MAX_REPLACED_BYTES: usize = 16 << 20;
 
 /// What `regexp.compile` returns.
 #[derive(Debug, ProvidesStaticType, NoSerialize, Allocative)]
@@ -176,11 +174,12 @@ fn enough(function: &str, results: usize) -> starlark::Result<()> {
     Err(usage(format!("{function}: more than {MAX_RESULTS} results; give n, or match more at a time")))
 }
 
+/// Refuses what replacing makes too large: `$0$0` on itself, a few times over, would be any size.
 fn small(function: &str, bytes: usize) -> starlark::Result<()> {
-    if bytes <= MAX_REPLACED_BYTES {
+    if bytes <= MAX_TEXT_BYTES {
         return Ok(());
     }
-    Err(usage(format!("{function}: the result would take more than {MAX_REPLACED_BYTES} bytes")))
+    Err(usage(format!("{function}: the result would take more than {MAX_TEXT_BYTES} bytes")))
 }
 
 /// Turns byte offsets that only grow into indices of characters.

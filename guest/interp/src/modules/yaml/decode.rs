@@ -1,8 +1,10 @@
 //! From YAML events to Starlark values, with a stack of our own: depth is a number here, not native stack.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::str::Chars;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use starlark::collections::SmallMap;
 use starlark::values::dict::{Dict, DictRef};
 use starlark::values::list::{AllocList, ListRef};
@@ -16,29 +18,62 @@ use crate::limits::MAX_CONFIG_VALUES;
 const MAX_DEPTH: usize = 127;
 const TOO_DEEP: &str = "nested more than 127 deep";
 
+/// Most words and signs between two events. The parser holds a flow collection (`[..]`, `{..}`) back until it has read
+/// all of it, since it could still turn out to be a key: 140 bytes for each of its tokens.
+const MAX_HELD: usize = 200_000;
+
 /// The values of a text's documents; the error is the sentence to show, with line and column.
 pub(super) fn decode<'v>(text: &str, heap: Heap<'v>) -> Result<Vec<Value<'v>>, String> {
     let mut decoder = Decoder { heap, documents: Vec::new(), open: Vec::new(), anchors: BTreeMap::new(), values: 0 };
-    let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
-    while let Some(event) = parser.next_event() {
+    let left = Cell::new(0);
+    let mut parser = Parser::new_from_iter(Metered { chars: text.chars(), word: false, left: &left });
+    loop {
+        left.set(MAX_HELD);
+        let Some(event) = parser.next_event() else {
+            return Ok(decoder.documents);
+        };
+        if left.get() == 0 {
+            let marker = event.map_or_else(|error| *error.marker(), |(_, span)| span.start);
+            return Err(at(&marker, &format!("a text, [..] or {{..}} of more than {MAX_HELD} words and signs")));
+        }
         let (event, span) = event.map_err(|error| refused(&error))?;
-        decoder.event(event).map_err(|sentence| at(&span, &sentence))?;
+        decoder.event(event).map_err(|sentence| at(&span.start, &sentence))?;
     }
-    Ok(decoder.documents)
+}
+
+/// Characters until the words and signs among them are used up; no token is made of less than one.
+struct Metered<'a> {
+    chars: Chars<'a>,
+    /// Whether the last character was part of a word.
+    word: bool,
+    left: &'a Cell<usize>,
+}
+
+impl Iterator for Metered<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.chars.next()?;
+        let word = c.is_ascii_alphanumeric();
+        if !word || !self.word {
+            self.left.set(self.left.get().checked_sub(1)?);
+        }
+        self.word = word;
+        Some(c)
+    }
 }
 
 fn refused(error: &ScanError) -> String {
-    let marker = error.marker();
     let sentence = match error.info() {
         // Brackets are read ahead of the events, up to 255 of them.
         "recursion limit exceeded" => TOO_DEEP,
         sentence => sentence,
     };
-    format!("line {}, column {}: {sentence}", marker.line().max(1), marker.col() + 1)
+    at(error.marker(), sentence)
 }
 
-fn at(span: &Span, sentence: &str) -> String {
-    format!("line {}, column {}: {sentence}", span.start.line().max(1), span.start.col() + 1)
+fn at(marker: &Marker, sentence: &str) -> String {
+    format!("line {}, column {}: {sentence}", marker.line().max(1), marker.col() + 1)
 }
 
 struct Decoder<'v> {
