@@ -197,7 +197,7 @@ impl Connection {
         let (client, activity) = (Client { streams: true, ..self.client }, Arc::clone(&self.activity));
         let service = service_fn(move |request| {
             let (endpoint, operator, active) = (Arc::clone(&endpoint), Arc::clone(&operator), activity.begin());
-            async move { Ok::<_, Infallible>(dispatch(&endpoint, &operator, client, active, request).await?) }
+            async move { dispatch(&endpoint, &operator, client, active, request).await }
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(transport), service));
         let (mut look, mut stopping) = (interval(LOOK), false);

