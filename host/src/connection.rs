@@ -4,7 +4,6 @@
 //! on a library's default. The numbers for HTTP/2 answer rapid reset (CVE-2023-44487), floods of frames that cost nothing
 //! to send, and windows that are never opened.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
