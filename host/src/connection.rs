@@ -1,8 +1,8 @@
 //! One connection: which protocol it speaks, and the limits it has in that.
 //!
-//! hyper has no deadline of its own here but what stands in [`Transport`]; every other limit is set, so that none depends
-//! on a library's default. The numbers for HTTP/2 answer rapid reset (CVE-2023-44487), floods of frames that cost nothing
-//! to send, and windows that are never opened.
+//! hyper has no deadline of its own here but what stands in the `transport` below it; every other limit is set, so that
+//! none depends on a library's default. The numbers for HTTP/2 answer rapid reset (CVE-2023-44487), floods of frames that
+//! cost nothing to send, and windows that are never opened.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

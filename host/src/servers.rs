@@ -1,7 +1,7 @@
 //! The servers of one app: bound, served, stopped and drained.
 //!
 //! This is the side of an app that faces the network. The runtime asks it to bind what a permit holds; everything a
-//! client can do to the app goes through the [`Site`] that a server becomes once it is served.
+//! client can do to the app goes through the `Site` that a server becomes once it is served.
 //!
 //! A script that changed is set up beside the one that runs, as its successor: it asks for its addresses like any other
 //! script, and where its predecessor serves one of them already, it takes that over when it is ready, and not before.

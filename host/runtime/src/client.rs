@@ -4,9 +4,9 @@
 //! no second look-up, no redirect of its own. Connections are kept for reuse by the same app to the same judged address
 //! only, and TLS always verifies the name.
 //!
-//! - [`connect`]: a connection to a permitted address
-//! - [`pool`]: connections that wait to be used again
-//! - [`tls`]: which certificates are believed
+//! - `connect`: a connection to a permitted address
+//! - `pool`: connections that wait to be used again
+//! - `tls`: which certificates are believed
 //! - [`resolve`]: names to addresses
 
 pub(crate) mod connect;

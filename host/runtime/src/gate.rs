@@ -1,6 +1,6 @@
 //! The one gate between a script and the world: decide, write the intent, act, write the outcome.
 //!
-//! Every privileged call goes through [`Gate::pass`], which takes the decision and the effect as functions and runs
+//! Every privileged call goes through `Gate::pass`, which takes the decision and the effect as functions and runs
 //! them in that order, so that no capability can act before it asked, act on anything but the permit's resource, or
 //! forget to say what became of it. Where the intent cannot be written the effect does not happen. An effect that is
 //! cut short (its request's time ran out) leaves an intent without an outcome, which a reader takes for unknown.

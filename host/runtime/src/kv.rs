@@ -4,9 +4,9 @@
 //! under a lock; with a file, by the one thread that writes it, which lets many calls share one commit and shows a
 //! change to readers only when it is on the disk. So what a script was told is stored survives a crash.
 //!
-//! - [`table`]: keys and values in memory, and what each operation does to them
+//! - `table`: keys and values in memory, and what each operation does to them
 //! - `file`: the same on disk
-//! - [`value`]: a value as it is stored
+//! - `value`: a value as it is stored
 
 mod file;
 mod table;
