@@ -55,7 +55,7 @@ fn two_hundred_in_flight_are_finished() {
 
 #[test]
 fn one_that_hangs_is_cut_and_logged() {
-    let mut starcell = serve(&[], "shutdown_timeout=\"1s\"");
+    let mut starcell = serve(&[], "shutdown_timeout=\"3s\"");
     let port = starcell.port();
     let (mut hanging, mut done) = (begin(port), begin(port));
     let began = Instant::now();
@@ -69,7 +69,7 @@ fn one_that_hangs_is_cut_and_logged() {
     let ended = starcell.wait();
     assert_eq!(ended.code(), 0, "{}", ended.output);
     let took = began.elapsed();
-    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(20), "{took:?}");
+    assert!(took > Duration::from_millis(2900) && took < Duration::from_secs(20), "{took:?}");
 }
 
 #[test]

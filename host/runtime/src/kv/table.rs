@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_quota_holds_and_room_comes_back() {
-        let mut table = Table::new(200);
+        let mut table = Table::new(210);
         table.change("a", &set("1", Lifetime::Forever), 0).unwrap();
         table.change("b", &set(&"x".repeat(60), Lifetime::Forever), 0).unwrap();
         let refused = table.change("c", &set("1", Lifetime::Forever), 0).unwrap_err();
