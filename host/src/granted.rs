@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use starcell_config::Config;
 use starcell_policy::{CanonicalPath, Grants, Roots, Rule};
 
-use crate::cli::Run;
+use crate::cli::GrantFlags;
 
 /// Bytes of a configuration file; one that is longer is refused by its reader with a place.
 const MAX_BYTES: u64 = (1 << 20) + 1;
@@ -29,19 +29,19 @@ impl Granted {
     ///
     /// # Errors
     /// The sentence for whoever typed the command.
-    pub fn new(arguments: &Run) -> Result<Self, String> {
-        let config = match &arguments.config {
+    pub fn new(flags: &GrantFlags) -> Result<Self, String> {
+        let config = match &flags.config {
             Some(file) => self::config(file)?,
             None => Config::default(),
         };
-        let profile = match arguments.profile() {
+        let profile = match flags.profile() {
             Some(name) => config.profile(name).map_err(|error| error.to_string())?,
             None => config.default_profile(),
         };
-        let (allow, deny) = (rules("--allow", &arguments.allow)?, rules("--deny", &arguments.deny)?);
+        let (allow, deny) = (rules("--allow", &flags.allow)?, rules("--deny", &flags.deny)?);
         let roots = roots()?;
         let grants = Grants::new(&profile, &allow, &deny, &roots).map_err(|error| error.to_string())?;
-        let policy = format!("{:?}", (&profile, &arguments.allow, &arguments.deny, &roots, arguments.mode));
+        let policy = format!("{:?}", (&profile, &flags.allow, &flags.deny, &roots, flags.mode));
         Ok(Self { grants, cwd: roots.cwd().clone(), policy })
     }
 }

@@ -12,13 +12,19 @@ use starcell::run;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let Command::Run(arguments) = Cli::parse().command;
+    match Cli::parse().command {
+        Command::Run(arguments) => block_on(run::run(arguments)),
+    }
+}
+
+/// Runs a command that waits for something, from its start to the code it ends with.
+fn block_on(command: impl Future<Output = Exit>) -> ExitCode {
     // One thread a core: guests yield at every epoch tick, so no thread is needed for one that waits.
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return run::fail(Exit::Host, &format!("cannot start: {error}")).into(),
     };
-    let exit = runtime.block_on(run::run(arguments));
+    let exit = runtime.block_on(command);
     // What still runs is cut here: a request past its drain deadline, or a client that reads no more.
     runtime.shutdown_background();
     exit.into()

@@ -37,7 +37,7 @@ pub async fn run(mut arguments: Run) -> Exit {
         Ok(source) => source,
         Err(error) => return fail(Exit::Usage, &format!("cannot read {}: {error}", arguments.script.display())),
     };
-    let granted = match Granted::new(&arguments) {
+    let granted = match Granted::new(&arguments.grants) {
         Ok(granted) => granted,
         Err(error) => return fail(Exit::Configuration, &error),
     };
@@ -56,7 +56,7 @@ pub async fn run(mut arguments: Run) -> Exit {
     };
     let (logs, writer) = Logs::start(arguments.log_format);
     let operator = operator(&arguments, logs);
-    if arguments.mode == CallMode::Count {
+    if arguments.grants.mode == CallMode::Count {
         let text = "count mode: calls that nothing allows are done all the same, and only recorded as would-deny";
         operator.logs.write(Line::warn(text).with("script", &operator.script)).await;
     }
@@ -95,7 +95,7 @@ impl Launch {
         let subject = record::subject(&script, &source, &granted.policy);
         let mut config = AppConfig::new(script, granted.grants.clone(), granted.cwd.clone());
         config.audit = self.audit.subject(&subject);
-        config.mode = match self.arguments.mode {
+        config.mode = match self.arguments.grants.mode {
             CallMode::Enforce => Mode::Enforce,
             CallMode::Count => Mode::Count,
         };

@@ -1,0 +1,75 @@
+//! What a script may do, for every command that has to know it.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, ValueEnum};
+
+/// A profile, and rules on top of it.
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("profile").multiple(false))]
+pub struct GrantFlags {
+    /// What the script may do: the name of a profile.
+    #[arg(long, value_name = "NAME", group = "profile")]
+    pub permissions: Option<String>,
+
+    /// Short for --permissions deny-all, which is the default: pure computation, print and log.
+    #[arg(long, group = "profile")]
+    pub deny_all: bool,
+
+    /// Short for --permissions allow-fs: reads files, writes below the working directory, keeps state in kv.
+    #[arg(long, group = "profile")]
+    pub allow_fs: bool,
+
+    /// Short for --permissions allow-net: allow-fs, and HTTP requests to public addresses.
+    #[arg(long, group = "profile")]
+    pub allow_net: bool,
+
+    /// Short for --permissions allow-local: allow-net, and serving, local programs and Kubernetes.
+    #[arg(long, group = "profile")]
+    pub allow_local: bool,
+
+    /// Short for --permissions allow-all: everything.
+    #[arg(long, group = "profile")]
+    pub allow_all: bool,
+
+    /// A file with profiles of your own; the one called default applies when none is named. Nothing is read unless named.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// A rule to allow on top of the profile, such as 'http.server(127.0.0.1:8080)'. May be repeated.
+    #[arg(long, value_name = "RULE")]
+    pub allow: Vec<String>,
+
+    /// A rule to deny whatever else allows it. May be repeated.
+    #[arg(long, value_name = "RULE")]
+    pub deny: Vec<String>,
+
+    /// What becomes of a call that nothing allows: refused, or done and recorded as one that would have been refused.
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = CallMode::Enforce)]
+    pub mode: CallMode,
+}
+
+/// What becomes of a call that nothing allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CallMode {
+    /// It is refused.
+    Enforce,
+    /// It is done and counted. For learning what a script needs, never for running one that is not trusted.
+    Count,
+}
+
+impl GrantFlags {
+    /// The profile that was named, by name or by its alias.
+    #[must_use]
+    pub fn profile(&self) -> Option<&str> {
+        let aliases = [
+            (self.deny_all, "deny-all"),
+            (self.allow_fs, "allow-fs"),
+            (self.allow_net, "allow-net"),
+            (self.allow_local, "allow-local"),
+            (self.allow_all, "allow-all"),
+        ];
+        let alias = aliases.iter().find(|(set, _)| *set).map(|(_, name)| *name);
+        self.permissions.as_deref().or(alias)
+    }
+}
