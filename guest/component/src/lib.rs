@@ -58,7 +58,7 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
     }
 
     fn handle(route: u32, request: Request) -> Result<Response, Failure> {
-        fork::with_serving(|serving| serving.handle(&Imports, route, request_from(request)))
+        fork::with_serving(|serving| serving.handle_last(&Imports, route, request_from(request)))
             .map(response_into)
             .map_err(failure)
     }
