@@ -73,7 +73,11 @@ impl Client {
         let target = Target::of(permit);
         loop {
             let (mut sender, used) = match self.0.pool.take(&target) {
-                Some(sender) => (sender, true),
+                // The task of the connection may not have seen yet that the last response was read.
+                Some(mut sender) => match sender.ready().await {
+                    Ok(()) => (sender, true),
+                    Err(_closed) => continue,
+                },
                 None => (self.connect(permit).await?, false),
             };
             match sender.try_send_request(request).await {
