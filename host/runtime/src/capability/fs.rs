@@ -186,7 +186,7 @@ impl Files<'_> {
 
     async fn glob(&self, pattern: &str) -> Result<Vec<String>, Error> {
         let failed = |refusal: Refusal| self.failed(pattern, &refusal);
-        let path = self.canonical(pattern).map_err(failed)?;
+        let path = self.canonical(Function::Glob, pattern).await?;
         let split = Pattern::new(&path).map_err(failed)?;
         let (base, gate) = (split.base.clone(), self.gate.clone());
         let search = move |spot: Spot| {
@@ -205,7 +205,7 @@ impl Files<'_> {
 
     /// Makes a folder. Each that is missing above it is made by a call of its own, with a permit of its own.
     async fn mkdir(&self, path: &str, parents: bool) -> Result<(), Error> {
-        let mut wanted = self.canonical(path).map_err(|refusal| self.failed(path, &refusal))?;
+        let mut wanted = self.canonical(Function::Mkdir, path).await?;
         let mut missing = Vec::new();
         loop {
             let make = move |spot: Spot| folder::make(&spot, parents).map(|()| (true, 0));
@@ -258,7 +258,7 @@ impl Files<'_> {
         act: impl Fn(Spot) -> Result<(T, u64), Refusal> + Clone + Send + 'static,
         otherwise: impl Fn(&Refusal) -> Option<T> + Clone + Send + 'static,
     ) -> Result<T, Error> {
-        let canonical = self.canonical(path).map_err(|refusal| self.failed(path, &refusal))?;
+        let canonical = self.canonical(function, path).await?;
         self.act_at(function, (path, canonical), last, act, otherwise).await
     }
 
@@ -292,8 +292,15 @@ impl Files<'_> {
         Err(self.failed(asked, &Refusal::Links(MAX_LINKS)))
     }
 
-    fn canonical(&self, path: &str) -> Result<CanonicalPath, Refusal> {
-        Ok(CanonicalPath::resolve(path, &self.gate.app().config.cwd)?)
+    /// The one spelling of a path; one that has none is refused.
+    async fn canonical(&self, function: Function, path: &str) -> Result<CanonicalPath, Error> {
+        match CanonicalPath::resolve(path, &self.gate.app().config.cwd) {
+            Ok(path) => Ok(path),
+            Err(error) => {
+                self.gate.unjudged(function.capability(), function.name(), path, self.at).await;
+                Err(self.failed(path, &error.into()))
+            }
+        }
     }
 
     fn limit(&self) -> usize {
