@@ -166,3 +166,25 @@ fn paths_and_hosts_are_widened_on_request() {
     case.goes_well(&allowing(&paths));
     case.goes_well(&allowing(&both));
 }
+
+/// What a script saw it must see again, no more and no less: a glob leaves out what may not be read.
+#[test]
+fn a_glob_finds_under_the_least_profile_what_it_found_before() {
+    let folder = folder();
+    for name in ["a.txt", "b.txt", "c.md"] {
+        fs::write(folder.join(name), "").unwrap();
+    }
+    let source = "print(fs.glob(\"*.txt\"), fs.glob(\"none/*\"))\n";
+    let run = |arguments: &[&str]| {
+        let _ = fs::remove_file(folder.join("audit.jsonl"));
+        let ended = Starcell::run_in(&folder, &[&["--audit", "audit.jsonl"][..], arguments].concat(), source);
+        assert_eq!(ended.stdout, "[\"a.txt\", \"b.txt\"] []\n", "{arguments:?}: {}", ended.output);
+        let found = ask_json(&folder, &["audit", "least", "audit.jsonl", "--json"]);
+        let rules = found["allow"].as_array().unwrap().iter().map(|rule| rule.as_str().unwrap().to_owned());
+        rules.collect::<Vec<String>>()
+    };
+    let rules = run(&["--allow-fs"]);
+    fs::write(folder.join("d.md"), "").unwrap();
+    assert_eq!(run(&allowing(&rules)), rules);
+    assert_eq!(run(&["--mode", "count"]), rules, "so it does where it is only counted");
+}

@@ -101,8 +101,8 @@ fn capability(name: &str) -> Capability {
 }
 
 fn known(capability: Capability, function: &str) -> &'static str {
-    let functions = capability.functions();
-    *functions.iter().find(|f| **f == function).unwrap_or_else(|| panic!("{capability} has no function {function:?}"))
+    let found = capability.functions().into_iter().find(|known| *known == function);
+    found.unwrap_or_else(|| panic!("{capability} has no function {function:?}"))
 }
 
 /// Reads `fs.read walk stat`.

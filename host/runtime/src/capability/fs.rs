@@ -24,7 +24,7 @@ use starcell_policy::{CanonicalPath, Grants, PathFunction as Function};
 use crate::Position;
 use crate::bindings::starcell::guest::fs::{Host, Info, Kind};
 use crate::bindings::starcell::guest::types::Error;
-use crate::gate::Gate;
+use crate::gate::{Effect, Gate};
 use crate::state::State;
 use glob::Pattern;
 use locate::{Last, Spot, Walk, locate};
@@ -195,12 +195,27 @@ impl Files<'_> {
         };
         let none = |refusal: &Refusal| matches!(refusal, Refusal::Os(Errno::NOENT | Errno::NOTDIR)).then(Vec::new);
         let found = self.act_at(Function::Glob, (pattern, base), Last::Follow, search, none).await?;
+        self.note_seen(&found).await?;
         if pattern.starts_with('/') {
             return Ok(found);
         }
         // Relative as they were asked for, where that can be said.
         let cwd = format!("{}/", self.gate.app().config.cwd.as_str().trim_end_matches('/'));
         Ok(found.into_iter().map(|path| path.strip_prefix(&cwd).map(str::to_owned).unwrap_or(path)).collect())
+    }
+
+    /// Records each path that a script came to know. Whoever reads the log sees what it saw, and a profile made from the
+    /// log lets it see that again.
+    async fn note_seen(&self, found: &[String]) -> Result<(), Error> {
+        if !self.gate.app().config.audit.is_on() {
+            return Ok(());
+        }
+        for path in found.iter().filter_map(|path| CanonicalPath::absolute(path).ok()) {
+            let decide = |grants: &Grants| grants.path(Function::Glob, path.clone());
+            let nothing = |_permit| std::future::ready(Effect::Ok(((), 0)));
+            self.gate.pass(self.at, decide, nothing).await?;
+        }
+        Ok(())
     }
 
     /// Makes a folder. Each that is missing above it is made by a call of its own, with a permit of its own.
