@@ -123,6 +123,20 @@ fn a_log_is_a_regular_file() {
     assert!(!folder.join("a.txt").exists());
 }
 
+/// The same for what needs no permission, where it is to be recorded.
+#[test]
+fn a_time_that_cannot_be_recorded_is_not_told() {
+    let folder = folder();
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$@\"", "bash"]).arg(binary());
+    command.args(["run", "--setup-cpu", "60s", "--audit", "audit.jsonl", "--audit-pure"]);
+    let source = "for i in range(1000000):\n    time.now()\nprint(\"never\")\n";
+    command.arg(script(source)).current_dir(&folder);
+    let ended = Starcell::spawn_command(command).wait();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (70, ""), "{}", ended.output);
+    assert!(ended.stderr.contains("the audit log cannot be written, so time.now was not done"), "{}", ended.stderr);
+}
+
 /// Once there is room again the script goes on, and the log tells what it lacks.
 #[test]
 fn a_disk_that_was_full_shows_in_the_log() {
