@@ -2,16 +2,22 @@
 //!
 //! One file for each command, and one for each set of flags that several commands share.
 
+mod audit;
 mod edge;
 mod grants;
+mod permissions;
+mod record;
 mod run;
 
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+pub use self::audit::{AuditCommand, LogFlags, Widening};
 pub use self::edge::EdgeFlags;
-pub use self::grants::{CallMode, GrantFlags};
+pub use self::grants::{CallMode, GrantFlags, RuleFlags};
+pub use self::permissions::{Permissions, Question};
+pub use self::record::RecordFlags;
 pub use self::run::{LogFormat, Run};
 
 /// Runs untrusted Starlark scripts as HTTP servers, each inside a WebAssembly guest it cannot leave.
@@ -26,8 +32,15 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Reads an audit log: what was used, the least profile for it, another profile tried on it, whether it is whole.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+
+    /// Shows what the profiles grant, why a call or a rule is decided as it is, and what two profiles differ in.
+    Permissions(Permissions),
+
     /// Runs a script; a script that serves is answered by forks of it until it is stopped.
-    Run(Run),
+    Run(Box<Run>),
 }
 
 /// A time as people write it, longer than 0.
@@ -47,18 +60,18 @@ mod tests {
     fn run(arguments: &[&str]) -> Result<Run, clap::Error> {
         let line = ["starcell", "run", "a.star"].iter().chain(arguments);
         Cli::try_parse_from(line).map(|cli| {
-            let Command::Run(run) = cli.command;
-            run
+            let Command::Run(run) = cli.command else { panic!("another command than run") };
+            *run
         })
     }
 
     #[test]
     fn each_alias_names_its_profile() {
         for name in ["deny-all", "allow-fs", "allow-net", "allow-local", "allow-all"] {
-            assert_eq!(run(&[&format!("--{name}")]).unwrap().grants.profile(), Some(name));
-            assert_eq!(run(&["--permissions", name]).unwrap().grants.profile(), Some(name));
+            assert_eq!(run(&[&format!("--{name}")]).unwrap().grants.rules.profile(), Some(name));
+            assert_eq!(run(&["--permissions", name]).unwrap().grants.rules.profile(), Some(name));
         }
-        assert_eq!(run(&[]).unwrap().grants.profile(), None);
+        assert_eq!(run(&[]).unwrap().grants.rules.profile(), None);
     }
 
     #[test]

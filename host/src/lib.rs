@@ -9,6 +9,7 @@
 //! - [`connection`], `transport`, `activity`, `tls`: one connection under its deadlines
 //! - [`dispatch`], `site`: the whole story of a request: route, read, call, respond
 //! - [`access`], [`logs`], [`ids`]: what is written down of it
+//! - [`permissions`], [`audit`]: what can be told of profiles and of recorded calls, with nothing running
 //! - [`guest`]: the compiled guest inside this binary
 //! - [`exit`]: exit codes
 //!
@@ -16,6 +17,7 @@
 
 pub mod access;
 mod activity;
+pub mod audit;
 pub mod cli;
 pub mod connection;
 pub mod dispatch;
@@ -26,6 +28,7 @@ pub mod guest;
 pub mod ids;
 pub mod listener;
 pub mod logs;
+pub mod permissions;
 pub mod places;
 pub mod record;
 pub mod run;

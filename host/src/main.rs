@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use starcell::cli::{Cli, Command};
 use starcell::exit::Exit;
-use starcell::run;
+use starcell::{audit, permissions, run};
 
 /// A request makes and drops some hundred small objects for its store and its instances.
 #[global_allocator]
@@ -13,7 +13,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run(arguments) => block_on(run::run(arguments)),
+        Command::Audit(command) => audit::answer(&command).into(),
+        Command::Permissions(arguments) => permissions::answer(&arguments).into(),
+        Command::Run(arguments) => block_on(run::run(*arguments)),
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{CallMode, Run};
 use crate::exit::Exit;
-use crate::granted::Granted;
+use crate::granted::{self, Granted};
 use crate::guest::GUEST;
 use crate::ids::Ids;
 use crate::logs::{Line, Logs};
@@ -46,7 +46,7 @@ pub async fn run(mut arguments: Run) -> Exit {
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };
     // What was asked to be recorded or kept must not run without.
-    let (audit, audit_writer) = match record::open(arguments.audit.as_deref()) {
+    let (audit, audit_writer) = match record::open(&arguments.record) {
         Ok(opened) => opened,
         Err(error) => return fail(Exit::Configuration, &format!("{:#}", anyhow::Error::new(error))),
     };
@@ -56,6 +56,10 @@ pub async fn run(mut arguments: Run) -> Exit {
     };
     let (logs, writer) = Logs::start(arguments.log_format);
     let operator = operator(&arguments, logs);
+    if let Some(file) = granted::passed_over(&arguments.grants.rules) {
+        let text = format!("{file} in the working folder is not read, as it could be the script's own; see --config");
+        operator.logs.write(Line::warn(&text)).await;
+    }
     if arguments.grants.mode == CallMode::Count {
         let text = "count mode: calls that nothing allows are done all the same, and only recorded as would-deny";
         operator.logs.write(Line::warn(text).with("script", &operator.script)).await;
@@ -95,6 +99,7 @@ impl Launch {
         let subject = record::subject(&script, &source, &granted.policy);
         let mut config = AppConfig::new(script, granted.grants.clone(), granted.cwd.clone());
         config.audit = self.audit.subject(&subject);
+        config.record_pure = self.arguments.record.pure;
         config.mode = match self.arguments.grants.mode {
             CallMode::Enforce => Mode::Enforce,
             CallMode::Count => Mode::Count,

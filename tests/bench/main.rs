@@ -1,8 +1,8 @@
 //! Benches. Everything is a ratio against a baseline that runs in the same command, since absolute times on a shared
 //! machine say little.
 //!
-//! `starcell-bench` measures all but the attacks; `starcell-bench micro`, `http` or `attacks [NAME]` only that part. What
-//! was tried and what it gave is in `tests/bench/README.md`.
+//! `starcell-bench` measures all but the attacks; `starcell-bench micro`, `audit`, `http` or `attacks [NAME]` only that
+//! part. What was tried and what it gave is in `tests/bench/README.md`.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +14,7 @@
 )]
 
 mod attacks;
+mod audit;
 mod baseline;
 mod http;
 mod micro;
@@ -28,6 +29,7 @@ fn main() {
         ["serve-hyper"] => baseline::serve(baseline::Kind::Hyper),
         ["serve-native"] => baseline::serve(baseline::Kind::Native),
         ["micro"] => micro::run(),
+        ["audit"] => audit::run(),
         // For a profiler: one thing, over and over.
         ["spin", route] => micro::spin(route.parse().unwrap()),
         ["deploy"] => micro::deploy(),
@@ -36,9 +38,10 @@ fn main() {
         ["attacks", name] => attacks::run(name),
         [] => {
             micro::run();
+            audit::run();
             http::run();
         }
-        other => panic!("usage: starcell-bench [micro|http|attacks [NAME]]; got {other:?}"),
+        other => panic!("usage: starcell-bench [micro|audit|http|attacks [NAME]]; got {other:?}"),
     }
 }
 

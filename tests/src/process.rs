@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -210,6 +210,19 @@ impl Starcell {
                 return line;
             }
         }
+    }
+
+    /// Waits until it serves; false if it ended without.
+    pub fn serves(&mut self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        while self.ports.is_empty() {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok((stream, line)) => self.note(stream, &line),
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => panic!("neither serving nor ended; so far:\n{}", self.seen),
+            }
+        }
+        true
     }
 
     fn note(&mut self, stream: Stream, line: &str) {

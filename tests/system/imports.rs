@@ -55,7 +55,7 @@ fn every_interface_in_wit_is_used() {
 }
 
 /// The files of a folder and of its `deps`, each with the package it belongs to.
-fn files(folder: &Path) -> Vec<(String, PathBuf)> {
+pub(crate) fn files(folder: &Path) -> Vec<(String, PathBuf)> {
     let entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     let own: Vec<PathBuf> = entries.into_iter().filter(|path| path.extension().is_some_and(|e| e == "wit")).collect();
     let texts: String = own.iter().map(|path| fs::read_to_string(path).unwrap()).collect();

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod asks;
 mod audit;
+mod audit_commands;
+mod audit_kill;
 mod client;
 mod differential;
 mod edge_access;
@@ -15,6 +18,7 @@ mod edge_raw;
 mod edge_routes;
 mod edge_tls;
 mod edge_watch;
+mod egress;
 mod exec;
 mod exits;
 mod fs;
@@ -22,7 +26,9 @@ mod imports;
 mod isolation;
 mod kv;
 mod ladder;
+mod least;
 mod lifecycle;
 mod limits;
 mod many;
+mod permissions;
 mod scripts;

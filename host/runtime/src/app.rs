@@ -39,6 +39,8 @@ pub struct AppConfig {
     pub mode: Mode,
     /// Where privileged calls are recorded.
     pub audit: AuditApp,
+    /// Whether time, waiting and randomness are recorded too, for which no permission is needed.
+    pub record_pure: bool,
     /// Where its handlers keep state.
     pub kv: Kv,
     /// What it speaks to other servers with.
@@ -64,6 +66,7 @@ impl AppConfig {
             grants,
             mode: Mode::default(),
             audit: Audit::off().subject(&nobody()),
+            record_pure: false,
             kv: Kv::memory(kv::DEFAULT_QUOTA),
             client: Client::default(),
             environment: BTreeMap::new(),

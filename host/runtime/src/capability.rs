@@ -9,6 +9,7 @@ mod fs;
 mod kv;
 mod log;
 mod os;
+pub(crate) mod pure;
 mod server;
 mod source;
 mod timer;

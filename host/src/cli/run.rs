@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{EdgeFlags, GrantFlags, duration};
+use super::{EdgeFlags, GrantFlags, RecordFlags, duration};
 
 /// Arguments of `starcell run`.
 #[derive(Args, Debug)]
@@ -17,9 +17,9 @@ pub struct Run {
     #[command(flatten)]
     pub grants: GrantFlags,
 
-    /// Records every privileged call in this file, allowed and denied, before it is done.
-    #[arg(long, value_name = "FILE")]
-    pub audit: Option<PathBuf>,
+    /// What is recorded of it.
+    #[command(flatten)]
+    pub record: RecordFlags,
 
     /// Keeps what the script stores in kv in this folder, so that it survives the process. Without it, kv is in memory.
     #[arg(long, value_name = "DIR")]

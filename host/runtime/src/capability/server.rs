@@ -7,7 +7,7 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use starcell_policy::{Grants, ServerAddress, ServerFunction};
+use starcell_policy::{Capability, Grants, ServerAddress, ServerFunction};
 
 use crate::Position;
 use crate::app::App;
@@ -37,7 +37,11 @@ impl Host for State {
         }
         let address = match address(&app, server, &options) {
             Ok(address) => address,
-            Err(why) => return Ok(Err(Error::Failed(why))),
+            Err(why) => {
+                let host = options.host.as_deref().unwrap_or(DEFAULT_HOST);
+                gate.unjudged(Capability::HttpServer, ServerFunction::Serve.name(), host, &at).await;
+                return Ok(Err(Error::Failed(why)));
+            }
         };
         let tls = match tls::source(&gate, &at, &options).await {
             Ok(tls) => tls,
