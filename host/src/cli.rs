@@ -4,7 +4,11 @@
 
 mod edge;
 mod grants;
+mod limits;
+mod new;
+mod repl;
 mod run;
+mod test;
 
 use std::time::Duration;
 
@@ -12,7 +16,11 @@ use clap::{Parser, Subcommand};
 
 pub use self::edge::EdgeFlags;
 pub use self::grants::{CallMode, GrantFlags};
+pub use self::limits::LimitFlags;
+pub use self::new::New;
+pub use self::repl::Repl;
 pub use self::run::{LogFormat, Run};
+pub use self::test::Test;
 
 /// Runs untrusted Starlark scripts as HTTP servers, each inside a WebAssembly guest it cannot leave.
 #[derive(Debug, Parser)]
@@ -26,8 +34,14 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Makes a folder with a working script, its test and its permissions.
+    New(New),
+    /// Evaluates what is typed, line by line.
+    Repl(Repl),
     /// Runs a script; a script that serves is answered by forks of it until it is stopped.
     Run(Run),
+    /// Runs the tests of scripts, without a socket.
+    Test(Test),
 }
 
 /// A time as people write it, longer than 0.
@@ -47,7 +61,7 @@ mod tests {
     fn run(arguments: &[&str]) -> Result<Run, clap::Error> {
         let line = ["starcell", "run", "a.star"].iter().chain(arguments);
         Cli::try_parse_from(line).map(|cli| {
-            let Command::Run(run) = cli.command;
+            let Command::Run(run) = cli.command else { panic!("it says run") };
             run
         })
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use starcell::cli::{Cli, Command};
 use starcell::exit::Exit;
-use starcell::run;
+use starcell::{new, repl, run, test};
 
 /// A request makes and drops some hundred small objects for its store and its instances.
 #[global_allocator]
@@ -13,7 +13,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::New(arguments) => new::new(&arguments).into(),
+        Command::Repl(arguments) => block_on(repl::repl(arguments)),
         Command::Run(arguments) => block_on(run::run(arguments)),
+        Command::Test(arguments) => block_on(test::test(arguments)),
     }
 }
 

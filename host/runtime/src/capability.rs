@@ -12,3 +12,4 @@ mod os;
 mod server;
 mod source;
 mod timer;
+mod tool;
