@@ -55,7 +55,7 @@ fn what_load_refuses_has_a_place_and_a_path() {
         (&[("main.star", "x = 1\nload('../up.star', 'x')\n")], 3, "a path cannot leave the script's folder"),
         (&[("main.star", "load('/etc/passwd', 'x')\n")], 3, "a path is relative to the script's folder"),
         (&[("main.star", "load('none.star', 'x')\n")], 3, "cannot load \"none.star\": there is no such file"),
-        (&[("main.star", "load('a.star', '_x')\n"), ("a.star", "_x = 1\n")], 3, "_x"),
+        (&[("main.star", "load('a.star', '_x')\n"), ("a.star", "_x = 1\n")], 1, "private symbol `_x`"),
         (&[("main.star", "load('a.star', 'x')\n"), ("a.star", "x = 1 +\n")], 3, "a.star:1:"),
         (&[("main.star", "load('a.star', 'x')\n"), ("a.star", "x = 1 // 0\n")], 1, "a.star:1:5"),
         (&[("main.star", "load('a.star', 'x')\nx.append(1)\n"), ("a.star", "x = []\n")], 1, "main.star:2:1"),
@@ -85,7 +85,7 @@ for result in [
     http.try_get("http://127.0.0.1:1/"),
     http.server().try_start(),
     time.try_parse("date", "x"),
-    retry.try_do(lambda: fail("no luck"), max_attempts = 1),
+    regexp.try_compile("("),
     json.try_decode("[1]"),
     Result(ok = True, value = 7),
 ]:
@@ -102,7 +102,7 @@ for result in [
         (3, "permission denied: http.client"),
         (4, "no handlers registered"),
         (5, "does not match the layout"),
-        (6, "no luck"),
+        (6, "regexp.compile"),
     ] {
         assert!(lines[line].starts_with("False Result ") && lines[line].contains(text), "{line}: {}", lines[line]);
     }
@@ -123,7 +123,7 @@ fn a_traceback_leads_through_files_and_middleware() {
         ("lib/work.star", "def work(n):\n    return 10 // int(n)\n"),
     ]);
     let mut command = Command::new(binary());
-    command.args(["run", "--allow-local", "--port", "0", "--dev", "."]).current_dir(&folder);
+    command.args(["run", "--allow-local", "--port", "0", "--dev", "main.star"]).current_dir(&folder);
     let mut server = Starcell::spawn_command(command);
     server.wait_for("serving ");
     let reply = get(server.port(), "/?n=0");

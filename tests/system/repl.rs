@@ -45,7 +45,7 @@ fn errors_have_carets_and_end_nothing() {
 
 #[test]
 fn a_limit_ends_the_guest_and_not_the_session() {
-    let input = "x = 1\nfor i in range(1 << 40): pass\n2\nx\nkv.get(\"kept\")\n";
+    let input = "x = 1\nfor i in range(1000000000): pass\n2\nx\nkv.get(\"kept\")\n";
     let input = format!("kv.set(\"kept\", \"still here\")\n{input}");
     let ended = repl(&["--setup-cpu", "300ms", "--allow", "kv.*"], &input);
     assert_eq!(ended.stdout, "2\n\"still here\"\n", "{}", ended.stderr);
@@ -104,13 +104,10 @@ fn a_session_can_serve() {
 fn a_running_input_can_be_given_up() {
     let mut command = Command::new(binary());
     command.arg("repl");
-    let mut session = Starcell::fed(command, "print(\"waiting\")\ntime.sleep(\"1h\")\n1 + 1\n");
+    let mut session = Starcell::fed(command, "print(\"waiting\") or time.sleep(\"1h\")\n1 + 1\n");
     session.wait_for("waiting");
-    // The line is written before the next input is read, so it may take a moment until that runs.
-    while !session.seen().contains("interrupted") {
-        session.signal("INT");
-        session.wait_for("");
-    }
+    session.signal("INT");
+    session.wait_for("interrupted; a new session has begun");
     let ended = session.wait();
     assert_eq!(ended.stdout, "waiting\n2\n", "{}", ended.output);
 }

@@ -102,8 +102,7 @@ def test_later(t):
     for part in [
         "app_test.star\n  FAILED  test_boom\n      Traceback (most recent call last):\n        * app_test.star:6, in test_boom\n",
         "      error: assert_eq: got 500, want 200 (status)\n       --> app_test.star:3:5\n",
-        "      said:\n        asking 1\n        warn  about to fail at=\"app.star:5\" n=1\n        GET /boom failed: ",
-        "        error: Floor division by zero: 1 // 0\n         --> app.star:6:12\n",
+        "      said:\n        asking 1\n        warn  about to fail at=\"app.star:5\" n=1\n        GET /boom failed: error: Floor division by zero: 1 // 0\n         --> app.star:6:12\n",
         "  ok      test_fine\n  skipped test_later: not today\n1 passed, 1 failed, 1 skipped\n",
     ] {
         assert!(text.contains(part), "{part}\nin\n{text}");
@@ -171,17 +170,17 @@ def test_own(t):
 fn a_limit_fails_one_test_alone() {
     let app = "
 def loop(req):
-    for i in range(1 << 40):
+    for i in range(1000000000):
         pass
 http.serve({'GET /loop': loop, 'GET /': lambda req: 'fine'})
 ";
     let tests = "
 def test_loops(t):
-    for i in range(1 << 40):
+    for i in range(1000000000):
         pass
 def test_hoards(t):
     x = []
-    for i in range(1 << 40):
+    for i in range(1000000000):
         x.append('x' * 1000)
 def test_recurses(t):
     test_recurses(t)
@@ -314,7 +313,7 @@ fn what_does_not_come_to_a_test_fails_the_file() {
         ("print('half way')\nfail('no')\n", "def test_a(t):\n    pass\n", "said:\n        half way\n"),
         ("x = 1\n", "y = nope\n", "--> app_test.star:1:5"),
         ("x = 1\n", "def check(t):\n    pass\n", "there is no test in this file"),
-        ("x = 1\n", "for i in range(1 << 40):\n    pass\n", "CPU time limit of 0.3 s reached"),
+        ("x = 1\n", "for i in range(1000000000):\n    pass\n", "CPU time limit of 0.3 s reached"),
     ] {
         let ended = test(&[("app.star", app), ("app_test.star", tests)], &["--setup-cpu", "300ms"]);
         assert_eq!(ended.code(), 1, "{}", ended.output);
@@ -384,11 +383,11 @@ def test_c(t):
     assert_eq!(ended.code(), 1, "{}", ended.output);
     let xml = std::fs::read_to_string(folder.join("out.xml")).unwrap();
     for part in [
-        "<testsuite name=\"app_test.star\" tests=\"3\" disabled=\"1\" errors=\"0\" failures=\"1\"",
+        "<testsuite name=\"app_test.star\" tests=\"3\" skipped=\"1\" errors=\"0\" failures=\"1\"",
         "<testcase name=\"test_a\" classname=\"app_test.star\"",
         "&lt;said&gt; &amp; \\u001b[0m",
         "<skipped message=\"later\"",
-        "assert_eq: got &quot;&lt;a&gt;&quot;, want &quot;b &amp; 'c'&quot;",
+        "message=\"assert_eq: got &quot;&lt;a&gt;&quot;, want &quot;b &amp; 'c'&quot;",
     ] {
         let plain = xml.replace("&apos;", "'");
         assert!(plain.contains(part), "{part}\nin\n{xml}");
