@@ -167,7 +167,8 @@ impl Console {
         }
         let mut remember = None;
         if !continued {
-            remember = Some(std::mem::take(&mut *self.pending())).filter(|input| !input.trim().is_empty());
+            let input = std::mem::take(&mut *self.pending());
+            remember = Some(input.trim_end().to_owned()).filter(|input| !input.is_empty());
         }
         self.logs.settle().await;
         if self.over.load(Ordering::Relaxed) {
@@ -211,7 +212,6 @@ impl Console {
 
     /// Says that a guest has ended and another one takes its place.
     async fn restart(&self, why: &str) {
-        self.pending().clear();
         self.wrong(&format!("{why}; a new session has begun, and what was defined is gone")).await;
         self.logs.settle().await;
     }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use starcell_tests::client::get;
 use starcell_tests::process::{Ended, Starcell, binary, folder};
+use starcell_tests::tools::run;
 
 fn repl(arguments: &[&str], input: &str) -> Ended {
     Starcell::command(&folder(), &[&["repl"], arguments].concat(), input)
@@ -110,4 +111,64 @@ fn a_running_input_can_be_given_up() {
     session.wait_for("interrupted; a new session has begun");
     let ended = session.wait();
     assert_eq!(ended.stdout, "waiting\n2\n", "{}", ended.output);
+}
+
+/// Types into a terminal: completion of names, blocks, history, and giving up what is typed or runs.
+const TYPIST: &str = r#"
+import os, pty, select, sys, time
+binary, state = sys.argv[1:]
+os.environ.update(XDG_STATE_HOME=state, TERM="xterm")
+process, terminal = pty.fork()
+if process == 0:
+    os.execv(binary, [binary, "repl"])
+seen = b""
+def until(text):
+    global seen
+    end = time.time() + 30
+    while text not in seen:
+        if time.time() > end or not select.select([terminal], [], [], 30)[0]:
+            sys.exit("no %r in %r" % (text, seen))
+        seen += os.read(terminal, 65536)
+    seen = seen.split(text, 1)[1]
+def type_(keys, *texts):
+    os.write(terminal, keys)
+    for text in texts:
+        until(text)
+until(b"Ctrl-D ends.")
+until(b">>> ")
+type_(b"numbers = [1, 2]\r", b">>> ")
+type_(b"numb\t + [3]\r", b"[1, 2, 3]", b">>> ")
+type_(b"json.enc\t([None])\r", b'"[null]"', b">>> ")
+type_(b"def f():\r", b"... ")
+type_(b"\treturn 6 + 1\r", b"... ")
+type_(b"\r", b">>> ")
+type_(b"f()\r", b"7", b">>> ")
+type_(b"\x1b[A\x1b[A", b"return 6 + 1")
+type_(b"\x03", b">>> ")
+type_(b"x = (\r", b"... ")
+type_(b"\x03", b">>> ")
+type_(b"print('on', 'it') or time.sleep('1h')\r", b"on it")
+type_(b"\x03", b"interrupted; a new session has begun", b">>> ")
+type_(b".help\r", b"Ctrl-C gives up", b">>> ")
+os.write(terminal, b"\x04")
+print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+print(open(state + "/starcell/history").read(), end="")
+"#;
+
+#[test]
+fn a_terminal_has_editing_completion_and_history() {
+    let (binary, state) = (binary(), folder());
+    let arguments = ["-c", TYPIST, binary.to_str().unwrap(), state.to_str().unwrap()];
+    let said = run("/usr/bin/python3", "python3", arguments).well();
+    let remembered = [
+        "#V2",
+        "numbers = [1, 2]",
+        "numbers + [3]",
+        "json.encode([None])",
+        "def f():\\n    return 6 + 1",
+        "f()",
+        "print('on', 'it') or time.sleep('1h')",
+    ];
+    let expected: Vec<&str> = ["0"].into_iter().chain(remembered).collect();
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
 }

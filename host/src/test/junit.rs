@@ -1,5 +1,7 @@
 //! The results as JUnit XML, for those that collect such files.
 
+#![expect(clippy::disallowed_types, reason = "writes the file that the command line names")]
+
 use std::fs::File;
 use std::path::Path;
 
@@ -11,7 +13,6 @@ use super::report::{Case, Group, Verdict};
 ///
 /// # Errors
 /// The sentence that says why the file could not be written.
-#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "writes the file that the command line names")]
 pub(super) fn write(path: &Path, groups: &[Group]) -> Result<(), String> {
     let failed = |error: &dyn std::fmt::Display| format!("cannot write {}: {error}", path.display());
     let file = File::create(path).map_err(|error| failed(&error))?;
