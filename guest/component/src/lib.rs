@@ -26,9 +26,8 @@ use bindings::starcell::guest::types::{Error, Failure, FailureKind, Field, Posit
 use bindings::starcell::guest::{log, server, source, timer};
 use bindings::wasi::{clocks::wall_clock, random::random};
 
-/// Memory that a request may use before it has to grow: the evaluator reserves 1 MB for its frames, most requests need a
-/// few dozen KiB on top.
-const REQUEST_HEAP: usize = (1 << 20) + (128 << 10);
+/// Memory that a request may use, beside that of its evaluator, before it has to grow: most need a few dozen KiB.
+const REQUEST_HEAP: usize = 128 << 10;
 
 /// The component's exports.
 struct Component;
@@ -76,8 +75,7 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
 
 /// Hands over a memory that many forks will start from.
 fn hand_over() -> Result<(), Failure> {
-    heap::stop_wiping();
-    heap::reserve(REQUEST_HEAP);
+    heap::settle(REQUEST_HEAP);
     fork::fork(0).map_err(|error| {
         failure(interp::Failure {
             kind: interp::FailureKind::Stopped,

@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod direct;
 mod error;
 mod image;
 mod outline;

@@ -70,17 +70,24 @@ pub(crate) fn load_image(engine: &Engine, image: &[u8]) -> wasmtime::Result<Modu
     unsafe { Module::deserialize_open_file(engine, file) }
 }
 
-/// Writes the pages that are not zero: the others, a third of an image, then take no memory.
+/// Writes the runs of pages that are not zero: the others, a third of an image, then take no memory.
 fn write_sparse(file: &File, bytes: &[u8]) -> std::io::Result<()> {
     const PAGE: usize = 4096;
     const ZERO: [u8; PAGE] = [0; PAGE];
     file.set_len(bytes.len() as u64)?;
+    let is_zero = |page: &&[u8]| ZERO.get(..page.len()) == Some(*page);
+    let mut pages = bytes.chunks(PAGE).peekable();
     let mut offset = 0;
-    for page in bytes.chunks(PAGE) {
-        if ZERO.get(..page.len()) != Some(page) {
-            file.write_all_at(page, offset)?;
+    while let Some(page) = pages.next() {
+        let zero = is_zero(&page);
+        let mut length = page.len();
+        while let Some(next) = pages.next_if(|next| is_zero(next) == zero) {
+            length += next.len();
         }
-        offset += page.len() as u64;
+        if !zero {
+            file.write_all_at(bytes.get(offset..offset + length).unwrap_or_default(), offset as u64)?;
+        }
+        offset += length;
     }
     Ok(())
 }
