@@ -1,5 +1,5 @@
 //! A request that came over a connection: its id, its body under a deadline, its answer, its lines in the log. What is
-//! between is an [`exchange`].
+//! between is an `exchange`.
 //!
 //! What a script raises goes to the log with the request id; the client gets
 //! that id and no more.

@@ -1,6 +1,6 @@
 //! `starcell test`: scripts and their tests, without a socket.
 //!
-//! The script runs as it would in production, but on a [`Stage`](stage::Stage): its servers get routes and serving images,
+//! The script runs as it would in production, but on a `Stage`: its servers get routes and serving images,
 //! and bind nothing. The test file beside it runs in a guest of its own. Each test then gets three things that are its
 //! alone: a fork of the test file, a copy of the store as the script's setup left it, and a client whose requests the
 //! same router, the same checks and forks of the same serving image answer. So a test can neither see nor disturb
@@ -35,8 +35,8 @@ use files::TestFile;
 use report::{Case, Report, Verdict};
 use stage::Stage;
 
-/// Instances at once: a script, a test, and what answers it.
-const INSTANCES: u32 = 16;
+/// Instances at once: a script, a test, what answers it, and scripts of files before that are on their way out.
+const INSTANCES: u32 = 64;
 
 /// What the report calls the part of a file that is no test.
 const TOP_LEVEL: &str = "(top level)";

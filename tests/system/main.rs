@@ -31,3 +31,4 @@ mod programs;
 mod repl;
 mod scripts;
 mod testing;
+mod tools;
