@@ -7,7 +7,9 @@
 //! - [`servers`]: the servers of one app: bound, served, stopped, drained; exchanged when its script changes
 //! - [`listener`], [`places`], `endpoint`: an address that accepts connections for ever, within its bounds
 //! - [`connection`], `transport`, `activity`, `tls`: one connection under its deadlines
-//! - [`dispatch`], `site`: the whole story of a request: route, read, call, respond
+//! - [`dispatch`], `exchange`, `site`: the whole story of a request: route, read, call, respond
+//! - [`test`]: the same story without a socket, told by tests
+//! - [`new`], [`repl`]: a first script, and a place to try things
 //! - [`access`], [`logs`], [`ids`]: what is written down of it
 //! - [`permissions`], [`audit`]: what can be told of profiles and of recorded calls, with nothing running
 //! - [`guest`]: the compiled guest inside this binary
@@ -22,18 +24,22 @@ pub mod cli;
 pub mod connection;
 pub mod dispatch;
 mod endpoint;
+mod exchange;
 pub mod exit;
 pub mod granted;
 pub mod guest;
 pub mod ids;
 pub mod listener;
 pub mod logs;
+pub mod new;
 pub mod permissions;
 pub mod places;
 pub mod record;
+pub mod repl;
 pub mod run;
 pub mod servers;
 mod site;
+pub mod test;
 mod tls;
 mod transport;
 pub mod watch;

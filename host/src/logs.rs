@@ -54,17 +54,22 @@ impl Logs {
         if let Some(request) = record.request {
             line = line.with("request", request);
         }
-        let Position { file, line: number, .. } = record.at;
-        if *number > 0 {
-            line = line.with("at", &format!("{file}:{number}"));
-        }
-        for (name, json) in record.attributes.iter().take(MAX_ATTRIBUTES) {
-            line = line.with_json(name, json);
-        }
-        if let Some(more @ 1..) = record.attributes.len().checked_sub(MAX_ATTRIBUTES) {
-            line = line.with("attributes_left_out", &more.to_string());
-        }
-        self.write(line).await;
+        self.write(line.of(record)).await;
+    }
+
+    /// Writes to standard output; waits while there is no room.
+    pub async fn tell(&self, text: &str) {
+        self.sink.out(text).await;
+    }
+
+    /// Writes to standard error; waits while there is no room.
+    pub async fn warn(&self, text: &str) {
+        self.sink.err(text).await;
+    }
+
+    /// Waits until everything so far is written.
+    pub async fn settle(&self) {
+        self.sink.settle().await;
     }
 
     /// Writes a line; waits while there is no room.
@@ -196,6 +201,21 @@ impl Line {
         self
     }
 
+    /// Adds where a script said something, and its attributes.
+    fn of(mut self, record: &LogRecord<'_>) -> Self {
+        let Position { file, line: number, .. } = record.at;
+        if *number > 0 {
+            self = self.with("at", &format!("{file}:{number}"));
+        }
+        for (name, json) in record.attributes.iter().take(MAX_ATTRIBUTES) {
+            self = self.with_json(name, json);
+        }
+        if let Some(more @ 1..) = record.attributes.len().checked_sub(MAX_ATTRIBUTES) {
+            self = self.with("attributes_left_out", &more.to_string());
+        }
+        self
+    }
+
     fn render(&self, format: LogFormat, now: SystemTime) -> String {
         let mut text = String::with_capacity(128 + self.message.len());
         let mut writing = Writing::begin(&mut text, format, now, self.level, &self.message);
@@ -205,17 +225,29 @@ impl Line {
     }
 }
 
-/// What `print` wrote, with a newline at its end.
-fn printed(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 1);
-    for c in bounded(text).chars() {
+/// What a script said, for a reader who knows when and by whom: a line without its time, or what `print` wrote.
+#[must_use]
+pub fn said(record: &LogRecord<'_>) -> String {
+    let Some(level) = record.level else { return printed(record.message) };
+    let line = Line::new(level, record.message).of(record).render(LogFormat::Text, SystemTime::UNIX_EPOCH);
+    line.split_once(' ').map_or(line.as_str(), |(_time, rest)| rest).to_owned()
+}
+
+/// A text for a terminal: of several lines, with everything escaped that could disturb it.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         match c {
             '\n' | '\t' => out.push(c),
             c => push_visible(&mut out, c),
         }
-    }
-    out.push('\n');
-    out
+        out
+    })
+}
+
+/// What `print` wrote, with a newline at its end.
+fn printed(text: &str) -> String {
+    shown(&bounded(text)) + "\n"
 }
 
 /// At most [`MAX_VALUE`] bytes of a text.

@@ -12,7 +12,7 @@ use starcell_audit::{Audit, Writer};
 use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{App, AppConfig, Client, Failure, Interpreter, Kv, Limits, Mode};
+use starcell_runtime::{App, AppConfig, Client, Failure, Interpreter, Kv};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{CallMode, Run};
@@ -100,14 +100,11 @@ impl Launch {
         let mut config = AppConfig::new(script, granted.grants.clone(), granted.cwd.clone());
         config.audit = self.audit.subject(&subject);
         config.record_pure = self.arguments.record.pure;
-        config.mode = match self.arguments.grants.mode {
-            CallMode::Enforce => Mode::Enforce,
-            CallMode::Count => Mode::Count,
-        };
+        config.mode = self.arguments.grants.mode.into();
         config.kv = self.kv.clone();
         config.client = self.client.clone();
         config.environment = environment();
-        config.limits = limits(&self.arguments);
+        config.limits = self.arguments.limits.limits();
         config.folder = self.arguments.script.parent().map(|folder| folder.join("."));
         config.port = self.arguments.port;
         let app = App::new(Arc::clone(&self.interpreter), config, servers.clone());
@@ -186,18 +183,19 @@ async fn ending(next: Option<&mut Version>) -> Result<(), Failure> {
 }
 
 /// SIGINT and SIGTERM.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Listens from now on.
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     /// The next signal, as the exit code of a process that it ends.
-    async fn next(&mut self) -> Exit {
+    pub(crate) async fn next(&mut self) -> Exit {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,
@@ -210,7 +208,7 @@ fn operator(arguments: &Run, logs: Logs) -> Arc<Operator> {
     Arc::new(Operator {
         script: arguments.script.display().to_string(),
         dev: arguments.dev,
-        request_time: arguments.request_time,
+        request_time: arguments.limits.request_time,
         places: Places::new(edge.max_connections, edge.max_connections_per_address),
         edge,
         ids: Ids::new(),
@@ -230,7 +228,7 @@ fn ended(result: Result<(), Failure>, servers: &Servers) -> Exit {
 
 /// The variables of this process that are text.
 #[expect(clippy::disallowed_methods, reason = "read once, for the scripts that may ask for it")]
-fn environment() -> BTreeMap<String, String> {
+pub(crate) fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     env::vars_os().filter_map(text).collect()
 }
@@ -241,16 +239,6 @@ fn kv(folder: Option<&Path>) -> anyhow::Result<Kv> {
     let Some(folder) = folder else { return Ok(Kv::memory(DEFAULT_QUOTA)) };
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     Ok(Kv::open(&folder.join("kv.redb"), DEFAULT_QUOTA)?)
-}
-
-fn limits(arguments: &Run) -> Limits {
-    Limits {
-        memory_bytes: (arguments.memory as usize) << 20,
-        request_cpu: arguments.request_cpu,
-        request_wall: arguments.request_time,
-        setup_cpu: arguments.setup_cpu,
-        ..Limits::default()
-    }
 }
 
 /// Writes an error for whoever typed the command.

@@ -20,6 +20,7 @@ fn the_guest_imports_this_and_nothing_else() {
             "starcell:guest/server@0.1.0",
             "starcell:guest/source@0.1.0",
             "starcell:guest/timer@0.1.0",
+            "starcell:guest/tool@0.1.0",
             "starcell:guest/types@0.1.0",
             "wasi:clocks/wall-clock@0.2.12",
             "wasi:random/random@0.2.12",

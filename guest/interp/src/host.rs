@@ -8,6 +8,7 @@ mod client;
 mod files;
 mod kv;
 mod programs;
+mod tool;
 
 use starlark::environment::Module;
 
@@ -15,6 +16,7 @@ pub use client::{Client, Incoming, Outgoing};
 pub use files::{FileInfo, FileKind, Files};
 pub use kv::{Kv, Lifetime, Listing, Stored};
 pub use programs::{Command, Output, Programs};
+pub use tool::{Outcome, Question, Reply, Tool};
 
 /// A place in a script: lines and columns count from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -189,6 +191,8 @@ pub trait Host {
     fn kv(&self) -> &dyn Kv;
     /// Programs and environment.
     fn programs(&self) -> &dyn Programs;
+    /// The tool that started this instance.
+    fn tool(&self) -> &dyn Tool;
     /// Wall clock in nanoseconds since the Unix epoch, read now.
     fn now(&self) -> u64;
     /// Fresh bytes from the system's generator; nothing of them is kept, so no two forks can share any.

@@ -1,5 +1,6 @@
 //! The predeclared modules.
 
+mod assert;
 mod base64;
 mod client;
 mod csv;
@@ -29,6 +30,7 @@ mod retry;
 mod server;
 mod strings;
 mod template;
+mod tester;
 mod text;
 pub(crate) mod time;
 mod toml;
@@ -38,6 +40,8 @@ mod uuid;
 mod yaml;
 
 use starlark::environment::GlobalsBuilder;
+
+pub(crate) use tester::Tester;
 
 /// Adds every module to the predeclared names.
 pub(crate) fn register(builder: &mut GlobalsBuilder) {
@@ -73,4 +77,9 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
     // Also under their bare names.
     fmt::register(builder);
     print::register(builder);
+}
+
+/// Adds what only test files have.
+pub(crate) fn register_assertions(builder: &mut GlobalsBuilder) {
+    assert::register(builder);
 }

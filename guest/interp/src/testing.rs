@@ -8,6 +8,7 @@ mod files;
 mod fixture;
 mod kv;
 mod programs;
+mod tool;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,8 +19,9 @@ pub use client::NativeClient;
 pub use files::NativeFiles;
 pub use kv::NativeKv;
 pub use programs::NativePrograms;
+pub use tool::NativeTool;
 
-use crate::host::{Client, Files, Host, HostError, Kv, LogRecord, Position, Programs, ServerOptions};
+use crate::host::{Client, Files, Host, HostError, Kv, LogRecord, Position, Programs, ServerOptions, Tool};
 
 pub use fixture::{Example, Fixture};
 
@@ -46,6 +48,8 @@ pub struct NativeHost {
     pub kv: NativeKv,
     /// Programs that only say how they were called.
     pub programs: NativePrograms,
+    /// A test's or a session's tool.
+    pub tool: NativeTool,
     logs: RefCell<Vec<LogRecord>>,
     prints: RefCell<Vec<String>>,
     routes: RefCell<Vec<(u32, String)>>,
@@ -68,6 +72,7 @@ impl NativeHost {
             files: NativeFiles::default(),
             kv: NativeKv::default(),
             programs: NativePrograms::default(),
+            tool: NativeTool::default(),
             logs: RefCell::default(),
             prints: RefCell::default(),
             routes: RefCell::default(),
@@ -184,6 +189,10 @@ impl Host for NativeHost {
 
     fn programs(&self) -> &dyn Programs {
         &self.programs
+    }
+
+    fn tool(&self) -> &dyn Tool {
+        &self.tool
     }
 
     fn now(&self) -> u64 {

@@ -15,7 +15,7 @@ use starcell_runtime::artifact::{self, Artifact};
 use wit_component::ComponentEncoder;
 
 /// All that a guest may import, types included: the whole authority of a script.
-const IMPORTS: [&str; 12] = [
+const IMPORTS: [&str; 13] = [
     "starcell:guest/client@0.1.0",
     "starcell:guest/fork@0.1.0",
     "starcell:guest/fs@0.1.0",
@@ -25,6 +25,7 @@ const IMPORTS: [&str; 12] = [
     "starcell:guest/server@0.1.0",
     "starcell:guest/source@0.1.0",
     "starcell:guest/timer@0.1.0",
+    "starcell:guest/tool@0.1.0",
     "starcell:guest/types@0.1.0",
     "wasi:clocks/wall-clock@0.2.12",
     "wasi:random/random@0.2.12",

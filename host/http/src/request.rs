@@ -164,7 +164,8 @@ fn headers(map: &HeaderMap) -> Pairs {
 }
 
 /// `content-type` as `Content-Type`.
-fn canonical(name: &str) -> String {
+#[must_use]
+pub fn canonical(name: &str) -> String {
     let mut start = true;
     let capital = |c: char| {
         let c = if start { c.to_ascii_uppercase() } else { c };

@@ -13,3 +13,4 @@ pub(crate) mod pure;
 mod server;
 mod source;
 mod timer;
+mod tool;

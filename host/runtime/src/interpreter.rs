@@ -120,6 +120,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     interfaces::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::os::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::timer::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    interfaces::tool::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::server::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::source::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     capability::fork::add_to_linker(&mut linker)?;

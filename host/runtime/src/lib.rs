@@ -11,7 +11,8 @@
 //! - [`capability`]: what a guest may ask of the host, one file for each WIT interface
 //! - [`kv`]: what the store of an app keeps
 //! - [`client`]: its connections to other servers
-//! - [`edge`]: what the host side (sockets, routes, logs) offers to this crate
+//! - [`suite`]: a test file, whose tests run in forks of it
+//! - [`edge`], [`tool`]: what the host side (sockets, routes, logs; tests, sessions) offers to this crate
 //! - [`failure`], [`limits`], [`meter`], [`ticker`]: how an evaluation ends, and what ends it
 
 pub mod app;
@@ -30,7 +31,9 @@ pub mod limits;
 pub mod meter;
 pub mod serving;
 mod state;
+pub mod suite;
 pub mod ticker;
+pub mod tool;
 
 pub use app::{App, AppConfig};
 pub use bindings::starcell::guest::types::{Field, Position, Request, Response};
@@ -42,3 +45,5 @@ pub use interpreter::Interpreter;
 pub use kv::{Kv, KvError};
 pub use limits::Limits;
 pub use serving::{Answer, Serving};
+pub use suite::{Suite, Tested};
+pub use tool::{Outcome, Question, Reply, Tool};
