@@ -15,6 +15,7 @@
 //! - `serving`: [`Serving`] is the frozen module; one call of [`Serving::handle`] is one request.
 //! - `request`, `headers`, `form`, `multipart`, `response`: the values at a handler's edge.
 //! - `args`, `given`, `bytes`: a builtin's arguments, checked where an error can name them.
+//! - [`tools`]: what reads a script without running it sees of all this.
 //! - `result`, `error`, `diagnostic`: errors as values inside a script, and as [`Failure`] outside it.
 
 #![deny(unsafe_code)]
@@ -45,6 +46,7 @@ mod session;
 mod setup;
 mod shift;
 pub mod testing;
+pub mod tools;
 
 pub use globals::boot;
 pub use host::{
