@@ -2,6 +2,9 @@
 //!
 //! One file for each command, and one for each set of flags that several commands share.
 
+mod check;
+mod completions;
+mod docs;
 mod edge;
 mod grants;
 mod run;
@@ -10,6 +13,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+pub use self::check::Check;
+pub use self::completions::Completions;
+pub use self::docs::Docs;
 pub use self::edge::EdgeFlags;
 pub use self::grants::{CallMode, GrantFlags};
 pub use self::run::{LogFormat, Run};
@@ -26,6 +32,14 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Checks scripts without running them, and lists what they can ask the host for.
+    Check(Check),
+    /// Writes what a shell needs to complete the command line.
+    Completions(Completions),
+    /// Writes the reference of the modules, as Markdown.
+    Docs(Docs),
+    /// Speaks the Language Server Protocol on standard input and output, for editors.
+    Lsp,
     /// Runs a script; a script that serves is answered by forks of it until it is stopped.
     Run(Run),
 }
@@ -47,7 +61,7 @@ mod tests {
     fn run(arguments: &[&str]) -> Result<Run, clap::Error> {
         let line = ["starcell", "run", "a.star"].iter().chain(arguments);
         Cli::try_parse_from(line).map(|cli| {
-            let Command::Run(run) = cli.command;
+            let Command::Run(run) = cli.command else { panic!("{arguments:?}") };
             run
         })
     }

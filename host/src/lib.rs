@@ -9,6 +9,8 @@
 //! - [`connection`], `transport`, `activity`, `tls`: one connection under its deadlines
 //! - [`dispatch`], `site`: the whole story of a request: route, read, call, respond
 //! - [`access`], [`logs`], [`ids`]: what is written down of it
+//! - [`check`], [`docs`], [`lsp`]: what looks at a script without running it
+//! - [`completions`]: what a shell has to know of the command line
 //! - [`guest`]: the compiled guest inside this binary
 //! - [`exit`]: exit codes
 //!
@@ -16,9 +18,12 @@
 
 pub mod access;
 mod activity;
+pub mod check;
 pub mod cli;
+pub mod completions;
 pub mod connection;
 pub mod dispatch;
+pub mod docs;
 mod endpoint;
 pub mod exit;
 pub mod granted;
@@ -26,6 +31,7 @@ pub mod guest;
 pub mod ids;
 pub mod listener;
 pub mod logs;
+pub mod lsp;
 pub mod places;
 pub mod record;
 pub mod run;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use starcell::cli::{Cli, Command};
 use starcell::exit::Exit;
-use starcell::run;
+use starcell::{check, completions, docs, lsp, run};
 
 /// A request makes and drops some hundred small objects for its store and its instances.
 #[global_allocator]
@@ -13,6 +13,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Check(arguments) => check::check(&arguments).into(),
+        Command::Completions(arguments) => completions::completions(&arguments).into(),
+        Command::Docs(arguments) => docs::docs(&arguments).into(),
+        Command::Lsp => lsp::lsp().into(),
         Command::Run(arguments) => block_on(run::run(arguments)),
     }
 }

@@ -150,11 +150,9 @@ mod tests {
                 }
             }
         }
-        for (of, value) in [
-            ("http.server", "http.server()"),
-            ("http.url", "http.url(\"http://a/\")"),
-            ("log.logger", "log.child()"),
-        ] {
+        for (of, value) in
+            [("http.server", "http.server()"), ("http.url", "http.url(\"http://a/\")"), ("log.logger", "log.child()")]
+        {
             let (_, documented) = types().into_iter().find(|(name, _)| *name == of).unwrap();
             for (name, member) in documented.members {
                 if let DocMember::Function(function) = member {
@@ -207,11 +205,13 @@ mod tests {
             let of = name.split(['.', '(']).next().unwrap_or_default();
             let own = ["server", "url"].iter().any(|f| *name == format!("http.{f}"));
             let asks = ["delete", "get", "head", "options", "patch", "post", "put", "config", "serve"];
-            let http = asks.iter().any(|f| name.strip_prefix("http.").is_some_and(|n| n.trim_start_matches("try_") == *f));
+            let http =
+                asks.iter().any(|f| name.strip_prefix("http.").is_some_and(|n| n.trim_start_matches("try_") == *f));
             ["fs", "kv", "os", "json"].contains(&of) || own || http || name.contains("()") || name.contains(").")
         });
         let mut checked = 0;
-        for (name, function) in stated.filter(|(name, function)| function.params.kwargs.is_none() && !name.ends_with("port"))
+        for (name, function) in
+            stated.filter(|(name, function)| function.params.kwargs.is_none() && !name.ends_with("port"))
         {
             if name.contains("shutdown") || name.contains("try_") {
                 continue;

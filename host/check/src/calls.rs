@@ -23,8 +23,7 @@ pub(crate) fn check(ast: &AstModule, facts: &Facts<'_>) -> Vec<Diagnostic> {
 /// The function of a module that made the value of a variable, where that is certain: `("http", "server")`.
 pub(crate) fn maker<'a>(facts: &Facts<'a>, variable: Variable<'a>) -> Option<(&'a str, &'a str)> {
     let Some(Bound::Expr(value)) = facts.bound(variable) else { return None };
-    let made = facts.calls.iter().find(|call| call.span == value.span)?;
-    match made.callee {
+    match facts.call(value)?.callee {
         Callee::Member(module, function) => Some((module, function)),
         Callee::Predeclared(_) | Callee::Method(..) => None,
     }

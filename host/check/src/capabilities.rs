@@ -4,7 +4,9 @@
 //! used as a value counts as all of it, and an attribute whose name only running tells counts as any.
 
 use serde::Serialize;
-use starcell_policy::{Capability, EnvFunction, ExecFunction, Fallback, K8sFunction, KvFunction, PathFunction, Profile};
+use starcell_policy::{
+    Capability, EnvFunction, ExecFunction, Fallback, K8sFunction, KvFunction, PathFunction, Profile,
+};
 use starlark::codemap::FileSpan;
 use starlark::syntax::ast::{Argument, AstArgument};
 
@@ -59,7 +61,10 @@ pub struct Record<'r> {
 pub fn lowest(capability: Capability) -> &'static str {
     let grants = |profile: &&Profile| {
         profile.fallback() == Fallback::Allow
-            || profile.lineage().iter().any(|of| of.allow().iter().any(|rule| rule.capabilities().any(|c| c == capability)))
+            || profile
+                .lineage()
+                .iter()
+                .any(|of| of.allow().iter().any(|rule| rule.capabilities().any(|c| c == capability)))
     };
     Profile::ladder().iter().find(grants).map_or("allow-all", Profile::name)
 }
@@ -133,10 +138,12 @@ pub(crate) fn reached(files: &[(&File, Facts<'_>)]) -> Vec<Reach> {
                 at: file.ast.file_span(attribute.span),
             }));
         }
-        reached.extend(facts.calls.iter().filter(|call| reads_tls_files(call.callee, call.args, servers)).map(|call| {
-            let (capability, via) = (Capability::FsRead, "tls_cert, tls_key".to_owned());
-            Reach { capability, via, at: file.ast.file_span(call.span) }
-        }));
+        reached.extend(facts.calls.iter().filter(|call| reads_tls_files(call.callee, call.args, servers)).map(
+            |call| {
+                let (capability, via) = (Capability::FsRead, "tls_cert, tls_key".to_owned());
+                Reach { capability, via, at: file.ast.file_span(call.span) }
+            },
+        ));
     }
     reached
 }

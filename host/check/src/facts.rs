@@ -91,6 +91,9 @@ pub struct Facts<'a> {
     pub attributes: Vec<Attribute<'a>>,
     bindings: HashMap<Variable<'a>, Vec<Bound<'a>>>,
     names: HashMap<Span, Variable<'a>>,
+    /// Calls by the place of the whole call.
+    called: HashMap<Span, usize>,
+    exports: HashSet<&'a str>,
 }
 
 impl<'a> Facts<'a> {
@@ -106,6 +109,18 @@ impl<'a> Facts<'a> {
             Some([only]) => Some(*only),
             _ => None,
         }
+    }
+
+    /// The call that an expression is.
+    #[must_use]
+    pub fn call(&self, expr: &AstExpr) -> Option<&Call<'a>> {
+        self.calls.get(*self.called.get(&expr.span)?)
+    }
+
+    /// The names that other files can load: bound at the top level, by this file itself, and not private.
+    #[must_use]
+    pub fn exports(&self) -> &HashSet<&'a str> {
+        &self.exports
     }
 
     /// The variable that the name at this place means, if it is one of the script's own.

@@ -32,9 +32,10 @@ pub(crate) fn check(program: &Program) -> Vec<Diagnostic> {
             found.push(Diagnostic::new(Severity::Advice, "too-large", text, file.ast.file_span(start)));
             continue;
         }
-        let loads = file.loads.iter().map(|(written, path)| {
-            (written.clone(), interfaces.get(path.as_str()).cloned().unwrap_or_default())
-        });
+        let loads = file
+            .loads
+            .iter()
+            .map(|(written, path)| (written.clone(), interfaces.get(path.as_str()).cloned().unwrap_or_default()));
         let missing = file.loads.iter().filter(|(_, path)| !interfaces.contains_key(path.as_str()));
         let missing: Vec<&str> = missing.map(|(written, _)| written.as_str()).collect();
         let (errors, _, interface, _) = file.ast.clone().typecheck(tools::predeclared(), &loads.collect());
@@ -59,10 +60,20 @@ fn told(message: String, at: FileSpan) -> Diagnostic {
 fn severity(lint: &str) -> Option<Severity> {
     match lint {
         "duplicate-key" | "using-unassigned" => Some(Severity::Error),
-        "ident-as-statement" | "misplaced-load" | "missing-return" | "missing-return-expression" | "no-effect"
-        | "unreachable" | "unused-assign" | "unused-load" | "using-maybe-undefined" => Some(Severity::Warning),
-        "dict-without-star-star" | "eager-and-inefficient-bool-check" | "inefficient-bool-check"
-        | "redundant-continue" | "redundant-return" => Some(Severity::Advice),
+        "ident-as-statement"
+        | "misplaced-load"
+        | "missing-return"
+        | "missing-return-expression"
+        | "no-effect"
+        | "unreachable"
+        | "unused-assign"
+        | "unused-load"
+        | "using-maybe-undefined" => Some(Severity::Warning),
+        "dict-without-star-star"
+        | "eager-and-inefficient-bool-check"
+        | "inefficient-bool-check"
+        | "redundant-continue"
+        | "redundant-return" => Some(Severity::Advice),
         // Undefined names are the type checker's, as an error of this implementation.
         _ => None,
     }

@@ -33,8 +33,7 @@ pub fn markdown() -> String {
     let mut text = HEAD.to_owned();
     let mut names: Vec<&str> = builtins.documentation.members.keys().map(String::as_str).collect();
     names.sort_unstable();
-    let (modules, plain): (Vec<&str>, Vec<&str>) =
-        names.into_iter().partition(|name| builtins.module(name).is_some());
+    let (modules, plain): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| builtins.module(name).is_some());
     contents(&mut text, &modules, builtins);
     for name in modules {
         module(&mut text, name, builtins);

@@ -1,16 +1,22 @@
 //! Everything a check found, as text or as JSON.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
+use starcell_policy::nearest;
 
 use crate::builtins::builtins;
 use crate::capabilities::{self, Reach, Record};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::facts::Facts;
-use crate::program::{Program, Source};
+use crate::program::{File, Program, Source};
 use crate::{calls, names, routes};
 
 /// Most diagnostics that are told of one script. Who has more of them has one cause.
 const MAX_TOLD: usize = 500;
+
+/// Most places that are told of one capability. That it is reached is always told.
+const MAX_PLACES: usize = 100;
 
 /// What was found in a script and the files it loads.
 #[derive(Debug, Default)]
@@ -25,6 +31,8 @@ pub struct Report {
     pub broken: bool,
     /// Diagnostics that are left out.
     pub left_out: usize,
+    /// Places of capabilities that are left out.
+    pub places_left_out: usize,
 }
 
 /// Checks a script: `script` is how messages call it, `text` what it says, `source` where the files it loads are.
@@ -39,7 +47,8 @@ pub fn check(source: &dyn Source, script: &str, text: &[u8]) -> Report {
         diagnostics.extend(calls::check(&file.ast, facts));
         diagnostics.extend(routes::check(&file.ast, facts));
     }
-    let known = diagnostics.len();
+    // Enough of them: more are not told.
+    let known = diagnostics.len().min(MAX_TOLD);
     for found in names::check(&program) {
         // The type checker says it again where a call or a member is told about already.
         let told = diagnostics.iter().take(known).any(|known| same_place(known, &found));
@@ -52,6 +61,8 @@ pub fn check(source: &dyn Source, script: &str, text: &[u8]) -> Report {
         let place = |reach: &Reach| (reach.capability, reach.at.filename().to_owned(), reach.at.span.begin());
         place(one).cmp(&place(other))
     });
+    let places_left_out = shorten(&mut capabilities);
+    diagnostics.extend(unexported(&files));
     drop(files);
     diagnostics.extend(program.diagnostics);
     diagnostics.sort_by(Diagnostic::order);
@@ -64,7 +75,43 @@ pub fn check(source: &dyn Source, script: &str, text: &[u8]) -> Report {
         diagnostics.truncate(MAX_TOLD);
         diagnostics.sort_by(Diagnostic::order);
     }
-    Report { files: program.names, diagnostics, capabilities, broken, left_out }
+    Report { files: program.names, diagnostics, capabilities, broken, left_out, places_left_out }
+}
+
+/// Names that `load()` asks for and the other file does not have.
+fn unexported(files: &[(&File, Facts<'_>)]) -> Vec<Diagnostic> {
+    let exports: HashMap<&str, &HashSet<&str>> =
+        files.iter().map(|(file, facts)| (file.path.as_str(), facts.exports())).collect();
+    let mut found = Vec::new();
+    for (file, _) in files {
+        for load in file.ast.loads() {
+            let Some(path) = file.loads.get(load.module_id) else { continue };
+            let Some(exports) = exports.get(path.as_str()) else { continue };
+            for (_, name) in load.symbols.iter().filter(|(_, name)| !exports.contains(*name)) {
+                let hint = match name.starts_with('_') {
+                    true => "; what begins with _ stays in its file".to_owned(),
+                    false => nearest(name, exports.iter().copied())
+                        .map(|name| format!("; did you mean {name}?"))
+                        .unwrap_or_default(),
+                };
+                let text = format!("{path} has no {name} to load{hint}");
+                found.push(Diagnostic::error("unknown-name", text, load.span.clone()));
+            }
+        }
+    }
+    found
+}
+
+/// Leaves out all but the first places of each capability; gives how many.
+fn shorten(capabilities: &mut Vec<Reach>) -> usize {
+    let before = capabilities.len();
+    let mut counts: HashMap<_, usize> = HashMap::new();
+    capabilities.retain(|reach| {
+        let count = counts.entry(reach.capability).or_default();
+        *count += 1;
+        *count <= MAX_PLACES
+    });
+    before - capabilities.len()
 }
 
 /// Whether two errors are about the same piece of text.
@@ -98,7 +145,12 @@ impl Report {
         }
         text += &self.capabilities_text();
         let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
-        text + &format!("{} checked: {}, {}\n", many(self.files.len(), "file"), many(errors, "error"), many(warnings, "warning"))
+        text + &format!(
+            "{} checked: {}, {}\n",
+            many(self.files.len(), "file"),
+            many(errors, "error"),
+            many(warnings, "warning")
+        )
     }
 
     fn capabilities_text(&self) -> String {
@@ -107,10 +159,14 @@ impl Report {
         }
         let mut text = "capabilities:\n".to_owned();
         let rows: Vec<[String; 4]> = self.capabilities.iter().map(row).collect();
-        let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+        let width =
+            |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
         let (name, place, via) = (width(0).unwrap_or(0), width(1).unwrap_or(0), width(2).unwrap_or(0));
         for [capability, at, through, profile] in &rows {
             text += &format!("  {capability:name$}  {at:place$}  {through:via$}  from {profile}\n");
+        }
+        if self.places_left_out > 0 {
+            text += &format!("  and {} more places\n", self.places_left_out);
         }
         text + &format!("lowest profile: {}\n", capabilities::lowest_of(&self.capabilities))
     }
@@ -124,6 +180,7 @@ impl Report {
             diagnostics: &self.diagnostics,
             left_out: self.left_out,
             capabilities: self.capabilities.iter().map(Reach::record).collect(),
+            places_left_out: self.places_left_out,
             profile: capabilities::lowest_of(&self.capabilities),
         };
         // Texts, numbers and lists of them: nothing that JSON cannot hold.
@@ -138,6 +195,7 @@ struct Json<'r> {
     diagnostics: &'r [Diagnostic],
     left_out: usize,
     capabilities: Vec<Record<'r>>,
+    places_left_out: usize,
     profile: &'static str,
 }
 

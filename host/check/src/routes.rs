@@ -3,6 +3,8 @@
 //! Only constant patterns are looked at, and only where they meet on one server in one run of the script: two branches
 //! of an `if` may register what they like.
 
+use std::collections::HashMap;
+
 use starcell_http::router::{Found, PatternError, Routes};
 use starlark::codemap::Span;
 use starlark::syntax::AstModule;
@@ -15,13 +17,15 @@ use crate::facts::{Bound, Call, Callee, Facts, Place, Relation, Variable};
 /// Routes of one server; the host takes no more.
 const MAX_ROUTES: usize = 1000;
 
-/// More segments than a pattern has, so that the path below fits no other one by chance.
-const DEEP: &str = "/~/~/~/~/~/~/~/~/~/~/~/~";
+/// How deep a request may go below a pattern that stands for everything below it, each with one segment more: nothing
+/// else of the script may answer them all.
+const DEPTHS: std::ops::Range<usize> = 0..12;
 
 /// What is wrong with the routes of a file.
 pub(crate) fn check<'a>(ast: &'a AstModule, facts: &Facts<'a>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let mut tables: Vec<(Variable<'a>, Table<'a>)> = Vec::new();
+    let mut tables: Vec<Table<'a>> = Vec::new();
+    let mut servers: HashMap<Variable<'a>, usize> = HashMap::new();
     for call in &facts.calls {
         match call.callee {
             Callee::Member("http", "serve" | "try_serve") => {
@@ -31,24 +35,23 @@ pub(crate) fn check<'a>(ast: &'a AstModule, facts: &Facts<'a>) -> Vec<Diagnostic
                 }
                 table.reach(ast, &mut found);
             }
-            Callee::Method(Some(server), "handle" | "try_handle") if maker(facts, server) == Some(("http", "server")) => {
+            Callee::Method(Some(server), "handle" | "try_handle")
+                if maker(facts, server) == Some(("http", "server")) =>
+            {
                 let Some(pattern) = argument(call.args, 0, "pattern") else { continue };
                 let handler = argument(call.args, 1, "handler");
-                let at = match tables.iter().position(|(of, _)| *of == server) {
-                    Some(at) => at,
-                    None => {
-                        tables.push((server, Table::default()));
-                        tables.len() - 1
-                    }
-                };
-                if let Some((_, table)) = tables.get_mut(at) {
+                let at = *servers.entry(server).or_insert_with(|| {
+                    tables.push(Table::default());
+                    tables.len() - 1
+                });
+                if let Some(table) = tables.get_mut(at) {
                     table.add(pattern, handler, call, ast, facts, &mut found);
                 }
             }
             _ => {}
         }
     }
-    for (_, table) in &tables {
+    for table in &tables {
         table.reach(ast, &mut found);
     }
     found
@@ -123,17 +126,24 @@ impl<'a> Table<'a> {
         let indices: Vec<Option<usize>> = self.routes.iter().map(|route| routes.add(route.pattern).ok()).collect();
         for (route, index) in self.routes.iter().zip(indices) {
             let Some(index) = index else { continue };
-            let (method, host, path) = example(route.pattern);
-            let why = match routes.find(&method, &host, &path, None) {
-                Found::Route { index: other, .. } if other == index => continue,
-                Found::Route { index: other, .. } => {
-                    format!("{:?} answers in its place", routes.pattern(other).unwrap_or_default())
+            let mut why = None;
+            for depth in DEPTHS {
+                let (method, host, path) = example(route.pattern, depth);
+                why = match routes.find(&method, &host, &path, None) {
+                    Found::Route { index: other, .. } if other == index => None,
+                    Found::Route { index: other, .. } => {
+                        Some(format!("{:?} answers in its place", routes.pattern(other).unwrap_or_default()))
+                    }
+                    Found::Redirect { location } => Some(format!("requests for it are redirected to {location}")),
+                    Found::NotFound | Found::MethodNotAllowed { .. } => {
+                        Some("no request has such a path or host once it is brought to its clean form".to_owned())
+                    }
+                };
+                if why.is_none() {
+                    break;
                 }
-                Found::Redirect { location } => format!("requests for it are redirected to {location}"),
-                Found::NotFound | Found::MethodNotAllowed { .. } => {
-                    "no request has such a path or host once it is brought to its clean form".to_owned()
-                }
-            };
+            }
+            let Some(why) = why else { continue };
             let text = format!("route pattern {:?} is never reached: {why}", route.pattern);
             found.push(Diagnostic::warning("unreachable-route", text, ast.file_span(route.at)));
         }
@@ -141,7 +151,7 @@ impl<'a> Table<'a> {
 }
 
 /// A request that a pattern should answer: method, host, path.
-fn example(pattern: &str) -> (String, String, String) {
+fn example(pattern: &str, depth: usize) -> (String, String, String) {
     let (method, rest) = match pattern.split_once([' ', '\t']) {
         Some((method, rest)) => (method, rest.trim_start_matches([' ', '\t'])),
         // Not one that another pattern names.
@@ -149,14 +159,15 @@ fn example(pattern: &str) -> (String, String, String) {
     };
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = if host.is_empty() { "starcell.invalid" } else { host };
+    let below = if depth == 0 { "/".to_owned() } else { "/~".repeat(depth) };
     let mut request = String::new();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     for (at, segment) in segments.iter().enumerate() {
         let last = at + 1 == segments.len();
         match *segment {
             "{$}" => request.push('/'),
-            "" if last => request.push_str(DEEP),
-            rest if rest.ends_with("...}") => request.push_str(DEEP),
+            "" if last => request.push_str(&below),
+            rest if rest.ends_with("...}") => request.push_str(&below),
             wildcard if wildcard.starts_with('{') => request.push_str("/~"),
             literal => {
                 request.push('/');

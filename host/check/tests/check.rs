@@ -1,6 +1,6 @@
 //! Whole checks: scripts, and what is found in them.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -47,8 +47,15 @@ use Severity::{Error, Warning};
 
 #[test]
 fn a_good_script_has_nothing() {
-    let report = expect("def f(req):\n    return \"hi\"\nhttp.serve({\"GET /\": f, \"GET /b\": lambda req: None}, port=0)\n", &[]);
-    assert!(report.text().ends_with("lowest profile: allow-local\n1 file checked: 0 errors, 0 warnings\n"), "{}", report.text());
+    let report = expect(
+        "def f(req):\n    return \"hi\"\nhttp.serve({\"GET /\": f, \"GET /b\": lambda req: None}, port=0)\n",
+        &[],
+    );
+    assert!(
+        report.text().ends_with("lowest profile: allow-local\n1 file checked: 0 errors, 0 warnings\n"),
+        "{}",
+        report.text()
+    );
 }
 
 #[test]
@@ -58,12 +65,13 @@ fn what_does_not_parse_is_told_with_its_place() {
     assert!(expect("while True:\n    pass\n", &[(Error, "syntax", 1)]).broken);
     let other = checked(&[("main.star", "load('a.star', 'x')\nx()\nnope()\n"), ("a.star", "x = 1 +\n")]);
     assert!(other.broken);
-    assert_eq!(codes(&other), [(Error, "syntax", 2), (Error, "unknown-name", 3)], "{}", other.text());
+    assert_eq!(codes(&other), [(Error, "syntax", 1), (Error, "unknown-name", 3)], "{}", other.text());
 }
 
 #[test]
 fn loads_are_followed() {
-    let cases: [(&[(&str, &str)], &str, &str); 6] = [
+    type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+    let cases: [Case; 7] = [
         (&[("main.star", "load('none.star', 'x')\nx()")], "load-missing", "none.star"),
         (&[("main.star", "load('../a.star', 'x')\nx()")], "load-path", "cannot leave the script's folder"),
         (&[("main.star", "load('/etc/passwd', 'x')\nx()")], "load-path", "relative to the script's folder"),
@@ -76,7 +84,12 @@ fn loads_are_followed() {
             "load-cycle",
             "a.star -> b.star -> a.star",
         ),
-        (&[("main.star", "load('a.star', 'nope')\nnope()"), ("a.star", "x = 1")], "type", "nope"),
+        (&[("main.star", "load('a.star', 'on')\non()"), ("a.star", "one = 1")], "unknown-name", "did you mean one?"),
+        (
+            &[("main.star", "load('a.star', '_x')\n_x()"), ("a.star", "_x = 1\nprint(_x)")],
+            "unknown-name",
+            "stays in its file",
+        ),
         (&[("main.star", "load('a.star', 'x')"), ("a.star", "x = 1")], "unused-load", "x"),
     ];
     for (files, code, text) in cases {
@@ -100,7 +113,7 @@ fn names_are_resolved() {
     expect("print(undefined_one)\n", &[(Error, "unknown-name", 1)]);
     expect("fs.raed_text(\"x\")\n", &[(Error, "unknown-name", 1)]);
     expect("def f():\n    x = 1\n    return 2\nf()\n", &[(Warning, "unused-assign", 2)]);
-    expect("def f(x):\n    return 1\n    print(x)\nf(1)\n", &[(Warning, "unreachable", 3)]);
+    expect("def f(x):\n    return 1\n    print(x)\n    return 2\nf(1)\n", &[(Warning, "unreachable", 3)]);
     let report = expect("srv = http.server()\nsrv.handel(\"/\", lambda r: r)\n", &[(Error, "unknown-name", 2)]);
     assert!(report.text().contains("did you mean handle?"), "{}", report.text());
     // A nearer binding is what a name means.
@@ -135,8 +148,14 @@ fn arguments_of_builtins_are_checked() {
     expect("def main():\n    srv = http.server()\n    srv.serve(prot=1)\nmain()\n", &[(Error, "unknown-argument", 3)]);
     // What a call gets from elsewhere is not known.
     expect("a = [\"x\"]\nk = {}\nprint(fs.read_text(*a), fs.read_text(**k), json.encode(*a, **k))\n", &[]);
-    expect("print(range(3), range(1, 3), range(1, 3, 2), max(1, 2), max([1], key=lambda x: x), dict(a=1), zip([1], [2]))\n", &[]);
-    expect("print(sorted([1], reverse=True), int(\"1\", 16), getattr(struct(a=1), \"a\", None), enumerate([1], 1), str(1))\n", &[]);
+    expect(
+        "print(range(3), range(1, 3), range(1, 3, 2), max(1, 2), max([1], key=lambda x: x), dict(a=1), zip([1], [2]))\n",
+        &[],
+    );
+    expect(
+        "print(sorted([1], reverse=True), int(\"1\", 16), getattr(struct(a=1), \"a\", None), enumerate([1], 1), str(1))\n",
+        &[],
+    );
 }
 
 #[test]
@@ -162,11 +181,26 @@ fn routes_are_judged_by_the_router() {
     expect(&serve("\"/x/../y\": h,"), &[(Warning, "unreachable-route", 4)]);
     expect(&serve("\"/x//y\": h,"), &[(Warning, "unreachable-route", 4)]);
     expect(&serve("\"example.com:80/\": h,"), &[(Warning, "unreachable-route", 4)]);
+    let tree = "\"/tree/\": h,\n\"/tree/{$}\": h,\n\"/tree/{x}\": h,\n\"/tree/{x}/\": h,";
+    expect(&serve(tree), &[(Warning, "unreachable-route", 4)]);
     expect(&serve("\"get /x\": h,"), &[(Warning, "route-method", 4)]);
     let fine = [
-        "/", "/a", "GET /a", "POST /a", "HEAD /a", "/tree/", "/tree/{$}", "/tree/{x}", "/tree/{x}/", "/exact/{$}",
-        "GET /users/{id}", "GET /users/me", "/files/{rest...}", "example.com/", "GET example.com/a/{b}", "/a%2Fb", "/é",
-        "/{x}/y/{z...}",
+        "/",
+        "/a",
+        "GET /a",
+        "POST /a",
+        "HEAD /a",
+        "/tree/",
+        "/tree/{$}",
+        "/tree/{x}",
+        "/exact/{$}",
+        "GET /users/{id}",
+        "GET /users/me",
+        "/files/{rest...}",
+        "example.com/",
+        "GET example.com/a/{b}",
+        "/a%2Fb",
+        "/é",
     ];
     let fine: Vec<String> = fine.iter().map(|pattern| format!("\"{pattern}\": h,")).collect();
     expect(&serve(&fine.join("\n")), &[]);
@@ -179,13 +213,20 @@ fn only_what_can_be_registered_in_one_run_conflicts() {
     expect(&script("if srv:\n    srv.handle(\"/\", h)\nelse:\n    srv.handle(\"/\", h)"), &[]);
     expect(&script("if srv:\n    srv.handle(\"/\", h)\nsrv.handle(\"/\", h)"), &[(Warning, "route-conflict", 6)]);
     expect(&script("other = http.server()\nsrv.handle(\"/\", h)\nother.handle(\"/\", h)"), &[]);
-    expect(&script("def add():\n    srv.handle(\"/\", h)\nsrv.handle(\"/\", h)\nadd()"), &[(Warning, "route-conflict", 6)]);
+    expect(
+        &script("def add():\n    srv.handle(\"/\", h)\nsrv.handle(\"/\", h)\nadd()"),
+        &[(Warning, "route-conflict", 6)],
+    );
     expect(&script("for p in [\"/\"]:\n    srv.handle(p, h)\nsrv.handle(\"/\", h)"), &[]);
 }
 
 #[test]
 fn handlers_take_the_request() {
-    let with = |handler: &str| format!("def none():\n    return 1\ndef two(a, b):\n    return a + b\ndef more(req, x=1):\n    return x + len(req)\ndef any(*args):\n    return args\ndef named(req, *, x):\n    return req + x\nprint(none, two, more, any, named)\nhttp.serve({{\"/\": {handler}}})\n");
+    let with = |handler: &str| {
+        format!(
+            "def none():\n    return 1\ndef two(a, b):\n    return a + b\ndef more(req, x=1):\n    return x + len(req)\ndef any(*args):\n    return args\ndef named(req, *, x):\n    return req + x\nprint(none, two, more, any, named)\nhttp.serve({{\"/\": {handler}}})\n"
+        )
+    };
     for bad in ["none", "two", "named", "lambda: 1", "lambda a, b: 1", "\"text\"", "{}"] {
         expect(&with(bad), &[(Error, "handler", 12)]);
     }
@@ -206,7 +247,9 @@ fn capabilities_are_listed_with_their_lines() {
     let row = |capability: &str, via: &str, line| (capability.to_owned(), via.to_owned(), line);
     assert_eq!(reached("print(json.encode(1), time.now(), random.token(8))\n"), []);
     assert_eq!(
-        reached("def f(req):\n    kv.update(\"n\", lambda n: n)\n    return fs.try_copy(\"a\", \"b\")\nhttp.serve(f)\n"),
+        reached(
+            "def f(req):\n    kv.update(\"n\", lambda n: n)\n    return fs.try_copy(\"a\", \"b\")\nhttp.serve(f)\n"
+        ),
         [
             row("fs.read", "fs.try_copy", 3),
             row("fs.write", "fs.try_copy", 3),
@@ -299,7 +342,7 @@ fn json_has_everything_a_program_needs() {
     let report = one("srv = http.server()\nsrv.serve(prot=1)\n");
     let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
     let expected = serde_json::json!({
-        "version": 1, "files": ["main.star"], "left_out": 0, "profile": "allow-local",
+        "version": 1, "files": ["main.star"], "left_out": 0, "places_left_out": 0, "profile": "allow-local",
         "diagnostics": [{
             "file": "main.star", "line": 2, "column": 11, "end": {"line": 2, "column": 17}, "severity": "error",
             "code": "unknown-argument", "message": "srv.serve: unknown argument prot; did you mean port?",
@@ -332,7 +375,11 @@ fn hostile_texts_are_survived() {
         ("many errors", long("nope()\n", 50_000), false),
         ("many calls", long("fs.read_text()\n", 50_000), false),
         ("many routes", format!("srv = http.server()\n{routes}").into_bytes(), false),
-        ("same routes", format!("srv = http.server()\n{}", "srv.handle(\"/\", str)\n".repeat(20_000)).into_bytes(), false),
+        (
+            "same routes",
+            format!("srv = http.server()\n{}", "srv.handle(\"/\", str)\n".repeat(20_000)).into_bytes(),
+            false,
+        ),
         ("many names", (0..50_000).flat_map(|n| format!("x{n} = {n}\n").into_bytes()).collect(), false),
         ("long text", [b"x = \"".to_vec(), long("a", 7 << 20), b"\"\n".to_vec()].concat(), false),
         ("self load", b"load(\"main.star\", \"x\")\n".to_vec(), false),
@@ -340,10 +387,7 @@ fn hostile_texts_are_survived() {
     ];
     for (name, text, broken) in texts {
         let begun = std::time::Instant::now();
-        let report = on_a_large_stack(
-            move |files| check(files, "main.star", &text),
-            Files(HashMap::new()),
-        );
+        let report = on_a_large_stack(move |files| check(files, "main.star", &text), Files(HashMap::new()));
         assert_eq!(report.broken, broken, "{name}");
         assert!(report.text().len() + report.json().len() < 2_000_000, "{name}");
         assert!(begun.elapsed().as_secs() < 60, "{name} took {:?}", begun.elapsed());

@@ -10,5 +10,5 @@ mod kv;
 mod log;
 mod os;
 mod server;
-mod source;
+pub(crate) mod source;
 mod timer;

@@ -25,9 +25,14 @@ pub(super) fn read<'a>(module: &'a AstStmt, modules: &HashSet<&'a str>) -> Facts
         last_scope: 0,
         place: Place::default(),
         last_condition: 0,
+        loaded: HashSet::new(),
     };
     walk.stmt(module);
-    walk.facts
+    let mut facts = walk.facts;
+    facts.called = facts.calls.iter().enumerate().map(|(at, call)| (call.span, at)).collect();
+    facts.exports = walk.scopes.into_iter().flat_map(|scope| scope.names).collect();
+    facts.exports.retain(|name| !name.starts_with('_') && !walk.loaded.contains(name));
+    facts
 }
 
 struct Walk<'a, 'm> {
@@ -38,6 +43,8 @@ struct Walk<'a, 'm> {
     last_scope: usize,
     place: Place,
     last_condition: u32,
+    /// Names that `load()` binds; they are not loaded on from here.
+    loaded: HashSet<&'a str>,
 }
 
 struct Scope<'a> {
@@ -90,6 +97,7 @@ impl<'a> Walk<'a, '_> {
             }
             Stmt::Load(load) => {
                 for arg in &load.args {
+                    self.loaded.insert(&arg.local.node.ident);
                     self.bind(&arg.local.node.ident, Bound::Unknown);
                 }
             }
