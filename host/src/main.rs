@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Command::Completions(arguments) => completions::completions(&arguments).into(),
         Command::Docs(arguments) => docs::docs(&arguments).into(),
         Command::Lsp => lsp::lsp().into(),
-        Command::Run(arguments) => block_on(run::run(arguments)),
+        Command::Run(arguments) => block_on(run::run(*arguments)),
     }
 }
 

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod audit;
+mod check;
 mod client;
+mod completions;
 mod differential;
+mod docs;
 mod edge_access;
 mod edge_attacks;
 mod edge_drain;
@@ -18,11 +21,13 @@ mod edge_watch;
 mod exec;
 mod exits;
 mod fs;
+mod hostile;
 mod imports;
 mod isolation;
 mod kv;
 mod ladder;
 mod lifecycle;
 mod limits;
+mod lsp;
 mod many;
 mod scripts;
