@@ -1,6 +1,6 @@
 //! An editor, as far as `starcell lsp` can tell: messages of the Language Server Protocol over the real binary's pipes.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
