@@ -12,6 +12,8 @@
 //! - [`new`], [`repl`]: a first script, and a place to try things
 //! - [`access`], [`logs`], [`ids`]: what is written down of it
 //! - [`permissions`], [`audit`]: what can be told of profiles and of recorded calls, with nothing running
+//! - [`check`], [`docs`], [`lsp`]: what looks at a script without running it
+//! - [`completions`]: what a shell has to know of the command line
 //! - [`guest`]: the compiled guest inside this binary
 //! - [`exit`]: exit codes
 //!
@@ -20,9 +22,12 @@
 pub mod access;
 mod activity;
 pub mod audit;
+pub mod check;
 pub mod cli;
+pub mod completions;
 pub mod connection;
 pub mod dispatch;
+pub mod docs;
 mod endpoint;
 mod exchange;
 pub mod exit;
@@ -31,6 +36,7 @@ pub mod guest;
 pub mod ids;
 pub mod listener;
 pub mod logs;
+pub mod lsp;
 pub mod new;
 pub mod permissions;
 pub mod places;

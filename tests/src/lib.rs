@@ -6,6 +6,7 @@
 pub mod attack;
 pub mod client;
 pub mod edge;
+pub mod editor;
 pub mod frames;
 pub mod good;
 pub mod herd;

@@ -17,6 +17,7 @@
 //!   ends.
 //! - `request`, `headers`, `form`, `multipart`, `response`: the values at a handler's edge.
 //! - `args`, `given`, `bytes`: a builtin's arguments, checked where an error can name them.
+//! - [`tools`]: what reads a script without running it sees of all this.
 //! - `result`, `error`, `diagnostic`: errors as values inside a script, and as [`Failure`] outside it.
 
 #![deny(unsafe_code)]
@@ -50,6 +51,7 @@ mod setup;
 mod shift;
 mod suite;
 pub mod testing;
+pub mod tools;
 
 pub use globals::boot;
 pub use host::{

@@ -39,8 +39,10 @@ mod url;
 mod uuid;
 mod yaml;
 
+use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
 
+use crate::{form, headers, request, result};
 pub(crate) use tester::Tester;
 
 /// Adds every module to the predeclared names.
@@ -82,4 +84,23 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
 /// Adds what only test files have.
 pub(crate) fn register_assertions(builder: &mut GlobalsBuilder) {
     assert::register(builder);
+}
+
+/// The types of values that scripts meet, by the names that `type()` gives.
+pub(crate) fn types() -> Vec<(&'static str, DocType)> {
+    let mut types = vec![
+        ("Result", result::documented()),
+        ("http.form", form::documented()),
+        ("http.headers", headers::documented()),
+        ("http.request", request::documented()),
+        ("http.server", server::documented()),
+        ("base64.content", base64::documented()),
+        ("hash.content", hash::documented()),
+        ("log.logger", log::documented()),
+        ("template", template::documented()),
+    ];
+    types.extend(client::types());
+    types.extend(regexp::types());
+    types.extend(time::types());
+    types
 }

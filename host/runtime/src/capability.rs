@@ -11,6 +11,6 @@ mod log;
 mod os;
 pub(crate) mod pure;
 mod server;
-mod source;
+pub(crate) mod source;
 mod timer;
 mod tool;

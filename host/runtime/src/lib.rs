@@ -37,6 +37,7 @@ pub mod tool;
 
 pub use app::{App, AppConfig};
 pub use bindings::starcell::guest::types::{Field, Position, Request, Response};
+pub use capability::source::read as read_source;
 pub use client::Client;
 pub use edge::{Edge, Level, LogRecord, ServerOptions, TlsFiles, TlsSource};
 pub use failure::{Failure, Limit, ScriptFailure};
