@@ -9,6 +9,7 @@ pub mod edge;
 pub mod frames;
 pub mod good;
 pub mod herd;
+pub mod kube;
 pub mod process;
 pub mod tls;
 pub mod tools;

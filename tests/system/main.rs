@@ -20,6 +20,7 @@ mod exits;
 mod fs;
 mod imports;
 mod isolation;
+mod k8s;
 mod kv;
 mod ladder;
 mod lifecycle;

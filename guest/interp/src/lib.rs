@@ -48,8 +48,9 @@ pub mod testing;
 
 pub use globals::boot;
 pub use host::{
-    Client, Command, Failure, FailureKind, FileInfo, FileKind, Files, Host, HostError, Incoming, Kv, Level, Lifetime,
-    Listing, LogRecord, Outgoing, Output, Position, Programs, Request, Response, ServerOptions, Stored,
+    Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, FileInfo, FileKind, Files, Host,
+    HostError, Incoming, Kv, Level, Lifetime, Listing, LogOptions, LogRecord, Manifest, Outgoing, Output, PatchType,
+    Place, Position, Programs, Propagation, Request, Response, Selection, ServerOptions, Stored, Target,
 };
 pub use load::MAX_FILES;
 pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};

@@ -15,10 +15,11 @@ use starcell_runtime::artifact::{self, Artifact};
 use wit_component::ComponentEncoder;
 
 /// All that a guest may import, types included: the whole authority of a script.
-const IMPORTS: [&str; 12] = [
+const IMPORTS: [&str; 13] = [
     "starcell:guest/client@0.1.0",
     "starcell:guest/fork@0.1.0",
     "starcell:guest/fs@0.1.0",
+    "starcell:guest/k8s@0.1.0",
     "starcell:guest/kv@0.1.0",
     "starcell:guest/log@0.1.0",
     "starcell:guest/os@0.1.0",
