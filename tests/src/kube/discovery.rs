@@ -4,18 +4,18 @@ use serde_json::{Value, json};
 
 use super::Answer;
 
-/// A kind: group, version, plural, singular, kind, whether it is in namespaces.
+/// A kind: group, version, plural, short name, kind, whether it is in namespaces.
 type Kind = (&'static str, &'static str, &'static str, &'static str, &'static str, bool);
 
 pub(super) const KINDS: [Kind; 8] = [
-    ("", "v1", "configmaps", "configmap", "ConfigMap", true),
-    ("", "v1", "namespaces", "namespace", "Namespace", false),
-    ("", "v1", "nodes", "node", "Node", false),
-    ("", "v1", "pods", "pod", "Pod", true),
-    ("", "v1", "secrets", "secret", "Secret", true),
-    ("apps", "v1", "deployments", "deployment", "Deployment", true),
-    ("example.com", "v1", "mice", "mouse", "Mouse", false),
-    ("example.com", "v1", "widgets", "widget", "Widget", true),
+    ("", "v1", "configmaps", "cm", "ConfigMap", true),
+    ("", "v1", "namespaces", "ns", "Namespace", false),
+    ("", "v1", "nodes", "no", "Node", false),
+    ("", "v1", "pods", "po", "Pod", true),
+    ("", "v1", "secrets", "sec", "Secret", true),
+    ("apps", "v1", "deployments", "deploy", "Deployment", true),
+    ("example.com", "v1", "mice", "mo", "Mouse", false),
+    ("example.com", "v1", "widgets", "wi", "Widget", true),
 ];
 
 /// What a path is about.
@@ -49,7 +49,7 @@ impl At {
         if namespace.is_some() && !namespaced {
             return None;
         }
-        let mut rest = rest.iter().map(|segment| (*segment).to_owned());
+        let mut rest = rest.iter().map(|segment| decoded(segment));
         let namespace = namespace.map(str::to_owned);
         Some(Self { group, version, plural, kind, namespace, name: rest.next(), part: rest.next() })
     }
@@ -57,6 +57,12 @@ impl At {
     pub(super) fn api_version(&self) -> String {
         group_version(self.group, self.version)
     }
+}
+
+/// A segment of a path, as it was before it was encoded.
+fn decoded(segment: &str) -> String {
+    let pairs = starcell_http::query::parse(&format!("segment={}", segment.replace('+', "%2B")));
+    pairs.into_iter().map(|(_, value)| value).collect()
 }
 
 /// The answer to a question about the API itself.
@@ -89,8 +95,12 @@ fn kinds(group: &str, version: &str) -> Value {
     let of_group = KINDS.iter().filter(|kind| kind.0 == group);
     let verbs = ["create", "delete", "get", "list", "patch"];
     let resources: Vec<Value> = of_group
-        .map(|(_, _, plural, singular, kind, namespaced)| {
-            json!({ "name": plural, "singularName": singular, "kind": kind, "namespaced": namespaced, "verbs": verbs })
+        .map(|(_, _, plural, short, kind, namespaced)| {
+            let (singular, short) = (kind.to_lowercase(), [short]);
+            json!({
+                "name": plural, "singularName": singular, "shortNames": short, "kind": kind, "namespaced": namespaced,
+                "verbs": verbs,
+            })
         })
         .collect();
     let version = group_version(group, version);
