@@ -337,6 +337,34 @@ fn rules_are_about_a_namespace_and_a_kind() {
     assert_eq!(allowed(&["--allow", "k8s.write(web/configmaps)"], &writes), [true, false, false]);
 }
 
+/// A rule that protects what is in a namespace protects it from the end of the namespace too.
+#[test]
+fn deleting_a_namespace_is_deleting_what_is_in_it() {
+    let kube = Kube::start();
+    let kubeconfig = kube.kubeconfig();
+    let calls = ["k8s.delete(\"ns\", \"prod\")", "k8s.delete(\"crd\", \"widgets.example.com\")"];
+    for (rules, denied) in [
+        (&["--deny", "k8s.write(prod/secrets)"][..], ["k8s.write(\"prod/*\")", ""]),
+        (&["--deny", "k8s.write(prod/*)"], ["k8s.write(\"prod/*\")", "k8s.write(\"*/widgets.example.com\")"]),
+        (
+            &["--deny", "k8s.write(*/widgets.example.com)"],
+            ["k8s.write(\"prod/*\")", "k8s.write(\"*/widgets.example.com\")"],
+        ),
+        (&["--deny", "k8s.write(-/widgets.example.com)"], ["", "k8s.write(\"-/widgets.example.com\")"]),
+    ] {
+        let told = errors(Some(&kubeconfig), &[&["--allow-local"], rules].concat(), &calls);
+        for (told, denied) in told.iter().zip(denied) {
+            let expected = if denied.is_empty() { "None".to_owned() } else { format!("permission denied: {denied}: ") };
+            assert!(told.starts_with(&expected) || (denied.is_empty() && told.contains("404")), "{rules:?}: {told}");
+        }
+    }
+    let only = ["--allow", "k8s.write(-/namespaces)"];
+    let told = errors(Some(&kubeconfig), &only, &["k8s.delete(\"ns\", \"web\")"]);
+    assert!(told[0].starts_with("permission denied: k8s.write(\"web/*\")"), "{told:?}");
+    let both = ["--allow", "k8s.write(-/namespaces)", "--allow", "k8s.write(web/*)"];
+    assert_eq!(errors(Some(&kubeconfig), &both, &["k8s.delete(\"ns\", \"web\")"]), ["None"]);
+}
+
 #[test]
 fn a_call_goes_nowhere_else_than_where_it_was_judged() {
     let kube = Kube::start();

@@ -44,6 +44,11 @@ impl KubernetesObject {
         Ok(Self { scope: Scope::Namespace(checked_namespace(namespace)?), kind: Some(checked_kind(kind)?) })
     }
 
+    /// All objects in a namespace, of whatever kind: what goes when the namespace is deleted.
+    pub fn all_in_namespace(namespace: &str) -> Result<Self, KubernetesError> {
+        Ok(Self { scope: Scope::Namespace(checked_namespace(namespace)?), kind: None })
+    }
+
     /// Objects of a kind in all namespaces.
     pub fn in_all_namespaces(kind: &str) -> Result<Self, KubernetesError> {
         Ok(Self { scope: Scope::AllNamespaces, kind: Some(checked_kind(kind)?) })
@@ -67,7 +72,7 @@ impl KubernetesObject {
         }
     }
 
-    /// The plural name of the kind; none for the cluster as such.
+    /// The plural name of the kind; none for the cluster as such, and for all kinds in a namespace.
     pub fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
     }
@@ -96,7 +101,7 @@ impl KubernetesObject {
     }
 }
 
-/// As a rule spells it; `-` stands for the cluster.
+/// As a rule spells it; `-` alone stands for the cluster.
 impl fmt::Display for KubernetesObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scope = match &self.scope {
@@ -106,6 +111,7 @@ impl fmt::Display for KubernetesObject {
         };
         match &self.kind {
             Some(kind) => write!(f, "{scope}/{kind}"),
+            None if self.namespace().is_some() => write!(f, "{scope}/*"),
             None => f.write_str(scope),
         }
     }
@@ -156,7 +162,11 @@ impl ObjectPattern {
 
     pub(crate) fn denies(&self, object: &KubernetesObject) -> bool {
         let within_all = object.is_all_namespaces() && self.scope != Some(Scope::Cluster);
-        self.grants(object) || (within_all && self.of_kind(object))
+        // Every kind is among all that is in a namespace.
+        let among = object.kind.is_none()
+            && object.namespace().is_some()
+            && self.scope.as_ref().is_none_or(|scope| *scope == object.scope);
+        self.grants(object) || among || (within_all && self.of_kind(object))
     }
 
     /// Whether it grants all that the other does.
@@ -215,6 +225,23 @@ mod tests {
         }
         for kind in ["", "*", "a/b", "pods.", "é"] {
             assert_eq!(KubernetesObject::in_cluster(kind), Err(KubernetesError::BadKind), "{kind}");
+        }
+    }
+
+    #[test]
+    fn all_in_a_namespace_is_granted_whole_and_denied_by_its_parts() {
+        let all = KubernetesObject::all_in_namespace("prod").unwrap();
+        assert_eq!((all.to_string().as_str(), all.plural_and_group()), ("prod/*", None));
+        let pattern = |text| ObjectPattern::parse(text).unwrap();
+        for (text, grants, denies) in [
+            ("prod/*", true, true),
+            ("*/*", true, true),
+            ("prod/secrets", false, true),
+            ("*/pods", false, true),
+            ("web/*", false, false),
+            ("-/namespaces", false, false),
+        ] {
+            assert_eq!((pattern(text).grants(&all), pattern(text).denies(&all)), (grants, denies), "{text}");
         }
     }
 

@@ -47,7 +47,13 @@ os.exec   exec          /usr/bin/id                   | no       | no       | no
 os.exec   which         /usr/bin/id                   | no       | no       | no        | no          | yes
 k8s.read  get           default/pods                  | no       | no       | no        | yes         | yes
 k8s.read  list          */secrets                     | no       | no       | no        | yes         | yes
+k8s.read  get           -/nodes                       | no       | no       | no        | yes         | yes
+k8s.read  logs          default/pods                  | no       | no       | no        | yes         | yes
 k8s.write apply         default/deployments           | no       | no       | no        | yes         | yes
+k8s.write create        default/configmaps            | no       | no       | no        | yes         | yes
+k8s.write patch         prod/widgets.example.com      | no       | no       | no        | yes         | yes
+k8s.write delete        -/namespaces                  | no       | no       | no        | yes         | yes
+k8s.write delete        prod/*                        | no       | no       | no        | yes         | yes
 k8s.config config       -                             | no       | no       | no        | yes         | yes
 k8s.exec  exec          default/pods                  | no       | no       | no        | no          | yes
 k8s.exec  cp            default/pods                  | no       | no       | no        | no          | yes
@@ -88,6 +94,8 @@ fn allowed(grants: &Grants, capability: Capability, function: &str, resource: &s
             let function = *K8sFunction::ALL.iter().find(named).unwrap();
             let object = match resource.split_once('/') {
                 None => KubernetesObject::cluster(),
+                Some(("-", kind)) => KubernetesObject::in_cluster(kind).unwrap(),
+                Some((namespace, "*")) => KubernetesObject::all_in_namespace(namespace).unwrap(),
                 Some(("*", kind)) => KubernetesObject::in_all_namespaces(kind).unwrap(),
                 Some((ns, kind)) => KubernetesObject::in_namespace(ns, kind).unwrap(),
             };

@@ -16,7 +16,7 @@ use std::time::Duration;
 use http::Method;
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
-use starcell_policy::K8sFunction as Function;
+use starcell_policy::{Grants, K8sFunction as Function};
 use tokio::time::timeout;
 
 use crate::Position;
@@ -226,6 +226,12 @@ impl Objects<'_> {
         grace_period: Option<u64>,
     ) -> Result<bool, Error> {
         let aim = self.aim(place, Several::No).await?.named(self, name)?;
+        // Deleting a namespace is deleting what is in it, so it takes the permission for all of that too.
+        let taken = aim.taken_along().map_err(|error| self.failed(&aim.subject(), &error.to_string()))?;
+        for object in taken {
+            let decide = |grants: &Grants| grants.k8s(Function::Delete, object.clone());
+            self.gate.pass(self.at, decide, |_permit| std::future::ready(Ok::<_, Error>(((), 0)))).await?;
+        }
         let body = Bytes::from(serde_json::json!(DeleteOptions::new(propagation, grace_period)).to_string());
         self.pass(Function::Delete, aim, |reached: Reached<'_>| async move {
             let request = ApiRequest::with_body(Method::DELETE, reached.object()?, "application/json", body);

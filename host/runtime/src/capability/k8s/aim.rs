@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use serde::Deserialize;
-use starcell_policy::{Grants, K8sFunction as Function, KnownKind, KubernetesObject, Permit};
+use starcell_policy::{Grants, K8sFunction as Function, KnownKind, KubernetesError, KubernetesObject, Permit};
 
 use super::reach::Reached;
 use super::{Error, Manifest, Objects, Place};
@@ -48,6 +48,18 @@ impl Aim {
     /// The same about one object.
     pub(super) fn named(self, call: &Objects<'_>, name: &str) -> Result<Self, Error> {
         Ok(Self { name: Some(call.name(name)?), ..self })
+    }
+
+    /// What the deletion of an object takes along: all that is in a namespace, all objects of a kind.
+    pub(super) fn taken_along(&self) -> Result<Vec<KubernetesObject>, KubernetesError> {
+        let name = self.name.as_ref().map_or("", Name::as_str);
+        match self.object.known_kind().map(|known| known.plural) {
+            Some("namespaces") => Ok(vec![KubernetesObject::all_in_namespace(name)?]),
+            Some("customresourcedefinitions") => {
+                Ok(vec![KubernetesObject::in_all_namespaces(name)?, KubernetesObject::in_cluster(name)?])
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// How errors call it.
@@ -142,8 +154,8 @@ fn object_at(place: &Place, default: &str, several: Several) -> Result<Kubernete
         },
     };
     object.map_err(|error| match error {
-        starcell_policy::KubernetesError::BadKind => format!("kind {:?}: {error}", place.kind),
-        starcell_policy::KubernetesError::BadNamespace => error.to_string(),
+        KubernetesError::BadKind => format!("kind {:?}: {error}", place.kind),
+        KubernetesError::BadNamespace => error.to_string(),
     })
 }
 
