@@ -46,6 +46,7 @@ format:
 	@need=(); \
 	type -P curl >/dev/null || need+=(curl); \
 	type -P kill >/dev/null || need+=(procps); \
+	type -P kubectl >/dev/null || need+=(kubernetes-client); \
 	type -P openssl >/dev/null || need+=(openssl); \
 	type -P prlimit >/dev/null || need+=(util-linux); \
 	type -P h2load >/dev/null || need+=(nghttp2-client); \

@@ -3,6 +3,7 @@
 //! In the order a request meets them:
 //! - [`cli`], [`run`], [`watch`]: arguments to an app, and its life until it is stopped
 //! - [`granted`]: what the command line and the configuration allow
+//! - [`cluster`]: the Kubernetes cluster of the operator
 //! - [`record`]: the audit log of the app
 //! - [`servers`]: the servers of one app: bound, served, stopped, drained; exchanged when its script changes
 //! - [`listener`], [`places`], `endpoint`: an address that accepts connections for ever, within its bounds
@@ -24,6 +25,7 @@ mod activity;
 pub mod audit;
 pub mod check;
 pub mod cli;
+pub mod cluster;
 pub mod completions;
 pub mod connection;
 pub mod dispatch;

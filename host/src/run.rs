@@ -12,10 +12,11 @@ use starcell_audit::{Audit, Writer};
 use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{App, AppConfig, Client, Failure, Interpreter, Kv};
+use starcell_runtime::{App, AppConfig, Client, Failure, Interpreter, Kubernetes, Kv};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{CallMode, Run};
+use crate::cluster::kubernetes;
 use crate::exit::Exit;
 use crate::granted::{self, Granted};
 use crate::guest::GUEST;
@@ -64,7 +65,8 @@ pub async fn run(mut arguments: Run) -> Exit {
         let text = "count mode: calls that nothing allows are done all the same, and only recorded as would-deny";
         operator.logs.write(Line::warn(text).with("script", &operator.script)).await;
     }
-    let launch = Launch { interpreter, operator, arguments, granted, audit, kv, client: Client::default() };
+    let (client, kubernetes) = (Client::default(), kubernetes());
+    let launch = Launch { interpreter, operator, arguments, granted, audit, kv, client, kubernetes };
     let exit = live(&launch, source).await;
     drop(launch);
     let exit = match audit_writer.map(Writer::close) {
@@ -84,6 +86,7 @@ struct Launch {
     audit: Audit,
     kv: Kv,
     client: Client,
+    kubernetes: Kubernetes,
 }
 
 /// A version of the script, running.
@@ -103,6 +106,7 @@ impl Launch {
         config.mode = self.arguments.grants.mode.into();
         config.kv = self.kv.clone();
         config.client = self.client.clone();
+        config.kubernetes = self.kubernetes.clone();
         config.environment = environment();
         config.limits = self.arguments.limits.limits();
         config.folder = self.arguments.script.parent().map(|folder| folder.join("."));

@@ -28,6 +28,7 @@ mod fs;
 mod hostile;
 mod imports;
 mod isolation;
+mod k8s;
 mod kv;
 mod ladder;
 mod language;

@@ -6,6 +6,7 @@
 
 mod client;
 mod files;
+mod k8s;
 mod kv;
 mod programs;
 mod tool;
@@ -14,6 +15,9 @@ use starlark::environment::Module;
 
 pub use client::{Client, Incoming, Outgoing};
 pub use files::{FileInfo, FileKind, Files};
+pub use k8s::{
+    Cluster, ClusterSettings, Deletion, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Target,
+};
 pub use kv::{Kv, Lifetime, Listing, Stored};
 pub use programs::{Command, Output, Programs};
 pub use tool::{Outcome, Question, Reply, Tool};
@@ -185,6 +189,8 @@ pub trait Host {
     fn read_source(&self, path: &str) -> Result<Vec<u8>, String>;
     /// HTTP to other servers.
     fn client(&self) -> &dyn Client;
+    /// Objects of a Kubernetes cluster.
+    fn cluster(&self) -> &dyn Cluster;
     /// Files.
     fn files(&self) -> &dyn Files;
     /// Keys and values.

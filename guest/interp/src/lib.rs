@@ -55,9 +55,10 @@ pub mod tools;
 
 pub use globals::boot;
 pub use host::{
-    Client, Command, Failure, FailureKind, FileInfo, FileKind, Files, Host, HostError, Incoming, Kv, Level, Lifetime,
-    Listing, LogRecord, Outcome, Outgoing, Output, Position, Programs, Question, Reply, Request, Response,
-    ServerOptions, Stored, Tool,
+    Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, FileInfo, FileKind, Files, Host,
+    HostError, Incoming, Kv, Level, Lifetime, Listing, LogOptions, LogRecord, Manifest, Outcome, Outgoing, Output,
+    PatchType, Place, Position, Programs, Propagation, Question, Reply, Request, Response, Selection, ServerOptions,
+    Stored, Target, Tool,
 };
 pub use interact::interact;
 pub use load::MAX_FILES;

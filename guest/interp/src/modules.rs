@@ -16,6 +16,7 @@ mod http;
 mod json;
 pub(crate) mod json_decode;
 pub(crate) mod json_encode;
+mod k8s;
 mod kv;
 mod log;
 mod math;
@@ -62,6 +63,7 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
         twins::members(builder, respond::register);
     });
     builder.namespace("json", json::register);
+    builder.namespace("k8s", k8s::register);
     builder.namespace("kv", kv::register);
     builder.namespace("log", log::register);
     twins::namespace(builder, "math", math::register);

@@ -6,6 +6,7 @@
 mod client;
 mod files;
 mod fixture;
+mod k8s;
 mod kv;
 mod programs;
 mod tool;
@@ -17,11 +18,12 @@ use starlark::environment::Module;
 
 pub use client::NativeClient;
 pub use files::NativeFiles;
+pub use k8s::{Called, NativeCluster};
 pub use kv::NativeKv;
 pub use programs::NativePrograms;
 pub use tool::NativeTool;
 
-use crate::host::{Client, Files, Host, HostError, Kv, LogRecord, Position, Programs, ServerOptions, Tool};
+use crate::host::{Client, Cluster, Files, Host, HostError, Kv, LogRecord, Position, Programs, ServerOptions, Tool};
 
 pub use fixture::{Example, Fixture};
 
@@ -42,6 +44,8 @@ pub struct NativeHost {
     pub sources: HashMap<String, Vec<u8>>,
     /// Other servers that always say the same.
     pub client: NativeClient,
+    /// A cluster that always says the same.
+    pub cluster: NativeCluster,
     /// Files in memory.
     pub files: NativeFiles,
     /// Keys and values in memory.
@@ -69,6 +73,7 @@ impl NativeHost {
             sleep: Ok(()),
             sources: HashMap::new(),
             client: NativeClient::default(),
+            cluster: NativeCluster::default(),
             files: NativeFiles::default(),
             kv: NativeKv::default(),
             programs: NativePrograms::default(),
@@ -177,6 +182,10 @@ impl Host for NativeHost {
 
     fn client(&self) -> &dyn Client {
         &self.client
+    }
+
+    fn cluster(&self) -> &dyn Cluster {
+        &self.cluster
     }
 
     fn files(&self) -> &dyn Files {

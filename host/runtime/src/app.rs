@@ -21,6 +21,7 @@ use crate::edge::Edge;
 use crate::failure::{Failure, Limit};
 use crate::gate::Mode;
 use crate::interpreter::Interpreter;
+use crate::k8s::Kubernetes;
 use crate::kv::{self, Kv};
 use crate::limits::Limits;
 use crate::meter::{Meter, Metered};
@@ -48,6 +49,8 @@ pub struct AppConfig {
     pub kv: Kv,
     /// What it speaks to other servers with.
     pub client: Client,
+    /// Its Kubernetes clusters.
+    pub kubernetes: Kubernetes,
     /// The environment that scripts may ask for: names and values.
     pub environment: BTreeMap<String, String>,
     /// The folder that relative paths start at: `$CWD` of the rules.
@@ -74,6 +77,7 @@ impl AppConfig {
             record_pure: false,
             kv: Kv::memory(kv::DEFAULT_QUOTA),
             client: Client::default(),
+            kubernetes: Kubernetes::default(),
             environment: BTreeMap::new(),
             cwd,
             limits: Limits::default(),

@@ -6,6 +6,7 @@ mod blocking;
 mod client;
 pub(crate) mod fork;
 mod fs;
+mod k8s;
 mod kv;
 mod log;
 mod os;

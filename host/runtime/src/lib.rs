@@ -11,6 +11,7 @@
 //! - [`capability`]: what a guest may ask of the host, one file for each WIT interface
 //! - [`kv`]: what the store of an app keeps
 //! - [`client`]: its connections to other servers
+//! - [`k8s`]: its clusters
 //! - [`suite`]: a test file, whose tests run in forks of it
 //! - [`edge`], [`tool`]: what the host side (sockets, routes, logs; tests, sessions) offers to this crate
 //! - [`failure`], [`limits`], [`meter`], [`ticker`]: how an evaluation ends, and what ends it
@@ -26,6 +27,7 @@ pub mod failure;
 pub mod gate;
 pub mod image;
 pub mod interpreter;
+pub mod k8s;
 pub mod kv;
 pub mod limits;
 pub mod meter;
@@ -43,6 +45,7 @@ pub use edge::{Edge, Level, LogRecord, ServerOptions, TlsFiles, TlsSource};
 pub use failure::{Failure, Limit, ScriptFailure};
 pub use gate::Mode;
 pub use interpreter::Interpreter;
+pub use k8s::Kubernetes;
 pub use kv::{Kv, KvError};
 pub use limits::Limits;
 pub use serving::{Answer, Serving};

@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) captured: Option<Vec<u8>>,
     /// What the interpreter said when it panicked.
     pub(crate) panic: Option<String>,
+    /// Calls to a cluster that this instance has made.
+    pub(crate) cluster_calls: u32,
     /// HTTP requests that this instance has sent.
     pub(crate) requests_sent: u32,
     clocks: Option<WasiClocksCtx>,
@@ -102,6 +104,7 @@ pub(crate) fn store(interpreter: &Interpreter, role: Role, limits: &Limits, mete
         meter,
         captured: None,
         panic: None,
+        cluster_calls: 0,
         requests_sent: 0,
         clocks: None,
         random: None,

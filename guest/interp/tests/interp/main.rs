@@ -10,6 +10,7 @@
 )]
 
 mod capabilities;
+mod clusters;
 mod common;
 mod errors;
 mod fixtures;
