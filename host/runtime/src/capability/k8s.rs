@@ -4,10 +4,12 @@
 //! the permit holds. Only the operator's kubeconfig is read before that, for the namespace of calls that name none.
 //!
 //! - [`aim`]: from what a script says to the objects it means
+//! - [`pages`]: lists that come in parts
 //! - [`reach`]: to the cluster, which is judged by its address if the script named it
 //! - [`target`]: which cluster that is
 
 mod aim;
+mod pages;
 mod reach;
 mod target;
 
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use http::Method;
 use hyper::body::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use starcell_policy::{Grants, K8sFunction as Function};
 use tokio::time::timeout;
 
@@ -29,6 +31,7 @@ use crate::k8s::exchange::ApiRequest;
 use crate::k8s::route::{Name, with_query};
 use crate::state::State;
 use aim::Several;
+use pages::Pages;
 use reach::Reached;
 
 /// How long a call may take that was given no time.
@@ -36,12 +39,6 @@ const DEFAULT_TIME: Duration = Duration::from_secs(30);
 
 /// Most calls of one instance. One request to a script must not become thousands to a cluster.
 const MAX_CALLS: u32 = 100;
-
-/// Objects that are asked for at a time, as kubectl does.
-const PAGE: u32 = 500;
-
-/// Most pages of one list.
-const MAX_PAGES: usize = 200;
 
 /// What a host function answers.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
@@ -321,62 +318,4 @@ impl DeleteOptions {
 /// Whole seconds, rounded up.
 fn seconds(nanoseconds: u64) -> u64 {
     nanoseconds.div_ceil(1_000_000_000)
-}
-
-/// The pages of a list so far.
-#[derive(Default)]
-struct Pages {
-    texts: Vec<String>,
-    bytes: usize,
-    items: u32,
-    /// Where the next page begins.
-    next: Option<String>,
-}
-
-/// What is looked at of a page.
-#[derive(Deserialize)]
-struct Page {
-    #[serde(default)]
-    metadata: PageMetadata,
-    #[serde(default)]
-    items: Option<Vec<serde::de::IgnoredAny>>,
-}
-
-#[derive(Default, Deserialize)]
-struct PageMetadata {
-    #[serde(default)]
-    r#continue: Option<String>,
-}
-
-impl Pages {
-    fn wants_more(&self, selection: &Selection) -> bool {
-        let more = self.texts.is_empty() || self.next.is_some();
-        more && selection.limit.is_none_or(|limit| self.items < limit)
-    }
-
-    /// The path with what selects the next page.
-    fn target(&self, path: &str, selection: &Selection) -> String {
-        let limit = selection.limit.map_or(PAGE, |limit| limit.saturating_sub(self.items).min(PAGE)).to_string();
-        let pairs = [
-            ("labelSelector", selection.labels.as_deref()),
-            ("fieldSelector", selection.fields.as_deref()),
-            ("limit", Some(&*limit)),
-            ("continue", self.next.as_deref()),
-        ];
-        let pairs: Vec<(&str, &str)> = pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        with_query(path, &pairs)
-    }
-
-    fn add(&mut self, text: String) -> Result<(), String> {
-        let page: Page = serde_json::from_str(&text).map_err(|_| "the answer is no list of objects".to_owned())?;
-        self.bytes += text.len();
-        self.items =
-            self.items.saturating_add(u32::try_from(page.items.map_or(0, |items| items.len())).unwrap_or(u32::MAX));
-        self.next = page.metadata.r#continue.filter(|token| !token.is_empty());
-        self.texts.push(text);
-        match self.texts.len() >= MAX_PAGES && self.next.is_some() {
-            true => Err(format!("more than {MAX_PAGES} pages; narrow it with namespace=, labels=, fields= or limit=")),
-            false => Ok(()),
-        }
-    }
 }
