@@ -28,6 +28,7 @@ mod respond;
 mod retry;
 mod server;
 mod strings;
+mod summaries;
 mod template;
 mod text;
 pub(crate) mod time;
@@ -41,6 +42,8 @@ use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
 
 use crate::{form, headers, request, result};
+
+pub(crate) use summaries::summary;
 
 /// Adds every module to the predeclared names.
 pub(crate) fn register(builder: &mut GlobalsBuilder) {
