@@ -91,6 +91,7 @@ endef
 
 .lint-layers:
 	$(call without,starcell-policy,tokio|hyper|wasmtime|starcell-runtime)
+	$(call without,starcell-check,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-config,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-audit,hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-interp,wit-bindgen|wasmtime|starcell-policy)

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use starcell_audit::{Audit, Writer};
+use starcell_interp::MAX_SOURCE_BYTES;
 use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::{App, AppConfig, Client, Failure, Interpreter, Kubernetes, Kv};
+use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{CallMode, Run};
@@ -28,13 +30,13 @@ use crate::servers::{Operator, Servers};
 use crate::watch::Watch;
 
 /// Runs a script until it ends or is stopped.
-#[expect(clippy::disallowed_methods, reason = "reads the script that the command line names")]
+#[expect(clippy::disallowed_methods, reason = "looks at the script that the command line names")]
 pub async fn run(mut arguments: Run) -> Exit {
     // A folder is the script that lies in it as `main.star`.
     if tokio::fs::metadata(&arguments.script).await.is_ok_and(|about| about.is_dir()) {
         arguments.script.push("main.star");
     }
-    let source = match tokio::fs::read(&arguments.script).await {
+    let source = match read(&arguments.script).await {
         Ok(source) => source,
         Err(error) => return fail(Exit::Usage, &format!("cannot read {}: {error}", arguments.script.display())),
     };
@@ -117,8 +119,16 @@ impl Launch {
     }
 }
 
+/// Reads the script, or as much of it as tells that it is too large: a device has no end.
+#[expect(clippy::disallowed_types, reason = "reads the script that the command line names")]
+async fn read(script: &Path) -> std::io::Result<Vec<u8>> {
+    let mut source = Vec::new();
+    let file = tokio::fs::File::open(script).await?;
+    file.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut source).await?;
+    Ok(source)
+}
+
 /// The life of a script, and of those that replace it while it is watched.
-#[expect(clippy::disallowed_methods, reason = "reads the script that the command line names, again")]
 async fn live(launch: &Launch, source: Vec<u8>) -> Exit {
     let Ok(mut signals) = Signals::new() else { return fail(Exit::Host, "cannot listen for signals") };
     let (watched, logs) = (launch.arguments.watch, &launch.operator.logs);
@@ -161,7 +171,7 @@ async fn live(launch: &Launch, source: Vec<u8>) -> Exit {
                 };
             }
             () = watch.changed(|| [current.app.loaded(), tried.clone()].concat()), if watched => {
-                match tokio::fs::read(&launch.arguments.script).await {
+                match read(&launch.arguments.script).await {
                     Ok(source) => next = Some(launch.version(source, current.servers.successor())),
                     Err(error) => logs.write(Line::error(&format!("cannot read the script again: {error}"))).await,
                 }

@@ -115,7 +115,7 @@ fn it_always_ends() {
     assert_eq!(endless.code(), 3, "{}", endless.output);
     let huge = check(&[], &script_bytes(&b"x = 1\n".repeat((64 << 20) / 6)));
     assert_eq!(huge.code(), 3);
-    assert!(huge.stdout.contains("more than 8388608"), "{}", huge.stdout);
+    assert!(huge.stdout.contains("more than 8388608 bytes"), "{}", huge.stdout);
     let deep = check(&[], &script_bytes(&b"(".repeat(1_000_000)));
     assert_eq!(deep.code(), 3);
     assert!(deep.stdout.contains("nested or chained too deeply"), "{}", deep.stdout);

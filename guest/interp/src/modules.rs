@@ -30,6 +30,7 @@ mod respond;
 mod retry;
 mod server;
 mod strings;
+mod summaries;
 mod template;
 mod tester;
 mod text;
@@ -45,6 +46,8 @@ use starlark::environment::GlobalsBuilder;
 
 use crate::{form, headers, request, result};
 pub(crate) use tester::Tester;
+
+pub(crate) use summaries::summary;
 
 /// Adds every module to the predeclared names.
 pub(crate) fn register(builder: &mut GlobalsBuilder) {

@@ -6,7 +6,7 @@
 mod attributes;
 mod signature;
 
-use starlark::docs::{DocItem, DocMember, DocModule, DocParams, DocType};
+use starlark::docs::{DocItem, DocMember, DocModule, DocParams, DocString, DocStringKind, DocType};
 use starlark::environment::Globals;
 use starlark::syntax::AstModule;
 
@@ -48,6 +48,9 @@ pub fn documentation() -> DocModule {
     module.members.shift_remove(shift::LEFT_SHIFT);
     for (name, item) in module.members.iter_mut() {
         complete_item(name, item);
+        if let DocItem::Module(module) = item {
+            module.docs = modules::summary(name).and_then(|text| DocString::from_docstring(DocStringKind::Rust, text));
+        }
     }
     module
 }
@@ -237,6 +240,15 @@ mod tests {
         let mut names: Vec<String> = names.split(", ").map(str::to_owned).collect();
         names.sort_unstable();
         names
+    }
+
+    #[test]
+    fn every_module_has_a_sentence() {
+        for (name, item) in &documentation().members {
+            if let DocItem::Module(module) = item {
+                assert!(module.docs.is_some(), "{name} has no sentence in modules/summaries.rs");
+            }
+        }
     }
 
     #[test]

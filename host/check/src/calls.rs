@@ -1,4 +1,4 @@
-//! Calls of builtins against what those take: a wrong number of arguments, names that do not exist, members that do not.
+//! Calls of builtins against what those take: a wrong number of arguments, names and members that do not exist.
 
 use starcell_policy::nearest;
 use starlark::codemap::Span;

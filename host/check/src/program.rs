@@ -1,7 +1,7 @@
 //! The files of a script: the one that is started, and those that `load()` names, as the interpreter would find them.
 //!
-//! Where the interpreter stops at the first thing that is wrong, everything is looked at here: one run of a check should
-//! tell all there is.
+//! Where the interpreter stops at the first thing that is wrong, everything is looked at here: one run of a check
+//! should tell all there is.
 
 use std::collections::{HashMap, HashSet};
 

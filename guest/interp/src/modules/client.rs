@@ -42,9 +42,9 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// `http.get(url, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
     ///
-    /// `headers` is a dict of str, `timeout` a time such as `"5s"`, `redirects` how many are followed, each of them judged
-    /// like the first. Returns an `http.client_response`, whatever its status. Errors: a server that cannot be reached or
-    /// takes too long, an answer that is too large.
+    /// `headers` is a dict of str, `timeout` a time such as `"5s"`, `redirects` how many are followed, each of them
+    /// judged like the first. Returns an `http.client_response`, whatever its status. Errors: a server that cannot be
+    /// reached or takes too long, an answer that is too large.
     ///
     /// ```text
     /// >>> reply = http.get("http://api.example.com/items", headers = {"Accept": "application/json"}, timeout = "5s")

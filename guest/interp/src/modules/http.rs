@@ -19,11 +19,13 @@ use crate::session::{Phase, Session};
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// A new server, not yet started: an `http.server`. Making one needs no permission, starting it does.
     ///
-    /// `http.server(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str = None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int = None, max_body_bytes: int = None)`
+    /// `http.server(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str
+    /// = None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int
+    /// = None, max_body_bytes: int = None)`
     ///
-    /// Times are texts such as `"30s"`; `port` 0 or none lets the system choose; the default `host` is 127.0.0.1. `tls_cert`
-    /// and `tls_key` are PEM files, which are read as `fs.read` allows. Errors: unknown and wrongly typed options, one half of
-    /// a TLS configuration, and making a server in a handler.
+    /// Times are texts such as `"30s"`; `port` 0 or none lets the system choose; the default `host` is 127.0.0.1.
+    /// `tls_cert` and `tls_key` are PEM files, which are read as `fs.read` allows. Errors: unknown and wrongly typed
+    /// options, one half of a TLS configuration, and making a server in a handler.
     ///
     /// ```text
     /// >>> http.try_server(prot = 1).error
@@ -38,10 +40,12 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(make("http.try_server", args, eval), eval.heap())
     }
 
-    /// Makes a server, registers a dict of patterns and handlers (or one handler for everything), serves, and returns when the
-    /// server has stopped.
+    /// Makes a server, registers a dict of patterns and handlers (or one handler for everything), serves, and returns
+    /// when the server has stopped.
     ///
-    /// `http.serve(routes, port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str = None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int = None, max_body_bytes: int = None) -> None`
+    /// `http.serve(routes, port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None,
+    /// read_timeout: str = None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None,
+    /// max_header_bytes: int = None, max_body_bytes: int = None) -> None`
     ///
     /// The options are those of `http.server`. Errors: as those of `http.server`, `handle` and `serve` together.
     fn serve<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {

@@ -63,7 +63,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// `kv.set(key: str, value, *, ttl: str = None) -> None`
     ///
-    /// `ttl` is how long it lasts, such as `"1h"`; for ever without it. Errors: a value that cannot be kept, a full store.
+    /// `ttl` is how long it lasts, such as `"1h"`; for ever without it. Errors: a value that cannot be kept, a full
+    /// store.
     ///
     /// ```text
     /// >>> kv.set("session:7", b"\x01", ttl = "30m")
@@ -101,8 +102,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// `kv.list(prefix: str = "", *, after: str = None, limit: int = None) -> list[str]`
     ///
-    /// `limit` (1 to 10000) and the last key of the page before as `after` give them in pages; without `limit` it is an error
-    /// when there are more than 10000.
+    /// `limit` (1 to 10000) and the last key of the page before as `after` give them in pages; without `limit` it is an
+    /// error when there are more than 10000.
     ///
     /// ```text
     /// >>> kv.set("page:1", 1)
@@ -158,13 +159,14 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(compare_and_set_of("kv.try_compare_and_set", args, eval), eval.heap())
     }
 
-    /// Sets what `fn` makes of the present value, and tries again when another request changed it meanwhile; returns what was
-    /// set.
+    /// Sets what `fn` makes of the present value, and tries again when another request changed it meanwhile; returns
+    /// what was set.
     ///
     /// `kv.update(key: str, fn, *, default = None, ttl: str = None)`
     ///
-    /// `fn` gets the value, or `default` without one. It may be called several times, so it should do nothing else. A `ttl`
-    /// that the key has stays unless another is given. Errors: a `fn` that returns `None`; 1000 tries that others outran.
+    /// `fn` gets the value, or `default` without one. It may be called several times, so it should do nothing else. A
+    /// `ttl` that the key has stays unless another is given. Errors: a `fn` that returns `None`; 1000 tries that others
+    /// outran.
     ///
     /// ```text
     /// >>> kv.update("cart", lambda items: items + ["book"], default = [])

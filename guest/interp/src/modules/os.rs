@@ -42,10 +42,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// `os.exec(cmd, *, env: dict = None, cwd: str = None, stdin = None, timeout: str = None)`
     ///
-    /// `cmd` is a list of words, the first of which names the program, or a str that is split into words without any shell.
-    /// The program starts with no environment but `env`, in `cwd` or the working directory, with `stdin` (str or bytes) as its
-    /// input, and is killed with all it started after `timeout`, such as `"5s"`, or when the request ends. Errors: a program
-    /// that cannot be run, that ends with another code than 0, that takes too long or writes too much.
+    /// `cmd` is a list of words, the first of which names the program, or a str that is split into words without any
+    /// shell. The program starts with no environment but `env`, in `cwd` or the working directory, with `stdin` (str or
+    /// bytes) as its input, and is killed with all it started after `timeout`, such as `"5s"`, or when the request
+    /// ends. Errors: a program that cannot be run, that ends with another code than 0, that takes too long or writes
+    /// too much.
     fn exec<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         let output = run("os.exec", args, eval)?;
         match failure(&output) {

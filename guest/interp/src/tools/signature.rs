@@ -25,13 +25,13 @@ pub(super) fn complete(of: &str, name: &str, function: &mut DocFunction) {
     let Some(docs) = &mut function.docs else { return };
     let Some(details) = docs.details.take() else { return };
     let (mut stated, mut kept) = (None, Vec::new());
-    for line in details.lines() {
-        match statement(line, of, name).filter(|_| stated.is_none()) {
+    for paragraph in details.split("\n\n") {
+        match statement(paragraph, of, name).filter(|_| stated.is_none()) {
             Some(signature) => stated = Some(signature),
-            None => kept.push(line),
+            None => kept.push(paragraph),
         }
     }
-    let details = kept.join("\n").trim().to_owned();
+    let details = kept.join("\n\n").trim().to_owned();
     docs.details = Some(details).filter(|details| !details.is_empty());
     if let Some((params, ret)) = stated {
         function.params = params;
@@ -39,9 +39,10 @@ pub(super) fn complete(of: &str, name: &str, function: &mut DocFunction) {
     }
 }
 
-/// The signature in a line that is nothing else.
-fn statement(line: &str, of: &str, name: &str) -> Option<(DocParams, Ty)> {
-    let code = line.trim().strip_prefix('`')?.strip_suffix('`')?;
+/// The signature in a paragraph that is nothing else.
+fn statement(paragraph: &str, of: &str, name: &str) -> Option<(DocParams, Ty)> {
+    let code = paragraph.trim().strip_prefix('`')?.strip_suffix('`')?.replace('\n', " ");
+    let code = code.as_str();
     let code = code.strip_prefix(of).and_then(|code| code.strip_prefix('.')).unwrap_or(code);
     let signature = code.strip_prefix(name).filter(|rest| rest.starts_with('('))?;
     parse(signature)

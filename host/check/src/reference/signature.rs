@@ -3,7 +3,7 @@
 use starlark::docs::{DocFunction, DocParam};
 use starlark::typing::Ty;
 
-/// The name of a function with its parameters and the type it returns: `fs.mkdir(path: str, *, parents = False) -> None`.
+/// The name of a function with its parameters and the type it returns: `fs.stat(path: str) -> None`.
 #[must_use]
 pub fn signature(name: &str, function: &DocFunction) -> String {
     let params = &function.params;

@@ -15,13 +15,13 @@ pub(super) static METHODS: MethodsStatic = MethodsStatic::new(TYPE, methods);
 
 #[starlark_module]
 fn methods(builder: &mut MethodsBuilder) {
-    /// Registers a handler, a function of the request, for a pattern `[METHOD ][HOST]/path` with `{name}`, `{rest...}` and
-    /// `{$}`.
+    /// Registers a handler, a function of the request, for a pattern `[METHOD ][HOST]/path` with `{name}`, `{rest...}`
+    /// and `{$}`.
     ///
     /// `handle(pattern: str, handler) -> None`
     ///
-    /// Errors: a malformed pattern, one that conflicts with an earlier one, a handler that does not take one argument, a server
-    /// that runs.
+    /// Errors: a malformed pattern, one that conflicts with an earlier one, a handler that does not take one argument,
+    /// a server that runs.
     fn handle<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -39,7 +39,8 @@ fn methods(builder: &mut MethodsBuilder) {
         attempt(call_handle("try_handle", this, args, eval), eval.heap())
     }
 
-    /// Registers middleware: `fn(next)`, called once and returning a handler, or `fn(req, next)`, called for each request.
+    /// Registers middleware: `fn(next)`, called once and returning a handler, or `fn(req, next)`, called for each
+    /// request.
     ///
     /// `use(middleware) -> None`
     ///
@@ -63,10 +64,12 @@ fn methods(builder: &mut MethodsBuilder) {
 
     /// Starts serving and returns. Requests are answered by forks of what the script has set up until here.
     ///
-    /// `start(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str = None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int = None, max_body_bytes: int = None) -> None`
+    /// `start(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str =
+    /// None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int =
+    /// None, max_body_bytes: int = None) -> None`
     ///
-    /// Options override those of the server. Errors: no handler, a server that runs, an address that is not granted or cannot
-    /// be bound.
+    /// Options override those of the server. Errors: no handler, a server that runs, an address that is not granted or
+    /// cannot be bound.
     fn start<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -86,7 +89,9 @@ fn methods(builder: &mut MethodsBuilder) {
 
     /// Starts serving and returns when the server has stopped, after requests in flight were answered.
     ///
-    /// `serve(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str = None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int = None, max_body_bytes: int = None) -> None`
+    /// `serve(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str =
+    /// None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int =
+    /// None, max_body_bytes: int = None) -> None`
     ///
     /// Options and errors are those of `start`.
     fn serve<'v>(
