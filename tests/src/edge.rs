@@ -1,6 +1,6 @@
 //! An edge without a network: it takes what a script serves and hands it to the test.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use starcell::guest::GUEST;
 use starcell_policy::{CanonicalPath, Grants, Permit, Profile, Roots, ServerAddress};
@@ -14,10 +14,11 @@ use tokio::task::JoinHandle;
 /// Room for a thousand suspended apps and some requests.
 pub const INSTANCES: u32 = 1200;
 
-/// The guest of this process, loaded once a call.
+/// The guest of this process. Its code is executed where it lies, so it is loaded once, whoever asks.
 #[must_use]
 pub fn interpreter() -> Arc<Interpreter> {
-    Interpreter::load(&GUEST, INSTANCES).expect("the guest loads")
+    static INTERPRETER: OnceLock<Arc<Interpreter>> = OnceLock::new();
+    Arc::clone(INTERPRETER.get_or_init(|| Interpreter::load(&GUEST, INSTANCES).expect("the guest loads")))
 }
 
 /// A script whose first server is served to the test.
