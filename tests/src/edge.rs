@@ -14,11 +14,11 @@ use tokio::task::JoinHandle;
 /// Room for a thousand suspended apps and some requests.
 pub const INSTANCES: u32 = 1200;
 
-/// The guest of this process. There is one: its code is executed where it lies in the binary.
+/// The guest of this process. Its code is executed where it lies, so it is loaded once, whoever asks.
 #[must_use]
 pub fn interpreter() -> Arc<Interpreter> {
-    static LOADED: OnceLock<Arc<Interpreter>> = OnceLock::new();
-    Arc::clone(LOADED.get_or_init(|| Interpreter::load(&GUEST, INSTANCES).expect("the guest loads")))
+    static INTERPRETER: OnceLock<Arc<Interpreter>> = OnceLock::new();
+    Arc::clone(INTERPRETER.get_or_init(|| Interpreter::load(&GUEST, INSTANCES).expect("the guest loads")))
 }
 
 /// A script whose first server is served to the test.

@@ -115,7 +115,7 @@ fn a_traceback_leads_through_files_and_middleware() {
     let folder = project(&[
         (
             "main.star",
-            "load('lib/guard.star', 'guard')\nload('lib/work.star', 'work')\n\ndef handler(req):\n    return work(req.query_first('n'))\n\n\
+            "load('lib/guard.star', 'guard')\nload('lib/work.star', 'work')\n\ndef handler(req):\n    return str(work(req.query_first('n')))\n\n\
              def older(req, next):\n    return next(req)\n\nsrv = http.server()\nsrv.use(guard)\nsrv.use(older)\n\
              srv.handle('GET /', handler)\nsrv.serve()\n",
         ),
