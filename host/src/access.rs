@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::request::Parts;
-use hyper::body::Body as _;
 use starcell_http::request::proto;
 use starcell_http::response::Answer;
 use tokio::time::Instant;
@@ -36,7 +35,7 @@ impl Access {
                 line.text("route", route);
             }
             line.number("status", answer.status().as_u16().into());
-            line.number("bytes", answer.body().size_hint().lower());
+            line.number("bytes", answer.body().len() as u64);
             line.number("duration_us", micros(self.began.elapsed()));
             if let Some(cpu) = self.cpu {
                 line.number("cpu_us", micros(cpu));

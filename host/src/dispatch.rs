@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use http::{HeaderName, Method, Response, StatusCode, Version};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use starcell_http::request::{self, Origin, Pairs};
@@ -64,15 +64,14 @@ pub(crate) async fn dispatch(
     }
     if parts.method == Method::HEAD {
         // Said here, since HTTP/2 would send the body along.
-        let length = answer.body().size_hint().lower();
+        let length = answer.body().len();
         answer.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
-        *answer.body_mut() = Full::default();
+        answer.body_mut().clear();
     }
     if !operator.edge.no_access_log {
         access.end(&parts, client.peer, &answer, &id, &operator.logs);
     }
     let (head, body) = answer.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let outgoing = match head.extensions.get::<Unread>() {
         Some(Unread { gone: true }) => active.respond_to_nobody(body),
         _ => active.respond(body, client.streams),
@@ -125,12 +124,13 @@ async fn meet(
     };
     let origin = Origin { peer: client.peer, tls: client.tls, id: id.to_owned() };
     let record = request::read(parts, admitted.host, admitted.params, admitted.body, origin);
-    match answer(site, operator, admitted.route, record, access).await {
+    // In a box of its own, so that a request which costs no guest does not carry the room for one about.
+    match Box::pin(answer(site, operator, admitted.route, record, access)).await {
         Ok(answer) => answer,
         Err(Refused::Busy) => Refusal::Busy.answer(),
         Err(Refused::Failed(failure)) => {
             let report = failure.report();
-            operator.note_failure(id, parts, &report).await;
+            Box::pin(operator.note_failure(id, parts, &report)).await;
             response::failed(status(&failure), id, operator.dev.then_some(&report))
         }
     }

@@ -4,10 +4,9 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::header::{TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 
 /// A response as it is sent.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Bytes>;
 
 /// Headers that describe the connection, or the message's length: hyper's business, never a script's.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -111,7 +110,7 @@ pub fn script(
     let sendable = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
     let status =
         sendable.ok_or_else(|| format!("the handler returned status {status}: only 200 to 999 can be sent"))?;
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Bytes::new());
     *answer.status_mut() = status;
     for (name, value) in headers {
         let (name, value) = header(&name, &value)?;
@@ -122,7 +121,7 @@ pub fn script(
     if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
         answer.headers_mut().remove(CONTENT_TYPE);
     } else {
-        *answer.body_mut() = Full::new(body.into());
+        *answer.body_mut() = body.into();
     }
     Ok(answer)
 }
@@ -137,7 +136,7 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> 
 }
 
 fn text(status: StatusCode, body: &str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
+    let mut answer = Response::new(Bytes::copy_from_slice(body.as_bytes()));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -46,7 +46,9 @@ use self::table::{Matches, Table};
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
     patterns: Vec<Arc<Pattern>>,
-    /// One table for each host; the patterns without a host are under the empty string.
+    /// The patterns without a host.
+    any: Table,
+    /// One table for each host that patterns name.
     hosts: HashMap<String, Table>,
 }
 
@@ -92,13 +94,15 @@ impl Routes {
     /// and takes no index.
     pub fn add(&mut self, pattern: &str) -> Result<usize, PatternError> {
         let pattern = Arc::new(Pattern::parse(pattern)?);
-        if let Some(table) = self.hosts.get(pattern.host()) {
-            for old in table.overlapping(&pattern) {
-                precedence::check(&pattern, old)?;
-            }
+        let table = if pattern.host().is_empty() { Some(&self.any) } else { self.hosts.get(pattern.host()) };
+        for old in table.into_iter().flat_map(|table| table.overlapping(&pattern)) {
+            precedence::check(&pattern, old)?;
         }
         let index = self.patterns.len();
-        let table = self.hosts.entry(pattern.host().to_owned()).or_default();
+        let table = match pattern.host() {
+            "" => &mut self.any,
+            host => self.hosts.entry(host.to_owned()).or_default(),
+        };
         table.add(index, Arc::clone(&pattern));
         self.patterns.push(pattern);
         Ok(index)
@@ -187,8 +191,9 @@ impl Routes {
 
     /// The tables that a request to this host is looked up in, the one that wins first.
     fn tables(&self, host: &str) -> impl Iterator<Item = &Table> {
-        let own = if host.is_empty() { None } else { self.hosts.get(host) };
-        own.into_iter().chain(self.hosts.get(""))
+        // Most servers have no pattern with a host, and need not look one up.
+        let own = if self.hosts.is_empty() { None } else { self.hosts.get(host) };
+        own.into_iter().chain([&self.any])
     }
 }
 

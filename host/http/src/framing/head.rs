@@ -18,6 +18,16 @@ const fn is_target(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'#'
 }
 
+/// How many bytes at the start of some pass. Judged in groups without a branch for each byte, which compilers make
+/// vector instructions of.
+fn passing(bytes: &[u8], passes: impl Fn(u8) -> bool) -> usize {
+    let whole =
+        bytes.as_chunks::<16>().0.iter().take_while(|group| group.iter().fold(true, |all, &byte| all & passes(byte)));
+    let at = whole.count() * 16;
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|&byte| !passes(byte)).unwrap_or(rest.len())
+}
+
 /// A place in the head.
 #[derive(Debug, Default)]
 enum At {
@@ -68,13 +78,12 @@ impl Head {
                 Err(violation) => return Err((at, violation)),
             }
             // Most of a head is text that matters to nobody here.
-            let passes = match (&self.at, self.field) {
-                (At::RequestLine, _) => is_target,
-                (At::Value, Field::Other) => is_text,
-                _ => continue,
+            let rest = bytes.get(at..).unwrap_or_default();
+            at += match (&self.at, self.field) {
+                (At::RequestLine, _) => passing(rest, is_target),
+                (At::Value, Field::Other) => passing(rest, is_text),
+                _ => 0,
             };
-            let text = bytes.get(at..).unwrap_or_default();
-            at += text.iter().position(|&byte| !passes(byte)).unwrap_or(text.len());
         }
         Ok((at, None))
     }
