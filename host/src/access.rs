@@ -1,6 +1,5 @@
 //! One line for each request: what was asked, what came of it, what it cost.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -27,7 +26,7 @@ impl Access {
     }
 
     /// It is answered. The query is left out of the line: that is where secrets are.
-    pub(crate) fn end(&self, parts: &Parts, peer: SocketAddr, answer: &Answer, id: &str, logs: &Logs) {
+    pub(crate) fn end(&self, parts: &Parts, remote: &str, answer: &Answer, id: &str, logs: &Logs) {
         logs.access(|line| {
             line.text("method", parts.method.as_str());
             line.text("path", parts.uri.path());
@@ -41,7 +40,7 @@ impl Access {
                 line.number("cpu_us", micros(cpu));
             }
             line.text("request", id);
-            line.text("remote", &peer.to_string());
+            line.text("remote", remote);
             line.text("proto", proto(parts.version));
         });
     }

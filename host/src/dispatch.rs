@@ -4,7 +4,7 @@
 //! that id and no more.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,10 +30,10 @@ pub(crate) use crate::site::Site;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Who asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Client {
-    /// Where from.
-    pub(crate) peer: SocketAddr,
+    /// Where from: address and port.
+    pub(crate) remote: Arc<str>,
     /// Whether over TLS.
     pub(crate) tls: bool,
     /// Whether its connection carries several requests at once.
@@ -54,7 +54,7 @@ pub(crate) async fn dispatch(
     let mut access = Access::begin();
     let id = id(&parts, operator);
     let answer = match endpoint.front().filter(|_| client.terms == Terms::Served) {
-        Some(front) => meet(&front.site, operator, client, &parts, body, &id, &mut access).await,
+        Some(front) => meet(&front.site, operator, &client, &parts, body, &id, &mut access).await,
         None => Refusal::Busy.answer(),
     };
     let mut answer = with_id(answer, &id);
@@ -69,7 +69,7 @@ pub(crate) async fn dispatch(
         answer.body_mut().clear();
     }
     if !operator.edge.no_access_log {
-        access.end(&parts, client.peer, &answer, &id, &operator.logs);
+        access.end(&parts, &client.remote, &answer, &id, &operator.logs);
     }
     let (head, body) = answer.into_parts();
     let outgoing = match head.extensions.get::<Unread>() {
@@ -105,7 +105,7 @@ fn with_id(mut answer: Answer, id: &str) -> Answer {
 async fn meet(
     site: &Site,
     operator: &Operator,
-    client: Client,
+    client: &Client,
     parts: &Parts,
     body: Incoming,
     id: &str,
@@ -122,7 +122,7 @@ async fn meet(
             return answer;
         }
     };
-    let origin = Origin { peer: client.peer, tls: client.tls, id: id.to_owned() };
+    let origin = Origin { remote: client.remote.to_string(), tls: client.tls, id: id.to_owned() };
     let record = request::read(parts, admitted.host, admitted.params, admitted.body, origin);
     // In a box of its own, so that a request which costs no guest does not carry the room for one about.
     match Box::pin(answer(site, operator, admitted.route, record, access)).await {

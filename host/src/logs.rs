@@ -7,6 +7,7 @@
 //! as a log that nobody reads must not stop the servers; those that find no room are counted instead.
 
 mod sink;
+mod time;
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -102,15 +103,16 @@ impl<'a> Writing<'a> {
             Level::Warn => "warn",
             Level::Error => "error",
         };
-        // Writing to a String cannot fail.
-        let time = humantime::format_rfc3339_millis(now);
         match format {
             LogFormat::Json => {
-                let _ = write!(out, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"msg\":");
+                out.push_str("{\"time\":\"");
+                time::push(out, now);
+                out.extend(["\",\"level\":\"", level, "\",\"msg\":"]);
                 push_quoted(out, message);
             }
             LogFormat::Text => {
-                let _ = write!(out, "{time} {level:5} ");
+                time::push(out, now);
+                out.extend([" ", level, if level.len() < 5 { "  " } else { " " }]);
                 push_line(out, message);
             }
         }

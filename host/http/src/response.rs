@@ -65,16 +65,16 @@ impl Refusal {
             Self::BadHost => text(StatusCode::BAD_REQUEST, "400 Bad Request: missing, repeated or illegal Host\n"),
             Self::BadPath => text(StatusCode::BAD_REQUEST, "400 Bad Request: illegal path\n"),
             Self::LongUrl(limit) => {
-                text(StatusCode::URI_TOO_LONG, &format!("414 URI Too Long: at most {limit} bytes\n"))
+                text(StatusCode::URI_TOO_LONG, format!("414 URI Too Long: at most {limit} bytes\n"))
             }
             Self::ManyFields(limit) => text(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                &format!("431 Request Header Fields Too Large: at most {limit} fields\n"),
+                format!("431 Request Header Fields Too Large: at most {limit} fields\n"),
             ),
             Self::BadBody => text(StatusCode::BAD_REQUEST, "400 Bad Request: the body is incomplete\n"),
             Self::SlowBody => text(StatusCode::REQUEST_TIMEOUT, "408 Request Timeout\n"),
             Self::LargeBody(limit) => {
-                text(StatusCode::PAYLOAD_TOO_LARGE, &format!("413 Content Too Large: at most {limit} bytes\n"))
+                text(StatusCode::PAYLOAD_TOO_LARGE, format!("413 Content Too Large: at most {limit} bytes\n"))
             }
             Self::NotFound => text(StatusCode::NOT_FOUND, "404 page not found\n"),
             Self::WrongMethod(allow) => {
@@ -95,7 +95,7 @@ pub fn failed(status: StatusCode, id: &str, detail: Option<&str>) -> Answer {
         body.push('\n');
         body.push_str(detail);
     }
-    text(status, &body)
+    text(status, body)
 }
 
 /// The response of a script, checked once more.
@@ -135,8 +135,8 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> 
     Ok((name, value))
 }
 
-fn text(status: StatusCode, body: &str) -> Answer {
-    let mut answer = Response::new(Bytes::copy_from_slice(body.as_bytes()));
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -139,7 +139,7 @@ fn answer(routes: &Routes, parts: &http::request::Parts, body: Bytes) -> Respons
         Found::NotFound => return Refusal::NotFound.answer(),
     };
     let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let origin = Origin { peer: ([127, 0, 0, 1], 1).into(), tls: false, id: "id".to_owned() };
+    let origin = Origin { remote: "127.0.0.1:1".to_owned(), tls: false, id: "id".to_owned() };
     let request = request::read(parts, host, params, body, origin);
     assert!(!request.path.contains('\0'), "a path with a NUL");
     assert!(request.headers.iter().all(|(name, _)| name != "Host"), "the host stands among the headers");

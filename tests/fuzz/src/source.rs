@@ -1,5 +1,5 @@
 //! Sources of scripts: the check before parsing, and the parser. What gets through the check must not overflow the stack
-//! of the recursive parser, whatever it is.
+//! of the recursive parser, whatever it is. Whatever else reads a source without running it belongs here too.
 
 use starcell_interp::testing::parse;
 
