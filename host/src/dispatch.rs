@@ -5,7 +5,7 @@
 //! that id and no more.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,10 +28,10 @@ use crate::servers::Operator;
 pub(crate) use crate::site::Site;
 
 /// Who asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Client {
-    /// Where from.
-    pub(crate) peer: SocketAddr,
+    /// Where from: address and port.
+    pub(crate) remote: Arc<str>,
     /// Whether over TLS.
     pub(crate) tls: bool,
     /// Whether its connection carries several requests at once.
@@ -52,7 +52,7 @@ pub(crate) async fn dispatch(
     let mut access = Access::begin();
     let id = id(&parts, operator);
     let answer = match endpoint.front().filter(|_| client.terms == Terms::Served) {
-        Some(front) => meet(&front.site, operator, client, &parts, body, &id, &mut access).await,
+        Some(front) => meet(&front.site, operator, &client, &parts, body, &id, &mut access).await,
         None => Refusal::Busy.answer(),
     };
     let mut answer = exchange::finish(answer, &parts, &id);
@@ -61,10 +61,9 @@ pub(crate) async fn dispatch(
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if !operator.edge.no_access_log {
-        access.end(&parts, client.peer, &answer, &id, &operator.logs);
+        access.end(&parts, &client.remote, &answer, &id, &operator.logs);
     }
     let (head, body) = answer.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let outgoing = match head.extensions.get::<Unread>() {
         Some(Unread { gone: true }) => active.respond_to_nobody(body),
         _ => active.respond(body, client.streams),
@@ -90,14 +89,14 @@ fn id(parts: &Parts, operator: &Operator) -> String {
 async fn meet(
     site: &Site,
     operator: &Operator,
-    client: Client,
+    client: &Client,
     parts: &Parts,
     body: Incoming,
     id: &str,
     access: &mut Access,
 ) -> Answer {
     let _present = site.enter();
-    let origin = Origin { peer: client.peer, tls: client.tls, id: id.to_owned() };
+    let origin = Origin { remote: client.remote.to_string(), tls: client.tls, id: id.to_owned() };
     let body = read(parts, body, site, operator);
     match exchange(site, operator, parts, origin, body, access).await {
         Exchange::Answered(answer) => answer,
@@ -110,7 +109,7 @@ async fn meet(
         }
         Exchange::Failed(failure) => {
             let report = failure.report();
-            operator.note_failure(id, parts, &report).await;
+            Box::pin(operator.note_failure(id, parts, &report)).await;
             exchange::failed(&failure, id, operator.dev.then_some(&report))
         }
     }

@@ -7,8 +7,6 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
-use http_body_util::Full;
-use hyper::body::Body as _;
 use starcell_http::request::{self, Origin, Pairs};
 use starcell_http::response::{self, Answer, Refusal};
 use starcell_http::router::Found;
@@ -52,7 +50,8 @@ pub(crate) async fn exchange(
     let Some(_place) = site.queue.enter(operator.edge.queue_time).await else {
         return Exchange::Refused(Refusal::Busy);
     };
-    let answer = site.serving.answer(route, record(request)).await;
+    // In a box of its own, so that a request which costs no guest does not carry the room for one about.
+    let answer = Box::pin(site.serving.answer(route, record(request))).await;
     access.cpu = Some(answer.cpu);
     let sendable = answer.result.and_then(|response| {
         let headers = response.headers.into_iter().map(|field| (field.name, field.value));
@@ -102,9 +101,9 @@ pub(crate) fn finish(mut answer: Answer, parts: &Parts, id: &str) -> Answer {
     }
     if parts.method == Method::HEAD {
         // Said here, since HTTP/2 would send the body along.
-        let length = answer.body().size_hint().lower();
+        let length = answer.body().len();
         answer.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
-        *answer.body_mut() = Full::default();
+        answer.body_mut().clear();
     }
     answer
 }

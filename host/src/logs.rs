@@ -7,6 +7,7 @@
 //! as a log that nobody reads must not stop the servers; those that find no room are counted instead.
 
 mod sink;
+mod time;
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -101,29 +102,33 @@ pub struct Writing<'a> {
 
 impl<'a> Writing<'a> {
     fn begin(out: &'a mut String, format: LogFormat, now: SystemTime, level: Level, message: &str) -> Self {
-        let time = humantime::format_rfc3339_millis(now);
         let level = match level {
             Level::Debug => "debug",
             Level::Info => "info",
             Level::Warn => "warn",
             Level::Error => "error",
         };
-        // Writing to a String cannot fail.
-        let _ = match format {
-            LogFormat::Json => write!(out, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"msg\":{}", quoted(message)),
-            LogFormat::Text => write!(out, "{time} {level:5} {}", visible(message)),
-        };
+        match format {
+            LogFormat::Json => {
+                out.push_str("{\"time\":\"");
+                time::push(out, now);
+                out.extend(["\",\"level\":\"", level, "\",\"msg\":"]);
+                push_quoted(out, message);
+            }
+            LogFormat::Text => {
+                time::push(out, now);
+                out.extend([" ", level, if level.len() < 5 { "  " } else { " " }]);
+                push_line(out, message);
+            }
+        }
         Self { out, format }
     }
 
     /// Adds a text.
     pub fn text(&mut self, name: &str, value: &str) {
         self.name(name);
-        let plain = |byte: &u8| (b' '..=b'~').contains(byte) && !matches!(byte, b'"' | b'\\');
-        if value.len() <= MAX_VALUE && value.as_bytes().iter().all(plain) {
-            self.out.push('"');
-            self.out.push_str(value);
-            self.out.push('"');
+        if value.len() <= MAX_VALUE {
+            push_quoted(self.out, value);
         } else {
             self.out.push_str(&quoted(&bounded(value)));
         }
@@ -132,7 +137,7 @@ impl<'a> Writing<'a> {
     /// Adds a number.
     pub fn number(&mut self, name: &str, value: u64) {
         self.name(name);
-        let _ = write!(self.out, "{value}");
+        self.out.push_str(itoa::Buffer::new().format(value));
     }
 
     fn json(&mut self, name: &str, json: &str) {
@@ -141,10 +146,18 @@ impl<'a> Writing<'a> {
     }
 
     fn name(&mut self, name: &str) {
-        let _ = match self.format {
-            LogFormat::Json => write!(self.out, ",{}:", quoted(name)),
-            LogFormat::Text => write!(self.out, " {}=", visible(name)),
-        };
+        match self.format {
+            LogFormat::Json => {
+                self.out.push(',');
+                push_quoted(self.out, name);
+                self.out.push(':');
+            }
+            LogFormat::Text => {
+                self.out.push(' ');
+                push_line(self.out, name);
+                self.out.push('=');
+            }
+        }
     }
 
     fn end(self) {
@@ -260,6 +273,15 @@ fn bounded(text: &str) -> String {
     format!("{kept}... ({} bytes more)", text.len() - end)
 }
 
+/// Adds a text as a JSON string; most need nothing escaped.
+fn push_quoted(out: &mut String, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        out.extend(["\"", text, "\""]);
+    } else {
+        out.push_str(&quoted(text));
+    }
+}
+
 /// A text as a JSON string, with everything escaped that could disturb a reader.
 fn quoted(text: &str) -> String {
     escaped(&serde_json::Value::from(text).to_string())
@@ -277,12 +299,13 @@ fn escaped(json: &str) -> String {
     })
 }
 
-/// A text on one line.
-fn visible(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        push_visible(&mut out, c);
-        out
-    })
+/// Adds a text, on one line.
+fn push_line(out: &mut String, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        out.push_str(text);
+    } else {
+        text.chars().for_each(|c| push_visible(out, c));
+    }
 }
 
 fn push_visible(out: &mut String, c: char) {

@@ -18,6 +18,7 @@ mod edge_h2;
 mod edge_options;
 mod edge_overload;
 mod edge_raw;
+mod edge_responses;
 mod edge_routes;
 mod edge_tls;
 mod edge_watch;

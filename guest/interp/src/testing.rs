@@ -23,9 +23,23 @@ pub use kv::NativeKv;
 pub use programs::NativePrograms;
 pub use tool::NativeTool;
 
-use crate::host::{Client, Cluster, Files, Host, HostError, Kv, LogRecord, Position, Programs, ServerOptions, Tool};
+use crate::host::{
+    Client, Cluster, Failure, Files, Host, HostError, Kv, LogRecord, Position, Programs, ServerOptions, Tool,
+};
+use crate::session::Phase;
+use crate::{load, setup};
 
 pub use fixture::{Example, Fixture};
+
+/// Checks and parses a script of one file, and evaluates nothing of it.
+///
+/// # Errors
+///
+/// The source does not parse, or its `load()`s cannot be followed: there are no files beside it.
+pub fn parse(file: &str, source: &[u8]) -> Result<(), Failure> {
+    let parsed = setup::text(file, source).and_then(|source| load::resolve(&NativeHost::new(), file, source));
+    parsed.map(drop).map_err(|error| Failure::of(error, Phase::Setup))
+}
 
 /// Decides about a pattern; the error is what the script sees.
 pub type AddRoute = Box<dyn Fn(u32, &str) -> Result<(), String>>;

@@ -1,13 +1,11 @@
 //! The client of a test: its requests go where those of a socket go, one function call later.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
-use http_body_util::BodyExt as _;
 use starcell_http::request::{Origin, canonical};
 use starcell_http::response::Refusal;
 use starcell_runtime::edge::BoxFuture;
@@ -21,7 +19,7 @@ use crate::servers::Operator;
 use crate::site::Site;
 
 /// Who asks, as far as a handler can see: the port is nobody's.
-const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+const PEER: &str = "127.0.0.1:1";
 
 /// The host of a request that does not say.
 const DEFAULT_HOST: &str = "localhost";
@@ -78,7 +76,7 @@ fn request(question: Question) -> Result<(Parts, Bytes), String> {
 
 async fn answer(site: &Site, operator: &Operator, stage: &Stage, parts: &Parts, body: Bytes) -> Reply {
     let id = operator.ids.next();
-    let origin = Origin { peer: PEER, tls: false, id: id.clone() };
+    let origin = Origin { remote: PEER.to_owned(), tls: false, id: id.clone() };
     let limit = site.limits.body_bytes;
     let body = async move {
         match body.len() > limit {
@@ -102,7 +100,7 @@ async fn answer(site: &Site, operator: &Operator, stage: &Stage, parts: &Parts, 
     Reply {
         status: head.status.as_u16(),
         headers: head.headers.iter().map(|(name, value)| (canonical(name.as_str()), text(value))).collect(),
-        body: body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default(),
+        body: body.to_vec(),
         failure: failed,
     }
 }
