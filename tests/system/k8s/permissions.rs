@@ -88,10 +88,14 @@ fn rules_are_about_a_namespace_and_a_kind() {
             "k8s.create({{\"apiVersion\": \"{api_version}\", \"kind\": \"{kind}\", \"metadata\": {{\"name\": \"x\", \"namespace\": \"{namespace}\"}}}})"
         )
     };
-    let writes =
-        [manifest("v1", "ConfigMap", "web"), manifest("v1", "Secret", "web"), manifest("v1", "ConfigMap", "prod")];
+    let writes = [
+        manifest("v1", "ConfigMap", "web"),
+        manifest("v1", "Secret", "web"),
+        manifest("v1", "ConfigMap", "prod"),
+        manifest("v1", "ConfigMap", ""),
+    ];
     let writes: Vec<&str> = writes.iter().map(String::as_str).collect();
-    assert_eq!(allowed(&["--allow", "k8s.write(web/configmaps)"], &writes), [true, false, false]);
+    assert_eq!(allowed(&["--allow", "k8s.write(web/configmaps)"], &writes), [true, false, false, true]);
 }
 
 /// A rule that protects what is in a namespace protects it from the end of the namespace too.

@@ -94,11 +94,7 @@ impl Objects<'_> {
 
     /// The objects of a kind in a place.
     pub(super) async fn aim(&self, place: &Place, several: Several) -> Result<Aim, Error> {
-        let cluster = match self.cluster().await {
-            Ok(cluster) => Ok(cluster),
-            Err(Error::Failed(text)) => Err(text),
-            Err(error) => return Err(error),
-        };
+        let cluster = self.cluster().await?;
         let chosen = cluster.as_ref().map_or("default", |cluster| cluster.namespace());
         let default = self.target.namespace.as_deref().unwrap_or(chosen);
         let object = object_at(place, default, several);
@@ -113,7 +109,9 @@ impl Objects<'_> {
             .map_err(|error| failed(&format!("the object: {}", without_place(&error))))?;
         let (group, version) = head.api_version.split_once('/').unwrap_or(("", &head.api_version));
         let version = Version::new(version).map_err(|text| failed(&format!("the object's apiVersion: {text}")))?;
-        let namespace = match (manifest.namespace, head.metadata.namespace) {
+        // An empty one is none, to clusters as well.
+        let own = head.metadata.namespace.filter(|namespace| !namespace.is_empty());
+        let namespace = match (manifest.namespace, own) {
             (Some(given), Some(own)) if given != own => {
                 return Err(failed(&format!("the object says the namespace {own:?}, and the call {given:?}")));
             }

@@ -12,17 +12,17 @@ use crate::k8s::script::{MAX_BYTES, Named};
 use crate::k8s::{Kubernetes, Selection, on_a_thread};
 
 impl Objects<'_> {
-    /// The cluster of this call. Nothing is asked of it yet.
-    pub(super) async fn cluster(&self) -> Result<Arc<Cluster>, Error> {
+    /// The cluster of this call, or what is wrong with that of the operator. Nothing is asked of it yet.
+    pub(super) async fn cluster(&self) -> Result<Result<Arc<Cluster>, String>, Error> {
         let selection = self.selection()?;
         if let Some(cluster) = self.clusters().opened(&selection) {
-            return Ok(cluster);
+            return Ok(Ok(cluster));
         }
         if selection != Selection::default() {
-            return self.open(selection).await;
+            return self.open(selection).await.map(Ok);
         }
-        let cluster = self.clusters().of_operator(None).await.map_err(|text| self.failed("", &text))?;
-        Ok(self.clusters().keep(selection, cluster))
+        let opened = self.clusters().of_operator(None).await;
+        Ok(opened.map(|cluster| self.clusters().keep(selection, cluster)))
     }
 
     /// Opens the cluster anew and tells what calls to it use.
@@ -64,12 +64,21 @@ impl Objects<'_> {
         let failed = |text: String| self.failed(path, &text);
         let text = self.read("kubeconfig", path).await?;
         let text = String::from_utf8(text).map_err(|_| failed("it is not text".to_owned()))?;
-        let mut named = on_a_thread(move || Named::new(&text, context)).await.map_err(failed)?;
+        let mut named = self.parse(move || Named::new(&text, context)).await.map_err(failed)?;
         for (wanted, file) in named.files() {
             let content = self.read("file of a kubeconfig", &beside(path, &file)).await?;
             named.fill(wanted, &content).map_err(failed)?;
         }
-        on_a_thread(move || named.cluster()).await.map_err(failed)
+        self.parse(move || named.cluster()).await.map_err(failed)
+    }
+
+    /// Parses on a thread for that; one app's kubeconfigs leave threads to the others.
+    async fn parse<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let _place = self.gate.app().blocking.acquire().await.ok();
+        on_a_thread(work).await
     }
 
     async fn read(&self, what: &'static str, path: &str) -> Result<Vec<u8>, Error> {
