@@ -9,13 +9,16 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use starcell_audit::{Audit, Writer};
+use starcell_interp::MAX_SOURCE_BYTES;
 use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{App, AppConfig, Client, Failure, Interpreter, Kv, Limits, Mode};
+use starcell_runtime::{App, AppConfig, Client, Failure, Interpreter, Kubernetes, Kv};
+use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{CallMode, Run};
+use crate::cluster::kubernetes;
 use crate::exit::Exit;
 use crate::granted::{self, Granted};
 use crate::guest::GUEST;
@@ -27,13 +30,13 @@ use crate::servers::{Operator, Servers};
 use crate::watch::Watch;
 
 /// Runs a script until it ends or is stopped.
-#[expect(clippy::disallowed_methods, reason = "reads the script that the command line names")]
+#[expect(clippy::disallowed_methods, reason = "looks at the script that the command line names")]
 pub async fn run(mut arguments: Run) -> Exit {
     // A folder is the script that lies in it as `main.star`.
     if tokio::fs::metadata(&arguments.script).await.is_ok_and(|about| about.is_dir()) {
         arguments.script.push("main.star");
     }
-    let source = match tokio::fs::read(&arguments.script).await {
+    let source = match read(&arguments.script).await {
         Ok(source) => source,
         Err(error) => return fail(Exit::Usage, &format!("cannot read {}: {error}", arguments.script.display())),
     };
@@ -64,7 +67,8 @@ pub async fn run(mut arguments: Run) -> Exit {
         let text = "count mode: calls that nothing allows are done all the same, and only recorded as would-deny";
         operator.logs.write(Line::warn(text).with("script", &operator.script)).await;
     }
-    let launch = Launch { interpreter, operator, arguments, granted, audit, kv, client: Client::default() };
+    let (client, kubernetes) = (Client::default(), kubernetes());
+    let launch = Launch { interpreter, operator, arguments, granted, audit, kv, client, kubernetes };
     let exit = live(&launch, source).await;
     drop(launch);
     let exit = match audit_writer.map(Writer::close) {
@@ -84,6 +88,7 @@ struct Launch {
     audit: Audit,
     kv: Kv,
     client: Client,
+    kubernetes: Kubernetes,
 }
 
 /// A version of the script, running.
@@ -100,14 +105,12 @@ impl Launch {
         let mut config = AppConfig::new(script, granted.grants.clone(), granted.cwd.clone());
         config.audit = self.audit.subject(&subject);
         config.record_pure = self.arguments.record.pure;
-        config.mode = match self.arguments.grants.mode {
-            CallMode::Enforce => Mode::Enforce,
-            CallMode::Count => Mode::Count,
-        };
+        config.mode = self.arguments.grants.mode.into();
         config.kv = self.kv.clone();
         config.client = self.client.clone();
+        config.kubernetes = self.kubernetes.clone();
         config.environment = environment();
-        config.limits = limits(&self.arguments);
+        config.limits = self.arguments.limits.limits();
         config.folder = self.arguments.script.parent().map(|folder| folder.join("."));
         config.port = self.arguments.port;
         let app = App::new(Arc::clone(&self.interpreter), config, servers.clone());
@@ -116,8 +119,16 @@ impl Launch {
     }
 }
 
+/// Reads the script, or as much of it as tells that it is too large: a device has no end.
+#[expect(clippy::disallowed_types, reason = "reads the script that the command line names")]
+async fn read(script: &Path) -> std::io::Result<Vec<u8>> {
+    let mut source = Vec::new();
+    let file = tokio::fs::File::open(script).await?;
+    file.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut source).await?;
+    Ok(source)
+}
+
 /// The life of a script, and of those that replace it while it is watched.
-#[expect(clippy::disallowed_methods, reason = "reads the script that the command line names, again")]
 async fn live(launch: &Launch, source: Vec<u8>) -> Exit {
     let Ok(mut signals) = Signals::new() else { return fail(Exit::Host, "cannot listen for signals") };
     let (watched, logs) = (launch.arguments.watch, &launch.operator.logs);
@@ -160,7 +171,7 @@ async fn live(launch: &Launch, source: Vec<u8>) -> Exit {
                 };
             }
             () = watch.changed(|| [current.app.loaded(), tried.clone()].concat()), if watched => {
-                match tokio::fs::read(&launch.arguments.script).await {
+                match read(&launch.arguments.script).await {
                     Ok(source) => next = Some(launch.version(source, current.servers.successor())),
                     Err(error) => logs.write(Line::error(&format!("cannot read the script again: {error}"))).await,
                 }
@@ -186,18 +197,19 @@ async fn ending(next: Option<&mut Version>) -> Result<(), Failure> {
 }
 
 /// SIGINT and SIGTERM.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Listens from now on.
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     /// The next signal, as the exit code of a process that it ends.
-    async fn next(&mut self) -> Exit {
+    pub(crate) async fn next(&mut self) -> Exit {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,
@@ -210,7 +222,7 @@ fn operator(arguments: &Run, logs: Logs) -> Arc<Operator> {
     Arc::new(Operator {
         script: arguments.script.display().to_string(),
         dev: arguments.dev,
-        request_time: arguments.request_time,
+        request_time: arguments.limits.request_time,
         places: Places::new(edge.max_connections, edge.max_connections_per_address),
         edge,
         ids: Ids::new(),
@@ -230,7 +242,7 @@ fn ended(result: Result<(), Failure>, servers: &Servers) -> Exit {
 
 /// The variables of this process that are text.
 #[expect(clippy::disallowed_methods, reason = "read once, for the scripts that may ask for it")]
-fn environment() -> BTreeMap<String, String> {
+pub(crate) fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     env::vars_os().filter_map(text).collect()
 }
@@ -241,16 +253,6 @@ fn kv(folder: Option<&Path>) -> anyhow::Result<Kv> {
     let Some(folder) = folder else { return Ok(Kv::memory(DEFAULT_QUOTA)) };
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     Ok(Kv::open(&folder.join("kv.redb"), DEFAULT_QUOTA)?)
-}
-
-fn limits(arguments: &Run) -> Limits {
-    Limits {
-        memory_bytes: (arguments.memory as usize) << 20,
-        request_cpu: arguments.request_cpu,
-        request_wall: arguments.request_time,
-        setup_cpu: arguments.setup_cpu,
-        ..Limits::default()
-    }
 }
 
 /// Writes an error for whoever typed the command.

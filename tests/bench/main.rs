@@ -16,8 +16,11 @@
 mod attacks;
 mod audit;
 mod baseline;
+mod edge;
 mod http;
+mod load;
 mod micro;
+mod plain;
 
 /// The allocator of the product.
 #[global_allocator]
@@ -33,15 +36,19 @@ fn main() {
         // For a profiler: one thing, over and over.
         ["spin", route] => micro::spin(route.parse().unwrap()),
         ["deploy"] => micro::deploy(),
+        ["serve-plain", answer] => plain::serve(answer, None),
+        ["serve-plain", answer, cert, key] => plain::serve(answer, Some((cert.as_ref(), key.as_ref()))),
         ["http"] => http::run(),
+        ["edge"] => edge::run(),
         ["attacks"] => attacks::run(""),
         ["attacks", name] => attacks::run(name),
         [] => {
             micro::run();
             audit::run();
             http::run();
+            edge::run();
         }
-        other => panic!("usage: starcell-bench [micro|audit|http|attacks [NAME]]; got {other:?}"),
+        other => panic!("usage: starcell-bench [micro|audit|http|edge|attacks [NAME]]; got {other:?}"),
     }
 }
 

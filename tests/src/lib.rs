@@ -6,9 +6,11 @@
 pub mod attack;
 pub mod client;
 pub mod edge;
+pub mod editor;
 pub mod frames;
 pub mod good;
 pub mod herd;
+pub mod kube;
 pub mod log;
 pub mod process;
 pub mod tls;

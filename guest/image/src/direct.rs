@@ -14,31 +14,20 @@
 //! **The attack it answers.** As with splitting: one wrong number hands a guest the wrong function. What
 //! has not exactly the shape that wit-component makes is left as it is, and the output is validated.
 
+mod plan;
+mod stand_in;
+
 use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent, component_utils, utils};
 use wasm_encoder::{
-    Alias, CanonicalFunctionSection, CanonicalOption, CodeSection, Component, ComponentAliasSection,
-    ComponentSectionId, ConstExpr, ElementSection, Elements, ExportKind, ExportSection, FunctionSection, ImportSection,
-    InstanceSection, Module, ModuleArg, RawSection, RefType, TableSection, TableType, TypeSection, ValType,
+    Alias, CanonicalFunctionSection, CanonicalOption, Component, ComponentAliasSection, ComponentSectionId, ExportKind,
+    InstanceSection, Module, ModuleArg, RawSection,
 };
-use wasmparser::{
-    CanonicalFunction, ComponentAlias, ElementSectionReader, ExternalKind, ImportSectionReader, Instance, Parser,
-    Payload,
-};
+use wasmparser::{ComponentAlias, ExternalKind, Instance, Parser, Payload};
 
+use self::plan::{Function, Plan};
+use self::stand_in::{ALLOCATOR_IMPORT, CALL_EXPORT, Place, stand_in};
+use crate::SplitError;
 use crate::split::MEMORY_EXPORT;
-use crate::{SplitError, outline::Outline};
-
-/// The table that wit-component's shim exports.
-const SHIM_TABLE: &str = "$imports";
-
-/// The name under which the main module imports the allocator's place.
-const ALLOCATOR_IMPORT: &str = "allocator";
-
-/// The table with that place.
-const PLACE_EXPORT: &str = "place";
-
-/// The function that calls what is in the place.
-const CALL_EXPORT: &str = "call";
 
 /// The numbers that the rewritten part starts with: the image is there, the allocator's stand-in comes next.
 const IMAGE_INSTANCE: u32 = 0;
@@ -51,134 +40,6 @@ pub(crate) fn direct(component: &[u8]) -> Result<Vec<u8>, SplitError> {
     let mut output = Component::new();
     rewriter.parse_component(&mut output, Parser::new(0), component)?;
     Ok(output.finish())
-}
-
-/// The core part of a component's top level up to the fixup, as wit-component makes it.
-#[derive(Debug, Default)]
-struct Plan<'a> {
-    instances: Vec<Instance<'a>>,
-    functions: Vec<Function<'a>>,
-    tables: Vec<(u32, &'a str)>,
-    memories: Vec<(u32, &'a str)>,
-    main: u32,
-    main_module: u32,
-    /// The main module's allocator, as a function of that module.
-    allocator: u32,
-    shim: u32,
-    fixup: u32,
-    /// The instance whose exports the fixup puts into the shim's table.
-    fillings: u32,
-}
-
-/// A core function of the top level.
-#[derive(Debug)]
-enum Function<'a> {
-    Export(u32, &'a str),
-    Lowered(u32, Box<[wasmparser::CanonicalOption]>),
-}
-
-impl<'a> Plan<'a> {
-    /// None when there is no shim, or something that this rewriting does not know.
-    fn read(component: &'a [u8]) -> Result<Option<Self>, SplitError> {
-        let outline = Outline::read(component)?;
-        let Some((range, main_module)) = outline.modules.iter().zip(1_u32..).max_by_key(|(range, _)| range.len())
-        else {
-            return Ok(None);
-        };
-        let Some(allocator) = allocator(component.get(range.clone()).unwrap_or_default())? else { return Ok(None) };
-        let mut plan = Self { main_module, allocator, ..Self::default() };
-        let mut depth = 0_usize;
-        for payload in Parser::new(0).parse_all(component) {
-            match payload? {
-                Payload::Version { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                _ if depth != 1 => {}
-                Payload::InstanceSection(section) => {
-                    for instance in section {
-                        plan.instances.push(instance?);
-                        if plan.recognise() {
-                            return Ok(Some(plan));
-                        }
-                    }
-                }
-                Payload::ComponentAliasSection(section) => {
-                    for alias in section {
-                        plan.alias(&alias?);
-                    }
-                }
-                Payload::ComponentCanonicalSection(section) => {
-                    for function in section {
-                        match function? {
-                            CanonicalFunction::Lower { func_index, options } => {
-                                plan.functions.push(Function::Lowered(func_index, options));
-                            }
-                            _ => return Ok(None),
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(None)
-    }
-
-    fn alias(&mut self, alias: &ComponentAlias<'a>) {
-        if let ComponentAlias::CoreInstanceExport { kind, instance_index, name } = *alias {
-            match kind {
-                ExternalKind::Func => self.functions.push(Function::Export(instance_index, name)),
-                ExternalKind::Table => self.tables.push((instance_index, name)),
-                ExternalKind::Memory => self.memories.push((instance_index, name)),
-                _ => {}
-            }
-        }
-    }
-
-    /// Whether the instance that came last is the fixup.
-    fn recognise(&mut self) -> bool {
-        let number = self.instances.len().saturating_sub(1) as u32;
-        let Some(Instance::Instantiate { module_index, args }) = self.instances.last() else { return false };
-        if *module_index == self.main_module {
-            self.main = number;
-            return false;
-        }
-        let [fillings] = &**args else { return false };
-        let Some(Instance::FromExports(exports)) = self.instances.get(fillings.index as usize) else { return false };
-        let filled = exports.iter().find(|export| export.name == SHIM_TABLE && export.kind == ExternalKind::Table);
-        let Some((shim, SHIM_TABLE)) = filled.and_then(|table| self.tables.get(table.index as usize)) else {
-            return false;
-        };
-        (self.shim, self.fixup, self.fillings) = (*shim, number, fillings.index);
-        // Every place of the shim has a function for it, or the shape is another.
-        let shimmed = |function: &&Function<'_>| matches!(function, Function::Export(of, _) if *of == *shim);
-        self.functions.iter().filter(shimmed).all(|function| self.behind(function).is_some())
-    }
-
-    /// The function that the fixup puts where one of the shim calls.
-    fn behind(&self, function: &Function<'_>) -> Option<u32> {
-        let Function::Export(_, name) = function else { return None };
-        let Instance::FromExports(exports) = self.instances.get(self.fillings as usize)? else { return None };
-        exports.iter().find(|export| export.name == *name && export.kind == ExternalKind::Func).map(|found| found.index)
-    }
-}
-
-/// The allocator of the main module, if it has one and a table of its own: the place is put before that.
-fn allocator(module: &[u8]) -> Result<Option<u32>, SplitError> {
-    let (mut found, mut elements) = (None, false);
-    for payload in Parser::new(0).parse_all(module) {
-        match payload? {
-            Payload::ExportSection(section) => {
-                for export in section {
-                    let export = export?;
-                    if export.name == "cabi_realloc" && export.kind == ExternalKind::Func {
-                        found = Some(export.index);
-                    }
-                }
-            }
-            Payload::ElementSection(_) => elements = true,
-            _ => {}
-        }
-    }
-    Ok(found.filter(|_| elements))
 }
 
 /// New numbers of what the top level defines, at the place of the old one.
@@ -432,67 +293,4 @@ impl ReencodeComponent for Rewriter<'_> {
         }
         Ok(())
     }
-}
-
-/// Gives the main module a table to import, before its own, and puts its allocator there. This comes after all that
-/// the module has, so that an engine can still fill the large table lazily.
-#[derive(Debug)]
-struct Place {
-    allocator: u32,
-}
-
-impl Reencode for Place {
-    type Error = SplitError;
-
-    fn table_index(&mut self, table: u32) -> Result<u32, Error<SplitError>> {
-        Ok(table + 1)
-    }
-
-    fn parse_import_section(
-        &mut self,
-        imports: &mut ImportSection,
-        section: ImportSectionReader<'_>,
-    ) -> Result<(), Error<SplitError>> {
-        utils::parse_import_section(self, imports, section)?;
-        imports.import(ALLOCATOR_IMPORT, PLACE_EXPORT, place_type());
-        Ok(())
-    }
-
-    fn parse_element_section(
-        &mut self,
-        elements: &mut ElementSection,
-        section: ElementSectionReader<'_>,
-    ) -> Result<(), Error<SplitError>> {
-        utils::parse_element_section(self, elements, section)?;
-        elements.active(None, &ConstExpr::i32_const(0), Elements::Functions((&[self.allocator][..]).into()));
-        Ok(())
-    }
-}
-
-fn place_type() -> TableType {
-    TableType { element_type: RefType::FUNCREF, table64: false, minimum: 1, maximum: Some(1), shared: false }
-}
-
-/// The module that stands in for the allocator: calls what is in its place.
-fn stand_in() -> Vec<u8> {
-    const PARAMETERS: u32 = 4;
-    let mut types = TypeSection::new();
-    types.ty().function([ValType::I32; PARAMETERS as usize], [ValType::I32]);
-    let mut functions = FunctionSection::new();
-    functions.function(0);
-    let mut tables = TableSection::new();
-    tables.table(place_type());
-    let mut exports = ExportSection::new();
-    exports.export(CALL_EXPORT, ExportKind::Func, 0).export(PLACE_EXPORT, ExportKind::Table, 0);
-    let mut call = wasm_encoder::Function::new([]);
-    let mut code = call.instructions();
-    for parameter in 0..PARAMETERS {
-        code.local_get(parameter);
-    }
-    code.i32_const(0).call_indirect(0, 0).end();
-    let mut bodies = CodeSection::new();
-    bodies.function(&call);
-    let mut module = Module::new();
-    module.section(&types).section(&functions).section(&tables).section(&exports).section(&bodies);
-    module.finish()
 }

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_module;
 use starlark::values::list::AllocList;
@@ -99,6 +100,11 @@ impl fmt::Display for Form<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{TYPE} of {} fields and {} files>", self.fields.len(), self.files.len())
     }
+}
+
+/// What the reference says of the type.
+pub(crate) fn documented() -> DocType {
+    DocType::from_starlark_value::<Form<'static>>()
 }
 
 #[starlark_value(type = TYPE)]

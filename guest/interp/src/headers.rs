@@ -8,6 +8,7 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_module;
 use starlark::starlark_simple_value;
@@ -69,6 +70,11 @@ impl fmt::Display for Headers {
         f.debug_map().entries(self.pairs()).finish()?;
         f.write_str(")")
     }
+}
+
+/// What the reference says of the type.
+pub(crate) fn documented() -> DocType {
+    DocType::from_starlark_value::<Headers>()
 }
 
 #[starlark_value(type = "http.headers")]

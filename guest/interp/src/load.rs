@@ -14,7 +14,6 @@ use starlark::{Error, ErrorKind};
 
 use crate::dialect::DIALECT;
 use crate::error::usage;
-use crate::globals::globals;
 use crate::host::Host;
 use crate::prescan::prescan;
 use crate::session::{Session, evaluator};
@@ -99,10 +98,15 @@ impl Files<'_> {
 }
 
 fn parse(name: &str, path: String, source: &str) -> starlark::Result<File> {
-    prescan(&CodeMap::new(name.to_owned(), source.to_owned()))?;
-    let mut ast = AstModule::parse(name, source.to_owned(), &DIALECT)?;
+    let mut ast = syntax(name, source)?;
     ast.replace_binary_operators(&shift::replacement());
     Ok(File { path, ast })
+}
+
+/// The syntax tree of a text, as it was written.
+pub(crate) fn syntax(name: &str, source: &str) -> starlark::Result<AstModule> {
+    prescan(&CodeMap::new(name.to_owned(), source.to_owned()))?;
+    AstModule::parse(name, source.to_owned(), &DIALECT)
 }
 
 /// The folder of a script as a prefix.
@@ -111,7 +115,7 @@ fn folder(script: &str) -> String {
 }
 
 /// A path in one spelling; the error is a sentence.
-fn normal(path: &str) -> Result<String, String> {
+pub(crate) fn normal(path: &str) -> Result<String, String> {
     if path.is_empty() || path.contains(['\\', '\0']) || path.starts_with('/') {
         return Err("a path is relative to the script's folder, such as \"lib/util.star\"".into());
     }
@@ -143,7 +147,7 @@ impl Loaded {
             {
                 let mut eval = evaluator(&module, session)?;
                 eval.set_loader(self);
-                eval.eval_module(file.ast, globals())?;
+                eval.eval_module(file.ast, session.globals())?;
             }
             module.freeze().map_err(|error| usage(format!("cannot freeze {:?}: {}", file.path, error.err_msg)))
         })?;

@@ -1,5 +1,6 @@
 //! The predeclared modules.
 
+mod assert;
 mod base64;
 mod client;
 mod csv;
@@ -15,6 +16,7 @@ mod http;
 mod json;
 pub(crate) mod json_decode;
 pub(crate) mod json_encode;
+mod k8s;
 mod kv;
 mod log;
 mod math;
@@ -28,7 +30,9 @@ mod respond;
 mod retry;
 mod server;
 mod strings;
+mod summaries;
 mod template;
+mod tester;
 mod text;
 pub(crate) mod time;
 mod toml;
@@ -37,7 +41,13 @@ mod url;
 mod uuid;
 mod yaml;
 
+use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
+
+use crate::{form, headers, request, result};
+pub(crate) use tester::Tester;
+
+pub(crate) use summaries::summary;
 
 /// Adds every module to the predeclared names.
 pub(crate) fn register(builder: &mut GlobalsBuilder) {
@@ -56,6 +66,7 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
         twins::members(builder, respond::register);
     });
     builder.namespace("json", json::register);
+    builder.namespace("k8s", k8s::register);
     builder.namespace("kv", kv::register);
     builder.namespace("log", log::register);
     twins::namespace(builder, "math", math::register);
@@ -73,4 +84,28 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
     // Also under their bare names.
     fmt::register(builder);
     print::register(builder);
+}
+
+/// Adds what only test files have.
+pub(crate) fn register_assertions(builder: &mut GlobalsBuilder) {
+    assert::register(builder);
+}
+
+/// The types of values that scripts meet, by the names that `type()` gives.
+pub(crate) fn types() -> Vec<(&'static str, DocType)> {
+    let mut types = vec![
+        ("Result", result::documented()),
+        ("http.form", form::documented()),
+        ("http.headers", headers::documented()),
+        ("http.request", request::documented()),
+        ("http.server", server::documented()),
+        ("base64.content", base64::documented()),
+        ("hash.content", hash::documented()),
+        ("log.logger", log::documented()),
+        ("template", template::documented()),
+    ];
+    types.extend(client::types());
+    types.extend(regexp::types());
+    types.extend(time::types());
+    types
 }

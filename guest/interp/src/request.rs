@@ -11,6 +11,7 @@ use std::fmt;
 
 use allocative::Allocative;
 use starlark::collections::SmallMap;
+use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_module;
 use starlark::values::dict::Dict;
@@ -177,6 +178,11 @@ impl fmt::Display for RequestValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{TYPE} {} {}>", self.request.method, self.request.url)
     }
+}
+
+/// What the reference says of the type.
+pub(crate) fn documented() -> DocType {
+    DocType::from_starlark_value::<RequestValue<'static>>()
 }
 
 #[starlark_value(type = TYPE)]

@@ -9,6 +9,7 @@ use std::fmt;
 
 use allocative::Allocative;
 use starlark::coerce::Coerce;
+use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
 use starlark::starlark_complex_value;
 use starlark::starlark_module;
@@ -55,6 +56,11 @@ impl<V: fmt::Display> fmt::Display for OutcomeGen<V> {
         let ok = if self.ok { "True" } else { "False" };
         write!(f, "Result(ok={ok}, value={}, error={})", self.value, self.error)
     }
+}
+
+/// What the reference says of the type.
+pub(crate) fn documented() -> DocType {
+    DocType::from_starlark_value::<OutcomeGen<Value<'static>>>()
 }
 
 #[starlark_value(type = TYPE)]

@@ -15,7 +15,7 @@ use starlark::values::{Heap, UnpackValue, Value, ValueError};
 use crate::error::usage;
 
 /// The operator, and the name of the function that stands for it.
-const LEFT_SHIFT: &str = "<<";
+pub(crate) const LEFT_SHIFT: &str = "<<";
 
 /// Longest distance, in bits: starlark's own bound.
 const MAX_DISTANCE: u32 = 100_000;

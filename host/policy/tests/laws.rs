@@ -90,14 +90,15 @@ fn url() -> impl Strategy<Value = Url> {
 
 fn asked() -> impl Strategy<Value = Asked> {
     let canonical = || path().prop_map(|p| CanonicalPath::absolute(&p).unwrap());
-    let object =
-        (select(vec!["default", "kube-system", "*", "-"]), select(vec!["pods", "nodes"])).prop_map(|(scope, kind)| {
-            match scope {
-                "*" => KubernetesObject::in_all_namespaces(kind).unwrap(),
-                "-" => KubernetesObject::in_cluster(kind).unwrap(),
-                namespace => KubernetesObject::in_namespace(namespace, kind).unwrap(),
-            }
-        });
+    let object = (select(vec!["default", "kube-system", "*", "-"]), select(vec!["pods", "nodes", "*"])).prop_map(
+        |(scope, kind)| match (scope, kind) {
+            ("*" | "-", "*") => KubernetesObject::cluster(),
+            ("*", kind) => KubernetesObject::in_all_namespaces(kind).unwrap(),
+            ("-", kind) => KubernetesObject::in_cluster(kind).unwrap(),
+            (namespace, "*") => KubernetesObject::all_in_namespace(namespace).unwrap(),
+            (namespace, kind) => KubernetesObject::in_namespace(namespace, kind).unwrap(),
+        },
+    );
     let key = ("[a-c:]{1,3}", any::<bool>())
         .prop_map(|(key, prefix)| if prefix { KvKey::prefix(&key) } else { KvKey::new(&key) }.unwrap());
     let address = (select(vec!["127.0.0.1", "0.0.0.0", "::1", "10.0.0.1"]), 0..3u16)

@@ -274,8 +274,9 @@ fn allowed(grants: &Grants, capability: Capability, function: &str, resource: &s
             let function = *K8sFunction::ALL.iter().find(named).unwrap();
             let object = match resource.split_once('/') {
                 None => KubernetesObject::cluster(),
-                Some(("*", kind)) => KubernetesObject::in_all_namespaces(kind).unwrap(),
                 Some(("-", kind)) => KubernetesObject::in_cluster(kind).unwrap(),
+                Some((namespace, "*")) => KubernetesObject::all_in_namespace(namespace).unwrap(),
+                Some(("*", kind)) => KubernetesObject::in_all_namespaces(kind).unwrap(),
                 Some((namespace, kind)) => KubernetesObject::in_namespace(namespace, kind).unwrap(),
             };
             let permit = grants.k8s(function, object.clone()).map(drop).map_err(text);

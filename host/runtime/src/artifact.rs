@@ -103,17 +103,14 @@ impl CustomCodeMemory for InPlace {
     }
 
     fn publish_executable(&self, code: *const u8, length: usize) -> wasmtime::Result<()> {
-        protect(code, length, MprotectFlags::READ | MprotectFlags::EXEC)
+        let executable = MprotectFlags::READ | MprotectFlags::EXEC;
+        // SAFETY: wasmtime passes whole pages of compiled code, so nothing else lives in them. They never become writable.
+        unsafe { mprotect(code.cast_mut().cast(), length, executable) }
+            .map_err(|error| wasmtime::Error::msg(format!("cannot make the guest's code executable: {error}")))
     }
 
-    fn unpublish_executable(&self, code: *const u8, length: usize) -> wasmtime::Result<()> {
-        protect(code, length, MprotectFlags::READ)
+    /// It stays executable: it may have been loaded a second time, and never changes.
+    fn unpublish_executable(&self, _code: *const u8, _length: usize) -> wasmtime::Result<()> {
+        Ok(())
     }
-}
-
-fn protect(code: *const u8, length: usize, flags: MprotectFlags) -> wasmtime::Result<()> {
-    // SAFETY: wasmtime passes whole pages of compiled code that it has not run yet or will not run again, so nothing
-    // else lives in them. They never become writable.
-    unsafe { mprotect(code.cast_mut().cast(), length, flags) }
-        .map_err(|error| wasmtime::Error::msg(format!("cannot make the guest's code executable: {error}")))
 }

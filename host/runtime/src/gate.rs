@@ -81,7 +81,7 @@ impl State {
     /// The gate of this instance; only one that runs a script's code has any.
     pub(crate) fn gate(&self) -> wasmtime::Result<Gate> {
         match &self.role {
-            Role::Setup(app) => Ok(Gate { app: Arc::clone(app), request: None }),
+            Role::Setup(app) | Role::Collect(app) => Ok(Gate { app: Arc::clone(app), request: None }),
             Role::Request(app, id) => Ok(Gate { app: Arc::clone(app), request: Some(Arc::clone(id)) }),
             Role::Boot | Role::Freeze(_) => {
                 Err(wasmtime::Error::msg("the guest asked for a capability while no script runs"))

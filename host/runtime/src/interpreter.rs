@@ -116,10 +116,12 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     interfaces::client::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::fs::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    interfaces::k8s::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::kv::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::os::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::timer::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    interfaces::tool::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::server::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::source::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     capability::fork::add_to_linker(&mut linker)?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
+use starcell_runtime::Mode;
 
 /// What a script may do while it runs.
 #[derive(Args, Clone, Debug)]
@@ -64,6 +65,15 @@ pub enum CallMode {
     Enforce,
     /// It is done and counted. For learning what a script needs, never for running one that is not trusted.
     Count,
+}
+
+impl From<CallMode> for Mode {
+    fn from(mode: CallMode) -> Self {
+        match mode {
+            CallMode::Enforce => Self::Enforce,
+            CallMode::Count => Self::Count,
+        }
+    }
 }
 
 impl RuleFlags {

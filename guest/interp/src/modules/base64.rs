@@ -7,6 +7,7 @@ use std::fmt;
 
 use allocative::Allocative;
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, DecodeError, DecodeKind, Encoding};
+use starlark::docs::DocType;
 use starlark::environment::{GlobalsBuilder, Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_module;
 use starlark::starlark_simple_value;
@@ -134,6 +135,11 @@ impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<base64.content of {} bytes>", self.bytes.len())
     }
+}
+
+/// What the reference says of the type.
+pub(super) fn documented() -> DocType {
+    DocType::from_starlark_value::<Content>()
 }
 
 #[starlark_value(type = "base64.content")]

@@ -4,6 +4,7 @@ mod response;
 mod send;
 mod url;
 
+use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::{Arguments, Evaluator};
 use starlark::starlark_module;
@@ -11,12 +12,23 @@ use starlark::values::Value;
 
 use crate::args::Args;
 use crate::result::attempt;
+pub(super) use send::{pairs, set_body, set_header};
+
 use send::Method;
 use url::Url;
 
+/// The types of the values that these functions return.
+pub(super) fn types() -> [(&'static str, DocType); 2] {
+    [("http.client_response", response::documented()), ("http.url", url::documented())]
+}
+
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
-    /// Asks a server to delete a URL: `http.delete("https://api.example.com/items/1")`.
+    /// Asks a server to delete a URL.
+    ///
+    /// `http.delete(url, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
+    ///
+    /// Arguments, value and errors are those of `http.get`.
     fn delete<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         send::send("http.delete", Method::Delete, None, args, eval)
     }
@@ -26,7 +38,19 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(send::send("http.try_delete", Method::Delete, None, args, eval), eval.heap())
     }
 
-    /// Asks a server for a URL: `http.get("https://api.example.com/items", headers={"Accept": "application/json"}).json()`.
+    /// Asks a server for a URL.
+    ///
+    /// `http.get(url, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
+    ///
+    /// `headers` is a dict of str, `timeout` a time such as `"5s"`, `redirects` how many are followed, each of them
+    /// judged like the first. Returns an `http.client_response`, whatever its status. Errors: a server that cannot be
+    /// reached or takes too long, an answer that is too large.
+    ///
+    /// ```text
+    /// >>> reply = http.get("http://api.example.com/items", headers = {"Accept": "application/json"}, timeout = "5s")
+    /// ... [reply.status_code, reply.ok]
+    /// [200, True]
+    /// ```
     fn get<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         send::send("http.get", Method::Get, None, args, eval)
     }
@@ -36,7 +60,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(send::send("http.try_get", Method::Get, None, args, eval), eval.heap())
     }
 
-    /// Asks a server for the head of a URL: `http.head(url).headers["Content-Length"]`.
+    /// Asks a server for the head of a URL.
+    ///
+    /// `http.head(url, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
+    ///
+    /// Arguments, value and errors are those of `http.get`.
     fn head<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         send::send("http.head", Method::Head, None, args, eval)
     }
@@ -46,7 +74,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(send::send("http.try_head", Method::Head, None, args, eval), eval.heap())
     }
 
-    /// Asks a server what it offers for a URL: `http.options(url).headers["Allow"]`.
+    /// Asks a server what it offers for a URL.
+    ///
+    /// `http.options(url, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
+    ///
+    /// Arguments, value and errors are those of `http.get`.
     fn options<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         send::send("http.options", Method::Options, None, args, eval)
     }
@@ -56,7 +88,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(send::send("http.try_options", Method::Options, None, args, eval), eval.heap())
     }
 
-    /// Sends a change to a URL: `http.patch(url, {"name": "Ada"})`.
+    /// Sends a change to a URL.
+    ///
+    /// `http.patch(url, body = None, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
+    ///
+    /// `body` is str, bytes, or a value that is sent as JSON. Everything else is as with `http.get`.
     fn patch<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         send::send("http.patch", Method::Patch, None, args, eval)
     }
@@ -66,7 +102,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(send::send("http.try_patch", Method::Patch, None, args, eval), eval.heap())
     }
 
-    /// Sends a body to a URL: `http.post(url, {"name": "Ada"}, timeout="5s")`.
+    /// Sends a body to a URL.
+    ///
+    /// `http.post(url, body = None, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
+    ///
+    /// `body` is str, bytes, or a value that is sent as JSON. Everything else is as with `http.get`.
     fn post<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         send::send("http.post", Method::Post, None, args, eval)
     }
@@ -76,7 +116,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(send::send("http.try_post", Method::Post, None, args, eval), eval.heap())
     }
 
-    /// Sends a content to a URL: `http.put(url, b"\x00", headers={"Content-Type": "image/png"})`.
+    /// Sends a content to a URL.
+    ///
+    /// `http.put(url, body = None, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
+    ///
+    /// `body` is str, bytes, or a value that is sent as JSON. Everything else is as with `http.get`.
     fn put<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         send::send("http.put", Method::Put, None, args, eval)
     }
@@ -86,7 +130,14 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(send::send("http.try_put", Method::Put, None, args, eval), eval.heap())
     }
 
-    /// A URL with the methods of `http`: `http.url("https://api.example.com").get(timeout="5s")`. Needs no permission.
+    /// A URL with the methods of `http`, for several requests to it: an `http.url`. Making one needs no permission.
+    ///
+    /// `http.url(url: str)`
+    ///
+    /// ```text
+    /// >>> http.url("http://api.example.com/items").post({"name": "Ada"}, timeout = "5s").status
+    /// "200 OK"
+    /// ```
     fn url<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         make_url("http.url", args, eval)
     }
@@ -96,8 +147,12 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(make_url("http.try_url", args, eval), eval.heap())
     }
 
-    /// What later requests have unless they say otherwise: `http.config(timeout="5s", headers={"X-App": "cell"})`. During
-    /// setup it is for the whole script, in a handler for its request.
+    /// What later requests have unless they say otherwise: during setup for the whole script, in a handler for its
+    /// request.
+    ///
+    /// `http.config(*, headers: dict = None, timeout: str = None) -> None`
+    ///
+    /// Needs no permission; each request is judged by itself.
     fn config<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         send::config("http.config", args, eval)
     }

@@ -16,7 +16,17 @@ use crate::session::{Session, position};
 
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
-    /// The text of a file, which must be UTF-8: `fs.read_text("notes.txt")`.
+    /// The text of a file, which must be UTF-8.
+    ///
+    /// `fs.read_text(path: str) -> str`
+    ///
+    /// Errors: a file that is missing, no regular file, not UTF-8, or larger than the host gives to one call.
+    ///
+    /// ```text
+    /// >>> fs.write_text("notes.txt", "one\ntwo\n")
+    /// ... fs.read_text("notes.txt").splitlines()
+    /// ["one", "two"]
+    /// ```
     fn read_text<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         read_text_of("fs.read_text", args, eval)
     }
@@ -26,7 +36,17 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(read_text_of("fs.try_read_text", args, eval), eval.heap())
     }
 
-    /// The bytes of a file: `fs.read_bytes("logo.png")`.
+    /// The bytes of a file.
+    ///
+    /// `fs.read_bytes(path: str) -> bytes`
+    ///
+    /// Errors: as those of `fs.read_text`, save that any bytes are welcome.
+    ///
+    /// ```text
+    /// >>> fs.write_bytes("logo.bin", b"\x00\xff")
+    /// ... fs.read_bytes("logo.bin")
+    /// b"\x00\xff"
+    /// ```
     fn read_bytes<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         read_bytes_of("fs.read_bytes", args, eval)
     }
@@ -36,7 +56,17 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(read_bytes_of("fs.try_read_bytes", args, eval), eval.heap())
     }
 
-    /// Replaces a file by this text, at once: `fs.write_text("out.txt", "hello\n")`.
+    /// Replaces a file by this text, at once: whoever reads it meanwhile sees the old or the new one, never a part.
+    ///
+    /// `fs.write_text(path: str, text: str) -> None`
+    ///
+    /// Errors: a folder that is missing, a path that is a folder, a full disk.
+    ///
+    /// ```text
+    /// >>> fs.write_text("out.txt", "hello\n")
+    /// ... fs.stat("out.txt").size
+    /// 6
+    /// ```
     fn write_text<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         write_text_of("fs.write_text", args, eval)
     }
@@ -46,7 +76,16 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(write_text_of("fs.try_write_text", args, eval), eval.heap())
     }
 
-    /// Replaces a file by these bytes, at once: `fs.write_bytes("out.bin", b"\x00")`.
+    /// Replaces a file by these bytes, at once.
+    ///
+    /// `fs.write_bytes(path: str, data: bytes) -> None`
+    ///
+    /// Errors: as those of `fs.write_text`; data that is not bytes.
+    ///
+    /// ```text
+    /// >>> fs.try_write_bytes("out.bin", "text").error
+    /// "fs.try_write_bytes: data must be bytes, got \"text\" (string)"
+    /// ```
     fn write_bytes<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         write_bytes_of("fs.write_bytes", args, eval)
     }
@@ -56,7 +95,18 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(write_bytes_of("fs.try_write_bytes", args, eval), eval.heap())
     }
 
-    /// Adds text to the end of a file, in one piece: `fs.append_text("log.txt", line)`.
+    /// Adds text to the end of a file, in one piece, and makes the file if there is none.
+    ///
+    /// `fs.append_text(path: str, text: str) -> None`
+    ///
+    /// Errors: as those of `fs.write_text`.
+    ///
+    /// ```text
+    /// >>> fs.append_text("log.txt", "a\n")
+    /// ... fs.append_text("log.txt", "b\n")
+    /// ... fs.read_text("log.txt")
+    /// "a\nb\n"
+    /// ```
     fn append_text<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         append_text_of("fs.append_text", args, eval)
     }
@@ -66,7 +116,14 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(append_text_of("fs.try_append_text", args, eval), eval.heap())
     }
 
-    /// Whether there is a file or folder of that name: `fs.exists("out.txt")`.
+    /// Whether there is a file or folder of that name.
+    ///
+    /// `fs.exists(path: str) -> bool`
+    ///
+    /// ```text
+    /// >>> fs.exists("never-written.txt")
+    /// False
+    /// ```
     fn exists<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         exists_of("fs.exists", args, eval)
     }
@@ -76,7 +133,18 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(exists_of("fs.try_exists", args, eval), eval.heap())
     }
 
-    /// Size, kind and time of a file or folder: `fs.stat("out.txt").size`.
+    /// Size, kind and time of a file or folder: a struct of `size` in bytes, `is_file`, `is_dir`, `modified` in seconds
+    /// since 1970 and `modified_nano` in nanoseconds.
+    ///
+    /// `fs.stat(path: str)`
+    ///
+    /// Errors: a file that is missing.
+    ///
+    /// ```text
+    /// >>> fs.write_text("stat.txt", "abc")
+    /// ... [fs.stat("stat.txt").size, fs.stat("stat.txt").is_file, fs.stat("stat.txt").is_dir]
+    /// [3, True, False]
+    /// ```
     fn stat<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         stat_of("fs.stat", args, eval)
     }
@@ -86,7 +154,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(stat_of("fs.try_stat", args, eval), eval.heap())
     }
 
-    /// The names in a folder, sorted: `fs.listdir(".")`.
+    /// The names in a folder, sorted; the working directory's when no path is given.
+    ///
+    /// `fs.listdir(path: str = ".") -> list[str]`
+    ///
+    /// Errors: a folder that is missing or has more names than the host gives to one call.
     fn listdir<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         listdir_of("fs.listdir", args, eval)
     }
@@ -96,7 +168,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(listdir_of("fs.try_listdir", args, eval), eval.heap())
     }
 
-    /// The paths that match a pattern, sorted: `fs.glob("data/**/*.csv")`.
+    /// The paths that match a pattern, sorted: `*` and `?` within a name, `**` for any folders.
+    ///
+    /// `fs.glob(pattern: str) -> list[str]`
+    ///
+    /// A path that the script may not see is left out. Errors: a malformed pattern.
     fn glob<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         glob_of("fs.glob", args, eval)
     }
@@ -106,7 +182,9 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(glob_of("fs.try_glob", args, eval), eval.heap())
     }
 
-    /// Makes a folder; with `parents=True` those above it too: `fs.mkdir("a/b", parents=True)`.
+    /// Makes a folder; with `parents=True` those above it too, and then one that exists is no error.
+    ///
+    /// `fs.mkdir(path: str, *, parents: bool = False) -> None`
     fn mkdir<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         mkdir_of("fs.mkdir", args, eval)
     }
@@ -116,7 +194,18 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(mkdir_of("fs.try_mkdir", args, eval), eval.heap())
     }
 
-    /// Removes a file or an empty folder; with `recursive=True` a full one: `fs.remove("old")`.
+    /// Removes a file or an empty folder; with `recursive=True` a full one.
+    ///
+    /// `fs.remove(path: str, *, recursive: bool = False) -> None`
+    ///
+    /// Errors: what is missing, and a full folder without `recursive=True`.
+    ///
+    /// ```text
+    /// >>> fs.write_text("old.txt", "")
+    /// ... fs.remove("old.txt")
+    /// ... fs.exists("old.txt")
+    /// False
+    /// ```
     fn remove<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         remove_of("fs.remove", args, eval)
     }
@@ -126,7 +215,18 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(remove_of("fs.try_remove", args, eval), eval.heap())
     }
 
-    /// Gives a file or folder another name: `fs.rename("a.txt", "b.txt")`.
+    /// Gives a file or folder another name, and replaces a file that has it.
+    ///
+    /// `fs.rename(source: str, target: str) -> None`
+    ///
+    /// What is moved must be readable too, since it can be read under its new name.
+    ///
+    /// ```text
+    /// >>> fs.write_text("draft.txt", "x")
+    /// ... fs.rename("draft.txt", "final.txt")
+    /// ... [fs.exists("draft.txt"), fs.read_text("final.txt")]
+    /// [False, "x"]
+    /// ```
     fn rename<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         rename_of("fs.rename", args, eval)
     }
@@ -136,7 +236,16 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(rename_of("fs.try_rename", args, eval), eval.heap())
     }
 
-    /// Copies the content of a file: `fs.copy("a.txt", "b.txt")`.
+    /// Copies the content of a file.
+    ///
+    /// `fs.copy(source: str, target: str) -> None`
+    ///
+    /// ```text
+    /// >>> fs.write_text("a.txt", "x")
+    /// ... fs.copy("a.txt", "b.txt")
+    /// ... fs.read_text("b.txt")
+    /// "x"
+    /// ```
     fn copy<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         copy_of("fs.copy", args, eval)
     }

@@ -17,7 +17,20 @@ use crate::session::{Phase, Session};
 
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
-    /// A new server, not yet started.
+    /// A new server, not yet started: an `http.server`. Making one needs no permission, starting it does.
+    ///
+    /// `http.server(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str
+    /// = None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int
+    /// = None, max_body_bytes: int = None)`
+    ///
+    /// Times are texts such as `"30s"`; `port` 0 or none lets the system choose; the default `host` is 127.0.0.1.
+    /// `tls_cert` and `tls_key` are PEM files, which are read as `fs.read` allows. Errors: unknown and wrongly typed
+    /// options, one half of a TLS configuration, and making a server in a handler.
+    ///
+    /// ```text
+    /// >>> http.try_server(prot = 1).error
+    /// "http.try_server: servers are made during setup, not while handling a request"
+    /// ```
     fn server<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         make("http.server", args, eval)
     }
@@ -27,7 +40,14 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(make("http.try_server", args, eval), eval.heap())
     }
 
-    /// Makes a server, registers a dict of patterns and handlers (or one handler for everything), and serves.
+    /// Makes a server, registers a dict of patterns and handlers (or one handler for everything), serves, and returns
+    /// when the server has stopped.
+    ///
+    /// `http.serve(routes, port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None,
+    /// read_timeout: str = None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None,
+    /// max_header_bytes: int = None, max_body_bytes: int = None) -> None`
+    ///
+    /// The options are those of `http.server`. Errors: as those of `http.server`, `handle` and `serve` together.
     fn serve<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         serve_routes("http.serve", args, eval)
     }
@@ -90,8 +110,13 @@ fn routes<'v>(
 /// A fork cannot fork again, so a server made in a handler could never start; saying so at once is kinder.
 fn setup_session<'a, 'e>(function: &str, eval: &Evaluator<'_, 'a, 'e>) -> starlark::Result<&'a Session<'e>> {
     let session = Session::of(eval)?;
-    if session.phase == Phase::Request {
-        return Err(usage(format!("{function}: servers are made during setup, not while handling a request")));
+    match session.phase {
+        _ if session.is_test_file() => {
+            Err(usage(format!("{function}: a test file makes no servers, it asks those of the script beside it")))
+        }
+        Phase::Request | Phase::Test => {
+            Err(usage(format!("{function}: servers are made during setup, not while handling a request")))
+        }
+        Phase::Setup => Ok(session),
     }
-    Ok(session)
 }

@@ -16,7 +16,9 @@ const MAX_INDENT: usize = 16;
 
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
-    /// The JSON text of a value: `json.encode(value, indent = None)`.
+    /// The JSON text of a value.
+    ///
+    /// `json.encode(value, *, indent = None) -> str`
     ///
     /// `indent` is a number of spaces, or the spaces and tabs to indent with. Ints of any size stay ints, floats stay
     /// floats, dicts keep their order. Errors: what JSON cannot hold, with the path to it; a key that is no str; values
@@ -35,7 +37,9 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(encoded("json.try_encode", args, eval), eval.heap())
     }
 
-    /// The value of a JSON text, given as str or bytes: `json.decode(text, default)`.
+    /// The value of a JSON text, given as str or bytes.
+    ///
+    /// `json.decode(text, default = None)`
     ///
     /// With `default`, that is the value of a text that is not JSON. Of a repeated key the last value counts. Errors:
     /// anything else than one JSON value in UTF-8, with line and column; values nested more than 127 deep; more than

@@ -22,7 +22,17 @@ const MAX_TRIES: usize = 1000;
 
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
-    /// The value of a key, or the default: `kv.get("hits", 0)`.
+    /// The value of a key, or the default.
+    ///
+    /// `kv.get(key: str, default = None)`
+    ///
+    /// ```text
+    /// >>> kv.get("nobody", "none")
+    /// "none"
+    /// >>> kv.set("user:1", {"name": "Ada", "tags": ["a"]})
+    /// ... kv.get("user:1")
+    /// {"name": "Ada", "tags": ["a"]}
+    /// ```
     fn get<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         get_of("kv.get", args, eval)
     }
@@ -32,7 +42,14 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(get_of("kv.try_get", args, eval), eval.heap())
     }
 
-    /// Whether a key has a value: `kv.exists("hits")`.
+    /// Whether a key has a value.
+    ///
+    /// `kv.exists(key: str) -> bool`
+    ///
+    /// ```text
+    /// >>> kv.exists("never-set")
+    /// False
+    /// ```
     fn exists<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         exists_of("kv.exists", args, eval)
     }
@@ -42,7 +59,18 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(exists_of("kv.try_exists", args, eval), eval.heap())
     }
 
-    /// Gives a key a value, which comes back as it went in: `kv.set("user:1", {"name": "Ada"}, ttl="1h")`.
+    /// Gives a key a value, which comes back as it went in: str, bytes, or whatever JSON can hold.
+    ///
+    /// `kv.set(key: str, value, *, ttl: str = None) -> None`
+    ///
+    /// `ttl` is how long it lasts, such as `"1h"`; for ever without it. Errors: a value that cannot be kept, a full
+    /// store.
+    ///
+    /// ```text
+    /// >>> kv.set("session:7", b"\x01", ttl = "30m")
+    /// ... kv.get("session:7")
+    /// b"\x01"
+    /// ```
     fn set<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         set_of("kv.set", args, eval)
     }
@@ -52,7 +80,15 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(set_of("kv.try_set", args, eval), eval.heap())
     }
 
-    /// Takes a key's value away; says whether there was one: `kv.delete("user:1")`.
+    /// Takes a key's value away, and says whether there was one.
+    ///
+    /// `kv.delete(key: str) -> bool`
+    ///
+    /// ```text
+    /// >>> kv.set("gone", 1)
+    /// ... [kv.delete("gone"), kv.delete("gone")]
+    /// [True, False]
+    /// ```
     fn delete<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         delete_of("kv.delete", args, eval)
     }
@@ -62,7 +98,19 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(delete_of("kv.try_delete", args, eval), eval.heap())
     }
 
-    /// The keys with a prefix, sorted: `kv.list("user:")`; in pages with `limit=` and `after=`.
+    /// The keys with a prefix, sorted.
+    ///
+    /// `kv.list(prefix: str = "", *, after: str = None, limit: int = None) -> list[str]`
+    ///
+    /// `limit` (1 to 10000) and the last key of the page before as `after` give them in pages; without `limit` it is an
+    /// error when there are more than 10000.
+    ///
+    /// ```text
+    /// >>> kv.set("page:1", 1)
+    /// ... kv.set("page:2", 2)
+    /// ... [kv.list("page:"), kv.list("page:", after = "page:1", limit = 1)]
+    /// [["page:1", "page:2"], ["page:2"]]
+    /// ```
     fn list<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         list_of("kv.list", args, eval)
     }
@@ -72,7 +120,16 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(list_of("kv.try_list", args, eval), eval.heap())
     }
 
-    /// Adds to an int, which starts at 0, and returns the sum: `kv.incr("hits")`; `ttl` counts from the first.
+    /// Adds to an int, which starts at 0, and returns the sum. No other request comes between.
+    ///
+    /// `kv.incr(key: str, by: int = 1, *, ttl: str = None) -> int`
+    ///
+    /// `ttl` counts from the first call. Errors: a value that is no int, a sum that needs more than 64 bits.
+    ///
+    /// ```text
+    /// >>> [kv.incr("hits"), kv.incr("hits", 10)]
+    /// [1, 11]
+    /// ```
     fn incr<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         incr_of("kv.incr", args, eval)
     }
@@ -82,7 +139,14 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(incr_of("kv.try_incr", args, eval), eval.heap())
     }
 
-    /// Sets a value if the present one equals `expected`, None being no value; says whether it did: `kv.compare_and_set("owner", None, "me")`.
+    /// Sets a value if the present one equals `expected`, `None` being no value, and says whether it did.
+    ///
+    /// `kv.compare_and_set(key: str, expected, value, *, ttl: str = None) -> bool`
+    ///
+    /// ```text
+    /// >>> [kv.compare_and_set("owner", None, "me"), kv.compare_and_set("owner", None, "you"), kv.get("owner")]
+    /// [True, False, "me"]
+    /// ```
     fn compare_and_set<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         compare_and_set_of("kv.compare_and_set", args, eval)
     }
@@ -95,8 +159,19 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(compare_and_set_of("kv.try_compare_and_set", args, eval), eval.heap())
     }
 
-    /// Sets what `fn` makes of the present value, and tries again when it changed meanwhile:
-    /// `kv.update("cart", lambda items: items + [id], default=[])`.
+    /// Sets what `fn` makes of the present value, and tries again when another request changed it meanwhile; returns
+    /// what was set.
+    ///
+    /// `kv.update(key: str, fn, *, default = None, ttl: str = None)`
+    ///
+    /// `fn` gets the value, or `default` without one. It may be called several times, so it should do nothing else. A
+    /// `ttl` that the key has stays unless another is given. Errors: a `fn` that returns `None`; 1000 tries that others
+    /// outran.
+    ///
+    /// ```text
+    /// >>> kv.update("cart", lambda items: items + ["book"], default = [])
+    /// ["book"]
+    /// ```
     fn update<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         update_of("kv.update", args, eval)
     }

@@ -9,6 +9,7 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starlark::docs::DocType;
 use starlark::environment::{GlobalsBuilder, Methods, MethodsBuilder, MethodsStatic};
 use starlark::eval::{Arguments, Evaluator};
 use starlark::starlark_module;
@@ -25,7 +26,9 @@ use crate::session::{Session, position};
 
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
-    /// Logs detail for debugging: `log.debug(msg, attrs = {}, **attributes)`.
+    /// Logs detail for debugging.
+    ///
+    /// `log.debug(msg, attrs: dict = {}, **attributes) -> None`
     ///
     /// ```text
     /// >>> log.debug("cache", {"hit": True}, size = 3)
@@ -35,7 +38,9 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         log("log.debug", Level::Debug, &[], args, eval)
     }
 
-    /// Logs the normal course of events: `log.info(msg, attrs = {}, **attributes)`.
+    /// Logs the normal course of events.
+    ///
+    /// `log.info(msg, attrs: dict = {}, **attributes) -> None`
     ///
     /// ```text
     /// >>> log.info("started", attrs = {"port": 8080})
@@ -45,7 +50,9 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         log("log.info", Level::Info, &[], args, eval)
     }
 
-    /// Logs something to look at: `log.warn(msg, attrs = {}, **attributes)`.
+    /// Logs something to look at.
+    ///
+    /// `log.warn(msg, attrs: dict = {}, **attributes) -> None`
     ///
     /// ```text
     /// >>> log.warn("slow", seconds = 2.5)
@@ -55,7 +62,9 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         log("log.warn", Level::Warn, &[], args, eval)
     }
 
-    /// Logs a failure: `log.error(msg, attrs = {}, **attributes)`.
+    /// Logs a failure.
+    ///
+    /// `log.error(msg, attrs: dict = {}, **attributes) -> None`
     ///
     /// ```text
     /// >>> log.error("no answer", host = "db-1")
@@ -65,7 +74,9 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         log("log.error", Level::Error, &[], args, eval)
     }
 
-    /// A logger that adds these attributes to each of its records: `log.child(attrs = {}, **attributes)`.
+    /// A logger that adds these attributes to each of its records.
+    ///
+    /// `log.child(attrs: dict = {}, **attributes)`
     ///
     /// It has the methods `debug`, `info`, `warn`, `error` and `child`. An attribute given again replaces the logger's.
     ///
@@ -167,6 +178,11 @@ impl fmt::Display for Logger {
     }
 }
 
+/// What the reference says of the type.
+pub(super) fn documented() -> DocType {
+    DocType::from_starlark_value::<Logger>()
+}
+
 #[starlark_value(type = "log.logger")]
 impl<'v> StarlarkValue<'v> for Logger {
     fn get_methods() -> Option<&'static Methods> {
@@ -178,6 +194,8 @@ impl<'v> StarlarkValue<'v> for Logger {
 #[starlark_module]
 fn methods(builder: &mut MethodsBuilder) {
     /// Logs detail for debugging, with the logger's attributes.
+    ///
+    /// `debug(msg, attrs: dict = {}, **attributes) -> None`
     fn debug<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -187,6 +205,8 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// Logs the normal course of events, with the logger's attributes.
+    ///
+    /// `info(msg, attrs: dict = {}, **attributes) -> None`
     fn info<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -196,6 +216,8 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// Logs something to look at, with the logger's attributes.
+    ///
+    /// `warn(msg, attrs: dict = {}, **attributes) -> None`
     fn warn<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -205,6 +227,8 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// Logs a failure, with the logger's attributes.
+    ///
+    /// `error(msg, attrs: dict = {}, **attributes) -> None`
     fn error<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -214,6 +238,8 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// A logger with this one's attributes and more of its own.
+    ///
+    /// `child(attrs: dict = {}, **attributes)`
     fn child<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,

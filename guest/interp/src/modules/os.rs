@@ -26,7 +26,9 @@ const MAX_WORDS: usize = 4096;
 
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
-    /// The value of a variable of the host's environment, or the default: `os.env("HOME", "/")`.
+    /// The value of a variable of the host's environment, or the default.
+    ///
+    /// `os.env(name: str, default = None)`
     fn env<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         env_of("os.env", args, eval)
     }
@@ -36,7 +38,15 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(env_of("os.try_env", args, eval), eval.heap())
     }
 
-    /// Runs a program and returns what it wrote: `os.exec(["/usr/bin/git", "log", "-1"])`; it is an error if it fails.
+    /// Runs a program and returns what it wrote to standard output: str when it is UTF-8, else bytes.
+    ///
+    /// `os.exec(cmd, *, env: dict = None, cwd: str = None, stdin = None, timeout: str = None)`
+    ///
+    /// `cmd` is a list of words, the first of which names the program, or a str that is split into words without any
+    /// shell. The program starts with no environment but `env`, in `cwd` or the working directory, with `stdin` (str or
+    /// bytes) as its input, and is killed with all it started after `timeout`, such as `"5s"`, or when the request
+    /// ends. Errors: a program that cannot be run, that ends with another code than 0, that takes too long or writes
+    /// too much.
     fn exec<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         let output = run("os.exec", args, eval)?;
         match failure(&output) {
@@ -46,6 +56,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     }
 
     /// Like `exec`, as a `Result` whose value has `stdout`, `stderr` and `code`, also when the program failed.
+    ///
+    /// `os.try_exec(cmd, *, env: dict = None, cwd: str = None, stdin = None, timeout: str = None)`
     fn try_exec<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         let output = match run("os.try_exec", args, eval) {
             Ok(output) => output,
@@ -63,7 +75,9 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         }
     }
 
-    /// The path of a program that the script may run, or None: `os.which("git")`.
+    /// The path of a program that the script may run, or `None`.
+    ///
+    /// `os.which(name: str)`
     fn which<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         which_of("os.which", args, eval)
     }

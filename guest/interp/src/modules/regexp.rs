@@ -12,6 +12,7 @@ mod found;
 mod pattern;
 
 use regex_lite::{Regex, RegexBuilder};
+use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
 use starlark::starlark_module;
@@ -33,6 +34,11 @@ const MAX_GROUPS: usize = 100;
 
 /// Deepest nesting of a pattern: its parser and its compiler recurse.
 const MAX_NESTING: u32 = 50;
+
+/// The types of the values that these functions return.
+pub(super) fn types() -> [(&'static str, DocType); 2] {
+    [("regexp.match", found::documented()), ("regexp.pattern", pattern::documented())]
+}
 
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {

@@ -11,6 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use allocative::Allocative;
+use starlark::docs::DocType;
 use starlark::environment::Methods;
 use starlark::eval::Evaluator;
 use starlark::starlark_simple_value;
@@ -85,6 +86,11 @@ impl<'v> StarlarkValue<'v> for Server<'v> {
     fn get_methods() -> Option<&'static Methods> {
         Some(methods::METHODS.methods())
     }
+}
+
+/// What the reference says of the type.
+pub(super) fn documented() -> DocType {
+    DocType::from_starlark_value::<Server<'static>>()
 }
 
 /// A server as a handler sees it.

@@ -16,6 +16,7 @@ use std::{fmt, io};
 
 use allocative::Allocative;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
+use starlark::docs::DocType;
 use starlark::environment::{GlobalsBuilder, Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_module;
 use starlark::starlark_simple_value;
@@ -209,6 +210,11 @@ impl fmt::Display for Template {
         let length = self.environment.get_template(MAIN).map_or(0, |template| template.source().len());
         write!(f, "<template of {length} bytes>")
     }
+}
+
+/// What the reference says of the type.
+pub(super) fn documented() -> DocType {
+    DocType::from_starlark_value::<Template>()
 }
 
 #[starlark_value(type = "template")]

@@ -9,6 +9,7 @@ mod instant;
 mod layout;
 
 use jiff::Timestamp;
+use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
 use starlark::starlark_module;
@@ -22,6 +23,11 @@ pub(crate) use duration::{Duration, Length};
 use instant::Instant;
 
 const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
+
+/// The types of the values that these functions return.
+pub(super) fn types() -> [(&'static str, DocType); 2] {
+    [("time.duration", duration::documented()), ("time.time", instant::documented())]
+}
 
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {

@@ -30,7 +30,7 @@ impl Host for State {
     async fn listen(&mut self, server: u32, options: Options, at: Position) -> wasmtime::Result<Result<u16, Error>> {
         let gate = self.gate()?;
         let app = Arc::clone(gate.app());
-        if gate.in_request() {
+        if self.setup()?.is_none() {
             return Ok(Err(Error::Failed(
                 "a server can be started only while the script sets up, not in a handler".into(),
             )));

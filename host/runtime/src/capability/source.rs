@@ -22,7 +22,7 @@ const MAX_BYTES: u64 = 8 << 20;
 impl Host for State {
     async fn read(&mut self, path: String) -> wasmtime::Result<Result<Vec<u8>, String>> {
         let app = match &self.role {
-            Role::Setup(app) => Arc::clone(app),
+            Role::Setup(app) | Role::Collect(app) => Arc::clone(app),
             _ => return Ok(Err("files are loaded only while the script sets up".into())),
         };
         let Some(folder) = app.config.folder.clone() else {
@@ -34,7 +34,11 @@ impl Host for State {
     }
 }
 
-fn read(folder: &Path, path: &str) -> Result<Vec<u8>, String> {
+/// Reads a file of a script's folder, which nothing in the path leads out of. It blocks.
+///
+/// # Errors
+/// A sentence: there is no such file, it leads out of the folder, or it is larger than a source can be.
+pub fn read(folder: &Path, path: &str) -> Result<Vec<u8>, String> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let folder = openat(CWD, folder, flags | OFlags::DIRECTORY, Mode::empty()).map_err(sentence)?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;

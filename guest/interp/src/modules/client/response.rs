@@ -5,6 +5,7 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_module;
 use starlark::starlark_simple_value;
@@ -45,6 +46,11 @@ impl fmt::Display for ClientResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{TYPE} {} {}>", self.0.status, self.0.url)
     }
+}
+
+/// What the reference says of the type.
+pub(super) fn documented() -> DocType {
+    DocType::from_starlark_value::<ClientResponse>()
 }
 
 #[starlark_value(type = TYPE)]

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::eval::{Arguments, Evaluator};
 use starlark::starlark_module;
@@ -39,6 +40,11 @@ impl fmt::Display for Url {
     }
 }
 
+/// What the reference says of the type.
+pub(super) fn documented() -> DocType {
+    DocType::from_starlark_value::<Url>()
+}
+
 #[starlark_value(type = TYPE)]
 impl<'v> StarlarkValue<'v> for Url {
     fn get_methods() -> Option<&'static Methods> {
@@ -49,7 +55,9 @@ impl<'v> StarlarkValue<'v> for Url {
 
 #[starlark_module]
 fn methods(builder: &mut MethodsBuilder) {
-    /// Asks a server to delete this URL; takes what `http.delete` takes behind the URL.
+    /// Asks a server to delete this URL; see `http.delete`.
+    ///
+    /// `delete(*, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn delete<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -67,7 +75,9 @@ fn methods(builder: &mut MethodsBuilder) {
         attempt(send::send("try_delete", Method::Delete, Some(this), args, eval), eval.heap())
     }
 
-    /// Asks a server for this URL; takes what `http.get` takes behind the URL.
+    /// Asks a server for this URL; see `http.get`.
+    ///
+    /// `get(*, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn get<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -85,7 +95,9 @@ fn methods(builder: &mut MethodsBuilder) {
         attempt(send::send("try_get", Method::Get, Some(this), args, eval), eval.heap())
     }
 
-    /// Asks a server for the head of this URL; takes what `http.head` takes behind the URL.
+    /// Asks a server for the head of this URL; see `http.head`.
+    ///
+    /// `head(*, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn head<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -103,7 +115,9 @@ fn methods(builder: &mut MethodsBuilder) {
         attempt(send::send("try_head", Method::Head, Some(this), args, eval), eval.heap())
     }
 
-    /// Asks a server what it offers for this URL; takes what `http.options` takes behind the URL.
+    /// Asks a server what it offers for this URL; see `http.options`.
+    ///
+    /// `options(*, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn options<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -121,7 +135,9 @@ fn methods(builder: &mut MethodsBuilder) {
         attempt(send::send("try_options", Method::Options, Some(this), args, eval), eval.heap())
     }
 
-    /// Sends a change to this URL; takes what `http.patch` takes behind the URL.
+    /// Sends a change to this URL; see `http.patch`.
+    ///
+    /// `patch(body = None, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn patch<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -139,7 +155,9 @@ fn methods(builder: &mut MethodsBuilder) {
         attempt(send::send("try_patch", Method::Patch, Some(this), args, eval), eval.heap())
     }
 
-    /// Sends a body to this URL; takes what `http.post` takes behind the URL.
+    /// Sends a body to this URL; see `http.post`.
+    ///
+    /// `post(body = None, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn post<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -157,7 +175,9 @@ fn methods(builder: &mut MethodsBuilder) {
         attempt(send::send("try_post", Method::Post, Some(this), args, eval), eval.heap())
     }
 
-    /// Sends a content to this URL; takes what `http.put` takes behind the URL.
+    /// Sends a content to this URL; see `http.put`.
+    ///
+    /// `put(body = None, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn put<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use allocative::Allocative;
 use regex_lite::Captures;
+use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_module;
 use starlark::starlark_simple_value;
@@ -68,6 +69,11 @@ impl fmt::Display for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Match({:?}, start={}, end={})", self.text(), self.start, self.end)
     }
+}
+
+/// What the reference says of the type.
+pub(super) fn documented() -> DocType {
+    DocType::from_starlark_value::<Match>()
 }
 
 #[starlark_value(type = "regexp.match")]

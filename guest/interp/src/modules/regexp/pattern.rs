@@ -6,6 +6,7 @@ use std::fmt;
 
 use allocative::Allocative;
 use regex_lite::{Captures, Regex};
+use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::eval::Evaluator;
 use starlark::starlark_module;
@@ -206,6 +207,11 @@ impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pattern({:?}, flags={:?})", self.regex.as_str(), self.flags)
     }
+}
+
+/// What the reference says of the type.
+pub(super) fn documented() -> DocType {
+    DocType::from_starlark_value::<Pattern>()
 }
 
 #[starlark_value(type = "regexp.pattern")]

@@ -15,7 +15,13 @@ pub(super) static METHODS: MethodsStatic = MethodsStatic::new(TYPE, methods);
 
 #[starlark_module]
 fn methods(builder: &mut MethodsBuilder) {
-    /// Registers a handler for a pattern.
+    /// Registers a handler, a function of the request, for a pattern `[METHOD ][HOST]/path` with `{name}`, `{rest...}`
+    /// and `{$}`.
+    ///
+    /// `handle(pattern: str, handler) -> None`
+    ///
+    /// Errors: a malformed pattern, one that conflicts with an earlier one, a handler that does not take one argument,
+    /// a server that runs.
     fn handle<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -33,7 +39,12 @@ fn methods(builder: &mut MethodsBuilder) {
         attempt(call_handle("try_handle", this, args, eval), eval.heap())
     }
 
-    /// Registers middleware; the first registered is outermost.
+    /// Registers middleware: `fn(next)`, called once and returning a handler, or `fn(req, next)`, called for each
+    /// request.
+    ///
+    /// `use(middleware) -> None`
+    ///
+    /// The first registered is outermost. Errors: what can take neither one nor two arguments, a server that runs.
     fn r#use<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -51,7 +62,14 @@ fn methods(builder: &mut MethodsBuilder) {
         attempt(call_use("try_use", this, args, eval), eval.heap())
     }
 
-    /// Starts serving and returns.
+    /// Starts serving and returns. Requests are answered by forks of what the script has set up until here.
+    ///
+    /// `start(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str =
+    /// None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int =
+    /// None, max_body_bytes: int = None) -> None`
+    ///
+    /// Options override those of the server. Errors: no handler, a server that runs, an address that is not granted or
+    /// cannot be bound.
     fn start<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -69,7 +87,13 @@ fn methods(builder: &mut MethodsBuilder) {
         attempt(call_start("try_start", this, args, eval), eval.heap())
     }
 
-    /// Starts serving and returns when the server has stopped.
+    /// Starts serving and returns when the server has stopped, after requests in flight were answered.
+    ///
+    /// `serve(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str =
+    /// None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int =
+    /// None, max_body_bytes: int = None) -> None`
+    ///
+    /// Options and errors are those of `start`.
     fn serve<'v>(
         this: Value<'v>,
         args: &Arguments<'v, '_>,
@@ -97,7 +121,7 @@ fn methods(builder: &mut MethodsBuilder) {
         attempt(shutdown_server(this, eval), eval.heap())
     }
 
-    /// The port the server is bound to.
+    /// The port the server is bound to. Errors: a server that was not started.
     fn port<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         port_of(this, eval)
     }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use allocative::Allocative;
 use starlark::collections::StarlarkHasher;
+use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_module;
 use starlark::starlark_simple_value;
@@ -139,6 +140,11 @@ fn fraction(f: &mut fmt::Formatter<'_>, size: u64, unit: u64, name: &str) -> fmt
         write!(f, ".{}", digits.trim_end_matches('0'))?;
     }
     f.write_str(name)
+}
+
+/// What the reference says of the type.
+pub(super) fn documented() -> DocType {
+    DocType::from_starlark_value::<Duration>()
 }
 
 #[starlark_value(type = TYPE)]

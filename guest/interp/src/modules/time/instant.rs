@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use starlark::collections::StarlarkHasher;
+use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_module;
 use starlark::starlark_simple_value;
@@ -61,6 +62,11 @@ impl fmt::Display for Instant {
         let text = layout::format("rfc3339nano", self).map_err(|_| fmt::Error)?;
         f.write_str(&text)
     }
+}
+
+/// What the reference says of the type.
+pub(super) fn documented() -> DocType {
+    DocType::from_starlark_value::<Instant>()
 }
 
 #[starlark_value(type = TYPE)]

@@ -1,0 +1,277 @@
+//! For tools that read a script without running it: `starcell check`, its reference and its language server.
+//!
+//! They must see the language and the predeclared names that the interpreter has, or they would accept what it refuses.
+//! Nothing here evaluates a script, and [`parse`] stands behind the same bounds as a script that is run.
+
+mod attributes;
+mod signature;
+
+use starlark::docs::{DocItem, DocMember, DocModule, DocParams, DocString, DocStringKind, DocType};
+use starlark::environment::Globals;
+use starlark::syntax::AstModule;
+
+use crate::globals::globals;
+use crate::{diagnostic, load, modules, setup, shift};
+
+/// The predeclared names, for the type checker.
+#[must_use]
+pub fn predeclared() -> &'static Globals {
+    globals()
+}
+
+/// Parses one file; `name` is how errors call it. It must be UTF-8 and within the bounds on size and nesting.
+///
+/// # Errors
+/// What is wrong with the text, with its place.
+pub fn parse(name: &str, source: &[u8]) -> starlark::Result<AstModule> {
+    load::syntax(name, setup::text(name, source)?)
+}
+
+/// The path of `load()` in one spelling, relative to the folder of the script.
+///
+/// # Errors
+/// Why no file can be meant by it.
+pub fn load_path(path: &str) -> Result<String, String> {
+    load::normal(path)
+}
+
+/// An error alone, in one line.
+#[must_use]
+pub fn message(error: &starlark::Error) -> String {
+    diagnostic::message(error)
+}
+
+/// What is predeclared, each function with its real parameters.
+#[must_use]
+pub fn documentation() -> DocModule {
+    let mut module = globals().documentation();
+    module.members.shift_remove(shift::LEFT_SHIFT);
+    for (name, item) in module.members.iter_mut() {
+        complete_item(name, item);
+        if let DocItem::Module(module) = item {
+            module.docs = modules::summary(name).and_then(|text| DocString::from_docstring(DocStringKind::Rust, text));
+        }
+    }
+    module
+}
+
+/// The types of values that scripts meet, by the names that `type()` gives, with their methods and attributes.
+#[must_use]
+pub fn types() -> Vec<(&'static str, DocType)> {
+    let mut types = modules::types();
+    for (name, documented) in &mut types {
+        for (method, member) in documented.members.iter_mut() {
+            complete(name, method, member);
+        }
+        let originals: Vec<_> = documented.members.iter().filter_map(|(name, member)| original(name, member)).collect();
+        for (method, member) in documented.members.iter_mut() {
+            complete_twin(method, member, &originals);
+        }
+        attributes::add(name, documented);
+    }
+    types.sort_by_key(|(name, _)| *name);
+    types
+}
+
+fn complete_item(name: &str, item: &mut DocItem) {
+    match item {
+        DocItem::Module(module) => {
+            for (function, item) in module.members.iter_mut() {
+                if let DocItem::Member(member) = item {
+                    complete(name, function, member);
+                }
+            }
+            complete_twins(module);
+        }
+        DocItem::Member(member) => complete("", name, member),
+        DocItem::Type(_) => {}
+    }
+}
+
+/// Gives a function that reads its arguments by itself the parameters that its documentation states.
+fn complete(of: &str, name: &str, member: &mut DocMember) {
+    if let DocMember::Function(function) = member {
+        signature::complete(of, name, function);
+    }
+}
+
+/// A function and its parameters, if it can have a twin.
+fn original(name: &str, member: &DocMember) -> Option<(String, DocParams)> {
+    match member {
+        DocMember::Function(function) => Some((name.to_owned(), function.params.clone())),
+        DocMember::Property(_) => None,
+    }
+}
+
+fn complete_twins(module: &mut DocModule) {
+    let members = module.members.iter();
+    let originals: Vec<_> = members
+        .filter_map(|(name, item)| match item {
+            DocItem::Member(member) => original(name, member),
+            DocItem::Module(_) | DocItem::Type(_) => None,
+        })
+        .collect();
+    for (name, item) in module.members.iter_mut() {
+        if let DocItem::Member(member) = item {
+            complete_twin(name, member, &originals);
+        }
+    }
+}
+
+/// `try_f` takes what `f` takes, unless its documentation says what it takes.
+fn complete_twin(name: &str, member: &mut DocMember, originals: &[(String, DocParams)]) {
+    let (Some(of), DocMember::Function(function)) = (name.strip_prefix("try_"), member) else { return };
+    if !reads_by_itself(&function.params) {
+        return;
+    }
+    if let Some((_, params)) = originals.iter().find(|(name, _)| name == of) {
+        function.params = params.clone();
+    }
+}
+
+/// Whether these parameters are those that starlark gives to a function that reads its arguments by itself.
+fn reads_by_itself(params: &DocParams) -> bool {
+    params.regular_params().next().is_none() && params.args.is_some() && params.kwargs.is_some()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use starlark::docs::DocFunction;
+
+    use super::*;
+    use crate::testing::NativeHost;
+
+    /// Every function of our own, as it is called: `fs.stat`, `http.server().handle`.
+    fn functions() -> Vec<(String, DocFunction)> {
+        let mut functions = Vec::new();
+        for (module, item) in &documentation().members {
+            let DocItem::Module(module_docs) = item else { continue };
+            for (name, item) in &module_docs.members {
+                if let DocItem::Member(DocMember::Function(function)) = item {
+                    functions.push((format!("{module}.{name}"), function.clone()));
+                }
+            }
+        }
+        for (of, value) in
+            [("http.server", "http.server()"), ("http.url", "http.url(\"http://a/\")"), ("log.logger", "log.child()")]
+        {
+            let (_, documented) = types().into_iter().find(|(name, _)| *name == of).unwrap();
+            for (name, member) in documented.members {
+                if let DocMember::Function(function) = member {
+                    functions.push((format!("{value}.{name}"), function));
+                }
+            }
+        }
+        functions
+    }
+
+    /// A call with a value for each parameter that must be given, and whatever is added to it.
+    fn call(name: &str, function: &DocFunction, also: &str) -> String {
+        let required = function.params.regular_params().filter(|param| param.default_value.is_none());
+        let mut arguments: Vec<String> = required
+            .map(|param| {
+                let value = match param.name.as_str() {
+                    "data" => "b\"x\"",
+                    "fn" | "handler" | "middleware" | "routes" => "lambda x: x",
+                    _ => "\"x\"",
+                };
+                format!("{} = {value}", param.name)
+            })
+            .collect();
+        arguments.push(also.to_owned());
+        format!("{name}({})", arguments.join(", "))
+    }
+
+    fn error(source: &str) -> String {
+        match crate::run(&NativeHost::new(), "a.star", source.as_bytes()) {
+            Ok(()) => String::new(),
+            Err(failure) => failure.message,
+        }
+    }
+
+    #[test]
+    fn no_function_is_without_parameters_and_words() {
+        let functions = functions();
+        assert!(functions.len() > 200, "{}", functions.len());
+        for (name, function) in functions {
+            assert!(!reads_by_itself(&function.params), "{name} does not state its signature");
+            assert!(function.docs.is_some(), "{name} is not documented");
+        }
+    }
+
+    /// What the signature of a function says is what it takes: no name more or less, and nothing is called by position
+    /// that it says must be named.
+    #[test]
+    fn stated_signatures_are_those_that_calls_meet() {
+        let stated = functions().into_iter().filter(|(name, _)| {
+            let of = name.split(['.', '(']).next().unwrap_or_default();
+            let own = ["server", "url"].iter().any(|f| *name == format!("http.{f}"));
+            let asks = ["delete", "get", "head", "options", "patch", "post", "put", "config", "serve"];
+            let http =
+                asks.iter().any(|f| name.strip_prefix("http.").is_some_and(|n| n.trim_start_matches("try_") == *f));
+            ["fs", "kv", "os", "json"].contains(&of) || own || http || name.contains("()") || name.contains(").")
+        });
+        let mut checked = 0;
+        for (name, function) in
+            stated.filter(|(name, function)| function.params.kwargs.is_none() && !name.ends_with("port"))
+        {
+            if name.contains("shutdown") || name.contains("try_") {
+                continue;
+            }
+            checked += 1;
+            let message = error(&call(&name, &function, "nonesuch = 1"));
+            let names = function.params.regular_params().map(|param| param.name.as_str());
+            // The refusal of `http.serve` lists the options of servers alone.
+            let names: Vec<&str> = names.filter(|name| *name != "routes").collect();
+            let expected = format!("unknown argument nonesuch, accepted: {}", names.join(", "));
+            assert_eq!(sorted(&message), sorted(&expected), "{name}: {message}");
+            let positional = function.params.pos_or_named.len();
+            let many = vec!["\"x\""; positional + 1].join(", ");
+            let message = error(&format!("{name}({many})"));
+            assert!(message.contains("unexpected positional") || message.contains(" must be "), "{name}: {message}");
+        }
+        assert!(checked >= 35, "{checked}");
+    }
+
+    /// The names that a refusal lists.
+    fn sorted(message: &str) -> Vec<String> {
+        let (_, names) = message.split_once("accepted: ").unwrap_or_else(|| panic!("{message}"));
+        let mut names: Vec<String> = names.split(", ").map(str::to_owned).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn every_module_has_a_sentence() {
+        for (name, item) in &documentation().members {
+            if let DocItem::Module(module) = item {
+                assert!(module.docs.is_some(), "{name} has no sentence in modules/summaries.rs");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_script_cannot_spell_is_not_documented() {
+        let documented = documentation();
+        assert!(documented.members.keys().all(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_')));
+        assert!(documented.members.contains_key("fs"));
+    }
+
+    #[test]
+    fn a_text_is_parsed_within_the_bounds_of_a_script() {
+        assert!(parse("a.star", b"x = 1").is_ok());
+        for (source, expected) in [
+            (&b"x = \xff"[..], "not UTF-8"),
+            (b"\xef\xbb\xbfx = 1", "byte order mark"),
+            (b"x = 1\0", "NUL"),
+            (&b"(".repeat(1_000_000), "nested or chained too deeply"),
+            (b"x = 1 +", "Parse error"),
+        ] {
+            let error = message(&parse("a.star", source).unwrap_err());
+            assert!(error.contains(expected), "{error}");
+        }
+        assert_eq!(load_path("./lib//a.star").unwrap(), "lib/a.star");
+        assert!(load_path("../a.star").is_err());
+    }
+}

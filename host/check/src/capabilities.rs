@@ -1,0 +1,234 @@
+//! What a script can ask the host for.
+//!
+//! The list errs on one side only: what is on it may never be called, what is not on it cannot be. So a module that is
+//! used as a value counts as all of it, and an attribute whose name only running tells counts as any.
+
+use serde::Serialize;
+use starcell_policy::{
+    Capability, EnvFunction, ExecFunction, Fallback, K8sFunction, KvFunction, PathFunction, Profile,
+};
+use starlark::codemap::FileSpan;
+use starlark::syntax::ast::{Argument, AstArgument};
+
+use crate::builtins::builtins;
+use crate::diagnostic::End;
+use crate::facts::{Callee, Facts};
+use crate::program::File;
+
+/// A capability that a script can reach, at one place.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// The capability.
+    pub capability: Capability,
+    /// What leads to it, as the script says it.
+    pub via: String,
+    /// Where.
+    pub at: FileSpan,
+}
+
+impl Reach {
+    /// What JSON says of it.
+    #[must_use]
+    pub fn record(&self) -> Record<'_> {
+        let span = self.at.resolve_span();
+        Record {
+            capability: self.capability.to_string(),
+            profile: lowest(self.capability),
+            via: &self.via,
+            file: self.at.filename(),
+            line: span.begin.line + 1,
+            column: span.begin.column + 1,
+            end: End { line: span.end.line + 1, column: span.end.column + 1 },
+        }
+    }
+}
+
+/// A reached capability as JSON has it.
+#[derive(Debug, Serialize)]
+pub struct Record<'r> {
+    capability: String,
+    /// The lowest built-in profile that grants it.
+    profile: &'static str,
+    via: &'r str,
+    file: &'r str,
+    line: usize,
+    column: usize,
+    end: End,
+}
+
+/// The lowest built-in profile that grants a capability, for some resource at least.
+#[must_use]
+pub fn lowest(capability: Capability) -> &'static str {
+    let grants = |profile: &&Profile| {
+        profile.fallback() == Fallback::Allow
+            || profile
+                .lineage()
+                .iter()
+                .any(|of| of.allow().iter().any(|rule| rule.capabilities().any(|c| c == capability)))
+    };
+    Profile::ladder().iter().find(grants).map_or("allow-all", Profile::name)
+}
+
+/// The lowest built-in profile that grants them all.
+#[must_use]
+pub fn lowest_of(reached: &[Reach]) -> &'static str {
+    let rung = |name: &str| Profile::NAMES.iter().position(|rung| *rung == name);
+    let names = reached.iter().map(|reach| lowest(reach.capability));
+    names.max_by_key(|name| rung(name)).unwrap_or("deny-all")
+}
+
+/// The capabilities that a function of a module needs.
+#[must_use]
+pub fn needs(module: &str, function: &str) -> Vec<Capability> {
+    let function = function.strip_prefix("try_").unwrap_or(function);
+    match (module, function) {
+        ("fs", "copy") => vec![Capability::FsRead, Capability::FsWrite],
+        ("fs", "rename") => vec![Capability::FsRead, Capability::FsWrite],
+        ("fs", name) => PathFunction::named(name).map(PathFunction::capability).into_iter().collect(),
+        // The value of `http.url` can do nothing else than ask.
+        ("http", "delete" | "get" | "head" | "options" | "patch" | "post" | "put" | "url") => {
+            vec![Capability::HttpClient]
+        }
+        ("http", "serve") => vec![Capability::HttpServer],
+        ("k8s", name) => K8sFunction::named(name).map(K8sFunction::capability).into_iter().collect(),
+        ("kv", "incr") => vec![Capability::KvWrite],
+        ("kv", "update") => vec![Capability::KvRead, Capability::KvWrite],
+        ("kv", name) => KvFunction::named(name).map(KvFunction::capability).into_iter().collect(),
+        ("os", name) => {
+            let env = EnvFunction::named(name).map(EnvFunction::capability);
+            env.or_else(|| ExecFunction::named(name).map(ExecFunction::capability)).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The capabilities that the methods of a server need, by their names.
+#[must_use]
+pub fn server_method_needs(method: &str) -> Vec<Capability> {
+    match method.strip_prefix("try_").unwrap_or(method) {
+        "serve" | "start" => vec![Capability::HttpServer],
+        _ => Vec::new(),
+    }
+}
+
+/// What a whole script can reach, in the order of its files and lines.
+pub(crate) fn reached(files: &[(&File, Facts<'_>)]) -> Vec<Reach> {
+    let servers = files.iter().any(|(_, facts)| makes_servers(facts));
+    let mut reached = Vec::new();
+    for (file, facts) in files {
+        for mention in &facts.mentions {
+            let (via, capabilities) = match mention.member {
+                Some(member) => (format!("{}.{member}", mention.module), needs(mention.module, member)),
+                None => (format!("{} (as a value)", mention.module), all_of(mention.module)),
+            };
+            reached.extend(capabilities.into_iter().map(|capability| Reach {
+                capability,
+                via: via.clone(),
+                at: file.ast.file_span(mention.span),
+            }));
+        }
+        for attribute in facts.attributes.iter().filter(|_| servers) {
+            let (via, capabilities) = match attribute.name {
+                Some(name) => (format!(".{name}"), server_method_needs(name)),
+                None => ("getattr".to_owned(), vec![Capability::HttpServer]),
+            };
+            reached.extend(capabilities.into_iter().map(|capability| Reach {
+                capability,
+                via: via.clone(),
+                at: file.ast.file_span(attribute.span),
+            }));
+        }
+        reached.extend(facts.calls.iter().filter(|call| reads_tls_files(call.callee, call.args, servers)).map(
+            |call| {
+                let (capability, via) = (Capability::FsRead, "tls_cert, tls_key".to_owned());
+                Reach { capability, via, at: file.ast.file_span(call.span) }
+            },
+        ));
+    }
+    reached
+}
+
+/// Whether a file can have a server in its hands.
+fn makes_servers(facts: &Facts<'_>) -> bool {
+    let leads = |member: Option<&str>| member.is_none_or(|member| matches!(member, "server" | "try_server"));
+    facts.mentions.iter().any(|mention| mention.module == "http" && leads(mention.member))
+}
+
+/// Whether a call may name the files of a TLS certificate, which are read as `fs.read` allows.
+fn reads_tls_files(callee: Callee<'_>, args: &[AstArgument], servers: bool) -> bool {
+    let takes_options = match callee {
+        Callee::Member("http", name) => matches!(name, "serve" | "server" | "try_serve" | "try_server"),
+        Callee::Method(_, name) => servers && !server_method_needs(name).is_empty(),
+        Callee::Member(..) | Callee::Predeclared(_) => false,
+    };
+    takes_options
+        && args.iter().any(|arg| match &arg.node {
+            Argument::Named(name, _) => matches!(name.node.as_str(), "tls_cert" | "tls_key"),
+            Argument::KwArgs(_) => true,
+            Argument::Positional(_) | Argument::Args(_) => false,
+        })
+}
+
+/// Everything that a module can lead to.
+fn all_of(module: &str) -> Vec<Capability> {
+    let members = builtins().module(module).into_iter().flat_map(|module| module.members.keys());
+    let mut all: Vec<Capability> = members.flat_map(|member| needs(module, member)).collect();
+    if module == "http" {
+        // What `http.server` returns.
+        all.extend([Capability::FsRead, Capability::HttpServer]);
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adding a function to a privileged module without deciding what it needs is noticed here.
+    #[test]
+    fn every_function_of_a_privileged_module_is_decided_upon() {
+        const FREE: [(&str, &str); 6] = [
+            ("http", "config"),
+            ("http", "cookie"),
+            ("http", "error"),
+            ("http", "redirect"),
+            ("http", "response"),
+            ("http", "server"),
+        ];
+        for module in ["fs", "http", "k8s", "kv", "os"] {
+            for name in builtins().module(module).into_iter().flat_map(|module| module.members.keys()) {
+                let free = FREE.contains(&(module, name.strip_prefix("try_").unwrap_or(name)));
+                assert_ne!(needs(module, name).is_empty(), !free, "{module}.{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_other_module_leads_to_a_capability() {
+        let modules = builtins().modules();
+        for module in modules.into_iter().filter(|module| !["fs", "http", "k8s", "kv", "os"].contains(module)) {
+            assert_eq!(all_of(module), [], "{module}");
+        }
+    }
+
+    #[test]
+    fn the_lowest_profile_is_the_first_that_grants() {
+        for (capability, profile) in [
+            (Capability::FsDelete, "allow-fs"),
+            (Capability::FsRead, "allow-fs"),
+            (Capability::HttpClient, "allow-net"),
+            (Capability::HttpServer, "allow-local"),
+            (Capability::K8sExec, "allow-all"),
+            (Capability::K8sRead, "allow-local"),
+            (Capability::KvRead, "allow-fs"),
+            (Capability::KvWrite, "allow-fs"),
+            (Capability::OsEnv, "allow-fs"),
+            (Capability::OsExec, "allow-local"),
+        ] {
+            assert_eq!(lowest(capability), profile, "{capability}");
+        }
+        assert_eq!(lowest_of(&[]), "deny-all");
+    }
+}

@@ -1,0 +1,213 @@
+//! Everything a check found, as text or as JSON.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+use starcell_policy::nearest;
+
+use crate::builtins::builtins;
+use crate::capabilities::{self, Reach, Record};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::facts::Facts;
+use crate::program::{File, Program, Source};
+use crate::{calls, names, routes};
+
+/// Most diagnostics that are told of one script. Who has more of them has one cause.
+const MAX_TOLD: usize = 500;
+
+/// Most places that are told of one capability. That it is reached is always told.
+const MAX_PLACES: usize = 100;
+
+/// What was found in a script and the files it loads.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The names of the files.
+    pub files: Vec<String>,
+    /// What is wrong, by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What the script can ask the host for.
+    pub capabilities: Vec<Reach>,
+    /// Whether a file does not parse; then the rest is as much as could be seen.
+    pub broken: bool,
+    /// Diagnostics that are left out.
+    pub left_out: usize,
+    /// Places of capabilities that are left out.
+    pub places_left_out: usize,
+}
+
+/// Checks a script: `script` is how messages call it, `text` what it says, `source` where the files it loads are.
+///
+/// Nothing is evaluated. It needs as much stack as the interpreter: run it on a thread with some megabytes.
+pub fn check(source: &dyn Source, script: &str, text: &[u8]) -> Report {
+    let program = Program::find(source, script, text);
+    let modules = builtins().modules();
+    let files: Vec<_> = program.files.iter().map(|file| (file, Facts::read(&file.ast, &modules))).collect();
+    let mut diagnostics = Vec::new();
+    for (file, facts) in &files {
+        diagnostics.extend(calls::check(&file.ast, facts));
+        diagnostics.extend(routes::check(&file.ast, facts));
+    }
+    // Enough of them: more are not told.
+    let known = diagnostics.len().min(MAX_TOLD);
+    for found in names::check(&program) {
+        // The type checker says it again where a call or a member is told about already.
+        let told = diagnostics.iter().take(known).any(|known| same_place(known, &found));
+        if !told {
+            diagnostics.push(found);
+        }
+    }
+    let mut capabilities = capabilities::reached(&files);
+    capabilities.sort_by(|one, other| {
+        let place = |reach: &Reach| (reach.capability, reach.at.filename().to_owned(), reach.at.span.begin());
+        place(one).cmp(&place(other))
+    });
+    let places_left_out = shorten(&mut capabilities);
+    diagnostics.extend(unexported(&files));
+    drop(files);
+    diagnostics.extend(program.diagnostics);
+    diagnostics.sort_by(Diagnostic::order);
+    diagnostics.dedup_by(|one, other| one.at == other.at && one.message == other.message);
+    let left_out = diagnostics.len().saturating_sub(MAX_TOLD);
+    let broken = program.broken;
+    // What ends a check comes first whatever else there is.
+    if left_out > 0 {
+        diagnostics.sort_by_key(|found| (found.code != "syntax", found.severity));
+        diagnostics.truncate(MAX_TOLD);
+        diagnostics.sort_by(Diagnostic::order);
+    }
+    Report { files: program.names, diagnostics, capabilities, broken, left_out, places_left_out }
+}
+
+/// Names that `load()` asks for and the other file does not have.
+fn unexported(files: &[(&File, Facts<'_>)]) -> Vec<Diagnostic> {
+    let exports: HashMap<&str, &HashSet<&str>> =
+        files.iter().map(|(file, facts)| (file.path.as_str(), facts.exports())).collect();
+    let mut found = Vec::new();
+    for (file, _) in files {
+        for load in file.ast.loads() {
+            let Some(path) = file.loads.get(load.module_id) else { continue };
+            let Some(exports) = exports.get(path.as_str()) else { continue };
+            for (_, name) in load.symbols.iter().filter(|(_, name)| !exports.contains(*name)) {
+                let hint = match name.starts_with('_') {
+                    true => "; what begins with _ stays in its file".to_owned(),
+                    false => nearest(name, exports.iter().copied())
+                        .map(|name| format!("; did you mean {name}?"))
+                        .unwrap_or_default(),
+                };
+                let text = format!("{path} has no {name} to load{hint}");
+                found.push(Diagnostic::error("unknown-name", text, load.span.clone()));
+            }
+        }
+    }
+    found
+}
+
+/// Leaves out all but the first places of each capability; gives how many.
+fn shorten(capabilities: &mut Vec<Reach>) -> usize {
+    let before = capabilities.len();
+    let mut counts: HashMap<_, usize> = HashMap::new();
+    capabilities.retain(|reach| {
+        let count = counts.entry(reach.capability).or_default();
+        *count += 1;
+        *count <= MAX_PLACES
+    });
+    before - capabilities.len()
+}
+
+/// Whether two errors are about the same piece of text.
+fn same_place(one: &Diagnostic, other: &Diagnostic) -> bool {
+    let within = |inner: &Diagnostic, outer: &Diagnostic| {
+        outer.at.span.begin() <= inner.at.span.begin() && inner.at.span.end() <= outer.at.span.end()
+    };
+    other.code == "type"
+        && one.severity == Severity::Error
+        && one.at.file == other.at.file
+        && (within(one, other) || within(other, one))
+}
+
+impl Report {
+    /// How many there are of a kind.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.diagnostics.iter().filter(|found| found.severity == severity).count()
+    }
+
+    /// The report for a terminal; it ends with a line that counts.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for found in &self.diagnostics {
+            text += &found.text();
+            text += "\n\n";
+        }
+        if self.left_out > 0 {
+            text += &format!("{} more are left out\n\n", self.left_out);
+        }
+        text += &self.capabilities_text();
+        let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
+        text + &format!(
+            "{} checked: {}, {}\n",
+            many(self.files.len(), "file"),
+            many(errors, "error"),
+            many(warnings, "warning")
+        )
+    }
+
+    fn capabilities_text(&self) -> String {
+        if self.capabilities.is_empty() {
+            return "capabilities: none, runs under deny-all\n".to_owned();
+        }
+        let mut text = "capabilities:\n".to_owned();
+        let rows: Vec<[String; 4]> = self.capabilities.iter().map(row).collect();
+        let width =
+            |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+        let (name, place, via) = (width(0).unwrap_or(0), width(1).unwrap_or(0), width(2).unwrap_or(0));
+        for [capability, at, through, profile] in &rows {
+            text += &format!("  {capability:name$}  {at:place$}  {through:via$}  from {profile}\n");
+        }
+        if self.places_left_out > 0 {
+            text += &format!("  and {} more places\n", self.places_left_out);
+        }
+        text + &format!("lowest profile: {}\n", capabilities::lowest_of(&self.capabilities))
+    }
+
+    /// The report as one line of JSON.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let record = Json {
+            version: 1,
+            files: &self.files,
+            diagnostics: &self.diagnostics,
+            left_out: self.left_out,
+            capabilities: self.capabilities.iter().map(Reach::record).collect(),
+            places_left_out: self.places_left_out,
+            profile: capabilities::lowest_of(&self.capabilities),
+        };
+        // Texts, numbers and lists of them: nothing that JSON cannot hold.
+        serde_json::to_string(&record).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+struct Json<'r> {
+    version: u32,
+    files: &'r [String],
+    diagnostics: &'r [Diagnostic],
+    left_out: usize,
+    capabilities: Vec<Record<'r>>,
+    places_left_out: usize,
+    profile: &'static str,
+}
+
+fn row(reach: &Reach) -> [String; 4] {
+    let begin = reach.at.resolve_span().begin;
+    let at = format!("{}:{}:{}", reach.at.filename(), begin.line + 1, begin.column + 1);
+    [reach.capability.to_string(), at, reach.via.clone(), capabilities::lowest(reach.capability).to_owned()]
+}
+
+fn many(count: usize, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        count => format!("{count} {thing}s"),
+    }
+}

@@ -1,0 +1,395 @@
+//! Whole checks: scripts, and what is found in them.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use starcell_check::{Report, Severity, Source, check};
+
+/// Files in memory.
+struct Files(HashMap<String, Vec<u8>>);
+
+impl Source for Files {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.0.get(path).cloned().ok_or_else(|| "there is no such file in the script's folder".into())
+    }
+}
+
+fn checked(files: &[(&str, &str)]) -> Report {
+    let sources = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_owned())).collect();
+    on_a_large_stack(move |files| check(files, "main.star", files.0.get("main.star").unwrap()), Files(sources))
+}
+
+fn on_a_large_stack(run: impl FnOnce(&Files) -> Report + Send + 'static, files: Files) -> Report {
+    let thread = std::thread::Builder::new().stack_size(16 << 20);
+    thread.spawn(move || run(&files)).unwrap().join().unwrap()
+}
+
+fn one(script: &str) -> Report {
+    checked(&[("main.star", script)])
+}
+
+/// Severity, code and line of everything that is found.
+fn codes(report: &Report) -> Vec<(Severity, &str, usize)> {
+    let found = report.diagnostics.iter();
+    found.map(|found| (found.severity, found.code.as_str(), found.at.resolve_span().begin.line + 1)).collect()
+}
+
+#[track_caller]
+fn expect(script: &str, expected: &[(Severity, &str, usize)]) -> Report {
+    let report = one(script);
+    assert_eq!(codes(&report), expected, "{script}\n{}", report.text());
+    report
+}
+
+use Severity::{Error, Warning};
+
+#[test]
+fn a_good_script_has_nothing() {
+    let report = expect(
+        "def f(req):\n    return \"hi\"\nhttp.serve({\"GET /\": f, \"GET /b\": lambda req: None}, port=0)\n",
+        &[],
+    );
+    assert!(
+        report.text().ends_with("lowest profile: allow-local\n1 file checked: 0 errors, 0 warnings\n"),
+        "{}",
+        report.text()
+    );
+}
+
+#[test]
+fn what_does_not_parse_is_told_with_its_place() {
+    let report = expect("x = 1\ny = (2 +\n", &[(Error, "syntax", 3)]);
+    assert!(report.broken);
+    assert!(expect("while True:\n    pass\n", &[(Error, "syntax", 1)]).broken);
+    let other = checked(&[("main.star", "load('a.star', 'x')\nx()\nnope()\n"), ("a.star", "x = 1 +\n")]);
+    assert!(other.broken);
+    assert_eq!(codes(&other), [(Error, "syntax", 1), (Error, "unknown-name", 3)], "{}", other.text());
+}
+
+#[test]
+fn loads_are_followed() {
+    type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+    let cases: [Case; 7] = [
+        (&[("main.star", "load('none.star', 'x')\nx()")], "load-missing", "none.star"),
+        (&[("main.star", "load('../a.star', 'x')\nx()")], "load-path", "cannot leave the script's folder"),
+        (&[("main.star", "load('/etc/passwd', 'x')\nx()")], "load-path", "relative to the script's folder"),
+        (
+            &[
+                ("main.star", "load('a.star', 'x')\nx()"),
+                ("a.star", "load('b.star', y = 'x')\nx = y"),
+                ("b.star", "load('a.star', y = 'x')\nx = y"),
+            ],
+            "load-cycle",
+            "a.star -> b.star -> a.star",
+        ),
+        (&[("main.star", "load('a.star', 'on')\non()"), ("a.star", "one = 1")], "unknown-name", "did you mean one?"),
+        (
+            &[("main.star", "load('a.star', '_x')\n_x()"), ("a.star", "_x = 1\nprint(_x)")],
+            "unknown-name",
+            "stays in its file",
+        ),
+        (&[("main.star", "load('a.star', 'x')"), ("a.star", "x = 1")], "unused-load", "x"),
+    ];
+    for (files, code, text) in cases {
+        let report = checked(files);
+        let [found] = &report.diagnostics[..] else { panic!("{files:?}\n{}", report.text()) };
+        assert!(found.code == code && found.message.contains(text), "{files:?}\n{}", report.text());
+    }
+    let report = checked(&[
+        ("main.star", "load('lib/a.star', 'a')\nload('lib/b.star', 'b')\nprint(a, b)"),
+        ("lib/a.star", "load('./lib//b.star', c = 'b')\na = c"),
+        ("lib/b.star", "b = fs.read_text('x')"),
+    ]);
+    assert_eq!(report.files, ["main.star", "lib/a.star", "lib/b.star"]);
+    assert_eq!(codes(&report), []);
+    assert_eq!(report.capabilities.len(), 1);
+}
+
+#[test]
+fn names_are_resolved() {
+    expect("def f():\n    return nowhere\nf()\n", &[(Error, "unknown-name", 2)]);
+    expect("print(undefined_one)\n", &[(Error, "unknown-name", 1)]);
+    expect("fs.raed_text(\"x\")\n", &[(Error, "unknown-name", 1)]);
+    expect("def f():\n    x = 1\n    return 2\nf()\n", &[(Warning, "unused-assign", 2)]);
+    expect("def f(x):\n    return 1\n    print(x)\n    return 2\nf(1)\n", &[(Warning, "unreachable", 3)]);
+    let report = expect("srv = http.server()\nsrv.handel(\"/\", lambda r: r)\n", &[(Error, "unknown-name", 2)]);
+    assert!(report.text().contains("did you mean handle?"), "{}", report.text());
+    // A nearer binding is what a name means.
+    expect("def f(fs):\n    return fs.raed_text(\"x\")\nf(1)\n", &[]);
+}
+
+#[test]
+fn arguments_of_builtins_are_checked() {
+    for (call, code) in [
+        ("fs.read_text()", "missing-argument"),
+        ("fs.read_text(\"a\", \"b\")", "too-many-arguments"),
+        ("fs.read_text(\"a\", encoding=\"b\")", "unknown-argument"),
+        ("fs.read_text(\"a\", path=\"b\")", "repeated-argument"),
+        ("fs.try_read_text()", "missing-argument"),
+        ("fs.mkdir(\"a\", True)", "too-many-arguments"),
+        ("json.decode()", "missing-argument"),
+        ("json.encode(1, idnent=2)", "unknown-argument"),
+        ("url.parse()", "missing-argument"),
+        ("url.parse(\"a\", \"b\")", "too-many-arguments"),
+        ("url.try_parse()", "missing-argument"),
+        ("http.server(prot=1)", "unknown-argument"),
+        ("kv.set(\"k\")", "missing-argument"),
+        ("len()", "missing-argument"),
+        ("len([], [])", "too-many-arguments"),
+        ("http.serve()", "missing-argument"),
+    ] {
+        expect(&format!("print({call})\n"), &[(Error, code, 1)]);
+    }
+    let report = one("json.encode(1, idnent=2)\n");
+    assert!(report.text().contains("did you mean indent?"), "{}", report.text());
+    expect("srv = http.server()\nsrv.handle(\"/\")\n", &[(Error, "missing-argument", 2)]);
+    expect("def main():\n    srv = http.server()\n    srv.serve(prot=1)\nmain()\n", &[(Error, "unknown-argument", 3)]);
+    // What a call gets from elsewhere is not known.
+    expect("a = [\"x\"]\nk = {}\nprint(fs.read_text(*a), fs.read_text(**k), json.encode(*a, **k))\n", &[]);
+    expect(
+        "print(range(3), range(1, 3), range(1, 3, 2), max(1, 2), max([1], key=lambda x: x), dict(a=1), zip([1], [2]))\n",
+        &[],
+    );
+    expect(
+        "print(sorted([1], reverse=True), int(\"1\", 16), getattr(struct(a=1), \"a\", None), enumerate([1], 1), str(1))\n",
+        &[],
+    );
+}
+
+#[test]
+fn annotated_types_are_checked() {
+    expect("def f(x: int) -> str:\n    return x\nf(1)\n", &[(Error, "type", 2)]);
+    expect("def f(x: int) -> int:\n    return x\ndef g():\n    return f(\"a\")\ng()\n", &[(Error, "type", 4)]);
+    expect("def f(x: int) -> int:\n    return x\ndef g():\n    return f(1, 2)\ng()\n", &[(Error, "type", 4)]);
+    let report = checked(&[
+        ("main.star", "load('a.star', 'f')\ndef g():\n    return f(\"a\")\ng()\n"),
+        ("a.star", "def f(x: int) -> int:\n    return x\n"),
+    ]);
+    assert_eq!(codes(&report), [(Error, "type", 3)], "{}", report.text());
+}
+
+#[test]
+fn routes_are_judged_by_the_router() {
+    let serve = |routes: &str| format!("def h(req):\n    return None\nhttp.serve({{\n{routes}\n}})\n");
+    expect(&serve("\"GET /a/{x}\": h,\n\"GET /a/{y}\": h,"), &[(Error, "route-conflict", 5)]);
+    expect(&serve("\"/a/{x}\": h,\n\"/{y}/b\": h,"), &[(Error, "route-conflict", 5)]);
+    expect(&serve("\"nopath\": h,"), &[(Error, "bad-route", 4)]);
+    expect(&serve("\"/{a}/{a}\": h,"), &[(Error, "bad-route", 4)]);
+    expect(&serve("\"GET,POST /x\": h,"), &[(Error, "bad-route", 4)]);
+    expect(&serve("\"/x/../y\": h,"), &[(Warning, "unreachable-route", 4)]);
+    expect(&serve("\"/x//y\": h,"), &[(Warning, "unreachable-route", 4)]);
+    expect(&serve("\"example.com:80/\": h,"), &[(Warning, "unreachable-route", 4)]);
+    let tree = "\"/tree/\": h,\n\"/tree/{$}\": h,\n\"/tree/{x}\": h,\n\"/tree/{x}/\": h,";
+    expect(&serve(tree), &[(Warning, "unreachable-route", 4)]);
+    expect(&serve("\"get /x\": h,"), &[(Warning, "route-method", 4)]);
+    let fine = [
+        "/",
+        "/a",
+        "GET /a",
+        "POST /a",
+        "HEAD /a",
+        "/tree/",
+        "/tree/{$}",
+        "/tree/{x}",
+        "/exact/{$}",
+        "GET /users/{id}",
+        "GET /users/me",
+        "/files/{rest...}",
+        "example.com/",
+        "GET example.com/a/{b}",
+        "/a%2Fb",
+        "/é",
+    ];
+    let fine: Vec<String> = fine.iter().map(|pattern| format!("\"{pattern}\": h,")).collect();
+    expect(&serve(&fine.join("\n")), &[]);
+}
+
+#[test]
+fn only_what_can_be_registered_in_one_run_conflicts() {
+    let script = |body: &str| format!("srv = http.server()\ndef h(req):\n    return None\n{body}\n");
+    expect(&script("srv.handle(\"/\", h)\nsrv.handle(\"/\", h)"), &[(Error, "route-conflict", 5)]);
+    expect(&script("if srv:\n    srv.handle(\"/\", h)\nelse:\n    srv.handle(\"/\", h)"), &[]);
+    expect(&script("if srv:\n    srv.handle(\"/\", h)\nsrv.handle(\"/\", h)"), &[(Warning, "route-conflict", 6)]);
+    expect(&script("other = http.server()\nsrv.handle(\"/\", h)\nother.handle(\"/\", h)"), &[]);
+    expect(
+        &script("def add():\n    srv.handle(\"/\", h)\nsrv.handle(\"/\", h)\nadd()"),
+        &[(Warning, "route-conflict", 6)],
+    );
+    expect(&script("for p in [\"/\"]:\n    srv.handle(p, h)\nsrv.handle(\"/\", h)"), &[]);
+}
+
+#[test]
+fn handlers_take_the_request() {
+    let with = |handler: &str| {
+        format!(
+            "def none():\n    return 1\ndef two(a, b):\n    return a + b\ndef more(req, x=1):\n    return x + len(req)\ndef any(*args):\n    return args\ndef named(req, *, x):\n    return req + x\nprint(none, two, more, any, named)\nhttp.serve({{\"/\": {handler}}})\n"
+        )
+    };
+    for bad in ["none", "two", "named", "lambda: 1", "lambda a, b: 1", "\"text\"", "{}"] {
+        expect(&with(bad), &[(Error, "handler", 12)]);
+    }
+    for good in ["more", "any", "lambda req: 1", "lambda req, x=1: 1", "str"] {
+        expect(&with(good), &[]);
+    }
+}
+
+/// Capability, what leads to it, line.
+fn reached(script: &str) -> Vec<(String, String, usize)> {
+    let report = one(script);
+    let reached = report.capabilities.iter();
+    reached.map(|r| (r.capability.to_string(), r.via.clone(), r.at.resolve_span().begin.line + 1)).collect()
+}
+
+#[test]
+fn capabilities_are_listed_with_their_lines() {
+    let row = |capability: &str, via: &str, line| (capability.to_owned(), via.to_owned(), line);
+    assert_eq!(reached("print(json.encode(1), time.now(), random.token(8))\n"), []);
+    assert_eq!(
+        reached(
+            "def f(req):\n    kv.update(\"n\", lambda n: n)\n    return fs.try_copy(\"a\", \"b\")\nhttp.serve(f)\n"
+        ),
+        [
+            row("fs.read", "fs.try_copy", 3),
+            row("fs.write", "fs.try_copy", 3),
+            row("http.server", "http.serve", 4),
+            row("kv.read", "kv.update", 2),
+            row("kv.write", "kv.update", 2),
+        ]
+    );
+    assert_eq!(
+        reached("http.get(\"http://a/\")\nos.exec([\"/bin/id\"])\nos.env(\"HOME\")\nfs.remove(\"x\")\n"),
+        [
+            row("fs.delete", "fs.remove", 4),
+            row("http.client", "http.get", 1),
+            row("os.env", "os.env", 3),
+            row("os.exec", "os.exec", 2),
+        ]
+    );
+}
+
+#[test]
+fn a_server_counts_where_it_is_started() {
+    assert_eq!(reached("srv = http.server()\nsrv.handle(\"/\", str)\n"), []);
+    let started = reached("srv = http.server()\ndef main(s):\n    s.try_start(port=0)\nmain(srv)\n");
+    assert_eq!(started, [("http.server".to_owned(), ".try_start".to_owned(), 3)]);
+    // Without a server in the script, a method of that name is something else.
+    assert_eq!(reached("x = struct(start=1)\nprint(x.start)\n"), []);
+    let tls = reached("http.serve(str, tls_cert=\"a\", tls_key=\"b\")\n");
+    assert_eq!(tls.iter().map(|(c, ..)| c.as_str()).collect::<Vec<_>>(), ["fs.read", "http.server"]);
+    assert_eq!(reached("o = {}\nsrv = http.server(**o)\n").len(), 1);
+}
+
+#[test]
+fn whatever_hides_a_module_counts_as_all_of_it() {
+    let all_fs = ["fs.delete", "fs.read", "fs.write"];
+    for script in [
+        "f = fs\nf.read_text(\"x\")\n",
+        "def f(m):\n    return m.stat(\"x\")\nf(fs)\n",
+        "x = [fs][0].read_text\n",
+        "x = struct(f=fs)\n",
+        "n = \"read\" + \"_text\"\ngetattr(fs, n)(\"x\")\n",
+        "g = getattr\ng(fs, \"read_text\")\n",
+        "x = f\"{fs}\"\n",
+        "x = fs if True else None\n",
+        "x = {fs: 1}\n",
+        "def f(m=fs):\n    return m\nf()\n",
+        "x = [m for m in [fs]]\n",
+        "x = (lambda: fs)()\n",
+        "fs()\n",
+    ] {
+        let reached = reached(script);
+        let found: Vec<&str> = reached.iter().map(|(capability, ..)| capability.as_str()).collect();
+        assert_eq!(found, all_fs, "{script}");
+    }
+    let through: Vec<String> = reached("s = http\n").into_iter().map(|(capability, ..)| capability).collect();
+    assert_eq!(through, ["fs.read", "http.client", "http.server"]);
+    assert_eq!(reached("getattr(fs, \"stat\")(\"x\")\n")[0].0, "fs.read");
+    assert_eq!(reached("print(hasattr(kv, \"get\"), dir(fs), type(os))\n"), []);
+    assert_eq!(reached("s = http.server()\nn = \"st\" + \"art\"\ngetattr(s, n)()\n")[0].1, "getattr");
+    assert_eq!(reached("s = http.server()\ng = getattr\ng(s, \"start\")()\n")[0].0, "http.server");
+    assert_eq!(reached("s = http.server()\ngetattr(s, \"start\")()\n")[0].0, "http.server");
+    // Names that mean something else are not the module.
+    assert_eq!(reached("def f(fs):\n    return fs.read_text(\"x\")\nf(1)\nx = [kv.get(1) for kv in [{}]]\n"), []);
+}
+
+#[test]
+fn the_scripts_of_the_repository_are_fine() {
+    for folder in ["../../tests/scripts", "../../guest/interp/tests/fixtures"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let mut seen = 0;
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() || !name.ends_with(".star") || name.ends_with("_test.star") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            if text.contains(">>> ") {
+                continue;
+            }
+            seen += 1;
+            let report = one(&text);
+            assert_eq!(codes(&report), [], "{name}\n{}", report.text());
+        }
+        assert!(seen > 0 || folder.ends_with("fixtures"));
+    }
+}
+
+#[test]
+fn json_has_everything_a_program_needs() {
+    let report = one("srv = http.server()\nsrv.serve(prot=1)\n");
+    let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+    let expected = serde_json::json!({
+        "version": 1, "files": ["main.star"], "left_out": 0, "places_left_out": 0, "profile": "allow-local",
+        "diagnostics": [{
+            "file": "main.star", "line": 2, "column": 11, "end": {"line": 2, "column": 17}, "severity": "error",
+            "code": "unknown-argument", "message": "srv.serve: unknown argument prot; did you mean port?",
+        }],
+        "capabilities": [{
+            "capability": "http.server", "profile": "allow-local", "via": ".serve", "file": "main.star", "line": 2,
+            "column": 1, "end": {"line": 2, "column": 10},
+        }],
+    });
+    assert_eq!(json, expected);
+}
+
+/// Whatever a script is, a check ends with a report.
+#[test]
+fn hostile_texts_are_survived() {
+    let long = |text: &str, times: usize| text.repeat(times).into_bytes();
+    let routes: String = (0..5000).map(|n| format!("srv.handle(\"/{n}\", str)\n")).collect();
+    let texts: Vec<(&str, Vec<u8>, bool)> = vec![
+        ("brackets", long("(", 1_000_000), true),
+        ("lists", long("[", 1_000_000), true),
+        ("not", [long("not ", 1_000_000), b"x".to_vec()].concat(), true),
+        ("operators", [long("1+", 1_000_000), b"1".to_vec()].concat(), true),
+        ("size", long("x = 1\n", (64 << 20) / 6), true),
+        ("one line", long("a", 9 << 20), true),
+        ("nul", b"x = 1\0".to_vec(), true),
+        ("bom", b"\xef\xbb\xbfx = 1\n".to_vec(), true),
+        ("not utf-8", b"x = \"\xff\"\n".to_vec(), true),
+        ("crlf", b"def f(x):\r\n    return x\r\nf(1)\r\n".to_vec(), false),
+        ("huge int", [b"x = ".to_vec(), long("9", 200_000), b"\n".to_vec()].concat(), false),
+        ("many errors", long("nope()\n", 50_000), false),
+        ("many calls", long("fs.read_text()\n", 50_000), false),
+        ("many routes", format!("srv = http.server()\n{routes}").into_bytes(), false),
+        (
+            "same routes",
+            format!("srv = http.server()\n{}", "srv.handle(\"/\", str)\n".repeat(20_000)).into_bytes(),
+            false,
+        ),
+        ("many names", (0..50_000).flat_map(|n| format!("x{n} = {n}\n").into_bytes()).collect(), false),
+        ("long text", [b"x = \"".to_vec(), long("a", 7 << 20), b"\"\n".to_vec()].concat(), false),
+        ("self load", b"load(\"main.star\", \"x\")\n".to_vec(), false),
+        ("empty", Vec::new(), false),
+    ];
+    for (name, text, broken) in texts {
+        let begun = std::time::Instant::now();
+        let report = on_a_large_stack(move |files| check(files, "main.star", &text), Files(HashMap::new()));
+        assert_eq!(report.broken, broken, "{name}");
+        assert!(report.text().len() + report.json().len() < 2_000_000, "{name}");
+        assert!(begun.elapsed().as_secs() < 60, "{name} took {:?}", begun.elapsed());
+    }
+}
