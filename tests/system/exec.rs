@@ -26,6 +26,17 @@ fn run(folder: &Path, source: &str) -> String {
     ended.stdout
 }
 
+/// The same, and how each of its calls ended in the log.
+fn run_recorded(folder: &Path, source: &str) -> (String, Vec<String>) {
+    let log = folder.join("audit.jsonl");
+    // A log for each run.
+    let _ = fs::remove_file(&log);
+    let ended = Starcell::run_in(folder, &["--allow-local", "--audit", "audit.jsonl"], source);
+    assert_eq!(ended.code(), 0, "{}", ended.output);
+    let outcomes = lines(&log, "outcome").into_iter().map(|line| line["outcome"].as_str().unwrap().to_owned());
+    (ended.stdout, outcomes.collect())
+}
+
 #[test]
 fn each_function_does_what_it_says() {
     let folder = folder();
@@ -244,7 +255,9 @@ fn a_deadline_kills_the_whole_family() {
     ] {
         program(&folder, name, &format!("#!/bin/sh\n{start}\n"));
         let began = Instant::now();
-        let out = run(&folder, &format!("print(os.try_exec(\"./{name}\", timeout=\"300ms\").error)\n"));
+        let source = format!("print(os.try_exec(\"./{name}\", timeout=\"300ms\").error)\n");
+        let (out, outcomes) = run_recorded(&folder, &source);
+        assert_eq!(outcomes, ["error"], "{name}");
         assert_eq!(out, format!("os.exec(\"./{name}\"): killed: it took longer than 0.3 s\n"), "{name}");
         assert!(began.elapsed() < Duration::from_secs(20));
         wait_until_dead(&format!("sleep {mark}"));
@@ -285,7 +298,9 @@ fn a_fork_bomb_ends_with_its_deadline() {
         "#!/bin/sh\n# {mark}\nn=0\nwhile [ $n -lt 200 ]; do ( while :; do :; done ) & n=$((n+1)); done\nwait\n"
     );
     program(&folder, &mark, &bomb);
-    let out = run(&folder, &format!("print(os.try_exec(\"./{mark}\", timeout=\"1s\").error)\n"));
+    let source = format!("print(os.try_exec(\"./{mark}\", timeout=\"1s\").error)\n");
+    let (out, outcomes) = run_recorded(&folder, &source);
+    assert_eq!(outcomes, ["error"]);
     assert!(out.contains("killed: it took longer than 1 s"), "{out}");
     wait_until_dead(&mark);
 }
@@ -299,7 +314,9 @@ fn output_is_bounded() {
     let source = "print(os.try_exec(\"./flood\").error)\nprint(os.try_exec(\"./errors\").error)\n\
                   print(os.try_exec(\"./ignore\", stdin=\"x\" * 1000000).ok)\n";
     let killed = |name: &str| format!("os.exec(\"./{name}\"): killed: it wrote more than 16 MiB\n");
-    assert_eq!(run(&folder, source), format!("{}{}True\n", killed("flood"), killed("errors")));
+    let (out, outcomes) = run_recorded(&folder, source);
+    assert_eq!(out, format!("{}{}True\n", killed("flood"), killed("errors")));
+    assert_eq!(outcomes, ["error", "error", "ok"]);
 }
 
 /// A program reaches no further than the script: landlock, where the kernel has it.
