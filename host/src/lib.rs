@@ -9,7 +9,7 @@
 //! - [`listener`], [`places`], `endpoint`: an address that accepts connections for ever, within its bounds
 //! - [`connection`], `transport`, `activity`, `tls`: one connection under its deadlines
 //! - [`dispatch`], `exchange`, `site`: the whole story of a request: route, read, call, respond
-//! - [`test`]: the same story without a socket, told by tests
+//! - [`test`](mod@test): the same story without a socket, told by tests
 //! - [`new`], [`repl`]: a first script, and a place to try things
 //! - [`access`], [`logs`], [`ids`]: what is written down of it
 //! - [`permissions`], [`audit`]: what can be told of profiles and of recorded calls, with nothing running

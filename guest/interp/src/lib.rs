@@ -65,7 +65,7 @@ pub use load::MAX_FILES;
 pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};
 pub use serving::Serving;
 pub use setup::{run, run_native};
-pub use suite::Suite;
+pub use suite::{Suite, TEST_FILE_SUFFIX};
 
 /// Most nested Starlark calls, during setup and during a request.
 ///

@@ -12,6 +12,9 @@ use crate::modules::Tester;
 use crate::session::{Phase, Session, evaluator};
 use crate::{callable, setup};
 
+/// How the name of a test file ends.
+pub const TEST_FILE_SUFFIX: &str = "_test.star";
+
 /// What the name of a test begins with.
 const PREFIX: &str = "test_";
 

@@ -10,13 +10,16 @@ use starlark::docs::{DocItem, DocMember, DocModule, DocParams, DocString, DocStr
 use starlark::environment::Globals;
 use starlark::syntax::AstModule;
 
-use crate::globals::globals;
+use crate::globals::{globals, of_tests};
 use crate::{diagnostic, load, modules, setup, shift};
 
-/// The predeclared names, for the type checker.
+/// The predeclared names, for the type checker; a test file and what it loads have assertions besides.
 #[must_use]
-pub fn predeclared() -> &'static Globals {
-    globals()
+pub fn predeclared(tests: bool) -> &'static Globals {
+    match tests {
+        true => of_tests(),
+        false => globals(),
+    }
 }
 
 /// Parses one file; `name` is how errors call it. It must be UTF-8 and within the bounds on size and nesting.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use starcell_interp::tools;
+use starcell_interp::{TEST_FILE_SUFFIX, tools};
 use starlark::analysis::AstModuleLint as _;
 use starlark::codemap::FileSpan;
 use starlark::typing::{AstModuleTypecheck as _, Interface};
@@ -20,6 +20,7 @@ const TYPED_BYTES: usize = 1 << 20;
 pub(crate) fn check(program: &Program) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut interfaces: HashMap<&str, Interface> = HashMap::new();
+    let tests = program.names.first().is_some_and(|script| script.ends_with(TEST_FILE_SUFFIX));
     for file in &program.files {
         found.extend(file.ast.lint(None).into_iter().filter_map(|lint| {
             let severity = severity(&lint.short_name)?;
@@ -38,7 +39,7 @@ pub(crate) fn check(program: &Program) -> Vec<Diagnostic> {
             .map(|(written, path)| (written.clone(), interfaces.get(path.as_str()).cloned().unwrap_or_default()));
         let missing = file.loads.iter().filter(|(_, path)| !interfaces.contains_key(path.as_str()));
         let missing: Vec<&str> = missing.map(|(written, _)| written.as_str()).collect();
-        let (errors, _, interface, _) = file.ast.clone().typecheck(tools::predeclared(), &loads.collect());
+        let (errors, _, interface, _) = file.ast.clone().typecheck(tools::predeclared(tests), &loads.collect());
         found.extend(errors.into_iter().filter_map(|error| {
             let message = tools::message(&error);
             let at = error.span().cloned()?;

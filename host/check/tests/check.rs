@@ -21,6 +21,27 @@ fn checked(files: &[(&str, &str)]) -> Report {
     on_a_large_stack(move |files| check(files, "main.star", files.0.get("main.star").unwrap()), Files(sources))
 }
 
+/// A test file has assertions, and so has what it loads; no other file has.
+#[test]
+fn assertions_are_names_of_test_files() {
+    let sources = [
+        (
+            "main_test.star",
+            "load(\"lib.star\", \"same\")\ndef test_it(t):\n    same(t.get(\"/\").status, 200)\n    assert_nothing(1)\n",
+        ),
+        ("lib.star", "def same(got, want):\n    assert_eq(got, want)\n"),
+    ];
+    let sources = sources.map(|(name, text)| (name.to_owned(), text.as_bytes().to_owned()));
+    let run = |files: &Files| check(files, "main_test.star", files.0.get("main_test.star").unwrap());
+    let report = on_a_large_stack(run, Files(sources.into()));
+    let unknown = report.diagnostics.iter().filter(|found| found.code == "unknown-name");
+    let messages: Vec<_> = unknown.map(|found| found.message.as_str()).collect();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].contains("assert_nothing"), "{messages:?}");
+    let report = one("assert_eq(1, 1)\n");
+    assert!(report.diagnostics.iter().any(|found| found.message.contains("`assert_eq` not found")));
+}
+
 fn on_a_large_stack(run: impl FnOnce(&Files) -> Report + Send + 'static, files: Files) -> Report {
     let thread = std::thread::Builder::new().stack_size(16 << 20);
     thread.spawn(move || run(&files)).unwrap().join().unwrap()

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How the name of a test file ends.
-const SUFFIX: &str = "_test.star";
+use starcell_interp::TEST_FILE_SUFFIX as SUFFIX;
 
 /// Folders below one that is searched: more are a mistake, such as a link that was followed by a mount.
 const MAX_DEPTH: usize = 64;
