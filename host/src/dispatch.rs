@@ -95,7 +95,9 @@ fn id(parts: &Parts, operator: &Operator) -> String {
 
 fn with_id(mut answer: Answer, id: &str) -> Answer {
     // Both kinds of id are legal values.
-    if let Ok(id) = HeaderValue::from_str(id) {
+    if let Ok(mut id) = HeaderValue::from_str(id) {
+        // To HTTP/2 this means: not to be remembered for later responses. None has the same id, and there is little room.
+        id.set_sensitive(true);
         answer.headers_mut().entry(REQUEST_ID).or_insert(id);
     }
     answer
