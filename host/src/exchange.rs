@@ -96,7 +96,9 @@ pub(crate) fn failed(failure: &Failure, id: &str, detail: Option<&str>) -> Answe
 /// An answer as its client gets it: with the request's id, and to HEAD without a body.
 pub(crate) fn finish(mut answer: Answer, parts: &Parts, id: &str) -> Answer {
     // Every kind of id is a legal value.
-    if let Ok(id) = HeaderValue::from_str(id) {
+    if let Ok(mut id) = HeaderValue::from_str(id) {
+        // To HTTP/2 this means: not to be remembered for later responses. None has the same id, and there is little room.
+        id.set_sensitive(true);
         answer.headers_mut().entry(REQUEST_ID).or_insert(id);
     }
     if parts.method == Method::HEAD {

@@ -16,11 +16,11 @@ use crate::http::{command, pin};
 use crate::load::{Ask, CONNECTIONS, Load, anew};
 
 const WARM_UP: Duration = Duration::from_millis(300);
-const MEASURED: Duration = Duration::from_millis(1500);
-const ROUNDS: usize = 5;
+const MEASURED: Duration = Duration::from_secs(1);
+const ROUNDS: usize = 3;
 
 /// Requests of one round over TLS, which h2load counts rather than times.
-const REQUESTS: usize = 30_000;
+const REQUESTS: usize = 15_000;
 
 /// How clients come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

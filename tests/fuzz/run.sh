@@ -26,8 +26,9 @@ flags=(
   -Cllvm-args=-sanitizer-coverage-trace-compares
   -Zsanitizer=address
 )
+# Not --locked: the lock file follows the crates of the product, and nothing that ships is built from it.
 env -u CARGO_BUILD_RUSTFLAGS RUSTC_BOOTSTRAP=1 RUSTFLAGS="${flags[*]}" CARGO_TARGET_DIR="$work" \
-  cargo build --manifest-path tests/fuzz/Cargo.toml --release --locked --target "$machine"
+  cargo build --manifest-path tests/fuzz/Cargo.toml --release --target "$machine"
 fuzzer=$work/$machine/release/starcell-fuzz
 
 # What a target prints is of interest when it ends in a finding, and then all of it.
