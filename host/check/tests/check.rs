@@ -279,6 +279,23 @@ fn a_server_counts_where_it_is_started() {
     let tls = reached("http.serve(str, tls_cert=\"a\", tls_key=\"b\")\n");
     assert_eq!(tls.iter().map(|(c, ..)| c.as_str()).collect::<Vec<_>>(), ["fs.read", "http.server"]);
     assert_eq!(reached("o = {}\nsrv = http.server(**o)\n").len(), 1);
+    assert_eq!(reached("s = http.server()\nstart = s.start\nstart(tls_cert=\"a\", tls_key=\"b\")\n").len(), 2);
+}
+
+#[test]
+fn a_folder_to_run_in_is_looked_into() {
+    let capabilities =
+        |script: &str| reached(script).into_iter().map(|(capability, ..)| capability).collect::<Vec<_>>();
+    assert_eq!(capabilities("os.exec([\"/bin/id\"], env={}, timeout=\"1s\")\n"), ["os.exec"]);
+    for script in [
+        "os.try_exec([\"/bin/id\"], cwd=\"x\")\n",
+        "o = {}\nos.exec([\"/bin/id\"], **o)\n",
+        "e = os.exec\ne([\"/bin/id\"], cwd=\"x\")\n",
+        "getattr(os, \"exec\")([\"/bin/id\"], cwd=\"x\")\n",
+    ] {
+        assert_eq!(capabilities(script), ["fs.read", "os.exec"], "{script}");
+    }
+    assert_eq!(capabilities("m = os\n"), ["fs.read", "os.env", "os.exec"]);
 }
 
 #[test]
@@ -307,9 +324,14 @@ fn whatever_hides_a_module_counts_as_all_of_it() {
     assert_eq!(through, ["fs.read", "http.client", "http.server"]);
     assert_eq!(reached("getattr(fs, \"stat\")(\"x\")\n")[0].0, "fs.read");
     assert_eq!(reached("print(hasattr(kv, \"get\"), dir(fs), type(os))\n"), []);
-    assert_eq!(reached("s = http.server()\nn = \"st\" + \"art\"\ngetattr(s, n)()\n")[0].1, "getattr");
-    assert_eq!(reached("s = http.server()\ng = getattr\ng(s, \"start\")()\n")[0].0, "http.server");
-    assert_eq!(reached("s = http.server()\ngetattr(s, \"start\")()\n")[0].0, "http.server");
+    for script in [
+        "s = http.server()\nn = \"st\" + \"art\"\ngetattr(s, n)()\n",
+        "s = http.server()\ng = getattr\ng(s, \"start\")()\n",
+        "s = http.server()\ngetattr(s, \"start\")()\n",
+    ] {
+        let found: Vec<String> = reached(script).into_iter().map(|(capability, ..)| capability).collect();
+        assert_eq!(found, ["fs.read", "http.server"], "{script}");
+    }
     // Names that mean something else are not the module.
     assert_eq!(reached("def f(fs):\n    return fs.read_text(\"x\")\nf(1)\nx = [kv.get(1) for kv in [{}]]\n"), []);
 }
