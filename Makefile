@@ -2,6 +2,7 @@
 # make test    runs all tests
 # make lint    format, clippy, rustdoc, layers, licences, shell scripts
 # make bench   measures, against baselines in the same run
+# make fuzz    runs each fuzz target for FUZZ_SECONDS (5), after building them
 # make guest   builds the guest: needed before any other cargo command that builds the host
 #
 # Always one profile and one selection of packages, so that wasmtime is compiled once.
@@ -19,7 +20,7 @@ QUIET := env -u RUST_BACKTRACE
 
 SCRIPT = tests/scripts/hello.star
 
-.PHONY: build run guest test lint bench format
+.PHONY: build run guest test lint bench format fuzz
 build: guest
 	cargo build $(PACKAGES)
 
@@ -37,8 +38,13 @@ test: build .test-tools
 bench: build
 	$(QUIET) "$(RELEASE)/starcell-bench"
 
+# Needs neither the guest nor the host: the targets are of the pure crates, built with coverage of their own.
+fuzz:
+	tests/fuzz/run.sh
+
 format:
 	cargo fmt --all
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml
 
 # What the tests start besides our own binary. They manage without strace, and look less closely then.
 .PHONY: .test-tools
@@ -46,6 +52,7 @@ format:
 	@need=(); \
 	type -P curl >/dev/null || need+=(curl); \
 	type -P kill >/dev/null || need+=(procps); \
+	type -P kubectl >/dev/null || need+=(kubernetes-client); \
 	type -P openssl >/dev/null || need+=(openssl); \
 	type -P prlimit >/dev/null || need+=(util-linux); \
 	type -P h2load >/dev/null || need+=(nghttp2-client); \
@@ -65,6 +72,7 @@ lint: .lint-format .lint-layers .lint-shell .lint-deny .lint-clippy .lint-guest 
 
 .lint-format: .lint-tools
 	cargo fmt --all -- --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml -- --check
 
 .lint-clippy: guest .lint-tools
 	cargo clippy $(PACKAGES) --all-targets --keep-going -- -D warnings
@@ -100,5 +108,5 @@ endef
 	else echo 'lint: skipped licences, bans and sources: cargo-deny is not installed'; fi
 
 .lint-shell:
-	@if type -P shellcheck >/dev/null; then set -x; shellcheck -x .ci/run .ci/install guest/*.sh; \
+	@if type -P shellcheck >/dev/null; then set -x; shellcheck -x .ci/run .ci/install guest/*.sh tests/fuzz/*.sh; \
 	else echo 'lint: skipped shell scripts: shellcheck is not installed'; fi

@@ -1,10 +1,8 @@
 //! One line for each request: what was asked, what came of it, what it cost.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::request::Parts;
-use hyper::body::Body as _;
 use starcell_http::request::proto;
 use starcell_http::response::Answer;
 use tokio::time::Instant;
@@ -28,7 +26,7 @@ impl Access {
     }
 
     /// It is answered. The query is left out of the line: that is where secrets are.
-    pub(crate) fn end(&self, parts: &Parts, peer: SocketAddr, answer: &Answer, id: &str, logs: &Logs) {
+    pub(crate) fn end(&self, parts: &Parts, remote: &str, answer: &Answer, id: &str, logs: &Logs) {
         logs.access(|line| {
             line.text("method", parts.method.as_str());
             line.text("path", parts.uri.path());
@@ -36,13 +34,13 @@ impl Access {
                 line.text("route", route);
             }
             line.number("status", answer.status().as_u16().into());
-            line.number("bytes", answer.body().size_hint().lower());
+            line.number("bytes", answer.body().len() as u64);
             line.number("duration_us", micros(self.began.elapsed()));
             if let Some(cpu) = self.cpu {
                 line.number("cpu_us", micros(cpu));
             }
             line.text("request", id);
-            line.text("remote", &peer.to_string());
+            line.text("remote", remote);
             line.text("proto", proto(parts.version));
         });
     }

@@ -2,23 +2,37 @@
 //!
 //! One file for each command, and one for each set of flags that several commands share.
 
+mod audit;
 mod check;
 mod completions;
 mod docs;
 mod edge;
 mod grants;
+mod limits;
+mod new;
+mod permissions;
+mod record;
+mod repl;
 mod run;
+mod test;
 
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+pub use self::audit::{AuditCommand, LogFlags, Widening};
 pub use self::check::Check;
 pub use self::completions::Completions;
 pub use self::docs::Docs;
 pub use self::edge::EdgeFlags;
-pub use self::grants::{CallMode, GrantFlags};
+pub use self::grants::{CallMode, GrantFlags, RuleFlags};
+pub use self::limits::LimitFlags;
+pub use self::new::New;
+pub use self::permissions::{Permissions, Question};
+pub use self::record::RecordFlags;
+pub use self::repl::Repl;
 pub use self::run::{LogFormat, Run};
+pub use self::test::Test;
 
 /// Runs untrusted Starlark scripts as HTTP servers, each inside a WebAssembly guest it cannot leave.
 #[derive(Debug, Parser)]
@@ -32,6 +46,9 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Reads an audit log: what was used, the least profile for it, another profile tried on it, whether it is whole.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Checks scripts without running them, and lists what they can ask the host for.
     Check(Check),
     /// Writes what a shell needs to complete the command line.
@@ -40,8 +57,16 @@ pub enum Command {
     Docs(Docs),
     /// Speaks the Language Server Protocol on standard input and output, for editors.
     Lsp,
+    /// Makes a folder with a working script, its test and its permissions.
+    New(New),
+    /// Shows what the profiles grant, why a call or a rule is decided as it is, and what two profiles differ in.
+    Permissions(Permissions),
+    /// Evaluates what is typed, line by line.
+    Repl(Repl),
     /// Runs a script; a script that serves is answered by forks of it until it is stopped.
     Run(Box<Run>),
+    /// Runs the tests of scripts, without a socket.
+    Test(Test),
 }
 
 /// A time as people write it, longer than 0.
@@ -69,10 +94,10 @@ mod tests {
     #[test]
     fn each_alias_names_its_profile() {
         for name in ["deny-all", "allow-fs", "allow-net", "allow-local", "allow-all"] {
-            assert_eq!(run(&[&format!("--{name}")]).unwrap().grants.profile(), Some(name));
-            assert_eq!(run(&["--permissions", name]).unwrap().grants.profile(), Some(name));
+            assert_eq!(run(&[&format!("--{name}")]).unwrap().grants.rules.profile(), Some(name));
+            assert_eq!(run(&["--permissions", name]).unwrap().grants.rules.profile(), Some(name));
         }
-        assert_eq!(run(&[]).unwrap().grants.profile(), None);
+        assert_eq!(run(&[]).unwrap().grants.rules.profile(), None);
     }
 
     #[test]

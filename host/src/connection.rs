@@ -75,7 +75,7 @@ pub(crate) async fn serve(
     // Responses are written whole; waiting for more would only delay them. Failing to set it costs time, not safety.
     let _ = socket.set_nodelay(true);
     let activity = Activity::new();
-    let client = Client { peer, tls: front.tls.is_some(), streams: false, terms };
+    let client = Client { remote: peer.to_string().into(), tls: front.tls.is_some(), streams: false, terms };
     let connection = Connection {
         client,
         endpoint: Arc::clone(endpoint),
@@ -162,7 +162,7 @@ impl Connection {
             .max_buf_size((self.head_bytes * 2).max(MIN_BUFFER));
         let service = service_fn(|request| {
             let (endpoint, operator) = (Arc::clone(&self.endpoint), Arc::clone(&self.operator));
-            let (client, active) = (self.client, self.activity.begin());
+            let (client, active) = (self.client.clone(), self.activity.begin());
             Box::pin(async move { dispatch(&endpoint, &operator, client, active, request).await })
         });
         let mut connection = builder.serve_connection(TokioIo::new(transport), service);
@@ -193,9 +193,10 @@ impl Connection {
             .keep_alive_interval(PING)
             .keep_alive_timeout(PONG);
         let (endpoint, operator) = (Arc::clone(&self.endpoint), Arc::clone(&self.operator));
-        let (client, activity) = (Client { streams: true, ..self.client }, Arc::clone(&self.activity));
+        let (client, activity) = (Client { streams: true, ..self.client.clone() }, Arc::clone(&self.activity));
         let service = service_fn(move |request| {
-            let (endpoint, operator, active) = (Arc::clone(&endpoint), Arc::clone(&operator), activity.begin());
+            let (endpoint, operator) = (Arc::clone(&endpoint), Arc::clone(&operator));
+            let (client, active) = (client.clone(), activity.begin());
             async move { dispatch(&endpoint, &operator, client, active, request).await }
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(transport), service));
@@ -227,6 +228,6 @@ impl Connection {
     /// Notes what a client did that ended its connection.
     async fn note(&self, what: &str) {
         let line = Line::warn(what).with("script", &self.operator.script);
-        self.operator.logs.write(line.with("remote", &self.client.peer.to_string())).await;
+        self.operator.logs.write(line.with("remote", &self.client.remote)).await;
     }
 }

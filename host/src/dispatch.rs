@@ -1,39 +1,37 @@
-//! The whole story of a request: find its route, read it, answer it in a fork, respond.
+//! A request that came over a connection: its id, its body under a deadline, its answer, its lines in the log. What is
+//! between is an `exchange`.
 //!
-//! Routing and every refusal cost no guest. What a script raises goes to the log with the request id; the client gets
+//! What a script raises goes to the log with the request id; the client gets
 //! that id and no more.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::request::Parts;
-use http::{HeaderName, Method, Response, StatusCode, Version};
-use http_body_util::{BodyExt as _, Full};
+use http::{Response, Version};
+use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
-use starcell_http::request::{self, Origin, Pairs};
-use starcell_http::response::{self, Answer, Refusal};
-use starcell_http::router::Found;
-use starcell_runtime::{Failure, Field, Limit};
+use starcell_http::request::{self, Origin};
+use starcell_http::response::{Answer, Refusal};
 use tokio::time::{Instant, timeout_at};
 
 use crate::access::Access;
 use crate::activity::{Active, Outgoing};
 use crate::connection::Terms;
 use crate::endpoint::Endpoint;
+use crate::exchange::{self, Exchange, REQUEST_ID, exchange};
 use crate::servers::Operator;
 pub(crate) use crate::site::Site;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 /// Who asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Client {
-    /// Where from.
-    pub(crate) peer: SocketAddr,
+    /// Where from: address and port.
+    pub(crate) remote: Arc<str>,
     /// Whether over TLS.
     pub(crate) tls: bool,
     /// Whether its connection carries several requests at once.
@@ -54,25 +52,18 @@ pub(crate) async fn dispatch(
     let mut access = Access::begin();
     let id = id(&parts, operator);
     let answer = match endpoint.front().filter(|_| client.terms == Terms::Served) {
-        Some(front) => meet(&front.site, operator, client, &parts, body, &id, &mut access).await,
+        Some(front) => meet(&front.site, operator, &client, &parts, body, &id, &mut access).await,
         None => Refusal::Busy.answer(),
     };
-    let mut answer = with_id(answer, &id);
+    let mut answer = exchange::finish(answer, &parts, &id);
     let unread = answer.extensions().get::<Unread>().is_some();
     if (client.terms == Terms::Refused || unread) && parts.version <= Version::HTTP_11 {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if parts.method == Method::HEAD {
-        // Said here, since HTTP/2 would send the body along.
-        let length = answer.body().size_hint().lower();
-        answer.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
-        *answer.body_mut() = Full::default();
-    }
     if !operator.edge.no_access_log {
-        access.end(&parts, client.peer, &answer, &id, &operator.logs);
+        access.end(&parts, &client.remote, &answer, &id, &operator.logs);
     }
     let (head, body) = answer.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let outgoing = match head.extensions.get::<Unread>() {
         Some(Unread { gone: true }) => active.respond_to_nobody(body),
         _ => active.respond(body, client.streams),
@@ -94,90 +85,34 @@ fn id(parts: &Parts, operator: &Operator) -> String {
     fit.map_or_else(|| operator.ids.next(), |id| String::from_utf8_lossy(id).into_owned())
 }
 
-fn with_id(mut answer: Answer, id: &str) -> Answer {
-    // Both kinds of id are legal values.
-    if let Ok(id) = HeaderValue::from_str(id) {
-        answer.headers_mut().entry(REQUEST_ID).or_insert(id);
-    }
-    answer
-}
-
 /// The answer of whatever stands behind the endpoint.
 async fn meet(
     site: &Site,
     operator: &Operator,
-    client: Client,
+    client: &Client,
     parts: &Parts,
     body: Incoming,
     id: &str,
     access: &mut Access,
 ) -> Answer {
     let _present = site.enter();
-    let admitted = match admit(site, operator, parts, body, access).await {
-        Ok(admitted) => admitted,
-        Err(refusal) => {
+    let origin = Origin { remote: client.remote.to_string(), tls: client.tls, id: id.to_owned() };
+    let body = read(parts, body, site, operator);
+    match exchange(site, operator, parts, origin, body, access).await {
+        Exchange::Answered(answer) => answer,
+        Exchange::Refused(refusal) => {
             let mut answer = refusal.answer();
             if refusal.is_of_the_message() {
                 answer.extensions_mut().insert(Unread { gone: refusal == Refusal::BadBody });
             }
-            return answer;
+            answer
         }
-    };
-    let origin = Origin { peer: client.peer, tls: client.tls, id: id.to_owned() };
-    let record = request::read(parts, admitted.host, admitted.params, admitted.body, origin);
-    match answer(site, operator, admitted.route, record, access).await {
-        Ok(answer) => answer,
-        Err(Refused::Busy) => Refusal::Busy.answer(),
-        Err(Refused::Failed(failure)) => {
+        Exchange::Failed(failure) => {
             let report = failure.report();
-            operator.note_failure(id, parts, &report).await;
-            response::failed(status(&failure), id, operator.dev.then_some(&report))
+            Box::pin(operator.note_failure(id, parts, &report)).await;
+            exchange::failed(&failure, id, operator.dev.then_some(&report))
         }
     }
-}
-
-fn status(failure: &Failure) -> StatusCode {
-    match failure {
-        Failure::Limit(Limit::Instances(_)) => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
-/// Why a request that was admitted got no answer of its script's.
-enum Refused {
-    Busy,
-    Failed(Failure),
-}
-
-/// A request that has a route and is whole.
-struct Admitted<'a> {
-    host: &'a str,
-    route: usize,
-    params: Pairs,
-    body: Bytes,
-}
-
-/// Finds the route and reads the body. Costs no guest.
-async fn admit<'a>(
-    site: &Site,
-    operator: &Operator,
-    parts: &'a Parts,
-    body: Incoming,
-    access: &mut Access,
-) -> Result<Admitted<'a>, Refusal> {
-    let host = request::check(parts, operator.edge.max_url_bytes as usize)?;
-    let (path, query) = (parts.uri.path(), parts.uri.query());
-    let (route, params) = match site.routes.find(parts.method.as_str(), host, path, query) {
-        Found::Route { index, params } => {
-            (index, params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-        }
-        Found::Redirect { location } => return Err(Refusal::Elsewhere(location)),
-        Found::MethodNotAllowed { allow } => return Err(Refusal::WrongMethod(allow)),
-        Found::NotFound => return Err(Refusal::NotFound),
-    };
-    access.route = site.routes.pattern(route).map(str::to_owned);
-    let body = read(parts, body, site, operator).await?;
-    Ok(Admitted { host, route, params, body })
 }
 
 /// Reads a body whole, or refuses it: it is never cut short. Only now is a client told to go on that waits for that.
@@ -221,41 +156,5 @@ fn whole(mut pieces: Vec<Bytes>, length: usize) -> Bytes {
             pieces.iter().chain(&last).for_each(|piece| body.extend_from_slice(piece));
             body.into()
         }
-    }
-}
-
-/// Has the script answer, in a fork of its own.
-async fn answer(
-    site: &Site,
-    operator: &Operator,
-    route: usize,
-    request: request::Request,
-    access: &mut Access,
-) -> Result<Answer, Refused> {
-    let _place = site.queue.enter(operator.edge.queue_time).await.ok_or(Refused::Busy)?;
-    let route = u32::try_from(route).map_err(|_| Refused::Busy)?;
-    let answer = site.serving.answer(route, record(request)).await;
-    access.cpu = Some(answer.cpu);
-    let response = answer.result.map_err(Refused::Failed)?;
-    let headers = response.headers.into_iter().map(|field| (field.name, field.value));
-    response::script(response.status, headers, response.body).map_err(|text| Refused::Failed(Failure::Host(text)))
-}
-
-/// The request as it crosses the border.
-fn record(request: request::Request) -> starcell_runtime::Request {
-    let fields = |pairs: Pairs| pairs.into_iter().map(|(name, value)| Field { name, value }).collect();
-    starcell_runtime::Request {
-        method: request.method,
-        path: request.path,
-        url: request.url,
-        params: fields(request.params),
-        query: fields(request.query),
-        headers: fields(request.headers),
-        body: request.body.into(),
-        remote_addr: request.remote_addr,
-        host: request.host,
-        tls: request.tls,
-        id: request.id,
-        proto: request.proto.to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! Exit codes: what a caller can tell from the number alone.
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use starcell_runtime::Failure;
@@ -19,12 +20,14 @@ pub enum Exit {
     Syntax = 3,
     /// A profile or a rule is wrong.
     Configuration = 4,
-    /// A privileged call was refused.
+    /// A privileged call was refused, or would have been.
     Denied = 5,
     /// The script hit a limit while it set up.
     Limit = 6,
     /// An address could not be bound.
     Bind = 7,
+    /// An audit log is not as it was written.
+    Unsound = 8,
     /// The host failed; nothing the caller did.
     Host = 70,
     /// SIGINT, when nothing was served or for the second time.
@@ -54,5 +57,16 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+/// Writes the answer of a command to standard output. `exit` is the code for an answer that could be given.
+pub fn say(exit: Exit, text: &str) -> Exit {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => exit,
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit,
+        Err(error) => crate::run::fail(Exit::Host, &format!("cannot write the answer: {error}")),
     }
 }

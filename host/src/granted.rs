@@ -4,12 +4,15 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use starcell_config::Config;
-use starcell_policy::{CanonicalPath, Grants, Roots, Rule};
+use starcell_policy::{CanonicalPath, Grants, Profile, Roots, Rule};
 
-use crate::cli::GrantFlags;
+use crate::cli::{GrantFlags, RuleFlags};
 
 /// Bytes of a configuration file; one that is longer is refused by its reader with a place.
 const MAX_BYTES: u64 = (1 << 20) + 1;
+
+/// How a configuration file is called by custom.
+const WELL_KNOWN: &str = "starcell.toml";
 
 /// What a script may do.
 #[derive(Clone, Debug)]
@@ -25,29 +28,67 @@ pub struct Granted {
 impl Granted {
     /// Reads the configuration file, if one is named, and compiles profile and rules.
     ///
-    /// A file is read only where the command line names it: one that lay in the working folder could be a script's own.
-    ///
     /// # Errors
     /// The sentence for whoever typed the command.
     pub fn new(flags: &GrantFlags) -> Result<Self, String> {
-        let config = match &flags.config {
-            Some(file) => self::config(file)?,
-            None => Config::default(),
-        };
+        let Chosen { profile, allow, deny, .. } = Chosen::new(&flags.rules)?;
+        let roots = roots()?;
+        let grants = Grants::new(&profile, &allow, &deny, &roots).map_err(|error| error.to_string())?;
+        let RuleFlags { allow, deny, .. } = &flags.rules;
+        let policy = format!("{:?}", (&profile, allow, deny, &roots, flags.mode));
+        Ok(Self { grants, cwd: roots.cwd().clone(), policy })
+    }
+}
+
+/// A profile and rules as they were given, every name of them known.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// The named profile, or the one that applies when none is.
+    pub profile: Profile,
+    /// Rules to allow on top of it.
+    pub allow: Vec<Rule>,
+    /// Rules to deny.
+    pub deny: Vec<Rule>,
+    /// What the configuration file says.
+    pub config: Config,
+}
+
+impl Chosen {
+    /// Reads what the flags name.
+    ///
+    /// # Errors
+    /// The sentence for whoever typed the command.
+    pub fn new(flags: &RuleFlags) -> Result<Self, String> {
+        let config = config(flags.config.as_deref())?;
         let profile = match flags.profile() {
             Some(name) => config.profile(name).map_err(|error| error.to_string())?,
             None => config.default_profile(),
         };
         let (allow, deny) = (rules("--allow", &flags.allow)?, rules("--deny", &flags.deny)?);
-        let roots = roots()?;
-        let grants = Grants::new(&profile, &allow, &deny, &roots).map_err(|error| error.to_string())?;
-        let policy = format!("{:?}", (&profile, &flags.allow, &flags.deny, &roots, flags.mode));
-        Ok(Self { grants, cwd: roots.cwd().clone(), policy })
+        Ok(Self { profile, allow, deny, config })
     }
 }
 
+/// Reads the configuration file that the command line names.
+///
+/// A file is read only where it is named. One that lies in the working folder under a well-known name could be the
+/// script's own: it came with a stranger's folder, or was written by a script that may write there.
+///
+/// # Errors
+/// The sentence for whoever typed the command, with the line and the column of a mistake.
+pub fn config(file: Option<&Path>) -> Result<Config, String> {
+    file.map_or_else(|| Ok(Config::default()), read)
+}
+
+/// The name of a configuration file that lies in the working folder and is not read.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "looks for a file that is not read, to say so")]
+pub fn passed_over(flags: &RuleFlags) -> Option<&'static str> {
+    (flags.config.is_none() && std::fs::symlink_metadata(WELL_KNOWN).is_ok()).then_some(WELL_KNOWN)
+}
+
 #[expect(clippy::disallowed_types, reason = "reads the file that the command line names")]
-fn config(path: &Path) -> Result<Config, String> {
+fn read(path: &Path) -> Result<Config, String> {
     use std::io::Read as _;
     let name = path.display().to_string();
     let mut text = String::new();
@@ -61,8 +102,11 @@ fn rules(flag: &str, texts: &[String]) -> Result<Vec<Rule>, String> {
 }
 
 /// What `$CWD` and `$HOME` stand for in rules.
+///
+/// # Errors
+/// The sentence for whoever typed the command.
 #[expect(clippy::disallowed_methods, reason = "the only reader of the environment, with run.rs")]
-fn roots() -> Result<Roots, String> {
+pub fn roots() -> Result<Roots, String> {
     let path = |path: PathBuf| {
         let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
         CanonicalPath::absolute(text).map_err(|error| format!("{}: {error}", path.display()))

@@ -7,6 +7,7 @@
 //! as a log that nobody reads must not stop the servers; those that find no room are counted instead.
 
 mod sink;
+mod time;
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -54,17 +55,22 @@ impl Logs {
         if let Some(request) = record.request {
             line = line.with("request", request);
         }
-        let Position { file, line: number, .. } = record.at;
-        if *number > 0 {
-            line = line.with("at", &format!("{file}:{number}"));
-        }
-        for (name, json) in record.attributes.iter().take(MAX_ATTRIBUTES) {
-            line = line.with_json(name, json);
-        }
-        if let Some(more @ 1..) = record.attributes.len().checked_sub(MAX_ATTRIBUTES) {
-            line = line.with("attributes_left_out", &more.to_string());
-        }
-        self.write(line).await;
+        self.write(line.of(record)).await;
+    }
+
+    /// Writes to standard output; waits while there is no room.
+    pub async fn tell(&self, text: &str) {
+        self.sink.out(text).await;
+    }
+
+    /// Writes to standard error; waits while there is no room.
+    pub async fn warn(&self, text: &str) {
+        self.sink.err(text).await;
+    }
+
+    /// Waits until everything so far is written.
+    pub async fn settle(&self) {
+        self.sink.settle().await;
     }
 
     /// Writes a line; waits while there is no room.
@@ -96,29 +102,33 @@ pub struct Writing<'a> {
 
 impl<'a> Writing<'a> {
     fn begin(out: &'a mut String, format: LogFormat, now: SystemTime, level: Level, message: &str) -> Self {
-        let time = humantime::format_rfc3339_millis(now);
         let level = match level {
             Level::Debug => "debug",
             Level::Info => "info",
             Level::Warn => "warn",
             Level::Error => "error",
         };
-        // Writing to a String cannot fail.
-        let _ = match format {
-            LogFormat::Json => write!(out, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"msg\":{}", quoted(message)),
-            LogFormat::Text => write!(out, "{time} {level:5} {}", visible(message)),
-        };
+        match format {
+            LogFormat::Json => {
+                out.push_str("{\"time\":\"");
+                time::push(out, now);
+                out.extend(["\",\"level\":\"", level, "\",\"msg\":"]);
+                push_quoted(out, message);
+            }
+            LogFormat::Text => {
+                time::push(out, now);
+                out.extend([" ", level, if level.len() < 5 { "  " } else { " " }]);
+                push_line(out, message);
+            }
+        }
         Self { out, format }
     }
 
     /// Adds a text.
     pub fn text(&mut self, name: &str, value: &str) {
         self.name(name);
-        let plain = |byte: &u8| (b' '..=b'~').contains(byte) && !matches!(byte, b'"' | b'\\');
-        if value.len() <= MAX_VALUE && value.as_bytes().iter().all(plain) {
-            self.out.push('"');
-            self.out.push_str(value);
-            self.out.push('"');
+        if value.len() <= MAX_VALUE {
+            push_quoted(self.out, value);
         } else {
             self.out.push_str(&quoted(&bounded(value)));
         }
@@ -127,7 +137,7 @@ impl<'a> Writing<'a> {
     /// Adds a number.
     pub fn number(&mut self, name: &str, value: u64) {
         self.name(name);
-        let _ = write!(self.out, "{value}");
+        self.out.push_str(itoa::Buffer::new().format(value));
     }
 
     fn json(&mut self, name: &str, json: &str) {
@@ -136,10 +146,18 @@ impl<'a> Writing<'a> {
     }
 
     fn name(&mut self, name: &str) {
-        let _ = match self.format {
-            LogFormat::Json => write!(self.out, ",{}:", quoted(name)),
-            LogFormat::Text => write!(self.out, " {}=", visible(name)),
-        };
+        match self.format {
+            LogFormat::Json => {
+                self.out.push(',');
+                push_quoted(self.out, name);
+                self.out.push(':');
+            }
+            LogFormat::Text => {
+                self.out.push(' ');
+                push_line(self.out, name);
+                self.out.push('=');
+            }
+        }
     }
 
     fn end(self) {
@@ -196,6 +214,21 @@ impl Line {
         self
     }
 
+    /// Adds where a script said something, and its attributes.
+    fn of(mut self, record: &LogRecord<'_>) -> Self {
+        let Position { file, line: number, .. } = record.at;
+        if *number > 0 {
+            self = self.with("at", &format!("{file}:{number}"));
+        }
+        for (name, json) in record.attributes.iter().take(MAX_ATTRIBUTES) {
+            self = self.with_json(name, json);
+        }
+        if let Some(more @ 1..) = record.attributes.len().checked_sub(MAX_ATTRIBUTES) {
+            self = self.with("attributes_left_out", &more.to_string());
+        }
+        self
+    }
+
     fn render(&self, format: LogFormat, now: SystemTime) -> String {
         let mut text = String::with_capacity(128 + self.message.len());
         let mut writing = Writing::begin(&mut text, format, now, self.level, &self.message);
@@ -205,17 +238,29 @@ impl Line {
     }
 }
 
-/// What `print` wrote, with a newline at its end.
-fn printed(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 1);
-    for c in bounded(text).chars() {
+/// What a script said, for a reader who knows when and by whom: a line without its time, or what `print` wrote.
+#[must_use]
+pub fn said(record: &LogRecord<'_>) -> String {
+    let Some(level) = record.level else { return printed(record.message) };
+    let line = Line::new(level, record.message).of(record).render(LogFormat::Text, SystemTime::UNIX_EPOCH);
+    line.split_once(' ').map_or(line.as_str(), |(_time, rest)| rest).to_owned()
+}
+
+/// A text for a terminal: of several lines, with everything escaped that could disturb it.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         match c {
             '\n' | '\t' => out.push(c),
             c => push_visible(&mut out, c),
         }
-    }
-    out.push('\n');
-    out
+        out
+    })
+}
+
+/// What `print` wrote, with a newline at its end.
+fn printed(text: &str) -> String {
+    shown(&bounded(text)) + "\n"
 }
 
 /// At most [`MAX_VALUE`] bytes of a text.
@@ -226,6 +271,15 @@ fn bounded(text: &str) -> String {
     let end = text.floor_char_boundary(MAX_VALUE);
     let kept = text.get(..end).unwrap_or_default();
     format!("{kept}... ({} bytes more)", text.len() - end)
+}
+
+/// Adds a text as a JSON string; most need nothing escaped.
+fn push_quoted(out: &mut String, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        out.extend(["\"", text, "\""]);
+    } else {
+        out.push_str(&quoted(text));
+    }
 }
 
 /// A text as a JSON string, with everything escaped that could disturb a reader.
@@ -245,12 +299,13 @@ fn escaped(json: &str) -> String {
     })
 }
 
-/// A text on one line.
-fn visible(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        push_visible(&mut out, c);
-        out
-    })
+/// Adds a text, on one line.
+fn push_line(out: &mut String, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        out.push_str(text);
+    } else {
+        text.chars().for_each(|c| push_visible(out, c));
+    }
 }
 
 fn push_visible(out: &mut String, c: char) {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use starcell::cli::{Cli, Command};
 use starcell::exit::Exit;
-use starcell::{check, completions, docs, lsp, run};
+use starcell::{audit, check, completions, docs, lsp, new, permissions, repl, run, test};
 
 /// A request makes and drops some hundred small objects for its store and its instances.
 #[global_allocator]
@@ -13,11 +13,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Audit(command) => audit::answer(&command).into(),
         Command::Check(arguments) => check::check(&arguments).into(),
         Command::Completions(arguments) => completions::completions(&arguments).into(),
         Command::Docs(arguments) => docs::docs(&arguments).into(),
         Command::Lsp => lsp::lsp().into(),
+        Command::New(arguments) => new::new(&arguments).into(),
+        Command::Permissions(arguments) => permissions::answer(&arguments).into(),
+        Command::Repl(arguments) => block_on(repl::repl(arguments)),
         Command::Run(arguments) => block_on(run::run(*arguments)),
+        Command::Test(arguments) => block_on(test::test(arguments)),
     }
 }
 

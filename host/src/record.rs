@@ -1,9 +1,9 @@
 //! The audit log that the command line names, and how it names the one app of this process.
 
-use std::path::Path;
-
 use sha2::{Digest as _, Sha256};
 use starcell_audit::{Audit, AuditError, Options, Subject, Writer};
+
+use crate::cli::RecordFlags;
 
 /// Who owns the app of a process that runs one script.
 const TENANT: &str = "local";
@@ -12,11 +12,12 @@ const TENANT: &str = "local";
 ///
 /// # Errors
 /// The file cannot be written, or is no sound audit log.
-pub fn open(file: Option<&Path>) -> Result<(Audit, Option<Writer>), AuditError> {
-    match file {
-        Some(file) => Audit::open(Options::new(file)).map(|(audit, writer)| (audit, Some(writer))),
-        None => Ok((Audit::off(), None)),
-    }
+pub fn open(flags: &RecordFlags) -> Result<(Audit, Option<Writer>), AuditError> {
+    let Some(file) = &flags.file else { return Ok((Audit::off(), None)) };
+    let mut options = Options::new(file);
+    options.rotate_bytes = u64::from(flags.rotate.get()) << 20;
+    options.keep = flags.keep.map_or(options.keep, |keep| usize::try_from(keep).unwrap_or(usize::MAX));
+    Audit::open(options).map(|(audit, writer)| (audit, Some(writer)))
 }
 
 /// One version of the script, as its records name it. `policy` is everything that decides what it may do, in one text.

@@ -13,13 +13,14 @@ use starcell_interp::MAX_SOURCE_BYTES;
 use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{App, AppConfig, Client, Failure, Interpreter, Kv, Limits, Mode};
+use starcell_runtime::{App, AppConfig, Client, Failure, Interpreter, Kubernetes, Kv};
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{CallMode, Run};
+use crate::cluster::kubernetes;
 use crate::exit::Exit;
-use crate::granted::Granted;
+use crate::granted::{self, Granted};
 use crate::guest::GUEST;
 use crate::ids::Ids;
 use crate::logs::{Line, Logs};
@@ -48,7 +49,7 @@ pub async fn run(mut arguments: Run) -> Exit {
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };
     // What was asked to be recorded or kept must not run without.
-    let (audit, audit_writer) = match record::open(arguments.audit.as_deref()) {
+    let (audit, audit_writer) = match record::open(&arguments.record) {
         Ok(opened) => opened,
         Err(error) => return fail(Exit::Configuration, &format!("{:#}", anyhow::Error::new(error))),
     };
@@ -58,11 +59,16 @@ pub async fn run(mut arguments: Run) -> Exit {
     };
     let (logs, writer) = Logs::start(arguments.log_format);
     let operator = operator(&arguments, logs);
+    if let Some(file) = granted::passed_over(&arguments.grants.rules) {
+        let text = format!("{file} in the working folder is not read, as it could be the script's own; see --config");
+        operator.logs.write(Line::warn(&text)).await;
+    }
     if arguments.grants.mode == CallMode::Count {
         let text = "count mode: calls that nothing allows are done all the same, and only recorded as would-deny";
         operator.logs.write(Line::warn(text).with("script", &operator.script)).await;
     }
-    let launch = Launch { interpreter, operator, arguments, granted, audit, kv, client: Client::default() };
+    let (client, kubernetes) = (Client::default(), kubernetes());
+    let launch = Launch { interpreter, operator, arguments, granted, audit, kv, client, kubernetes };
     let exit = live(&launch, source).await;
     drop(launch);
     let exit = match audit_writer.map(Writer::close) {
@@ -82,6 +88,7 @@ struct Launch {
     audit: Audit,
     kv: Kv,
     client: Client,
+    kubernetes: Kubernetes,
 }
 
 /// A version of the script, running.
@@ -97,14 +104,13 @@ impl Launch {
         let subject = record::subject(&script, &source, &granted.policy);
         let mut config = AppConfig::new(script, granted.grants.clone(), granted.cwd.clone());
         config.audit = self.audit.subject(&subject);
-        config.mode = match self.arguments.grants.mode {
-            CallMode::Enforce => Mode::Enforce,
-            CallMode::Count => Mode::Count,
-        };
+        config.record_pure = self.arguments.record.pure;
+        config.mode = self.arguments.grants.mode.into();
         config.kv = self.kv.clone();
         config.client = self.client.clone();
+        config.kubernetes = self.kubernetes.clone();
         config.environment = environment();
-        config.limits = limits(&self.arguments);
+        config.limits = self.arguments.limits.limits();
         config.folder = self.arguments.script.parent().map(|folder| folder.join("."));
         config.port = self.arguments.port;
         let app = App::new(Arc::clone(&self.interpreter), config, servers.clone());
@@ -191,18 +197,19 @@ async fn ending(next: Option<&mut Version>) -> Result<(), Failure> {
 }
 
 /// SIGINT and SIGTERM.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Listens from now on.
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     /// The next signal, as the exit code of a process that it ends.
-    async fn next(&mut self) -> Exit {
+    pub(crate) async fn next(&mut self) -> Exit {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,
@@ -215,7 +222,7 @@ fn operator(arguments: &Run, logs: Logs) -> Arc<Operator> {
     Arc::new(Operator {
         script: arguments.script.display().to_string(),
         dev: arguments.dev,
-        request_time: arguments.request_time,
+        request_time: arguments.limits.request_time,
         places: Places::new(edge.max_connections, edge.max_connections_per_address),
         edge,
         ids: Ids::new(),
@@ -235,7 +242,7 @@ fn ended(result: Result<(), Failure>, servers: &Servers) -> Exit {
 
 /// The variables of this process that are text.
 #[expect(clippy::disallowed_methods, reason = "read once, for the scripts that may ask for it")]
-fn environment() -> BTreeMap<String, String> {
+pub(crate) fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     env::vars_os().filter_map(text).collect()
 }
@@ -246,16 +253,6 @@ fn kv(folder: Option<&Path>) -> anyhow::Result<Kv> {
     let Some(folder) = folder else { return Ok(Kv::memory(DEFAULT_QUOTA)) };
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     Ok(Kv::open(&folder.join("kv.redb"), DEFAULT_QUOTA)?)
-}
-
-fn limits(arguments: &Run) -> Limits {
-    Limits {
-        memory_bytes: (arguments.memory as usize) << 20,
-        request_cpu: arguments.request_cpu,
-        request_wall: arguments.request_time,
-        setup_cpu: arguments.setup_cpu,
-        ..Limits::default()
-    }
 }
 
 /// Writes an error for whoever typed the command.

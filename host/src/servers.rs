@@ -225,21 +225,7 @@ impl Servers {
 
 impl Edge for Servers {
     fn add_route(&self, server: u32, pattern: &str) -> Result<(), String> {
-        if server >= MAX_SERVERS {
-            return Err(format!("a script may create {MAX_SERVERS} servers at most"));
-        }
-        if pattern.len() > MAX_PATTERN {
-            return Err(format!("a pattern may have {MAX_PATTERN} bytes at most, this one has {}", pattern.len()));
-        }
-        let mut slots = self.slots();
-        while slots.len() <= server as usize {
-            slots.push(Slot::default());
-        }
-        let Some(slot) = slots.get_mut(server as usize) else { return Err("out of memory".into()) };
-        if slot.routes.len() >= MAX_ROUTES {
-            return Err(format!("a server may have {MAX_ROUTES} routes at most"));
-        }
-        Arc::make_mut(&mut slot.routes).add(pattern).map(|_| ()).map_err(|error| error.to_string())
+        add_route(&mut self.slots(), server, pattern, |slot| &mut slot.routes)
     }
 
     fn listen<'a>(
@@ -319,6 +305,30 @@ impl Edge for Servers {
     fn log<'a>(&'a self, record: &'a LogRecord<'a>) -> BoxFuture<'a, ()> {
         Box::pin(self.operator.logs.script(&self.operator.script, record))
     }
+}
+
+/// Adds a pattern to the routes of one server; servers up to that one are made.
+pub(crate) fn add_route<S: Default>(
+    servers: &mut Vec<S>,
+    server: u32,
+    pattern: &str,
+    routes: impl FnOnce(&mut S) -> &mut Arc<Routes>,
+) -> Result<(), String> {
+    if server >= MAX_SERVERS {
+        return Err(format!("a script may create {MAX_SERVERS} servers at most"));
+    }
+    if pattern.len() > MAX_PATTERN {
+        return Err(format!("a pattern may have {MAX_PATTERN} bytes at most, this one has {}", pattern.len()));
+    }
+    while servers.len() <= server as usize {
+        servers.push(S::default());
+    }
+    let Some(slot) = servers.get_mut(server as usize) else { return Err("out of memory".into()) };
+    let routes = routes(slot);
+    if routes.len() >= MAX_ROUTES {
+        return Err(format!("a server may have {MAX_ROUTES} routes at most"));
+    }
+    Arc::make_mut(routes).add(pattern).map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -24,6 +24,9 @@ pub(crate) const RELOAD: Duration = Duration::from_secs(1);
 /// Sessions that can be resumed: a handshake saved for each client that comes back soon.
 const SESSIONS: usize = 1024;
 
+/// Tickets for each TLS 1.3 connection: as many as a client resumes at once to make two.
+const TICKETS: usize = 2;
+
 /// The TLS side of a server.
 pub(crate) struct Tls {
     config: ArcSwap<ServerConfig>,
@@ -109,6 +112,7 @@ fn config(files: &TlsFiles) -> Result<Arc<ServerConfig>, String> {
         .map_err(|error| format!("tls_cert {:?} and tls_key {:?}: {error}", files.cert_path, files.key_path))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.max_early_data_size = 0;
+    config.send_tls13_tickets = TICKETS;
     config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
     Ok(Arc::new(config))
 }

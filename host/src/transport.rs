@@ -154,12 +154,19 @@ impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> Transport<S> {
     /// timer runs while a request is under way too, and finds out then what holds.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         loop {
-            let (now, deadline) = (Instant::now(), self.read_deadline());
-            if deadline.is_some_and(|deadline| now >= deadline) {
-                self.ended = true;
-                return Poll::Ready(ErrorKind::TimedOut.into());
-            }
-            let look = deadline.unwrap_or(now + self.pace.idle.min(self.pace.head));
+            let runs = self.timer.as_ref().is_some_and(|timer| !timer.is_elapsed());
+            let look = match self.read_deadline() {
+                // The timer, moved there if it is set to a later time, tells whether it has passed.
+                Some(deadline) if runs => deadline,
+                deadline => {
+                    let now = Instant::now();
+                    if deadline.is_some_and(|deadline| now >= deadline) {
+                        self.ended = true;
+                        return Poll::Ready(ErrorKind::TimedOut.into());
+                    }
+                    deadline.unwrap_or(now + self.pace.idle.min(self.pace.head))
+                }
+            };
             ready!(self.poll_timer(context, look));
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn serve(kind: Kind) {
             let script = std::rc::Rc::clone(&script);
             let service = service_fn(move |request: Request<Incoming>| {
                 let response = match kind {
-                    Kind::Hyper => Response::new(Full::new(Bytes::from_static(b"Hello, World"))),
+                    Kind::Hyper => Response::new(Full::new(Bytes::from_static(b"Hello, Bob"))),
                     Kind::Native => answer(&script.0, &script.1, peer, &request),
                 };
                 async move { Ok::<_, Infallible>(response) }

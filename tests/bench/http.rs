@@ -1,8 +1,6 @@
 //! Real servers over sockets, each on one core, the load on the other: CPU time for each request, from the kernel's
 //! own account of the server process, and throughput.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,8 +9,8 @@ use starcell_tests::client::Client;
 use starcell_tests::process::{Starcell, binary, script};
 
 use crate::HELLO;
+use crate::load::{Ask, CONNECTIONS, Load};
 
-const CONNECTIONS: usize = 8;
 const WARM_UP: Duration = Duration::from_secs(1);
 const MEASURED: Duration = Duration::from_secs(4);
 
@@ -25,19 +23,19 @@ pub(crate) fn run() {
     let hyper = measure("hyper, constant", command(&bench, &["serve-hyper"]));
     let native = measure("native Starlark, no sandbox", command(&bench, &["serve-native"]));
     let file = script(HELLO);
-    let arguments = ["run", "--allow-local", "--port", "0", file.to_str().unwrap()];
+    let arguments = ["run", "--allow-local", "--no-access-log", "--port", "0", file.to_str().unwrap()];
     let forked = measure("starcell, fork per request", command(&binary(), &arguments));
     println!("starcell / native Starlark    {:.2}", forked / native);
     println!("starcell / hyper              {:.2}", forked / hyper);
 }
 
-fn command(program: &PathBuf, arguments: &[&str]) -> Command {
+pub(crate) fn command(program: &PathBuf, arguments: &[&str]) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).arg(program).args(arguments);
     command
 }
 
-fn pin(process: u32, core: u32) {
+pub(crate) fn pin(process: u32, core: u32) {
     let status = Command::new("taskset").args(["-apc", &core.to_string(), &process.to_string()]).output().unwrap();
     assert!(status.status.success(), "taskset: {status:?}");
 }
@@ -61,7 +59,7 @@ fn cold_start() {
 fn measure(name: &str, command: Command) -> f64 {
     let mut server = Starcell::spawn_command(command);
     server.wait_for("serving ");
-    let mut load = Load::connect(server.port());
+    let mut load = Load::connect(server.port(), Ask::HELLO);
     load.run(WARM_UP);
     let (began, spent) = (Instant::now(), server.cpu_time());
     let done = load.run(MEASURED);
@@ -69,54 +67,4 @@ fn measure(name: &str, command: Command) -> f64 {
     let rate = done as f64 / elapsed.as_secs_f64();
     println!("  {name:<28} {rate:>9.0}/s {:>10.1} us", spent.as_secs_f64() / done as f64 * 1e6);
     rate
-}
-
-/// A client that never sleeps: one that does must be woken for every response, and on a virtual machine the server pays
-/// more for that than for the response.
-struct Load {
-    streams: Vec<(TcpStream, usize)>,
-    length: usize,
-}
-
-const REQUEST: &[u8] = b"GET /hello?name=Bob HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n";
-
-impl Load {
-    fn connect(port: u16) -> Self {
-        let mut streams = Vec::new();
-        let mut length = 0;
-        for _ in 0..CONNECTIONS {
-            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-            stream.set_nodelay(true).unwrap();
-            stream.write_all(REQUEST).unwrap();
-            // Every response has the same length: the only part that varies is the date.
-            let mut response = [0; 4096];
-            length = stream.read(&mut response).unwrap();
-            assert!(response.starts_with(b"HTTP/1.1 200 OK"), "{}", String::from_utf8_lossy(&response));
-            stream.set_nonblocking(true).unwrap();
-            streams.push((stream, length));
-        }
-        Self { streams, length }
-    }
-
-    /// Asks over and over for a while; returns how many responses came.
-    fn run(&mut self, time: Duration) -> u64 {
-        let (began, mut done) = (Instant::now(), 0);
-        while began.elapsed() < time {
-            for (stream, have) in &mut self.streams {
-                let mut buffer = [0; 4096];
-                match stream.read(&mut buffer) {
-                    Ok(0) => panic!("the server closed a connection"),
-                    Ok(count) => *have += count,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    Err(error) => panic!("{error}"),
-                }
-                if *have == self.length {
-                    *have = 0;
-                    done += 1;
-                    stream.write_all(REQUEST).unwrap();
-                }
-            }
-        }
-        done
-    }
 }

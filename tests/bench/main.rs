@@ -1,8 +1,8 @@
 //! Benches. Everything is a ratio against a baseline that runs in the same command, since absolute times on a shared
 //! machine say little.
 //!
-//! `starcell-bench` measures all but the attacks; `starcell-bench micro`, `http` or `attacks [NAME]` only that part. What
-//! was tried and what it gave is in `tests/bench/README.md`.
+//! `starcell-bench` measures all but the attacks; `starcell-bench micro`, `audit`, `http` or `attacks [NAME]` only that
+//! part. What was tried and what it gave is in `tests/bench/README.md`.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,9 +14,13 @@
 )]
 
 mod attacks;
+mod audit;
 mod baseline;
+mod edge;
 mod http;
+mod load;
 mod micro;
+mod plain;
 
 /// The allocator of the product.
 #[global_allocator]
@@ -28,17 +32,23 @@ fn main() {
         ["serve-hyper"] => baseline::serve(baseline::Kind::Hyper),
         ["serve-native"] => baseline::serve(baseline::Kind::Native),
         ["micro"] => micro::run(),
+        ["audit"] => audit::run(),
         // For a profiler: one thing, over and over.
         ["spin", route] => micro::spin(route.parse().unwrap()),
         ["deploy"] => micro::deploy(),
+        ["serve-plain", answer] => plain::serve(answer, None),
+        ["serve-plain", answer, cert, key] => plain::serve(answer, Some((cert.as_ref(), key.as_ref()))),
         ["http"] => http::run(),
+        ["edge"] => edge::run(),
         ["attacks"] => attacks::run(""),
         ["attacks", name] => attacks::run(name),
         [] => {
             micro::run();
+            audit::run();
             http::run();
+            edge::run();
         }
-        other => panic!("usage: starcell-bench [micro|http|attacks [NAME]]; got {other:?}"),
+        other => panic!("usage: starcell-bench [micro|audit|http|edge|attacks [NAME]]; got {other:?}"),
     }
 }
 

@@ -84,7 +84,10 @@ impl Attack {
         let good = target.keep_asking();
         let server = &target.server;
         let (descriptors, resident) = (server.descriptors(), server.resident());
+        // Handshakes are what an attack on TLS could hold up.
+        let fresh = self.tls.then(|| target.keep_connecting());
         (self.run)(server);
+        let _ = fresh.map(Good::finish);
         eventually(SLACK, "descriptors go back", || server.descriptors() <= descriptors);
         let _ = good.finish();
         let (mut now, began) = (server.resident(), Instant::now());
@@ -111,6 +114,22 @@ impl Target {
                 Good::keep_asking(client, "/", "good")
             }
         }
+    }
+
+    /// A client that behaves and comes on a new connection each time.
+    #[must_use]
+    pub fn keep_connecting(&self) -> Good {
+        let (port, identity) = (self.server.port(), self.identity.clone());
+        let ask = move |(): &mut ()| {
+            let answer = match &identity {
+                None => Client::try_connect(port).and_then(|mut client| client.try_request("GET", "/", &[], b"")),
+                Some(identity) => tls::connect(port, &[identity], &["http/1.1"])
+                    .and_then(|mut client| client.try_request("GET", "/", &[], b"")),
+            };
+            let answer = answer.unwrap_or_else(|error| panic!("the good client got no new connection: {error}"));
+            assert_eq!((answer.status, answer.text()), (200, "good"), "the good client on a new connection");
+        };
+        Good::keep(|| (), ask)
     }
 
     /// Has the server take what it keeps for good: instances, buffers, threads' caches.

@@ -1,6 +1,6 @@
 //! An edge without a network: it takes what a script serves and hands it to the test.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use starcell::guest::GUEST;
 use starcell_policy::{CanonicalPath, Grants, Permit, Profile, Roots, ServerAddress};
@@ -14,10 +14,11 @@ use tokio::task::JoinHandle;
 /// Room for a thousand suspended apps and some requests.
 pub const INSTANCES: u32 = 1200;
 
-/// The guest of this process, loaded once a call.
+/// The guest of this process. Its code is executed where it lies, so it is loaded once, whoever asks.
 #[must_use]
 pub fn interpreter() -> Arc<Interpreter> {
-    Interpreter::load(&GUEST, INSTANCES).expect("the guest loads")
+    static INTERPRETER: OnceLock<Arc<Interpreter>> = OnceLock::new();
+    Arc::clone(INTERPRETER.get_or_init(|| Interpreter::load(&GUEST, INSTANCES).expect("the guest loads")))
 }
 
 /// A script whose first server is served to the test.
@@ -42,12 +43,7 @@ impl Deployed {
         give: impl FnOnce(&mut AppConfig),
     ) -> Result<Self, Failure> {
         let (sender, receiver) = oneshot::channel();
-        let edge =
-            Arc::new(TestEdge { served: Mutex::new(Some(sender)), stopped: Notify::new(), said: Mutex::default() });
-        let cwd = CanonicalPath::absolute("/srv").expect("absolute");
-        let mut config = AppConfig::new("test.star".into(), grants("allow-local"), cwd);
-        give(&mut config);
-        let app = App::new(Arc::clone(interpreter), config, Arc::clone(&edge) as Arc<dyn Edge>);
+        let (app, edge) = prepare(interpreter, Some(sender), give);
         let source = source.as_bytes().to_vec();
         let mut run = tokio::spawn(async move { app.run(source).await });
         tokio::select! {
@@ -67,6 +63,24 @@ impl Deployed {
         self.edge.stopped.notify_one();
         self.run.await.expect("no panic")
     }
+}
+
+/// An app that runs nothing yet, under a profile.
+#[must_use]
+pub fn app(interpreter: &Arc<Interpreter>, give: impl FnOnce(&mut AppConfig)) -> Arc<App> {
+    prepare(interpreter, None, give).0
+}
+
+fn prepare(
+    interpreter: &Arc<Interpreter>,
+    served: Option<oneshot::Sender<Serving>>,
+    give: impl FnOnce(&mut AppConfig),
+) -> (Arc<App>, Arc<TestEdge>) {
+    let edge = Arc::new(TestEdge { served: Mutex::new(served), stopped: Notify::new(), said: Mutex::default() });
+    let cwd = CanonicalPath::absolute("/srv").expect("absolute");
+    let mut config = AppConfig::new("test.star".into(), grants("allow-local"), cwd);
+    give(&mut config);
+    (App::new(Arc::clone(interpreter), config, Arc::clone(&edge) as Arc<dyn Edge>), edge)
 }
 
 /// One `print` or log call.

@@ -10,6 +10,8 @@ pub mod editor;
 pub mod frames;
 pub mod good;
 pub mod herd;
+pub mod kube;
+pub mod log;
 pub mod process;
 pub mod tls;
 pub mod tools;

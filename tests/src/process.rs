@@ -1,10 +1,10 @@
 //! The real binary as a child process. It is killed, by its own handle, when the test is done with it.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -118,10 +118,33 @@ impl Starcell {
         Self::spawn_command(command)
     }
 
+    /// Runs a command of `starcell` in a folder, with this on its standard input, and waits for it to end.
+    #[must_use]
+    pub fn command(folder: &Path, arguments: &[&str], input: &str) -> Ended {
+        let mut command = Command::new(binary());
+        command.args(arguments).current_dir(folder);
+        Self::fed(command, input).wait()
+    }
+
+    /// Starts any command with this on its standard input.
+    #[must_use]
+    pub fn fed(mut command: Command, input: &str) -> Self {
+        let mut starcell = Self::start(command.stdin(Stdio::piped()));
+        let mut pipe = starcell.child.stdin.take().expect("piped");
+        let input = input.to_owned();
+        // A process that has ended reads no more.
+        thread::spawn(move || pipe.write_all(input.as_bytes()).is_ok());
+        starcell
+    }
+
     /// Starts any command.
     #[must_use]
     pub fn spawn_command(mut command: Command) -> Self {
-        command.env_remove("RUST_BACKTRACE").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start(command.stdin(Stdio::null()))
+    }
+
+    fn start(command: &mut Command) -> Self {
+        command.env_remove("RUST_BACKTRACE").stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (sender, lines) = mpsc::channel();
         let out: [(Stream, Box<dyn Read + Send>); 2] = [
@@ -210,6 +233,19 @@ impl Starcell {
                 return line;
             }
         }
+    }
+
+    /// Waits until it serves; false if it ended without.
+    pub fn serves(&mut self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        while self.ports.is_empty() {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok((stream, line)) => self.note(stream, &line),
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => panic!("neither serving nor ended; so far:\n{}", self.seen),
+            }
+        }
+        true
     }
 
     fn note(&mut self, stream: Stream, line: &str) {

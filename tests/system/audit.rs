@@ -2,18 +2,11 @@
 //! cannot be recorded.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 use starcell_tests::client::get;
+use starcell_tests::log::{ask, ask_json, denied, lines};
 use starcell_tests::process::{Starcell, binary, folder, script};
-
-/// The lines of a log that are of one kind.
-fn lines(log: &Path, kind: &str) -> Vec<Value> {
-    let text = fs::read_to_string(log).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.filter(|line| line["kind"] == kind).collect()
-}
 
 const SCRIPT: &str = "fs.write_text(\"a.txt\", \"12345\")\n\
                       print(fs.try_read_text(\"/etc/hostname\").ok)\n\
@@ -116,4 +109,114 @@ fn what_cannot_be_recorded_is_not_done() {
     assert!(error.contains("the audit log cannot be written, so the call was not made"), "{}", ended.output);
     assert_eq!(fs::read(folder.join("n")).unwrap().len(), count.parse::<usize>().unwrap());
     assert!(lines(&log, "call").len() >= count.parse::<usize>().unwrap());
+}
+
+/// What only looks like a file that grows is none.
+#[test]
+fn a_log_is_a_regular_file() {
+    let folder = folder();
+    for path in ["/dev/full", "/dev/null", "."] {
+        let ended = Starcell::run_in(&folder, &["--audit", path, "--allow-fs"], SCRIPT);
+        assert_eq!((ended.code(), ended.stdout.as_str()), (4, ""), "{path}: {}", ended.output);
+        assert!(ended.stderr.contains("the audit log"), "{path}: {}", ended.stderr);
+    }
+    assert!(!folder.join("a.txt").exists());
+}
+
+/// The same for what needs no permission, where it is to be recorded.
+#[test]
+fn a_time_that_cannot_be_recorded_is_not_told() {
+    let folder = folder();
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$@\"", "bash"]).arg(binary());
+    command.args(["run", "--setup-cpu", "60s", "--audit", "audit.jsonl", "--audit-pure"]);
+    let source = "for i in range(1000000):\n    time.now()\nprint(\"never\")\n";
+    command.arg(script(source)).current_dir(&folder);
+    let ended = Starcell::spawn_command(command).wait();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (70, ""), "{}", ended.output);
+    assert!(ended.stderr.contains("the audit log cannot be written, so time.now was not done"), "{}", ended.stderr);
+}
+
+/// Once there is room again the script goes on, and the log tells what it lacks.
+#[test]
+fn a_disk_that_was_full_shows_in_the_log() {
+    let folder = folder();
+    let log = folder.join("audit.jsonl");
+    let source = "for i in range(1000000):\n    if not fs.try_append_text(\"n\", \"x\").ok:\n        break\n\
+                  print(\"full\")\nfor i in range(100000000):\n    if fs.try_exists(\"room\").ok:\n        break\nprint(\"room\")\n";
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", "trap '' XFSZ; ulimit -S -f 8192; exec \"$@\"", "bash"]).arg(binary());
+    command.args(["run", "--allow-fs", "--setup-cpu", "60s", "--audit"]).arg(&log);
+    command.arg(script(source)).current_dir(&folder);
+    let mut starcell = Starcell::spawn_command(command);
+    starcell.wait_for("full");
+    let id = starcell.id().to_string();
+    let raised = starcell_tests::tools::run("prlimit", "util-linux", ["--pid", &id, "--fsize=unlimited:unlimited"]);
+    let _ = raised.well();
+    let ended = starcell.wait();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (0, "full\nroom\n"), "{}", ended.output);
+    let gaps = lines(&log, "gap");
+    assert!(gaps.iter().any(|gap| gap["refused"].as_u64().unwrap() > 0), "{gaps:?}");
+    let seen = ask_json(&folder, &["audit", "verify", "--json", "audit.jsonl"]);
+    assert!(seen["refused"].as_u64().unwrap() > 0, "{seen}");
+}
+
+#[test]
+fn a_full_file_is_renamed_and_the_log_stays_one() {
+    let folder = folder();
+    let source = "for i in range(6000):\n    fs.exists(\"x\")\n";
+    let run = |keep: &[&str]| {
+        let arguments = ["--allow-fs", "--setup-cpu", "60s", "--audit", "audit.jsonl", "--audit-rotate", "1"];
+        let ended = Starcell::run_in(&folder, &[&arguments[..], keep].concat(), source);
+        assert_eq!(ended.code(), 0, "{}", ended.output);
+    };
+    run(&[]);
+    assert!(folder.join("audit.jsonl.1").is_file() && folder.join("audit.jsonl.2").is_file());
+    for name in ["audit.jsonl.1", "audit.jsonl.2"] {
+        let size = fs::metadata(folder.join(name)).unwrap().len();
+        assert!((1 << 20..3 << 19).contains(&size), "{name} has {size} bytes");
+    }
+    let found = ask_json(&folder, &["audit", "summary", "--json", "audit.jsonl"]);
+    assert_eq!(found["total"]["ok"], 6000, "all of its files are read: {found}");
+    // A file that is gone from the middle is missed, one that is deleted from the start is told.
+    fs::rename(folder.join("audit.jsonl.2"), folder.join("elsewhere")).unwrap();
+    let missed = ask(&folder, &["audit", "verify", "audit.jsonl"]);
+    assert_eq!(missed.code(), 8, "{}", missed.output);
+    assert!(missed.stderr.contains("the file does not follow the file before it"), "{}", missed.stderr);
+    fs::rename(folder.join("elsewhere"), folder.join("audit.jsonl.2")).unwrap();
+    run(&["--audit-keep", "1"]);
+    assert!(!folder.join("audit.jsonl.1").exists());
+    let seen = ask(&folder, &["audit", "verify", "audit.jsonl"]);
+    assert!(seen.stdout.contains("it goes on from an earlier file that ends in "), "{}", seen.output);
+    let usage = Starcell::run_in(&folder, &["--audit-rotate", "1"], source);
+    assert_eq!(usage.code(), 2, "{}", usage.output);
+}
+
+/// Time, waiting and randomness are everybody's, and recorded where that is asked for.
+#[test]
+fn what_needs_no_permission_is_recorded_on_request() {
+    let folder = folder();
+    let source = "def nap(req):\n    time.sleep(\"1ms\")\n    return random.token(8)\n\
+                  print(time.now() != None)\nhttp.serve({\"GET /\": nap})\n";
+    let serve = |log: &str, more: &[&str]| {
+        let arguments = [&["--allow-local", "--port", "0", "--audit", log][..], more].concat();
+        let mut starcell = Starcell::spawn_in(&folder, &arguments, source);
+        starcell.wait_for("serving ");
+        assert_eq!(get(starcell.port(), "/").status, 200);
+        assert_eq!(starcell.stop().code(), 0);
+        lines(&folder.join(log), "call")
+    };
+    let named = |calls: &[Value]| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        calls.iter().map(|call| (text(&call["capability"]), text(&call["phase"]))).collect()
+    };
+    assert_eq!(named(&serve("plain.jsonl", &[])), [("http.server.serve".to_owned(), "setup".to_owned())]);
+    let found = named(&serve("pure.jsonl", &["--audit-pure"]));
+    for (function, phase) in [("time.now", "setup"), ("time.sleep", "request"), ("random.bytes", "request")] {
+        assert!(found.contains(&(function.to_owned(), phase.to_owned())), "{function}: {found:?}");
+    }
+    let least = ask_json(&folder, &["audit", "least", "--json", "pure.jsonl"]);
+    assert_eq!(least, serde_json::json!({ "allow": ["http.server[serve](127.0.0.1:0)"] }), "no rule is about them");
+    assert_eq!(ask(&folder, &["audit", "replay", "pure.jsonl", "--allow-local"]).code(), 0);
+    assert!(denied(&folder.join("pure.jsonl")).is_empty());
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use starcell_tests::client::Client;
+use starcell_tests::log::lines;
 use starcell_tests::process::{Starcell, binary, folder, script};
 
 /// An executable file.
@@ -103,51 +104,78 @@ fn which_finds_only_what_may_run() {
     assert!(which(&[], "sh").contains("permission denied: os.exec(\"/nonexistent/sh\")"));
 }
 
+/// Where a command ends that runs nothing.
+enum By {
+    /// Granted, and the system would not. The log has it with its outcome.
+    Failed,
+    /// A wrong argument, which never leaves the guest.
+    Guest,
+    /// Refused by the host. The log has it.
+    Refused,
+}
+
 /// Each refused, each with its reason, and none of them runs anything.
 #[test]
 fn the_attack_table() {
+    use By::{Failed, Guest, Refused};
     let folder = folder();
     program(&folder, "tool", "#!/bin/sh\ntouch ran\n");
     symlink("/bin/sh", folder.join("link")).unwrap();
     symlink("/bin", folder.join("bin")).unwrap();
     fs::write(folder.join("data"), "#!/bin/sh\ntouch ran\n").unwrap();
     let table = [
-        ("\"tool\"", "a program is named by its path, never looked up in PATH; os.which(\"tool\") may tell its path"),
-        ("\"sh -c id\"", "a program is named by its path, never looked up in PATH"),
-        ("\"/bin/sh -c id\"", "permission denied: os.exec(\"/bin/sh\")"),
-        ("[\"./../../bin/sh\"]", "permission denied: os.exec(\""),
-        ("[\"./link\"]", "permission denied: os.exec(\"/bin/sh\")"),
-        ("[\"bin/sh\"]", "permission denied: os.exec(\"/bin/sh\")"),
-        ("[\"/proc/self/exe\"]", "permission denied: os.exec(\"/proc/self/exe\")"),
-        ("[\"./data\"]", "os.exec(\"./data\"): permission denied"),
-        ("[\"./none\"]", "os.exec(\"./none\"): no such file or directory"),
-        ("[\".\"]", "a program is named by its path"),
-        ("[\"./\"]", "permission denied: os.exec(\""),
-        ("[\"./tool\\0x\"]", "NUL byte"),
-        ("[\"./tool\", \"a\\0b\"]", "NUL byte"),
-        ("[\"./tool%00\"]", "percent-encoded"),
-        ("[\"\"]", "the command is empty"),
-        ("\"\"", "cmd is empty"),
-        ("\"./tool 'x\"", "cmd has a quote without an end"),
-        ("[\"./tool\", 1]", "cmd must be a list of str, or a str"),
-        ("[\"./tool\"] + [\"x\"] * 1000000", "os.try_exec: cmd has 1000001 words, more than 4096"),
-        ("[\"./tool\", \"x\" * 300000]", "more than 4096 arguments and variables, or 256 KiB of them"),
-        ("[\"./tool\"], env={\"LD_PRELOAD\": \"/tmp/x.so\"}", "LD_PRELOAD cannot be set"),
-        ("[\"./tool\"], env={\"LD_LIBRARY_PATH\": \"/tmp\"}", "LD_LIBRARY_PATH cannot be set"),
-        ("[\"./tool\"], env={\"DYLD_INSERT_LIBRARIES\": \"x\"}", "DYLD_INSERT_LIBRARIES cannot be set"),
-        ("[\"./tool\"], env={\"A=B\": \"x\"}", "\"A=B\" cannot name a variable"),
-        ("[\"./tool\"], env={\"A\": 1}", "env must be a dict of str and str"),
-        ("[\"./tool\"], cwd=\"none\"", "no such file or directory"),
-        ("[\"./tool\"], cwd=\"data\"", "not a directory"),
-        ("[\"./tool\"], timeout=\"5\"", "timeout must be a duration"),
-        ("[\"./tool\"], shell=True", "unknown argument shell, accepted: cmd, env, cwd, stdin, timeout"),
+        (
+            Refused,
+            "\"tool\"",
+            "a program is named by its path, never looked up in PATH; os.which(\"tool\") may tell its path",
+        ),
+        (Refused, "\"sh -c id\"", "a program is named by its path, never looked up in PATH"),
+        (Refused, "\"/bin/sh -c id\"", "permission denied: os.exec(\"/bin/sh\")"),
+        (Refused, "[\"./../../bin/sh\"]", "permission denied: os.exec(\""),
+        (Refused, "[\"./link\"]", "permission denied: os.exec(\"/bin/sh\")"),
+        (Refused, "[\"bin/sh\"]", "permission denied: os.exec(\"/bin/sh\")"),
+        (Refused, "[\"/proc/self/exe\"]", "permission denied: os.exec(\"/proc/self/exe\")"),
+        (Failed, "[\"./data\"]", "os.exec(\"./data\"): permission denied"),
+        (Failed, "[\"./none\"]", "os.exec(\"./none\"): no such file or directory"),
+        (Refused, "[\".\"]", "a program is named by its path"),
+        (Refused, "[\"./\"]", "permission denied: os.exec(\""),
+        (Refused, "[\"./tool\\0x\"]", "NUL byte"),
+        (Refused, "[\"./tool\", \"a\\0b\"]", "NUL byte"),
+        (Refused, "[\"./tool%00\"]", "percent-encoded"),
+        (Refused, "[\"\"]", "the command is empty"),
+        (Guest, "\"\"", "cmd is empty"),
+        (Guest, "\"./tool 'x\"", "cmd has a quote without an end"),
+        (Guest, "[\"./tool\", 1]", "cmd must be a list of str, or a str"),
+        (Guest, "[\"./tool\"] + [\"x\"] * 1000000", "os.try_exec: cmd has 1000001 words, more than 4096"),
+        (Refused, "[\"./tool\", \"x\" * 300000]", "more than 4096 arguments and variables, or 256 KiB of them"),
+        (Refused, "[\"./tool\"], env={\"LD_PRELOAD\": \"/tmp/x.so\"}", "LD_PRELOAD cannot be set"),
+        (Refused, "[\"./tool\"], env={\"LD_LIBRARY_PATH\": \"/tmp\"}", "LD_LIBRARY_PATH cannot be set"),
+        (Refused, "[\"./tool\"], env={\"DYLD_INSERT_LIBRARIES\": \"x\"}", "DYLD_INSERT_LIBRARIES cannot be set"),
+        (Refused, "[\"./tool\"], env={\"A=B\": \"x\"}", "\"A=B\" cannot name a variable"),
+        (Guest, "[\"./tool\"], env={\"A\": 1}", "env must be a dict of str and str"),
+        (Failed, "[\"./tool\"], cwd=\"none\"", "no such file or directory"),
+        (Failed, "[\"./tool\"], cwd=\"data\"", "not a directory"),
+        (Guest, "[\"./tool\"], timeout=\"5\"", "timeout must be a duration"),
+        (Guest, "[\"./tool\"], shell=True", "unknown argument shell, accepted: cmd, env, cwd, stdin, timeout"),
     ];
     let source: String =
-        table.iter().map(|(arguments, _)| format!("print(os.try_exec({arguments}).error)\n")).collect();
-    let out = run(&folder, &source);
-    assert_eq!(out.lines().count(), table.len(), "{out}");
-    for (line, (arguments, error)) in out.lines().zip(table) {
+        table.iter().map(|(_, arguments, _)| format!("print(os.try_exec({arguments}).error)\n")).collect();
+    let ended = Starcell::run_in(&folder, &["--allow-local", "--audit", "audit.jsonl"], &source);
+    let log = folder.join("audit.jsonl");
+    assert_eq!(ended.stdout.lines().count(), table.len(), "{}", ended.output);
+    let (calls, outcomes) = (lines(&log, "call"), lines(&log, "outcome"));
+    for (at, (line, (by, arguments, error))) in ended.stdout.lines().zip(table).enumerate() {
         assert!(line.contains(error), "{arguments}: {line}");
+        let last = calls.iter().rfind(|call| call["line"] == at + 1);
+        let decision = last.map(|call| call["decision"].as_str().unwrap());
+        let outcome = last.and_then(|call| outcomes.iter().find(|outcome| outcome["id"] == call["id"]));
+        let outcome = outcome.map(|outcome| outcome["outcome"].as_str().unwrap());
+        let expected = match by {
+            Failed => (Some("allow"), Some("error")),
+            Guest => (None, None),
+            Refused => (Some("deny"), None),
+        };
+        assert_eq!((decision, outcome), expected, "{arguments} in the log: {last:?}");
     }
     assert!(!folder.join("ran").exists());
     // A folder to run in is judged like one to read.

@@ -14,12 +14,14 @@ fn the_guest_imports_this_and_nothing_else() {
             "starcell:guest/client@0.1.0",
             "starcell:guest/fork@0.1.0",
             "starcell:guest/fs@0.1.0",
+            "starcell:guest/k8s@0.1.0",
             "starcell:guest/kv@0.1.0",
             "starcell:guest/log@0.1.0",
             "starcell:guest/os@0.1.0",
             "starcell:guest/server@0.1.0",
             "starcell:guest/source@0.1.0",
             "starcell:guest/timer@0.1.0",
+            "starcell:guest/tool@0.1.0",
             "starcell:guest/types@0.1.0",
             "wasi:clocks/wall-clock@0.2.12",
             "wasi:random/random@0.2.12",
@@ -50,12 +52,12 @@ fn every_interface_in_wit_is_used() {
             seen += 1;
         }
     }
-    assert!(seen >= 13, "{seen} interfaces found");
+    assert!(seen >= 14, "{seen} interfaces found");
     assert_eq!(unused, Vec::<String>::new(), "interfaces that are not in wit/");
 }
 
 /// The files of a folder and of its `deps`, each with the package it belongs to.
-fn files(folder: &Path) -> Vec<(String, PathBuf)> {
+pub(crate) fn files(folder: &Path) -> Vec<(String, PathBuf)> {
     let entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     let own: Vec<PathBuf> = entries.into_iter().filter(|path| path.extension().is_some_and(|e| e == "wit")).collect();
     let texts: String = own.iter().map(|path| fs::read_to_string(path).unwrap()).collect();

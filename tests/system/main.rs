@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod asks;
 mod audit;
+mod audit_commands;
+mod audit_kill;
 mod check;
 mod client;
 mod completions;
@@ -15,19 +18,30 @@ mod edge_h2;
 mod edge_options;
 mod edge_overload;
 mod edge_raw;
+mod edge_responses;
 mod edge_routes;
 mod edge_tls;
 mod edge_watch;
+mod egress;
 mod exec;
 mod exits;
 mod fs;
 mod hostile;
 mod imports;
 mod isolation;
+mod k8s;
 mod kv;
 mod ladder;
+mod language;
+mod least;
 mod lifecycle;
 mod limits;
 mod lsp;
 mod many;
+mod new;
+mod permissions;
+mod programs;
+mod repl;
 mod scripts;
+mod testing;
+mod tools;

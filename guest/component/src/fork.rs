@@ -16,7 +16,7 @@
 use std::cell::UnsafeCell;
 use std::ptr;
 
-use starcell_interp::{Failure, FailureKind, Position, Serving};
+use starcell_interp::{Failure, FailureKind, Position, Serving, Suite};
 use starlark::environment::Module;
 
 use crate::bindings::starcell::guest::{fork as host, types::Error};
@@ -34,12 +34,15 @@ struct State {
     live: UnsafeCell<*const Module<'static>>,
     /// What a serving image answers with.
     serving: UnsafeCell<Option<Serving>>,
+    /// What an image of a test file runs tests of.
+    suite: UnsafeCell<Option<Suite>>,
 }
 
 // SAFETY: a guest has one thread; the component model does not enter an instance that is already running.
 unsafe impl Sync for State {}
 
-static STATE: State = State { live: UnsafeCell::new(ptr::null()), serving: UnsafeCell::new(None) };
+static STATE: State =
+    State { live: UnsafeCell::new(ptr::null()), serving: UnsafeCell::new(None), suite: UnsafeCell::new(None) };
 
 /// Remembers the module under evaluation, so that a fork can find it.
 pub(crate) fn remember(module: &Module<'_>) {
@@ -82,6 +85,21 @@ pub(crate) fn with_serving<T>(f: impl FnOnce(&Serving) -> Result<T, Failure>) ->
     match unsafe { &*STATE.serving.get() } {
         Some(serving) => f(serving),
         None => Err(unready("handle was called before freeze")),
+    }
+}
+
+/// Keeps a test file for the forks of this memory.
+pub(crate) fn keep(suite: Suite) {
+    // SAFETY: single thread; `collect` is called once, in an instance that has no suite yet, so no reference exists.
+    unsafe { *STATE.suite.get() = Some(suite) };
+}
+
+/// Calls `f` with the test file of this image.
+pub(crate) fn with_suite<T>(f: impl FnOnce(&Suite) -> Result<T, Failure>) -> Result<T, Failure> {
+    // SAFETY: single thread, and `suite` is written by `keep` only, which never runs while a test does.
+    match unsafe { &*STATE.suite.get() } {
+        Some(suite) => f(suite),
+        None => Err(unready("test was called before collect")),
     }
 }
 

@@ -4,6 +4,10 @@
 //! back when the fork is dropped. So fresh memory is handed out from one end, in order, and a freed block is the next of
 //! its size to be used again; nothing is merged, sorted or written for bookkeeping but the link in a freed block. The
 //! memory a request will need is grown before the image is made, since growing is a system call on the host.
+//!
+//! Finding the written pages takes the host time that is linear in the memory's size, and a page each for small blocks
+//! that lie apart. So what only the suspended frames still use is taken back before the serving image is made, and the
+//! holes that boot and setup left are given up: a request writes to one place.
 
 #![expect(unsafe_code, reason = "a global allocator; see the argument at each block")]
 
@@ -25,9 +29,16 @@ const CLASSES: usize = SMALL / GRAIN + STEPS * 22 + 1;
 
 const WASM_PAGE: usize = 65536;
 
+/// What an evaluator of starlark allocates for its frames, and nothing else does: its `Alloca`.
+const FRAMES: Layout = match Layout::from_size_align(1_000_000, 8) {
+    Ok(layout) => layout,
+    Err(_) => panic!("a valid layout"),
+};
+
 /// The allocator.
 #[global_allocator]
-static HEAP: Heap = Heap(UnsafeCell::new(State { next: 0, end: 0, wipes: true, free: [0; CLASSES] }));
+static HEAP: Heap =
+    Heap(UnsafeCell::new(State { next: 0, end: 0, wipes: true, evaluators: 0, frames: 0, free: [0; CLASSES] }));
 
 struct Heap(UnsafeCell<State>);
 
@@ -39,6 +50,10 @@ struct State {
     /// Whether freed memory is wiped: until the serving image is made, so that what boot, parsing and evaluation left
     /// behind is zero and takes no place in it. A request's fork has no image to keep small.
     wipes: bool,
+    /// Blocks like [`FRAMES`] that are in use.
+    evaluators: usize,
+    /// The address of the one that was handed out last.
+    frames: usize,
     /// For each class the address of a free block, whose first word is the address of the next one.
     free: [usize; CLASSES],
 }
@@ -46,18 +61,29 @@ struct State {
 // SAFETY: a guest has one thread.
 unsafe impl Sync for Heap {}
 
-/// Readies the heap for requests: from here on freed memory is left as it is.
-pub(crate) fn stop_wiping() {
-    // SAFETY: one thread, and no reference to the state outlives a call.
-    unsafe { (*HEAP.0.get()).wipes = false };
-}
-
-/// Makes sure that `bytes` can be handed out without growing the memory.
-pub(crate) fn reserve(bytes: usize) {
+/// Readies the heap for requests, in a fork that will not resume the frames it was forked from: takes back the memory
+/// of their evaluator, gives up every other hole, and makes sure that a request finds `bytes` and room for an evaluator.
+/// From here on freed memory is left as it is.
+pub(crate) fn settle(bytes: usize) {
     // SAFETY: one thread, and no reference to the state outlives a call.
     let state = unsafe { &mut *HEAP.0.get() };
+    state.free = [0; CLASSES];
+    let (class, size) = class(FRAMES.size());
+    // The evaluator of the frames has its block. If there is but one such block, that is the one.
+    if state.evaluators == 1
+        && let Some(head) = state.free.get_mut(class)
+    {
+        let block = ptr::with_exposed_provenance_mut::<u8>(state.frames);
+        // SAFETY: nothing in this instance ever reads the block again; it is as long as its class says, and zero is
+        // how a list ends.
+        unsafe { block.write_bytes(0, size) };
+        *head = state.frames;
+        state.evaluators = 0;
+    }
+    state.wipes = false;
+    let room = if state.free.get(class).is_some_and(|head| *head != 0) { bytes } else { bytes + size };
     // Without room now there is less later: the request that needs it grows the memory or hits its limit.
-    let _ = state.ensure(bytes);
+    let _ = state.ensure(room);
 }
 
 // SAFETY: blocks come from memory past `__heap_base`, which nothing else uses: either never handed out before, or freed
@@ -70,7 +96,7 @@ unsafe impl GlobalAlloc for Heap {
             return state.fresh(layout.size(), layout.align());
         }
         let (class, size) = class(layout.size());
-        match state.free.get_mut(class) {
+        let block = match state.free.get_mut(class) {
             Some(head) if *head != 0 => {
                 let block = ptr::with_exposed_provenance_mut::<usize>(*head);
                 // SAFETY: a block on a free list was handed out by `fresh` and freed; its first word is the link.
@@ -78,7 +104,11 @@ unsafe impl GlobalAlloc for Heap {
                 block.cast()
             }
             _ => state.fresh(size, GRAIN),
+        };
+        if layout == FRAMES {
+            (state.evaluators, state.frames) = (state.evaluators + 1, block.expose_provenance());
         }
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -90,6 +120,9 @@ unsafe impl GlobalAlloc for Heap {
         }
         let (class, size) = class(layout.size());
         let address = block.expose_provenance();
+        if layout == FRAMES {
+            state.evaluators = state.evaluators.saturating_sub(1);
+        }
         if state.wipes {
             // SAFETY: the block is the caller's to give back, with all of its class's size.
             unsafe { block.write_bytes(0, size) };

@@ -17,12 +17,14 @@
 //! [`check_imports`] lists what may be imported, and [`split`] sees to it that there is no place to
 //! forget from.
 //!
-//! The order is that of a build: [`split`] makes the shared component and its base image,
+//! The order is that of a build: [`split`] makes the shared component and its base image, with imports that are called
+//! directly (`direct`),
 //! [`check_imports`] judges the component, and at run time [`image`] makes the image of a fork.
 
 #![forbid(unsafe_code)]
 
 mod check;
+mod direct;
 mod error;
 mod image;
 mod outline;

@@ -20,6 +20,7 @@ use wasm_encoder::{
 use wasmparser::{Instance, Parser, Payload, Validator, WasmFeatures};
 
 use crate::check::{self, Main};
+use crate::direct::direct;
 use crate::image::{STACK_POINTER_TYPE, memory_type};
 use crate::outline::Outline;
 use crate::{SplitError, image};
@@ -65,7 +66,7 @@ pub fn split(component: &[u8]) -> Result<Split, SplitError> {
     let mut output = Component::new();
     prepend_image(&mut output, &main);
     rewriter.parse_component(&mut output, Parser::new(0), component)?;
-    let output = output.finish();
+    let output = direct(&output.finish())?;
     validate(&output).map_err(SplitError::Output)?;
 
     Ok(Split {

@@ -72,6 +72,36 @@ fn code_is_copied_byte_by_byte() {
 }
 
 #[test]
+fn imports_have_nothing_in_between() {
+    let input = component(MAIN);
+    assert_eq!(support::modules(&input).len(), 3, "main, shim and fixup");
+    let split = split(&input).unwrap();
+    let modules = support::modules(&split.component);
+    assert_eq!(modules.len(), 2, "main and what stands in for its allocator");
+    assert_eq!(support::lowered(&input), support::lowered(&split.component));
+    // The place of the allocator is filled last, so that an engine can fill the module's own table lazily.
+    let tables: Vec<Option<u32>> = support::element_tables(&modules[0]);
+    assert_eq!(tables, [Some(1), None]);
+}
+
+#[test]
+fn tables_move_up_by_one() {
+    let main = main_with("(func (param i32) local.get 0 call_indirect $t (param) (result))");
+    let split = split(&component(&main)).unwrap();
+    let main = support::modules(&split.component).swap_remove(0);
+    assert_eq!(support::called_tables(&main), [1]);
+}
+
+#[test]
+fn a_module_without_a_table_keeps_its_shim() {
+    let main = MAIN.replace("(elem $e (i32.const 1) func $log)", "");
+    let input = component(&main);
+    let split = split(&input).unwrap();
+    valid(&split.component);
+    assert_eq!(support::modules(&split.component).len(), 3);
+}
+
+#[test]
 fn base_image_holds_the_data() {
     let split = split(&component(MAIN)).unwrap();
     let (memory, stack_pointer, pages) = support::decode(&split.base);

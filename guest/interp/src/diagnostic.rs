@@ -22,6 +22,9 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
 const FROZEN_STATE: &str = "module state is frozen while serving: every request runs in its own fork; keep state in kv";
 
+const FROZEN_TEST: &str =
+    "what the top level of a test file made is frozen while a test runs: every test runs in its own fork";
+
 impl Position {
     /// The place where `span` begins.
     pub(crate) fn of(span: &FileSpan) -> Self {
@@ -107,7 +110,11 @@ fn better_text(error: &Error, phase: Phase) -> Option<String> {
         return Some(format!("call stack overflow: more than {MAX_CALL_DEPTH} nested calls"));
     }
     match cause(error)?.downcast_ref::<ValueError>()? {
-        ValueError::CannotMutateImmutableValue if phase == Phase::Request => Some(FROZEN_STATE.to_owned()),
+        ValueError::CannotMutateImmutableValue => match phase {
+            Phase::Setup => None,
+            Phase::Request => Some(FROZEN_STATE.to_owned()),
+            Phase::Test => Some(FROZEN_TEST.to_owned()),
+        },
         ValueError::NoAttr(of, name) if of == request::TYPE => Some(request::unknown(name)),
         _ => None,
     }

@@ -13,6 +13,9 @@ pub(crate) enum Raised {
     /// The script's grants do not cover a call.
     #[error("{0}")]
     Denied(String),
+    /// A test ended itself, for this reason; `try_` forms pass it on.
+    #[error("skipped: {0}")]
+    Skipped(String),
     /// The host ends the script; `try_` forms pass it on.
     #[error("stopped by the host")]
     Stopped,
@@ -35,9 +38,23 @@ pub(crate) fn from_host(error: HostError) -> starlark::Error {
     starlark::Error::new_kind(ErrorKind::Native(cause))
 }
 
-/// Whether this error must end the script.
+/// A test ends itself.
+#[cold]
+pub(crate) fn skip(reason: &str) -> starlark::Error {
+    starlark::Error::new_kind(ErrorKind::Native(anyhow::Error::new(Raised::Skipped(reason.to_owned()))))
+}
+
+/// Why a test ended itself, if that is what this error says.
+pub(crate) fn skipped(error: &starlark::Error) -> Option<&str> {
+    match cause(error)?.downcast_ref()? {
+        Raised::Skipped(reason) => Some(reason),
+        Raised::Denied(_) | Raised::Stopped => None,
+    }
+}
+
+/// Whether this error must end the script or the test.
 pub(crate) fn is_stopped(error: &starlark::Error) -> bool {
-    matches!(cause(error).and_then(|e| e.downcast_ref()), Some(Raised::Stopped))
+    matches!(cause(error).and_then(|e| e.downcast_ref()), Some(Raised::Skipped(_) | Raised::Stopped))
 }
 
 /// The kind that [`Failure`](crate::Failure) reports.
@@ -45,6 +62,7 @@ pub(crate) fn failure_kind(error: &starlark::Error) -> FailureKind {
     if let Some(raised) = cause(error).and_then(|e| e.downcast_ref()) {
         return match raised {
             Raised::Denied(_) => FailureKind::Denied,
+            Raised::Skipped(_) => FailureKind::Script,
             Raised::Stopped => FailureKind::Stopped,
         };
     }

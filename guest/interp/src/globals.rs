@@ -65,22 +65,29 @@ pub fn boot() {
 /// The predeclared names.
 pub(crate) fn globals() -> &'static Globals {
     static GLOBALS: OnceLock<Globals> = OnceLock::new();
-    GLOBALS.get_or_init(|| {
-        GlobalsBuilder::extended_by(&[
-            LibraryExtension::StructType,
-            LibraryExtension::RecordType,
-            LibraryExtension::EnumType,
-            LibraryExtension::SetType,
-            LibraryExtension::Map,
-            LibraryExtension::Filter,
-            LibraryExtension::Partial,
-            LibraryExtension::Typing,
-        ])
-        .with(modules::register)
-        .with(result::register)
-        .with(shift::register)
-        .build()
-    })
+    GLOBALS.get_or_init(|| builder().build())
+}
+
+/// The predeclared names of test files: made when there is one, so that no image of a script has them.
+pub(crate) fn of_tests() -> &'static Globals {
+    static GLOBALS: OnceLock<Globals> = OnceLock::new();
+    GLOBALS.get_or_init(|| builder().with(modules::register_assertions).build())
+}
+
+fn builder() -> GlobalsBuilder {
+    GlobalsBuilder::extended_by(&[
+        LibraryExtension::StructType,
+        LibraryExtension::RecordType,
+        LibraryExtension::EnumType,
+        LibraryExtension::SetType,
+        LibraryExtension::Map,
+        LibraryExtension::Filter,
+        LibraryExtension::Partial,
+        LibraryExtension::Typing,
+    ])
+    .with(modules::register)
+    .with(result::register)
+    .with(shift::register)
 }
 
 fn warm_up() {

@@ -6,15 +6,21 @@
 
 mod client;
 mod files;
+mod k8s;
 mod kv;
 mod programs;
+mod tool;
 
 use starlark::environment::Module;
 
 pub use client::{Client, Incoming, Outgoing};
 pub use files::{FileInfo, FileKind, Files};
+pub use k8s::{
+    Cluster, ClusterSettings, Deletion, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Target,
+};
 pub use kv::{Kv, Lifetime, Listing, Stored};
 pub use programs::{Command, Output, Programs};
+pub use tool::{Outcome, Question, Reply, Tool};
 
 /// A place in a script: lines and columns count from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -183,12 +189,16 @@ pub trait Host {
     fn read_source(&self, path: &str) -> Result<Vec<u8>, String>;
     /// HTTP to other servers.
     fn client(&self) -> &dyn Client;
+    /// Objects of a Kubernetes cluster.
+    fn cluster(&self) -> &dyn Cluster;
     /// Files.
     fn files(&self) -> &dyn Files;
     /// Keys and values.
     fn kv(&self) -> &dyn Kv;
     /// Programs and environment.
     fn programs(&self) -> &dyn Programs;
+    /// The tool that started this instance.
+    fn tool(&self) -> &dyn Tool;
     /// Wall clock in nanoseconds since the Unix epoch, read now.
     fn now(&self) -> u64;
     /// Fresh bytes from the system's generator; nothing of them is kept, so no two forks can share any.

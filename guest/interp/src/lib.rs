@@ -13,6 +13,8 @@
 //! - `session`: what a builtin can reach, kept in the evaluator.
 //! - `modules`: the predeclared modules, one file each; `twins` makes `m.try_f` of each `m.f`.
 //! - `serving`: [`Serving`] is the frozen module; one call of [`Serving::handle`] is one request.
+//! - `suite`, `interact`: [`Suite`] is a frozen test file, [`interact`] a session of inputs; `open` says where one
+//!   ends.
 //! - `request`, `headers`, `form`, `multipart`, `response`: the values at a handler's edge.
 //! - `args`, `given`, `bytes`: a builtin's arguments, checked where an error can name them.
 //! - [`tools`]: what reads a script without running it sees of all this.
@@ -32,10 +34,12 @@ mod given;
 mod globals;
 mod headers;
 mod host;
+mod interact;
 mod limits;
 mod load;
 mod modules;
 mod multipart;
+mod open;
 mod pairs;
 mod prescan;
 mod request;
@@ -45,18 +49,23 @@ mod serving;
 mod session;
 mod setup;
 mod shift;
+mod suite;
 pub mod testing;
 pub mod tools;
 
 pub use globals::boot;
 pub use host::{
-    Client, Command, Failure, FailureKind, FileInfo, FileKind, Files, Host, HostError, Incoming, Kv, Level, Lifetime,
-    Listing, LogRecord, Outgoing, Output, Position, Programs, Request, Response, ServerOptions, Stored,
+    Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, FileInfo, FileKind, Files, Host,
+    HostError, Incoming, Kv, Level, Lifetime, Listing, LogOptions, LogRecord, Manifest, Outcome, Outgoing, Output,
+    PatchType, Place, Position, Programs, Propagation, Question, Reply, Request, Response, Selection, ServerOptions,
+    Stored, Target, Tool,
 };
+pub use interact::interact;
 pub use load::MAX_FILES;
 pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};
 pub use serving::Serving;
 pub use setup::{run, run_native};
+pub use suite::Suite;
 
 /// Most nested Starlark calls, during setup and during a request.
 ///

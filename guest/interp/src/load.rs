@@ -14,7 +14,6 @@ use starlark::{Error, ErrorKind};
 
 use crate::dialect::DIALECT;
 use crate::error::usage;
-use crate::globals::globals;
 use crate::host::Host;
 use crate::prescan::prescan;
 use crate::session::{Session, evaluator};
@@ -148,7 +147,7 @@ impl Loaded {
             {
                 let mut eval = evaluator(&module, session)?;
                 eval.set_loader(self);
-                eval.eval_module(file.ast, globals())?;
+                eval.eval_module(file.ast, session.globals())?;
             }
             module.freeze().map_err(|error| usage(format!("cannot freeze {:?}: {}", file.path, error.err_msg)))
         })?;

@@ -1,5 +1,6 @@
 //! The predeclared modules.
 
+mod assert;
 mod base64;
 mod client;
 mod csv;
@@ -15,6 +16,7 @@ mod http;
 mod json;
 pub(crate) mod json_decode;
 pub(crate) mod json_encode;
+mod k8s;
 mod kv;
 mod log;
 mod math;
@@ -30,6 +32,7 @@ mod server;
 mod strings;
 mod summaries;
 mod template;
+mod tester;
 mod text;
 pub(crate) mod time;
 mod toml;
@@ -42,6 +45,7 @@ use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
 
 use crate::{form, headers, request, result};
+pub(crate) use tester::Tester;
 
 pub(crate) use summaries::summary;
 
@@ -62,6 +66,7 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
         twins::members(builder, respond::register);
     });
     builder.namespace("json", json::register);
+    builder.namespace("k8s", k8s::register);
     builder.namespace("kv", kv::register);
     builder.namespace("log", log::register);
     twins::namespace(builder, "math", math::register);
@@ -79,6 +84,11 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
     // Also under their bare names.
     fmt::register(builder);
     print::register(builder);
+}
+
+/// Adds what only test files have.
+pub(crate) fn register_assertions(builder: &mut GlobalsBuilder) {
+    assert::register(builder);
 }
 
 /// The types of values that scripts meet, by the names that `type()` gives.

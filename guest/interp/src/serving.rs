@@ -4,6 +4,8 @@
 //! only then asks the host to fork; so a fork taken in the middle of that call holds everything, and freezing reaches it.
 //! A request never resumes setup code: it calls a frozen function with a fresh heap that is thrown away after it.
 
+use std::task::{Context, Waker};
+
 use starlark::environment::{FrozenModule, Module};
 use starlark::values::list::{AllocList, ListRef};
 use starlark::values::tuple::{AllocTuple, TupleRef};
@@ -41,14 +43,35 @@ impl Serving {
     ///
     /// The handler raised, the host stopped it, or it returned what is not a response.
     pub fn handle(&self, host: &dyn Host, route: u32, request: Request) -> Result<Response, Failure> {
-        Module::with_temp_heap(|module| {
-            let session = Session::request(host, &self.module);
-            let row = Row::find(self.routes.to_value(), route)
-                .ok_or_else(|| usage(format!("no route {route}")))
-                .map_err(|e| Failure::of(e, Phase::Request))?;
-            let returned = call(&module, &session, row.wrapped, request).map_err(|e| Failure::of(e, Phase::Request))?;
-            response::convert(returned).map_err(|wrong| row.failure(&wrong))
-        })
+        Module::with_temp_heap(|module| self.answer(&module, host, route, request))
+    }
+
+    /// The same, and whatever the handler made stays where it is: for an instance that is thrown away after one request,
+    /// where taking a heap apart value by value is time for nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle`](Self::handle).
+    pub fn handle_last(&self, host: &dyn Host, route: u32, request: Request) -> Result<Response, Failure> {
+        let mut answer = None;
+        // The heap is dropped when what uses it ends. This never does: it is asked once, and forgotten.
+        let endless = Module::with_temp_heap_async(async |module| {
+            answer = Some(self.answer(&module, host, route, request));
+            std::future::pending::<()>().await;
+        });
+        let mut endless = Box::pin(endless);
+        let _pending = endless.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        std::mem::forget(endless);
+        answer.unwrap_or_else(|| Err(Failure::of(usage("the handler did not run"), Phase::Request)))
+    }
+
+    fn answer(&self, module: &Module<'_>, host: &dyn Host, route: u32, request: Request) -> Result<Response, Failure> {
+        let session = Session::request(host, &self.module);
+        let row = Row::find(self.routes.to_value(), route)
+            .ok_or_else(|| usage(format!("no route {route}")))
+            .map_err(|e| Failure::of(e, Phase::Request))?;
+        let returned = call(module, &session, row.wrapped, request).map_err(|e| Failure::of(e, Phase::Request))?;
+        response::convert(returned).map_err(|wrong| row.failure(&wrong))
     }
 }
 

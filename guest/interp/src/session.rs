@@ -7,12 +7,12 @@
 
 use std::cell::Cell;
 
-use starlark::environment::{FrozenModule, Module};
+use starlark::environment::{FrozenModule, Globals, Module};
 use starlark::eval::Evaluator;
 use starlark::values::ProvidesStaticType;
 
-use crate::error;
 use crate::host::{Host, Position};
+use crate::{error, globals};
 
 /// Which half of a script's life this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) enum Phase {
     Setup,
     /// A handler runs over a frozen module.
     Request,
+    /// A test runs over a frozen module.
+    Test,
 }
 
 /// The surroundings of one evaluation.
@@ -33,17 +35,44 @@ pub(crate) struct Session<'h> {
     servers: Cell<u32>,
     /// Whether the files that the script loads are still being evaluated.
     loading: Cell<bool>,
+    /// Whether the code that runs is that of a test file.
+    tests: bool,
 }
 
 impl<'h> Session<'h> {
     /// The surroundings of a top level.
     pub(crate) fn setup(host: &'h dyn Host) -> Self {
-        Self { host, phase: Phase::Setup, script: None, servers: Cell::new(0), loading: Cell::new(true) }
+        let (servers, loading) = (Cell::new(0), Cell::new(true));
+        Self { host, phase: Phase::Setup, script: None, servers, loading, tests: false }
     }
 
     /// The surroundings of a handler.
     pub(crate) fn request(host: &'h dyn Host, script: &'h FrozenModule) -> Self {
-        Self { host, phase: Phase::Request, script: Some(script), servers: Cell::new(0), loading: Cell::new(false) }
+        let loading = Cell::new(false);
+        Self { phase: Phase::Request, script: Some(script), loading, ..Self::setup(host) }
+    }
+
+    /// The surroundings of the top level of a test file.
+    pub(crate) fn collect(host: &'h dyn Host) -> Self {
+        Self { tests: true, ..Self::setup(host) }
+    }
+
+    /// The surroundings of a test.
+    pub(crate) fn test(host: &'h dyn Host, file: &'h FrozenModule) -> Self {
+        Self { phase: Phase::Test, tests: true, ..Self::request(host, file) }
+    }
+
+    /// What is predeclared.
+    pub(crate) fn globals(&self) -> &'static Globals {
+        match self.tests {
+            true => globals::of_tests(),
+            false => globals::globals(),
+        }
+    }
+
+    /// Whether the code that runs is that of a test file.
+    pub(crate) fn is_test_file(&self) -> bool {
+        self.tests
     }
 
     /// The number of the next server; servers count from 0 in order of creation.
@@ -51,6 +80,11 @@ impl<'h> Session<'h> {
         let number = self.servers.get();
         self.servers.set(number.saturating_add(1));
         number
+    }
+
+    /// The files that the script loads come now.
+    pub(crate) fn loads(&self) {
+        self.loading.set(true);
     }
 
     /// The files that the script loads are evaluated; the script itself comes now.

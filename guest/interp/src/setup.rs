@@ -2,9 +2,9 @@
 
 use starlark::codemap::{CodeMap, Pos, Span};
 use starlark::environment::Module;
+use starlark::values::Value;
 use starlark::{Error, ErrorKind};
 
-use crate::globals::globals;
 use crate::host::{Failure, Host};
 use crate::load::{self, Loaded};
 use crate::serving::Serving;
@@ -39,22 +39,28 @@ pub fn run_native(host: &dyn Host, file: &str, source: &str) -> (Result<(), Fail
 
 fn top_level(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> Result<(), Failure> {
     host.entered(module);
-    evaluate(host, module, file, source).map_err(|error| Failure::of(error, Phase::Setup))
+    let evaluated = evaluate(&Session::setup(host), module, file, source);
+    evaluated.map(|_| ()).map_err(|error| Failure::of(error, Phase::Setup))
 }
 
-fn evaluate(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> starlark::Result<()> {
-    let mut files = load::resolve(host, file, source)?;
-    let Some(script) = files.pop() else { return Ok(()) };
-    let session = Session::setup(host);
+/// Evaluates a source in a module, after the files that it loads; the value is that of its last expression.
+pub(crate) fn evaluate<'v>(
+    session: &Session<'_>,
+    module: &Module<'v>,
+    file: &str,
+    source: &str,
+) -> starlark::Result<Value<'v>> {
+    let mut files = load::resolve(session.host, file, source)?;
+    let Some(script) = files.pop() else { return Ok(Value::new_none()) };
+    session.loads();
     let mut loaded = Loaded::default();
     for file in files {
-        loaded.evaluate(file, &session)?;
+        loaded.evaluate(file, session)?;
     }
     session.loaded();
-    let mut eval = evaluator(module, &session)?;
+    let mut eval = evaluator(module, session)?;
     eval.set_loader(&loaded);
-    eval.eval_module(script.ast, globals())?;
-    Ok(())
+    eval.eval_module(script.ast, session.globals())
 }
 
 /// The source as text; what is not UTF-8 is a syntax error at the first wrong byte.

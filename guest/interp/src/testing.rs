@@ -6,8 +6,10 @@
 mod client;
 mod files;
 mod fixture;
+mod k8s;
 mod kv;
 mod programs;
+mod tool;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,12 +18,28 @@ use starlark::environment::Module;
 
 pub use client::NativeClient;
 pub use files::NativeFiles;
+pub use k8s::{Called, NativeCluster};
 pub use kv::NativeKv;
 pub use programs::NativePrograms;
+pub use tool::NativeTool;
 
-use crate::host::{Client, Files, Host, HostError, Kv, LogRecord, Position, Programs, ServerOptions};
+use crate::host::{
+    Client, Cluster, Failure, Files, Host, HostError, Kv, LogRecord, Position, Programs, ServerOptions, Tool,
+};
+use crate::session::Phase;
+use crate::{load, setup};
 
 pub use fixture::{Example, Fixture};
+
+/// Checks and parses a script of one file, and evaluates nothing of it.
+///
+/// # Errors
+///
+/// The source does not parse, or its `load()`s cannot be followed: there are no files beside it.
+pub fn parse(file: &str, source: &[u8]) -> Result<(), Failure> {
+    let parsed = setup::text(file, source).and_then(|source| load::resolve(&NativeHost::new(), file, source));
+    parsed.map(drop).map_err(|error| Failure::of(error, Phase::Setup))
+}
 
 /// Decides about a pattern; the error is what the script sees.
 pub type AddRoute = Box<dyn Fn(u32, &str) -> Result<(), String>>;
@@ -40,12 +58,16 @@ pub struct NativeHost {
     pub sources: HashMap<String, Vec<u8>>,
     /// Other servers that always say the same.
     pub client: NativeClient,
+    /// A cluster that always says the same.
+    pub cluster: NativeCluster,
     /// Files in memory.
     pub files: NativeFiles,
     /// Keys and values in memory.
     pub kv: NativeKv,
     /// Programs that only say how they were called.
     pub programs: NativePrograms,
+    /// A test's or a session's tool.
+    pub tool: NativeTool,
     logs: RefCell<Vec<LogRecord>>,
     prints: RefCell<Vec<String>>,
     routes: RefCell<Vec<(u32, String)>>,
@@ -65,9 +87,11 @@ impl NativeHost {
             sleep: Ok(()),
             sources: HashMap::new(),
             client: NativeClient::default(),
+            cluster: NativeCluster::default(),
             files: NativeFiles::default(),
             kv: NativeKv::default(),
             programs: NativePrograms::default(),
+            tool: NativeTool::default(),
             logs: RefCell::default(),
             prints: RefCell::default(),
             routes: RefCell::default(),
@@ -174,6 +198,10 @@ impl Host for NativeHost {
         &self.client
     }
 
+    fn cluster(&self) -> &dyn Cluster {
+        &self.cluster
+    }
+
     fn files(&self) -> &dyn Files {
         &self.files
     }
@@ -184,6 +212,10 @@ impl Host for NativeHost {
 
     fn programs(&self) -> &dyn Programs {
         &self.programs
+    }
+
+    fn tool(&self) -> &dyn Tool {
+        &self.tool
     }
 
     fn now(&self) -> u64 {

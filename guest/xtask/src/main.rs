@@ -15,16 +15,18 @@ use starcell_runtime::artifact::{self, Artifact};
 use wit_component::ComponentEncoder;
 
 /// All that a guest may import, types included: the whole authority of a script.
-const IMPORTS: [&str; 12] = [
+const IMPORTS: &[&str] = &[
     "starcell:guest/client@0.1.0",
     "starcell:guest/fork@0.1.0",
     "starcell:guest/fs@0.1.0",
+    "starcell:guest/k8s@0.1.0",
     "starcell:guest/kv@0.1.0",
     "starcell:guest/log@0.1.0",
     "starcell:guest/os@0.1.0",
     "starcell:guest/server@0.1.0",
     "starcell:guest/source@0.1.0",
     "starcell:guest/timer@0.1.0",
+    "starcell:guest/tool@0.1.0",
     "starcell:guest/types@0.1.0",
     "wasi:clocks/wall-clock@0.2.12",
     "wasi:random/random@0.2.12",
@@ -53,7 +55,7 @@ fn inputs(core: &[u8]) -> Result<String> {
 
 fn build(core: &[u8], out: &Path) -> Result<()> {
     let component = ComponentEncoder::default().module(core)?.validate(true).encode().context("making a component")?;
-    starcell_image::check_imports(&component, &IMPORTS)?;
+    starcell_image::check_imports(&component, IMPORTS)?;
     let Split { component, base, .. } = starcell_image::split(&component)?;
     write(out, "starcell_guest.wasm", &component)?;
 

@@ -24,7 +24,7 @@ pub struct Call<'a> {
     pub phase: Phase,
     /// The function: `fs.read_text`, `http.server.serve`, `os.exec`, `kv.get`.
     pub capability: &'a str,
-    /// What rules name: `fs.read`.
+    /// What rules name: `fs.read`; `time` or `random` for what needs no rule.
     pub category: &'a str,
     /// What it acts on, canonical, as a rule would write it; for a request whose host was resolved the URL, a space and
     /// the address, as an endpoint of the policy prints.

@@ -204,6 +204,12 @@ fn previous_file(path: &Path) -> Result<Option<(Hash, After)>, AuditError> {
     Ok(last)
 }
 
+/// The files of a log, in the order they were written: those that were full and renamed, then the log itself.
+pub fn files_of(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let full = numbered(path)?.into_iter().map(|(_, path)| path);
+    Ok(full.chain([path.to_owned()]).collect())
+}
+
 /// The full files of a log, the oldest first.
 fn numbered(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -55,7 +55,7 @@ pub fn least<E>(events: impl Iterator<Item = Result<Event, E>>, widen: Widen) ->
     let mut done: BTreeMap<[String; 3], (u64, Result<Asked, String>)> = BTreeMap::new();
     for event in events {
         let call = *event?.call;
-        if call.decision != Decision::Deny {
+        if call.decision != Decision::Deny && !call.is_pure() {
             let key = [call.category.clone(), call.capability.clone(), call.resource.clone()];
             done.entry(key).or_insert_with(|| (0, Asked::of(&call))).0 += 1;
         }
@@ -240,4 +240,26 @@ impl Least {
         let allow = self.allow.iter().map(Rule::to_string).collect();
         serde_json::to_string(&Shown { allow, unjudged: &self.unjudged }).unwrap_or_default()
     }
+
+    /// A profile of this name, as `starcell.toml` spells it; what is not covered stands above it as comments.
+    #[must_use]
+    pub fn toml(&self, name: &str) -> String {
+        let comments: String = unjudged_text(&self.unjudged).lines().map(|line| format!("# {line}\n")).collect();
+        let rules: String = self.allow.iter().map(|rule| format!("    {},\n", toml_text(&rule.to_string()))).collect();
+        format!("{comments}[profiles.{name}]\nbase = \"deny-all\"\nallow = [\n{rules}]\n")
+    }
+}
+
+/// A basic string of TOML.
+fn toml_text(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }

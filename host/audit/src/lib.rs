@@ -42,6 +42,7 @@ pub use call::{Call, Decision, Outcome, Phase, Subject};
 pub use chain::{Hash, NotAHash};
 pub use error::AuditError;
 pub use event::{Event, Events, events};
+pub use file::files_of;
 pub use least::{Least, LeastError, Widen, least};
 pub use line::After;
 pub use read::{ReadError, ReadProblem, Records, Seen};

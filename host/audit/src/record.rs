@@ -150,7 +150,16 @@ impl fmt::Display for Record {
     }
 }
 
+/// What is recorded only on request, since every script may do it and no rule is about it.
+const PURE: [&str; 2] = ["random", "time"];
+
 impl CallRecord {
+    /// Whether it needs no permission: reading the time, waiting, randomness.
+    #[must_use]
+    pub fn is_pure(&self) -> bool {
+        PURE.contains(&self.category.as_str())
+    }
+
     fn body(&self, time: SystemTime) -> String {
         let call = Call {
             request: self.request.as_deref(),

@@ -51,8 +51,13 @@ pub struct WouldDeny {
 /// Judges recorded calls anew, those that were denied too.
 pub fn replay<E>(events: impl Iterator<Item = Result<Event, E>>, grants: &Grants) -> Result<Replay, E> {
     let mut found: BTreeMap<[String; 4], Verdict> = BTreeMap::new();
+    let mut allowed = 0;
     for event in events {
         let call = *event?.call;
+        if call.is_pure() {
+            allowed += 1;
+            continue;
+        }
         let denied = u64::from(call.decision == Decision::Deny);
         let subject = &call.subject;
         let key = [subject.tenant.clone(), subject.app.clone(), call.capability.clone(), call.resource.clone()];
@@ -65,7 +70,7 @@ pub fn replay<E>(events: impl Iterator<Item = Result<Event, E>>, grants: &Grants
         verdict.calls += 1;
         verdict.denied_then += denied;
     }
-    let mut replay = Replay::default();
+    let mut replay = Replay { allowed, ..Replay::default() };
     for ([tenant, app, capability, resource], Verdict { calls, denied_then, asked, at }) in found {
         let asked = match asked {
             Ok(asked) if asked.is_allowed(grants) => {

@@ -220,6 +220,28 @@ fn what_cannot_be_judged_is_told_and_never_allowed() {
 }
 
 #[test]
+fn what_needs_no_rule_is_neither_judged_nor_allowed() {
+    let events = done(&[["time.now", "time", ""], ["random.bytes", "random", ""], ["kv.get", "kv.read", "a"]]);
+    let found = least(events.clone().into_iter(), Widen::default()).unwrap();
+    assert_eq!((printed(&found.allow), found.unjudged.len()), (vec!["kv.read[get](a)".to_owned()], 0));
+    let replayed = replay(events.into_iter(), &granting(&[])).unwrap();
+    assert_eq!((replayed.allowed, replayed.denied.len(), replayed.unjudged.len()), (2, 1, 0));
+}
+
+#[test]
+fn a_profile_is_spelled_for_the_file() {
+    let quoted = "/srv/\"a\\\"";
+    let events = done(&[["kv.get", "kv.read", "a"], ["kv.get", "kv.read", quoted], ["fs.fly", "fs.read", "/a"]]);
+    let found = least(events.into_iter(), Widen::default()).unwrap();
+    assert_eq!(
+        found.toml("shop"),
+        "# not judged: fs.fly(/a): unknown function \"fly\" (1x)\n\
+         [profiles.shop]\nbase = \"deny-all\"\nallow = [\n    \
+         \"kv.read[get](/srv/\\\"a\\\\\\\")\",\n    \"kv.read[get](a)\",\n]\n"
+    );
+}
+
+#[test]
 fn a_replay_tells_what_another_profile_would_deny() {
     let mut events = done(&[
         ["fs.read_text", "fs.read", "/srv/app/a"],

@@ -1,6 +1,6 @@
 //! What the client sent, as the script will see it.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::Ipv6Addr;
 
 use bytes::Bytes;
 use http::header::HOST;
@@ -49,8 +49,8 @@ pub struct Request {
 /// What is known of a request besides its head.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The client.
-    pub peer: SocketAddr,
+    /// Address and port of the client.
+    pub remote: String,
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// Names the request.
@@ -142,7 +142,7 @@ pub fn read(parts: &Parts, host: &str, params: Pairs, body: Bytes, origin: Origi
         query: query::parse(parts.uri.query().unwrap_or_default()),
         headers: headers(&parts.headers),
         body,
-        remote_addr: origin.peer.to_string(),
+        remote_addr: origin.remote,
         host: host.to_owned(),
         tls: origin.tls,
         id: origin.id,
@@ -164,7 +164,8 @@ fn headers(map: &HeaderMap) -> Pairs {
 }
 
 /// `content-type` as `Content-Type`.
-fn canonical(name: &str) -> String {
+#[must_use]
+pub fn canonical(name: &str) -> String {
     let mut start = true;
     let capital = |c: char| {
         let c = if start { c.to_ascii_uppercase() } else { c };

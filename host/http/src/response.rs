@@ -4,10 +4,9 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::header::{TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 
 /// A response as it is sent.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Bytes>;
 
 /// Headers that describe the connection, or the message's length: hyper's business, never a script's.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -66,16 +65,16 @@ impl Refusal {
             Self::BadHost => text(StatusCode::BAD_REQUEST, "400 Bad Request: missing, repeated or illegal Host\n"),
             Self::BadPath => text(StatusCode::BAD_REQUEST, "400 Bad Request: illegal path\n"),
             Self::LongUrl(limit) => {
-                text(StatusCode::URI_TOO_LONG, &format!("414 URI Too Long: at most {limit} bytes\n"))
+                text(StatusCode::URI_TOO_LONG, format!("414 URI Too Long: at most {limit} bytes\n"))
             }
             Self::ManyFields(limit) => text(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                &format!("431 Request Header Fields Too Large: at most {limit} fields\n"),
+                format!("431 Request Header Fields Too Large: at most {limit} fields\n"),
             ),
             Self::BadBody => text(StatusCode::BAD_REQUEST, "400 Bad Request: the body is incomplete\n"),
             Self::SlowBody => text(StatusCode::REQUEST_TIMEOUT, "408 Request Timeout\n"),
             Self::LargeBody(limit) => {
-                text(StatusCode::PAYLOAD_TOO_LARGE, &format!("413 Content Too Large: at most {limit} bytes\n"))
+                text(StatusCode::PAYLOAD_TOO_LARGE, format!("413 Content Too Large: at most {limit} bytes\n"))
             }
             Self::NotFound => text(StatusCode::NOT_FOUND, "404 page not found\n"),
             Self::WrongMethod(allow) => {
@@ -96,7 +95,7 @@ pub fn failed(status: StatusCode, id: &str, detail: Option<&str>) -> Answer {
         body.push('\n');
         body.push_str(detail);
     }
-    text(status, &body)
+    text(status, body)
 }
 
 /// The response of a script, checked once more.
@@ -111,7 +110,7 @@ pub fn script(
     let sendable = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
     let status =
         sendable.ok_or_else(|| format!("the handler returned status {status}: only 200 to 999 can be sent"))?;
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Bytes::new());
     *answer.status_mut() = status;
     for (name, value) in headers {
         let (name, value) = header(&name, &value)?;
@@ -122,7 +121,7 @@ pub fn script(
     if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
         answer.headers_mut().remove(CONTENT_TYPE);
     } else {
-        *answer.body_mut() = Full::new(body.into());
+        *answer.body_mut() = body.into();
     }
     Ok(answer)
 }
@@ -136,8 +135,8 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> 
     Ok((name, value))
 }
 
-fn text(status: StatusCode, body: &str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -46,7 +46,9 @@ use self::table::{Matches, Table};
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
     patterns: Vec<Arc<Pattern>>,
-    /// One table for each host; the patterns without a host are under the empty string.
+    /// The patterns without a host.
+    any: Table,
+    /// One table for each host that patterns name.
     hosts: HashMap<String, Table>,
 }
 
@@ -92,13 +94,15 @@ impl Routes {
     /// and takes no index.
     pub fn add(&mut self, pattern: &str) -> Result<usize, PatternError> {
         let pattern = Arc::new(Pattern::parse(pattern)?);
-        if let Some(table) = self.hosts.get(pattern.host()) {
-            for old in table.overlapping(&pattern) {
-                precedence::check(&pattern, old)?;
-            }
+        let table = if pattern.host().is_empty() { Some(&self.any) } else { self.hosts.get(pattern.host()) };
+        for old in table.into_iter().flat_map(|table| table.overlapping(&pattern)) {
+            precedence::check(&pattern, old)?;
         }
         let index = self.patterns.len();
-        let table = self.hosts.entry(pattern.host().to_owned()).or_default();
+        let table = match pattern.host() {
+            "" => &mut self.any,
+            host => self.hosts.entry(host.to_owned()).or_default(),
+        };
         table.add(index, Arc::clone(&pattern));
         self.patterns.push(pattern);
         Ok(index)
@@ -141,30 +145,33 @@ impl Routes {
         if let Some(index) = literal.filter(|_| clean == sent) {
             return Found::Route { index, params: Vec::new() };
         }
-        let matches: Vec<_> = self.tables(host).map(|table| table.search(&key)).collect();
-        let best = matches.iter().find_map(|matches| matches.best(method));
-        if self.moves_to_slash(&matches, best, method, &key) {
+        // Of the host's own patterns, and of those without one.
+        let mut tables = self.tables(host);
+        let matches = [tables.next(), tables.next()].map(|table| table.map(|table| table.search(&key)));
+        let matches = || matches.iter().flatten();
+        let best = matches().find_map(|matches| matches.best(method));
+        if self.moves_to_slash(matches(), best, method, &key) {
             let slashed = format!("{clean}/");
             return Found::Redirect { location: clean::location(&slashed, query) };
         }
         if clean != sent {
             return Found::Redirect { location: clean::location(&clean, query) };
         }
-        self.answer(best, &clean).unwrap_or_else(|| refuse(&matches, key.ends_with('/')))
+        self.answer(best, &clean).unwrap_or_else(|| refuse(matches(), key.ends_with('/')))
     }
 
     /// [`Self::find`] for CONNECT. Redirects and the methods of a 405 are those of the patterns
     /// without a host.
     fn find_connect(&self, host: &str, path: &str, query: Option<&str>) -> Found<'_> {
         let key = path::canonical(path);
-        let matches: Vec<_> = self.tables("").map(|table| table.search(&key)).collect();
+        let matches = [self.any.search(&key)];
         let best = matches.iter().find_map(|matches| matches.best("CONNECT"));
-        if self.moves_to_slash(&matches, best, "CONNECT", &key) {
+        if self.moves_to_slash(matches.iter(), best, "CONNECT", &key) {
             let slashed = format!("{}/", clean::path(path));
             return Found::Redirect { location: clean::location(&slashed, query) };
         }
         let best = self.tables(host).find_map(|table| table.search(&key).best("CONNECT"));
-        self.answer(best, path).unwrap_or_else(|| refuse(&matches, key.ends_with('/')))
+        self.answer(best, path).unwrap_or_else(|| refuse(matches.iter(), key.ends_with('/')))
     }
 
     fn answer(&self, index: Option<usize>, path: &str) -> Option<Found<'_>> {
@@ -175,26 +182,33 @@ impl Routes {
 
     /// Whether the request belongs at the path with a slash added: what matches the path is nothing
     /// or a subtree that it lies in, and some route stands for the other path alone.
-    fn moves_to_slash(&self, matches: &[Matches<'_>], best: Option<usize>, method: &str, path: &str) -> bool {
+    fn moves_to_slash<'m>(
+        &self,
+        mut matches: impl Iterator<Item = &'m Matches<'m>>,
+        best: Option<usize>,
+        method: &str,
+        path: &str,
+    ) -> bool {
         let pattern = |index| self.patterns.get(index);
         if path.ends_with('/') || best.and_then(pattern).is_some_and(|best| !best.is_subtree()) {
             return false;
         }
-        let slashed = matches.iter().find_map(|matches| matches.best_slashed(method));
+        let slashed = matches.find_map(|matches| matches.best_slashed(method));
         let slashes = path.matches('/').count() + 1;
         slashed.and_then(pattern).is_some_and(|pattern| pattern.ends_at(slashes))
     }
 
     /// The tables that a request to this host is looked up in, the one that wins first.
     fn tables(&self, host: &str) -> impl Iterator<Item = &Table> {
-        let own = if host.is_empty() { None } else { self.hosts.get(host) };
-        own.into_iter().chain(self.hosts.get(""))
+        // Most servers have no pattern with a host, and need not look one up.
+        let own = if self.hosts.is_empty() { None } else { self.hosts.get(host) };
+        own.into_iter().chain([&self.any])
     }
 }
 
 /// The answer for a path that no route of the request's method matches. A route that matches the path
 /// with a slash added counts as well: its own method could be redirected there.
-fn refuse(matches: &[Matches<'_>], slash: bool) -> Found<'static> {
+fn refuse<'m>(matches: impl Iterator<Item = &'m Matches<'m>>, slash: bool) -> Found<'static> {
     let mut methods = BTreeSet::new();
     for matches in matches {
         methods.extend(matches.methods());

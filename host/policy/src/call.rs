@@ -113,7 +113,7 @@ impl<'a> Call<'a> {
     pub(crate) fn rule_resource(&self) -> Option<String> {
         match self.resource {
             Resource::Url(url) => Some(url.origin()),
-            Resource::Object(object) => object.kind().map(|_| object.to_string()),
+            Resource::Object(object) if object.kind().is_none() && object.namespace().is_none() => None,
             Resource::Key(key) if key.as_str().contains('*') => None,
             Resource::Path(path) if path.as_str().contains('*') => None,
             Resource::Program(program) if program.path().as_str().contains('*') => None,

@@ -177,7 +177,7 @@ impl CallBuf {
             Parts::Exec(_, program) => path_glob(program.path()),
             Parts::Http(_, url) => url_pattern(url, None),
             // A rule names a kind; the cluster itself has none.
-            Parts::K8s(_, object) if object.kind().is_none() => format!("{object}/*"),
+            Parts::K8s(_, object) if object.kind().is_none() && object.namespace().is_none() => format!("{object}/*"),
             Parts::Path(_, path) => path_glob(path),
             _ => self.call().full_resource(),
         }
@@ -218,11 +218,12 @@ fn bad(function: &'static str, resource: &str, problem: impl fmt::Display) -> Ca
     CallError::BadResource { function, resource: resource.chars().take(256).collect(), problem: problem.to_string() }
 }
 
-/// `namespace/kind`, `*/kind`, `-/kind` or `-`, as objects print.
+/// `namespace/kind`, `namespace/*`, `*/kind`, `-/kind` or `-`, as objects print.
 fn object(text: &str) -> Result<KubernetesObject, KubernetesError> {
     match text.split_once('/') {
         Some(("*", kind)) => KubernetesObject::in_all_namespaces(kind),
         Some(("-", kind)) => KubernetesObject::in_cluster(kind),
+        Some((namespace, "*")) => KubernetesObject::all_in_namespace(namespace),
         Some((namespace, kind)) => KubernetesObject::in_namespace(namespace, kind),
         None if text == "-" => Ok(KubernetesObject::cluster()),
         None => Err(KubernetesError::BadKind),
@@ -304,6 +305,7 @@ mod tests {
             ("os.exec(./x)", "os.exec(\"/srv/x\")", "exec"),
             ("k8s.get(default/po)", "k8s.read(\"default/pods\")", "get"),
             ("k8s.list(*/po)", "k8s.read(\"*/pods\")", "list"),
+            ("k8s.delete(prod/*)", "k8s.write(\"prod/*\")", "delete"),
             ("k8s.version(-)", "k8s.read(\"-\")", "version"),
         ] {
             let found = CallBuf::parse(text, &cwd()).unwrap();

@@ -11,6 +11,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::glob::Fault;
+use crate::kinds::KnownKind;
 
 /// A kind of object and where it is looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +44,11 @@ impl KubernetesObject {
         Ok(Self { scope: Scope::Namespace(checked_namespace(namespace)?), kind: Some(checked_kind(kind)?) })
     }
 
+    /// All objects in a namespace, of whatever kind: what goes when the namespace is deleted.
+    pub fn all_in_namespace(namespace: &str) -> Result<Self, KubernetesError> {
+        Ok(Self { scope: Scope::Namespace(checked_namespace(namespace)?), kind: None })
+    }
+
     /// Objects of a kind in all namespaces.
     pub fn in_all_namespaces(kind: &str) -> Result<Self, KubernetesError> {
         Ok(Self { scope: Scope::AllNamespaces, kind: Some(checked_kind(kind)?) })
@@ -66,9 +72,27 @@ impl KubernetesObject {
         }
     }
 
-    /// The plural name of the kind; none for the cluster as such.
+    /// The plural name of the kind; none for the cluster as such, and for all kinds in a namespace.
     pub fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
+    }
+
+    /// The kind, when every cluster has it.
+    pub fn known_kind(&self) -> Option<&'static KnownKind> {
+        self.kind().and_then(KnownKind::named)
+    }
+
+    /// The plural name of the kind without its API group, and that group, which is empty for the core one.
+    pub fn plural_and_group(&self) -> Option<(&str, &str)> {
+        match self.known_kind() {
+            Some(known) => Some((known.plural, known.group)),
+            None => self.kind().map(|kind| kind.split_once('.').unwrap_or((kind, ""))),
+        }
+    }
+
+    /// Whether it stands for objects that are in no namespace.
+    pub fn is_in_cluster(&self) -> bool {
+        self.scope == Scope::Cluster
     }
 
     /// Whether it stands for objects of all namespaces.
@@ -77,7 +101,7 @@ impl KubernetesObject {
     }
 }
 
-/// As a rule spells it; `-` stands for the cluster.
+/// As a rule spells it; `-` alone stands for the cluster.
 impl fmt::Display for KubernetesObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scope = match &self.scope {
@@ -87,6 +111,7 @@ impl fmt::Display for KubernetesObject {
         };
         match &self.kind {
             Some(kind) => write!(f, "{scope}/{kind}"),
+            None if self.namespace().is_some() => write!(f, "{scope}/*"),
             None => f.write_str(scope),
         }
     }
@@ -105,49 +130,8 @@ fn checked_kind(text: &str) -> Result<String, KubernetesError> {
     if !(1..=253).contains(&text.len()) || !text.bytes().all(inner) || text.starts_with(edge) || text.ends_with(edge) {
         return Err(KubernetesError::BadKind);
     }
-    let name = text.to_ascii_lowercase();
-    let (stem, group) = name.split_once('.').unwrap_or((&name, ""));
-    let known = KINDS.iter().find(|(plural, its_group, others)| {
-        (group.is_empty() || group == *its_group) && (stem == *plural || others.contains(&stem))
-    });
-    Ok(known.map_or(name.clone(), |(plural, ..)| (*plural).to_owned()))
+    Ok(KnownKind::named(text).map_or_else(|| text.to_ascii_lowercase(), |known| known.plural.to_owned()))
 }
-
-/// The kinds a cluster brings itself: plural, API group, singular and short names.
-const KINDS: &[(&str, &str, &[&str])] = &[
-    ("clusterrolebindings", "rbac.authorization.k8s.io", &["clusterrolebinding"]),
-    ("clusterroles", "rbac.authorization.k8s.io", &["clusterrole"]),
-    ("configmaps", "", &["configmap", "cm"]),
-    ("cronjobs", "batch", &["cronjob", "cj"]),
-    ("customresourcedefinitions", "apiextensions.k8s.io", &["customresourcedefinition", "crd", "crds"]),
-    ("daemonsets", "apps", &["daemonset", "ds"]),
-    ("deployments", "apps", &["deployment", "deploy"]),
-    ("endpoints", "", &["endpoint", "ep"]),
-    ("endpointslices", "discovery.k8s.io", &["endpointslice"]),
-    ("events", "", &["event", "ev"]),
-    ("horizontalpodautoscalers", "autoscaling", &["horizontalpodautoscaler", "hpa"]),
-    ("ingresses", "networking.k8s.io", &["ingress", "ing"]),
-    ("jobs", "batch", &["job"]),
-    ("leases", "coordination.k8s.io", &["lease"]),
-    ("limitranges", "", &["limitrange", "limits"]),
-    ("namespaces", "", &["namespace", "ns"]),
-    ("networkpolicies", "networking.k8s.io", &["networkpolicy", "netpol"]),
-    ("nodes", "", &["node", "no"]),
-    ("persistentvolumeclaims", "", &["persistentvolumeclaim", "pvc"]),
-    ("persistentvolumes", "", &["persistentvolume", "pv"]),
-    ("poddisruptionbudgets", "policy", &["poddisruptionbudget", "pdb"]),
-    ("pods", "", &["pod", "po"]),
-    ("replicasets", "apps", &["replicaset", "rs"]),
-    ("replicationcontrollers", "", &["replicationcontroller", "rc"]),
-    ("resourcequotas", "", &["resourcequota", "quota"]),
-    ("rolebindings", "rbac.authorization.k8s.io", &["rolebinding"]),
-    ("roles", "rbac.authorization.k8s.io", &["role"]),
-    ("secrets", "", &["secret"]),
-    ("serviceaccounts", "", &["serviceaccount", "sa"]),
-    ("services", "", &["service", "svc"]),
-    ("statefulsets", "apps", &["statefulset", "sts"]),
-    ("storageclasses", "storage.k8s.io", &["storageclass", "sc"]),
-];
 
 /// `namespace/kind` of a rule, with `*` for any of either and `-` for no namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -178,7 +162,11 @@ impl ObjectPattern {
 
     pub(crate) fn denies(&self, object: &KubernetesObject) -> bool {
         let within_all = object.is_all_namespaces() && self.scope != Some(Scope::Cluster);
-        self.grants(object) || (within_all && self.of_kind(object))
+        // Every kind is among all that is in a namespace.
+        let among = object.kind.is_none()
+            && object.namespace().is_some()
+            && self.scope.as_ref().is_none_or(|scope| *scope == object.scope);
+        self.grants(object) || among || (within_all && self.of_kind(object))
     }
 
     /// Whether it grants all that the other does.
@@ -218,8 +206,15 @@ mod tests {
         for kind in ["deploy", "Deployment", "deployments.apps"] {
             assert_eq!(KubernetesObject::in_cluster(kind).unwrap().kind(), Some("deployments"));
         }
+        for kind in ["events", "Event.events.k8s.io", "events.events.k8s.io"] {
+            assert_eq!(KubernetesObject::in_cluster(kind).unwrap().kind(), Some("events"));
+        }
         let own = KubernetesObject::in_cluster("Certificates.cert-manager.io").unwrap();
         assert_eq!(own.kind(), Some("certificates.cert-manager.io"));
+        assert_eq!(own.plural_and_group(), Some(("certificates", "cert-manager.io")));
+        let known = KubernetesObject::in_cluster("cj").unwrap();
+        assert_eq!(known.plural_and_group(), Some(("cronjobs", "batch")));
+        assert_eq!(KubernetesObject::in_cluster("widgets").unwrap().plural_and_group(), Some(("widgets", "")));
     }
 
     #[test]
@@ -230,6 +225,23 @@ mod tests {
         }
         for kind in ["", "*", "a/b", "pods.", "é"] {
             assert_eq!(KubernetesObject::in_cluster(kind), Err(KubernetesError::BadKind), "{kind}");
+        }
+    }
+
+    #[test]
+    fn all_in_a_namespace_is_granted_whole_and_denied_by_its_parts() {
+        let all = KubernetesObject::all_in_namespace("prod").unwrap();
+        assert_eq!((all.to_string().as_str(), all.plural_and_group()), ("prod/*", None));
+        let pattern = |text| ObjectPattern::parse(text).unwrap();
+        for (text, grants, denies) in [
+            ("prod/*", true, true),
+            ("*/*", true, true),
+            ("prod/secrets", false, true),
+            ("*/pods", false, true),
+            ("web/*", false, false),
+            ("-/namespaces", false, false),
+        ] {
+            assert_eq!((pattern(text).grants(&all), pattern(text).denies(&all)), (grants, denies), "{text}");
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `path`, `name`, `host`, `url`, `server`, `kubernetes` | Brings a resource to one spelling, or refuses it |
+//! | `path`, `name`, `host`, `url`, `server`, `kubernetes`, `kinds` | Brings a resource to one spelling, or refuses it |
 //! | `capability`, `call` | The closed list of privileged operations; a function and its resource |
 //! | `rule`, `pattern`, `url_pattern`, `glob` | The grammar operators write, parsed once into types |
 //! | `profile`, `ladder` | Named sets of rules; the five that are built in |
@@ -50,6 +50,7 @@ mod explain;
 mod glob;
 mod grants;
 mod host;
+mod kinds;
 mod kubernetes;
 mod ladder;
 mod layer;
@@ -75,6 +76,7 @@ pub use egress::{AddressClass, AddressClasses};
 pub use explain::{Explanation, Step};
 pub use grants::{Grants, GrantsError};
 pub use host::{Host, HostError, HostName};
+pub use kinds::KnownKind;
 pub use kubernetes::{KubernetesError, KubernetesObject};
 pub use layer::{Decider, Source, Verdict};
 pub use name::{EnvName, KvKey, NameError};

@@ -67,6 +67,19 @@ fn host() -> impl Strategy<Value = String> {
     ]
 }
 
+/// An address of either kind, those of special ranges among them.
+fn address_bits() -> impl Strategy<Value = Result<u32, u128>> {
+    let special = [0x7f00_0001, 0x0a00_0005, 0xa9fe_a9fe, 0xc0a8_0101, 0xe000_0001, 0x0808_0808];
+    prop_oneof![
+        any::<u32>().prop_map(Ok),
+        select(special.to_vec()).prop_map(Ok),
+        any::<u128>().prop_map(Err),
+        // Mapped and translated.
+        any::<u32>().prop_map(|bits| Err(0xffff << 32 | u128::from(bits))),
+        any::<u32>().prop_map(|bits| Err(0x64_ff9b << 96 | u128::from(bits))),
+    ]
+}
+
 fn url() -> impl Strategy<Value = Url> {
     (select(vec!["http", "https"]), host(), select(vec!["", ":80", ":8443"]), path()).prop_map(
         |(scheme, host, port, path)| {
@@ -77,14 +90,15 @@ fn url() -> impl Strategy<Value = Url> {
 
 fn asked() -> impl Strategy<Value = Asked> {
     let canonical = || path().prop_map(|p| CanonicalPath::absolute(&p).unwrap());
-    let object =
-        (select(vec!["default", "kube-system", "*", "-"]), select(vec!["pods", "nodes"])).prop_map(|(scope, kind)| {
-            match scope {
-                "*" => KubernetesObject::in_all_namespaces(kind).unwrap(),
-                "-" => KubernetesObject::in_cluster(kind).unwrap(),
-                namespace => KubernetesObject::in_namespace(namespace, kind).unwrap(),
-            }
-        });
+    let object = (select(vec!["default", "kube-system", "*", "-"]), select(vec!["pods", "nodes", "*"])).prop_map(
+        |(scope, kind)| match (scope, kind) {
+            ("*" | "-", "*") => KubernetesObject::cluster(),
+            ("*", kind) => KubernetesObject::in_all_namespaces(kind).unwrap(),
+            ("-", kind) => KubernetesObject::in_cluster(kind).unwrap(),
+            (namespace, "*") => KubernetesObject::all_in_namespace(namespace).unwrap(),
+            (namespace, kind) => KubernetesObject::in_namespace(namespace, kind).unwrap(),
+        },
+    );
     let key = ("[a-c:]{1,3}", any::<bool>())
         .prop_map(|(key, prefix)| if prefix { KvKey::prefix(&key) } else { KvKey::new(&key) }.unwrap());
     let address = (select(vec!["127.0.0.1", "0.0.0.0", "::1", "10.0.0.1"]), 0..3u16)
@@ -155,6 +169,23 @@ proptest! {
         prop_assert!(answers.is_sorted(), "{:?}", answers);
         prop_assert_eq!(answers.first(), Some(&false));
         prop_assert_eq!(answers.last(), Some(&true));
+    }
+
+    #[test]
+    fn a_rung_reaches_all_the_addresses_the_one_below_reaches(name in "[a-z]{1,8}\\.example", bits in address_bits()) {
+        let address = match bits {
+            Ok(bits) => std::net::IpAddr::V4(bits.into()),
+            Err(bits) => std::net::IpAddr::V6(bits.into()),
+        };
+        let url = Url::parse(&format!("https://{name}/")).unwrap();
+        let reaches = |rung: &Profile| {
+            let permit = grants(rung, &[], &[]).http_client(HttpMethod::Get, url.clone());
+            permit.is_ok_and(|permit| permit.address(address).is_ok())
+        };
+        let answers: Vec<bool> = Profile::ladder().iter().map(reaches).collect();
+        prop_assert!(answers.is_sorted(), "{}: {:?}", address, answers);
+        prop_assert_eq!((answers.first(), answers.last()), (Some(&false), Some(&true)));
+        prop_assert_eq!(answers.get(2), Some(&(AddressClass::of(address) == AddressClass::Public)));
     }
 
     #[test]
@@ -322,6 +353,24 @@ proptest! {
         ] {
             let asked = Asked::Http(HttpMethod::Get, Url::parse(&spelling).unwrap());
             prop_assert_eq!(asked.allowed(&grants), expected, "{}", spelling);
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_a_name_is_one_host(name in "[a-z][a-z0-9-]{0,6}[a-z]\\.(example|com)", upper in any::<u32>()) {
+        let expected = Host::parse(&name).unwrap();
+        let mixed: String = name.char_indices().map(|(at, c)| match upper >> (at % 32) & 1 {
+            1 => c.to_ascii_uppercase(),
+            _ => c,
+        }).collect();
+        for spelling in [format!("{name}."), mixed.clone(), format!("{mixed}.")] {
+            prop_assert_eq!(Host::parse(&spelling), Ok(expected.clone()), "{}", spelling);
+            let url = Url::parse(&format!("HTTPS://{spelling}:443/a")).unwrap();
+            prop_assert_eq!(url.to_string(), format!("https://{name}/a"));
+        }
+        // What only looks like it, to people or to another parser, is no host.
+        for other in [format!("{name}%2e"), format!("%61{name}"), format!("{name}．com"), format!("{name}..")] {
+            prop_assert!(Host::parse(&other).is_err(), "{}", other);
         }
     }
 

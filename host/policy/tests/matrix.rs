@@ -1,58 +1,243 @@
-//! The golden matrix: what each built-in profile says about a representative call of every kind.
-//!
-//! Read a row from left to right: once `yes`, always `yes`.
+//! The golden matrix in `matrix.txt`: it says what the profiles say, and nothing that a script can ask for is left out.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::disallowed_methods, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
 
 use starcell_policy::{
-    Call, CanonicalPath, Capability, EnvFunction, EnvName, ExecFunction, Grants, HttpMethod, K8sFunction,
-    KubernetesObject, KvFunction, KvKey, PathFunction, Profile, ProgramPath, Roots, ServerAddress, ServerFunction, Url,
+    AddressClass, Call, CanonicalPath, Capability, EnvFunction, EnvName, ExecFunction, Grants, Host, HttpMethod,
+    K8sFunction, KubernetesObject, KvFunction, KvKey, PathFunction, Profile, ProgramPath, Roots, ServerAddress,
+    ServerFunction, Url,
 };
 
 const CWD: &str = "/srv/app";
 
-const MATRIX: &str = "
-call                                                  | deny-all | allow-fs | allow-net | allow-local | allow-all
-fs.read   read_text     /srv/app/data.json            | no       | yes      | yes       | yes         | yes
-fs.read   read_text     /etc/hosts                    | no       | yes      | yes       | yes         | yes
-fs.read   listdir       /srv/app                      | no       | yes      | yes       | yes         | yes
-fs.write  write_text    /srv/app/out/log.txt          | no       | yes      | yes       | yes         | yes
-fs.write  write_text    data/../out.txt               | no       | yes      | yes       | yes         | yes
-fs.write  write_text    ../other/out.txt              | no       | no       | no        | no          | yes
-fs.write  write_text    /srv/app/../../etc/hosts      | no       | no       | no        | no          | yes
-fs.write  chmod         /srv/app                      | no       | no       | no        | no          | yes
-fs.write  symlink_to    /srv/apple/x                  | no       | no       | no        | no          | yes
-fs.delete remove        /srv/app/old                  | no       | yes      | yes       | yes         | yes
-fs.delete remove        /srv/app                      | no       | no       | no        | no          | yes
-fs.delete remove        /                             | no       | no       | no        | no          | yes
-os.env    env           HOME                          | no       | yes      | yes       | yes         | yes
-os.env    setenv        LANG                          | no       | yes      | yes       | yes         | yes
-kv.read   get           user:1                        | no       | yes      | yes       | yes         | yes
-kv.read   list          user:*                        | no       | yes      | yes       | yes         | yes
-kv.write  set           user:1                        | no       | yes      | yes       | yes         | yes
-http.client GET         https://api.example.com/v1    | no       | no       | yes       | yes         | yes
-http.client POST        https://8.8.8.8/              | no       | no       | yes       | yes         | yes
-http.client GET         http://127.0.0.1:9000/        | no       | no       | no        | yes         | yes
-http.client GET         http://[::1]/                 | no       | no       | no        | yes         | yes
-http.client GET         http://10.0.0.5/              | no       | no       | no        | no          | yes
-http.client GET         http://169.254.169.254/       | no       | no       | no        | no          | yes
-http.client GET         http://[fe80::1]/             | no       | no       | no        | no          | yes
-http.server serve       127.0.0.1:8080                | no       | no       | no        | yes         | yes
-http.server start       0.0.0.0:443                   | no       | no       | no        | yes         | yes
-os.exec   exec          /srv/app/bin/tool             | no       | no       | no        | yes         | yes
-os.exec   exec          /srv/app/../bin/sh            | no       | no       | no        | no          | yes
-os.exec   exec          /usr/bin/id                   | no       | no       | no        | no          | yes
-os.exec   which         /usr/bin/id                   | no       | no       | no        | no          | yes
-k8s.read  get           default/pods                  | no       | no       | no        | yes         | yes
-k8s.read  list          */secrets                     | no       | no       | no        | yes         | yes
-k8s.write apply         default/deployments           | no       | no       | no        | yes         | yes
-k8s.config config       -                             | no       | no       | no        | yes         | yes
-k8s.exec  exec          default/pods                  | no       | no       | no        | no          | yes
-k8s.exec  cp            default/pods                  | no       | no       | no        | no          | yes
-";
+const MATRIX: &str = include_str!("matrix.txt");
 
+/// Functions of a capability, and the rows that hold for all of them.
+struct Block {
+    capability: Capability,
+    functions: Vec<&'static str>,
+    rows: Vec<Row>,
+}
+
+/// A resource, and what each profile says to it.
+struct Row {
+    resource: &'static str,
+    address: Option<IpAddr>,
+    answers: Vec<bool>,
+}
+
+/// The file, read.
+#[derive(Default)]
+struct Matrix {
+    profiles: Vec<&'static str>,
+    blocks: Vec<Block>,
+    /// What functions of wit/ ask for: capabilities with their functions.
+    asks: BTreeMap<&'static str, Vec<(Capability, &'static str)>>,
+    /// Functions of wit/ that ask for nothing.
+    free: BTreeSet<&'static str>,
+}
+
+impl Matrix {
+    fn read() -> Self {
+        let mut matrix = Self::default();
+        for line in MATRIX.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words[0] {
+                _ if line.starts_with(' ') => matrix.blocks.last_mut().unwrap().rows.push(Row::read(&words, line)),
+                "profiles" => matrix.profiles = words[1..].to_vec(),
+                "wit" => {
+                    let (function, asked) = line["wit ".len()..].split_once(':').unwrap();
+                    matrix.asks.insert(function, asked.split(',').flat_map(asks).collect());
+                }
+                "free" => {
+                    let (function, reason) = line["free ".len()..].split_once(':').unwrap();
+                    assert!(!reason.trim().is_empty() && matrix.free.insert(function), "{line}");
+                }
+                name => {
+                    let capability = capability(name.strip_suffix(':').unwrap_or_else(|| panic!("{line}")));
+                    let functions = words[1..].iter().map(|function| known(capability, function)).collect();
+                    matrix.blocks.push(Block { capability, functions, rows: Vec::new() });
+                }
+            }
+        }
+        matrix
+    }
+
+    /// Every function that has a row.
+    fn covered(&self) -> BTreeSet<(Capability, &'static str)> {
+        let blocks = self.blocks.iter().filter(|block| !block.rows.is_empty());
+        blocks.flat_map(|block| block.functions.iter().map(|function| (block.capability, *function))).collect()
+    }
+
+    /// The resources that all functions of a capability are asked for.
+    fn resources(&self, wanted: Capability) -> impl Iterator<Item = &Row> {
+        self.blocks.iter().filter(move |block| block.capability == wanted).flat_map(|block| &block.rows)
+    }
+}
+
+impl Row {
+    fn read(words: &[&'static str], line: &str) -> Self {
+        let (resource, rest) = words.split_first().unwrap();
+        let (address, answers) = match rest[0].parse() {
+            Ok(address) => (Some(address), &rest[1..]),
+            Err(_) => (None, rest),
+        };
+        let answer = |word: &&str| match *word {
+            "yes" => true,
+            "no" => false,
+            other => panic!("{other:?} in {line}"),
+        };
+        Self { resource, address, answers: answers.iter().map(answer).collect() }
+    }
+}
+
+fn capability(name: &str) -> Capability {
+    Capability::named(name).unwrap_or_else(|| panic!("no capability {name:?}"))
+}
+
+fn known(capability: Capability, function: &str) -> &'static str {
+    let found = capability.functions().into_iter().find(|known| *known == function);
+    found.unwrap_or_else(|| panic!("{capability} has no function {function:?}"))
+}
+
+/// Reads `fs.read walk stat`.
+fn asks(text: &str) -> Vec<(Capability, &'static str)> {
+    let (name, functions) = text.trim().split_once(' ').unwrap();
+    let capability = capability(name);
+    functions.split_whitespace().map(|function| (capability, known(capability, function))).collect()
+}
+
+#[test]
+fn every_profile_says_what_the_matrix_says() {
+    let matrix = Matrix::read();
+    assert_eq!(matrix.profiles, Profile::NAMES);
+    let roots = Roots::new(CanonicalPath::absolute(CWD).unwrap());
+    let grants = |name: &&str| Grants::new(&Profile::named(name).unwrap(), &[], &[], &roots).unwrap();
+    let grants: Vec<Grants> = matrix.profiles.iter().map(grants).collect();
+    let mut asked = 0;
+    for Block { capability, functions, rows } in &matrix.blocks {
+        for Row { resource, address, answers } in rows {
+            assert_eq!(answers.len(), grants.len(), "{capability} {resource}");
+            for function in functions {
+                for ((grants, expected), profile) in grants.iter().zip(answers).zip(&matrix.profiles) {
+                    let answer = match address {
+                        Some(address) => reaches(grants, function, resource, *address),
+                        None => allowed(grants, *capability, function, resource),
+                    };
+                    assert_eq!(answer, *expected, "{profile}: {capability} {function} {resource} {address:?}");
+                    asked += 1;
+                }
+            }
+        }
+    }
+    assert!(asked > 2000, "{asked} questions");
+}
+
+#[test]
+fn every_function_of_every_capability_has_a_row() {
+    let covered = Matrix::read().covered();
+    let all = Capability::ALL.into_iter().flat_map(|c| c.functions().into_iter().map(move |f| (c, f)));
+    let missing: Vec<_> = all.filter(|function| !covered.contains(function)).collect();
+    assert!(missing.is_empty(), "without a row in matrix.txt: {missing:?}");
+}
+
+#[test]
+fn the_resources_stand_for_all_there_are() {
+    let matrix = Matrix::read();
+    for capability in [Capability::FsDelete, Capability::FsRead, Capability::FsWrite, Capability::OsExec] {
+        let cwd = CanonicalPath::absolute(CWD).unwrap();
+        let resolve = |row: &Row| CanonicalPath::resolve(row.resource, &cwd).unwrap();
+        let inside = |row: &Row| resolve(row).as_str().starts_with(&format!("{CWD}/"));
+        assert!(matrix.resources(capability).any(inside), "{capability}: nothing inside of $CWD");
+        assert!(matrix.resources(capability).any(|row| !inside(row)), "{capability}: nothing outside of $CWD");
+    }
+    for class in AddressClass::ALL {
+        let of_class = |row: &Row| match Url::parse(row.resource).unwrap().host() {
+            Host::Address(address) => AddressClass::of(*address) == class,
+            Host::Name(_) => false,
+        };
+        assert!(matrix.resources(Capability::HttpClient).any(of_class), "no {class} address");
+    }
+}
+
+/// The list of functions is read from wit/, so a new one without a row fails here.
+#[test]
+fn every_function_of_wit_has_a_row_or_a_reason() {
+    let matrix = Matrix::read();
+    let covered = matrix.covered();
+    let functions = functions_of_wit();
+    assert!(functions.len() > 30, "{functions:?}");
+    for name in &functions {
+        let free = matrix.free.contains(name.as_str());
+        let asks = match matrix.asks.get(name.as_str()) {
+            Some(asks) => asks.clone(),
+            None => of_the_same_name(name),
+        };
+        assert!(
+            free || !asks.is_empty(),
+            "{name} of wit/ asks for nothing that the policy knows: add it to matrix.txt"
+        );
+        assert!(!free || asks.is_empty(), "{name} of wit/ cannot both ask for {asks:?} and be free");
+        for asked in asks {
+            assert!(covered.contains(&asked), "{name} of wit/ asks for {asked:?}, which has no row in matrix.txt");
+        }
+    }
+    for name in matrix.asks.keys().chain(&matrix.free) {
+        assert!(functions.contains(*name), "{name} of matrix.txt is not in wit/");
+    }
+}
+
+/// What a function asks for unless the matrix says otherwise.
+fn of_the_same_name(name: &str) -> Vec<(Capability, &'static str)> {
+    let (interface, function) = name.split_once('.').unwrap();
+    let function = function.replace('-', "_");
+    let of_module = Capability::ALL.into_iter().filter(|capability| capability.module() == interface);
+    let named = |c: Capability| c.functions().into_iter().find(|f| *f == function).map(|f| (c, f));
+    of_module.filter_map(named).collect()
+}
+
+/// `interface.function` for all that a guest can import.
+fn functions_of_wit() -> BTreeSet<String> {
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let mut found = BTreeSet::new();
+    collect(&wit, &mut found);
+    // What the guest exports is asked of it, not by it.
+    found.retain(|name| !name.starts_with("interpreter."));
+    found
+}
+
+fn collect(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+            continue;
+        }
+        let mut interface = String::new();
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            if let Some(name) = line.strip_prefix("interface ").and_then(|rest| rest.strip_suffix(" {")) {
+                interface = name.to_owned();
+            }
+            if let Some((name, _)) = line.trim().split_once(": func(").filter(|_| !line.trim().starts_with('/')) {
+                found.insert(format!("{interface}.{}", name.trim_start_matches('%')));
+            }
+        }
+    }
+}
+
+/// Whether a request may be sent to the address that its host was resolved to.
+fn reaches(grants: &Grants, method: &str, url: &str, address: IpAddr) -> bool {
+    let method = HttpMethod::named(method).unwrap();
+    let permit = grants.http_client(method, Url::parse(url).unwrap());
+    permit.is_ok_and(|permit| permit.address(address).is_ok())
+}
+
+/// Whether there is a permit, which the explanation has to agree with.
 fn allowed(grants: &Grants, capability: Capability, function: &str, resource: &str) -> bool {
     let cwd = CanonicalPath::absolute(CWD).unwrap();
     let decided = |call: Call<'_>, permit: Result<(), String>| {
@@ -79,6 +264,7 @@ fn allowed(grants: &Grants, capability: Capability, function: &str, resource: &s
         Capability::HttpServer => {
             let function = ServerFunction::named(function).unwrap();
             let (host, port) = resource.rsplit_once(':').unwrap();
+            let host = host.trim_start_matches('[').trim_end_matches(']');
             let address = ServerAddress::new(host, port.parse().unwrap()).unwrap();
             let permit = grants.http_server(function, address).map(drop).map_err(text);
             decided(Call::http_server(function, &address), permit)
@@ -88,8 +274,10 @@ fn allowed(grants: &Grants, capability: Capability, function: &str, resource: &s
             let function = *K8sFunction::ALL.iter().find(named).unwrap();
             let object = match resource.split_once('/') {
                 None => KubernetesObject::cluster(),
+                Some(("-", kind)) => KubernetesObject::in_cluster(kind).unwrap(),
+                Some((namespace, "*")) => KubernetesObject::all_in_namespace(namespace).unwrap(),
                 Some(("*", kind)) => KubernetesObject::in_all_namespaces(kind).unwrap(),
-                Some((ns, kind)) => KubernetesObject::in_namespace(ns, kind).unwrap(),
+                Some((namespace, kind)) => KubernetesObject::in_namespace(namespace, kind).unwrap(),
             };
             let permit = grants.k8s(function, object.clone()).map(drop).map_err(text);
             decided(Call::k8s(function, &object), permit)
@@ -115,61 +303,5 @@ fn allowed(grants: &Grants, capability: Capability, function: &str, resource: &s
             let permit = grants.exec(function, program.clone()).map(drop).map_err(text);
             decided(Call::exec(function, &program), permit)
         }
-    }
-}
-
-fn cells(line: &str) -> Vec<&str> {
-    line.split('|').map(str::trim).collect()
-}
-
-#[test]
-fn every_profile_says_what_the_matrix_says() {
-    let roots = Roots::new(CanonicalPath::absolute(CWD).unwrap());
-    let grants: Vec<Grants> =
-        Profile::ladder().iter().map(|profile| Grants::new(profile, &[], &[], &roots).unwrap()).collect();
-    let mut lines = MATRIX.trim().lines();
-    assert_eq!(cells(lines.next().unwrap()).split_off(1), Profile::NAMES);
-    let mut seen = BTreeSet::new();
-    for line in lines {
-        let row = cells(line);
-        let call: Vec<&str> = row.first().unwrap().split_whitespace().collect();
-        let [capability, function, resource] = call.as_slice() else { panic!("{line}") };
-        let capability = Capability::named(capability).unwrap();
-        seen.insert(capability);
-        for (grants, expected) in grants.iter().zip(row.iter().skip(1)) {
-            let answer = if allowed(grants, capability, function, resource) { "yes" } else { "no" };
-            let profile = grants.profiles().next().unwrap();
-            assert_eq!(answer, *expected, "{profile}: {line}");
-        }
-    }
-    assert_eq!(seen, BTreeSet::from(Capability::ALL), "every capability has a row");
-}
-
-#[test]
-fn a_rung_grants_every_function_of_what_it_grants() {
-    let roots = Roots::new(CanonicalPath::absolute(CWD).unwrap());
-    for (profile, count) in [("deny-all", 0), ("allow-fs", 38), ("allow-all", 73)] {
-        let grants = Grants::new(&Profile::named(profile).unwrap(), &[], &[], &roots).unwrap();
-        let granted: usize = Capability::ALL
-            .into_iter()
-            .map(|capability| {
-                let resource = representative(capability);
-                let functions = capability.functions();
-                functions.iter().filter(|f| allowed(&grants, capability, f, resource)).count()
-            })
-            .sum();
-        assert_eq!(granted, count, "{profile}");
-    }
-}
-
-fn representative(capability: Capability) -> &'static str {
-    match capability {
-        Capability::FsDelete | Capability::FsRead | Capability::FsWrite => "/srv/app/x",
-        Capability::HttpClient => "https://api.example.com/",
-        Capability::HttpServer => "127.0.0.1:8080",
-        Capability::K8sConfig | Capability::K8sExec | Capability::K8sRead | Capability::K8sWrite => "default/pods",
-        Capability::KvRead | Capability::KvWrite => "user:1",
-        Capability::OsEnv => "HOME",
-        Capability::OsExec => "/srv/app/bin/tool",
     }
 }

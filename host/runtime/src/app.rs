@@ -12,23 +12,27 @@ use std::time::Duration;
 use starcell_audit::{Audit, AuditApp, Subject};
 use starcell_policy::{CanonicalPath, Grants, Profile, Roots};
 use tokio::sync::Semaphore;
+use wasmtime::Store;
 
+use crate::bindings::Guest;
 use crate::bindings::starcell::guest::types::Script;
 use crate::client::Client;
 use crate::edge::Edge;
 use crate::failure::{Failure, Limit};
 use crate::gate::Mode;
 use crate::interpreter::Interpreter;
+use crate::k8s::Kubernetes;
 use crate::kv::{self, Kv};
 use crate::limits::Limits;
 use crate::meter::{Meter, Metered};
-use crate::state::{Role, store};
+use crate::state::{Role, State, store};
+use crate::tool::Tool;
 
 /// Most threads that one app may block at a time; the runtime has 512.
 const MAX_BLOCKING: usize = 32;
 
 /// What an app is made of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AppConfig {
     /// Name of the script as it shall stand in messages.
@@ -39,10 +43,14 @@ pub struct AppConfig {
     pub mode: Mode,
     /// Where privileged calls are recorded.
     pub audit: AuditApp,
+    /// Whether time, waiting and randomness are recorded too, for which no permission is needed.
+    pub record_pure: bool,
     /// Where its handlers keep state.
     pub kv: Kv,
     /// What it speaks to other servers with.
     pub client: Client,
+    /// Its Kubernetes clusters.
+    pub kubernetes: Kubernetes,
     /// The environment that scripts may ask for: names and values.
     pub environment: BTreeMap<String, String>,
     /// The folder that relative paths start at: `$CWD` of the rules.
@@ -53,6 +61,8 @@ pub struct AppConfig {
     pub folder: Option<PathBuf>,
     /// Port for the script's first server, over whatever the script asks for.
     pub port: Option<u16>,
+    /// The operator's tool that runs it, if one does.
+    pub tool: Option<Arc<dyn Tool>>,
 }
 
 impl AppConfig {
@@ -64,13 +74,16 @@ impl AppConfig {
             grants,
             mode: Mode::default(),
             audit: Audit::off().subject(&nobody()),
+            record_pure: false,
             kv: Kv::memory(kv::DEFAULT_QUOTA),
             client: Client::default(),
+            kubernetes: Kubernetes::default(),
             environment: BTreeMap::new(),
             cwd,
             limits: Limits::default(),
             folder: None,
             port: None,
+            tool: None,
         }
     }
 }
@@ -99,6 +112,15 @@ impl App {
         Arc::new(Self { config, interpreter, edge, permissive, blocking, serving, loaded })
     }
 
+    /// An app that is like this one but for what `change` changes, and for its edge. None of its forks can touch what
+    /// this one keeps, unless both were given the same.
+    #[must_use]
+    pub fn variant(&self, change: impl FnOnce(&mut AppConfig), edge: Arc<dyn Edge>) -> Arc<Self> {
+        let mut config = self.config.clone();
+        change(&mut config);
+        Self::new(Arc::clone(&self.interpreter), config, edge)
+    }
+
     /// Runs the top level of the script. Returns when it has ended, which for a script that serves is after shutdown.
     ///
     /// # Errors
@@ -107,13 +129,9 @@ impl App {
         let limits = &self.config.limits;
         let meter = Meter::new(limits.setup_cpu);
         let mut store = store(&self.interpreter, Role::Setup(Arc::clone(self)), limits, Arc::clone(&meter));
-        let script = Script { name: self.config.script.clone(), source };
-        let base = self.interpreter.base();
+        let script = self.script(source);
         let run = Box::pin(async {
-            let guest = base
-                .instantiate_async(&mut store)
-                .await
-                .map_err(|e| self.interpreter.instantiation_failure(&e, limits))?;
+            let guest = self.begin(&mut store).await?;
             let result = guest.starcell_guest_interpreter().call_run(&mut store, &script).await;
             result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
         });
@@ -121,6 +139,34 @@ impl App {
             result = Metered::new(meter, run) => result,
             () = self.setup_overdue(limits.setup_wall) => Err(Failure::Limit(Limit::Wall(limits.setup_wall))),
         }
+    }
+
+    /// Evaluates what the app's tool gives it, piece by piece, until it has no more. Each piece has the CPU time of a
+    /// setup.
+    ///
+    /// # Errors
+    /// The limit that was hit, or what the host could not do. What a piece raises is told to the tool.
+    pub async fn interact(self: &Arc<Self>) -> Result<(), Failure> {
+        let limits = &self.config.limits;
+        let meter = Meter::new(limits.setup_cpu);
+        let mut store = store(&self.interpreter, Role::Setup(Arc::clone(self)), limits, Arc::clone(&meter));
+        let run = Box::pin(async {
+            let guest = self.begin(&mut store).await?;
+            let result = guest.starcell_guest_interpreter().call_interact(&mut store).await;
+            result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
+        });
+        Metered::new(meter, run).await
+    }
+
+    /// An instance that has run nothing yet.
+    pub(crate) async fn begin(&self, store: &mut Store<State>) -> Result<Guest, Failure> {
+        let guest = self.interpreter.base().instantiate_async(store).await;
+        guest.map_err(|error| self.interpreter.instantiation_failure(&error, &self.config.limits))
+    }
+
+    /// A source under the name of the script.
+    pub(crate) fn script(&self, source: Vec<u8>) -> Script {
+        Script { name: self.config.script.clone(), source }
     }
 
     /// Ends when the setup has taken too long; never, once a server is up.

@@ -70,17 +70,24 @@ pub(crate) fn load_image(engine: &Engine, image: &[u8]) -> wasmtime::Result<Modu
     unsafe { Module::deserialize_open_file(engine, file) }
 }
 
-/// Writes the pages that are not zero: the others, a third of an image, then take no memory.
+/// Writes the runs of pages that are not zero: the others, a third of an image, then take no memory.
 fn write_sparse(file: &File, bytes: &[u8]) -> std::io::Result<()> {
     const PAGE: usize = 4096;
     const ZERO: [u8; PAGE] = [0; PAGE];
     file.set_len(bytes.len() as u64)?;
+    let is_zero = |page: &&[u8]| ZERO.get(..page.len()) == Some(*page);
+    let mut pages = bytes.chunks(PAGE).peekable();
     let mut offset = 0;
-    for page in bytes.chunks(PAGE) {
-        if ZERO.get(..page.len()) != Some(page) {
-            file.write_all_at(page, offset)?;
+    while let Some(page) = pages.next() {
+        let zero = is_zero(&page);
+        let mut length = page.len();
+        while let Some(next) = pages.next_if(|next| is_zero(next) == zero) {
+            length += next.len();
         }
-        offset += page.len() as u64;
+        if !zero {
+            file.write_all_at(bytes.get(offset..offset + length).unwrap_or_default(), offset as u64)?;
+        }
+        offset += length;
     }
     Ok(())
 }
@@ -96,17 +103,14 @@ impl CustomCodeMemory for InPlace {
     }
 
     fn publish_executable(&self, code: *const u8, length: usize) -> wasmtime::Result<()> {
-        protect(code, length, MprotectFlags::READ | MprotectFlags::EXEC)
+        let executable = MprotectFlags::READ | MprotectFlags::EXEC;
+        // SAFETY: wasmtime passes whole pages of compiled code, so nothing else lives in them. They never become writable.
+        unsafe { mprotect(code.cast_mut().cast(), length, executable) }
+            .map_err(|error| wasmtime::Error::msg(format!("cannot make the guest's code executable: {error}")))
     }
 
-    fn unpublish_executable(&self, code: *const u8, length: usize) -> wasmtime::Result<()> {
-        protect(code, length, MprotectFlags::READ)
+    /// It stays executable: it may have been loaded a second time, and never changes.
+    fn unpublish_executable(&self, _code: *const u8, _length: usize) -> wasmtime::Result<()> {
+        Ok(())
     }
-}
-
-fn protect(code: *const u8, length: usize, flags: MprotectFlags) -> wasmtime::Result<()> {
-    // SAFETY: wasmtime passes whole pages of compiled code that it has not run yet or will not run again, so nothing
-    // else lives in them. They never become writable.
-    unsafe { mprotect(code.cast_mut().cast(), length, flags) }
-        .map_err(|error| wasmtime::Error::msg(format!("cannot make the guest's code executable: {error}")))
 }

@@ -73,9 +73,16 @@ impl Client {
         let target = Target::of(permit);
         loop {
             let (mut sender, used) = match self.0.pool.take(&target) {
-                Some(sender) => (sender, true),
+                // The task of the connection may not have seen yet that the last response was read.
+                Some(mut sender) => match sender.ready().await {
+                    Ok(()) => (sender, true),
+                    Err(_closed) => continue,
+                },
                 None => (self.connect(permit).await?, false),
             };
+            // A server may close a connection at any time, and then nobody knows what became of the request on it. What
+            // only asks is asked again.
+            let again = (used && request.method().is_safe()).then(|| request.clone());
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     let response = whole(response, limit).await?;
@@ -83,7 +90,7 @@ impl Client {
                     return Ok(response);
                 }
                 // It was closed while it waited, so nothing was sent: the next is tried, and in the end a fresh one.
-                Err(mut error) => match error.take_message().filter(|_| used) {
+                Err(mut error) => match error.take_message().filter(|_| used).or(again) {
                     Some(unsent) => request = unsent,
                     None => return Err(words(&error.into_error())),
                 },

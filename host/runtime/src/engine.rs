@@ -13,8 +13,8 @@ use crate::artifact::InPlace;
 /// which the host admits 512. Each costs a system call at the start for the guard page of its stack.
 pub const INSTANCES: u32 = 600;
 
-/// Core wasm instances in one guest: image, shim, main and fixup, and no more.
-const CORE_INSTANCES_PER_GUEST: u32 = 4;
+/// Core wasm instances in one guest: image, main and the stand-in for its allocator, and no more.
+const CORE_INSTANCES_PER_GUEST: u32 = 3;
 
 /// Largest linear memory that any app may be given, in bytes. A slot of this size is reserved for each instance.
 pub const MAX_MEMORY_BYTES: usize = 256 << 20;
@@ -81,7 +81,7 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
     pool.total_component_instances(instances)
         .total_core_instances(instances * CORE_INSTANCES_PER_GUEST)
         .total_memories(instances)
-        // The interpreter's table and the shim's.
+        // The interpreter's table and that of one place for its allocator.
         .total_tables(instances * 2)
         .total_stacks(instances)
         .max_core_instances_per_component(CORE_INSTANCES_PER_GUEST)

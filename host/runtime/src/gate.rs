@@ -35,6 +35,28 @@ pub enum Mode {
 /// What an effect reports: its value and the bytes that went in or out; or the sentence for the script.
 pub(crate) type Effect<T> = Result<(T, u64), String>;
 
+/// What every script may do, and what is recorded only on request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pure {
+    /// To ask for random bytes.
+    Random,
+    /// To wait.
+    Sleep,
+    /// To read the time of day.
+    Time,
+}
+
+impl Pure {
+    /// The function and its category, which no rule can name.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Random => ("random.bytes", "random"),
+            Self::Sleep => ("time.sleep", "time"),
+            Self::Time => ("time.now", "time"),
+        }
+    }
+}
+
 /// The gate of one instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
@@ -59,12 +81,17 @@ impl State {
     /// The gate of this instance; only one that runs a script's code has any.
     pub(crate) fn gate(&self) -> wasmtime::Result<Gate> {
         match &self.role {
-            Role::Setup(app) => Ok(Gate { app: Arc::clone(app), request: None }),
+            Role::Setup(app) | Role::Collect(app) => Ok(Gate { app: Arc::clone(app), request: None }),
             Role::Request(app, id) => Ok(Gate { app: Arc::clone(app), request: Some(Arc::clone(id)) }),
             Role::Boot | Role::Freeze(_) => {
                 Err(wasmtime::Error::msg("the guest asked for a capability while no script runs"))
             }
         }
+    }
+
+    /// The gate for what needs no permission, where that is recorded.
+    pub(crate) fn pure_gate(&self) -> Option<Gate> {
+        self.gate().ok().filter(|gate| gate.app.config.record_pure)
     }
 }
 
@@ -96,7 +123,7 @@ impl Gate {
             Err(denial) => return Err(self.denied(&denial, at).await),
         };
         let ticket = self.intent(&decided, || decided.permit.resource().to_string(), at).await?;
-        self.act(ticket, effect(decided.permit)).await
+        self.act(ticket, effect(decided.permit)).await.map_err(Into::into)
     }
 
     /// The second half of the check of a request: whether it may connect to an address that its host resolved to. An
@@ -124,15 +151,15 @@ impl Gate {
             true => None,
             false => self.intent(&decided, || decided.permit.resource().to_string(), at).await?,
         };
-        self.act(ticket, effect(decided.permit)).await
+        self.act(ticket, effect(decided.permit)).await.map_err(Into::into)
     }
 
     /// Does what was decided and written down, and writes what became of it.
-    async fn act<T, E: Into<Error>>(
+    async fn act<T, E>(
         &self,
         ticket: Option<Ticket>,
         effect: impl Future<Output = Result<(T, u64), E>>,
-    ) -> Result<T, Error> {
+    ) -> Result<T, E> {
         let began = ticket.is_some().then(Instant::now);
         let result = effect.await;
         if let (Some(ticket), Some(began)) = (ticket, began) {
@@ -142,7 +169,7 @@ impl Gate {
             };
             self.app.config.audit.outcome(ticket, outcome, began.elapsed(), bytes);
         }
-        result.map(|(value, _)| value).map_err(Into::into)
+        result.map(|(value, _)| value)
     }
 
     /// Whether the grants cover a call, for functions that leave out what a script may not see. Nothing is recorded:
@@ -220,14 +247,57 @@ impl Gate {
                 rule: rule.as_deref(),
                 needed: denial.needed_profile(),
             };
-            if let Err(error) = line.write(self, at).await {
-                let message = &format!("a refusal could not be recorded: {error}");
-                let request = self.request.as_deref();
-                let level = Some(Level::Error);
-                self.app.edge.log(&LogRecord { level, message, attributes: &[], at, request }).await;
-            }
+            self.refused(line, at).await;
         }
         Error::Denied(denial.to_string())
+    }
+
+    /// Records the refusal of a call that no profile could judge, since its resource has no canonical form: a path
+    /// above the root, a URL with credentials, a program without a path. Whoever reads the log sees the attempt.
+    pub(crate) async fn unjudged(&self, capability: Capability, function: &'static str, resource: &str, at: &Position) {
+        if self.app.config.audit.is_on() {
+            let decision = Decision::Deny;
+            self.refused(Line { capability, function, resource, decision, rule: None, needed: None }, at).await;
+        }
+    }
+
+    async fn refused(&self, line: Line<'_>, at: &Position) {
+        if let Err(error) = line.write(self, at).await {
+            let message = &format!("a refusal could not be recorded: {error}");
+            let request = self.request.as_deref();
+            let level = Some(Level::Error);
+            self.app.edge.log(&LogRecord { level, message, attributes: &[], at, request }).await;
+        }
+    }
+
+    /// Does what needs no permission, written down like what does. Only for an app whose operator asked for it. The
+    /// guest does not say where in its script it is.
+    pub(crate) async fn note<T>(
+        &self,
+        pure: Pure,
+        effect: impl Future<Output = wasmtime::Result<(T, u64)>>,
+    ) -> wasmtime::Result<T> {
+        let (capability, category) = pure.names();
+        let call = Call {
+            request: self.request.as_deref(),
+            phase: self.phase(),
+            capability,
+            category,
+            resource: "",
+            decision: Decision::Allow,
+            rule: None,
+            needed: None,
+            file: &self.app.config.script,
+            line: 0,
+        };
+        let ticket = self.app.config.audit.intent(&call).await.map_err(|error| {
+            wasmtime::Error::msg(format!("the audit log cannot be written, so {capability} was not done: {error}"))
+        })?;
+        self.act(Some(ticket), effect).await
+    }
+
+    fn phase(&self) -> Phase {
+        if self.in_request() { Phase::Request } else { Phase::Setup }
     }
 }
 
@@ -245,7 +315,7 @@ impl Line<'_> {
     async fn write(&self, gate: &Gate, at: &Position) -> Result<Ticket, AuditError> {
         let call = Call {
             request: gate.request.as_deref(),
-            phase: if gate.in_request() { Phase::Request } else { Phase::Setup },
+            phase: gate.phase(),
             capability: &name(self.capability, self.function),
             category: &self.capability.to_string(),
             resource: self.resource,

@@ -8,9 +8,6 @@ use std::sync::Arc;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, HasSelf, Linker};
-use wasmtime_wasi::clocks::WasiClocks;
-use wasmtime_wasi::p2::bindings::{clocks, random};
-use wasmtime_wasi::random::WasiRandom;
 
 use crate::artifact::Artifact;
 use crate::bindings::{GuestPre, starcell::guest as interfaces};
@@ -119,14 +116,15 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     interfaces::client::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::fs::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    interfaces::k8s::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::kv::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::os::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::timer::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    interfaces::tool::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::server::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     interfaces::source::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     capability::fork::add_to_linker(&mut linker)?;
-    clocks::wall_clock::add_to_linker::<_, WasiClocks>(&mut linker, State::clocks)?;
-    random::random::add_to_linker::<_, WasiRandom>(&mut linker, State::random)?;
+    capability::pure::add_to_linker(&mut linker)?;
     Ok(linker)
 }

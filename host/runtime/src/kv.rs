@@ -74,6 +74,12 @@ impl Kv {
         Ok(Self { table, file: Some(Arc::new(file)) })
     }
 
+    /// Another store, in memory, that holds now what this one holds.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { table: Arc::new(Mutex::new(lock(&self.table).clone())), file: None }
+    }
+
     /// The value of a key.
     pub(crate) fn get(&self, permit: &Permit<KvKey>) -> Option<Value> {
         lock(&self.table).get(permit.resource().as_str(), now()).cloned()

@@ -11,7 +11,9 @@
 //! - [`capability`]: what a guest may ask of the host, one file for each WIT interface
 //! - [`kv`]: what the store of an app keeps
 //! - [`client`]: its connections to other servers
-//! - [`edge`]: what the host side (sockets, routes, logs) offers to this crate
+//! - [`k8s`]: its clusters
+//! - [`suite`]: a test file, whose tests run in forks of it
+//! - [`edge`], [`tool`]: what the host side (sockets, routes, logs; tests, sessions) offers to this crate
 //! - [`failure`], [`limits`], [`meter`], [`ticker`]: how an evaluation ends, and what ends it
 
 pub mod app;
@@ -25,12 +27,15 @@ pub mod failure;
 pub mod gate;
 pub mod image;
 pub mod interpreter;
+pub mod k8s;
 pub mod kv;
 pub mod limits;
 pub mod meter;
 pub mod serving;
 mod state;
+pub mod suite;
 pub mod ticker;
+pub mod tool;
 
 pub use app::{App, AppConfig};
 pub use bindings::starcell::guest::types::{Field, Position, Request, Response};
@@ -40,6 +45,9 @@ pub use edge::{Edge, Level, LogRecord, ServerOptions, TlsFiles, TlsSource};
 pub use failure::{Failure, Limit, ScriptFailure};
 pub use gate::Mode;
 pub use interpreter::Interpreter;
+pub use k8s::Kubernetes;
 pub use kv::{Kv, KvError};
 pub use limits::Limits;
 pub use serving::{Answer, Serving};
+pub use suite::{Suite, Tested};
+pub use tool::{Outcome, Question, Reply, Tool};

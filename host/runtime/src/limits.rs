@@ -82,7 +82,7 @@ impl ResourceLimiter for MemoryLimiter {
     }
 
     fn instances(&self) -> usize {
-        // Image, shim, main, fixup, and the component itself.
+        // Image, main, the stand-in for its allocator, and the component itself.
         8
     }
 

@@ -70,6 +70,12 @@ impl Serving {
         Ok(Self { app: Arc::clone(app), pre, image_bytes: image.bytes(), wall: limits.request_wall })
     }
 
+    /// The same script answering for another app: under its grants, over its store, to its edge.
+    #[must_use]
+    pub fn under(&self, app: &Arc<App>) -> Self {
+        Self { app: Arc::clone(app), wall: app.config.limits.request_wall, ..self.clone() }
+    }
+
     /// The same, with less wall time for a request than its app has.
     #[must_use]
     pub fn within(mut self, wall: Duration) -> Self {
@@ -126,7 +132,7 @@ impl Serving {
 }
 
 /// Loads an image without blocking a thread of the async runtime.
-async fn load(app: &App, bytes: Vec<u8>) -> Result<Image, Failure> {
+pub(crate) async fn load(app: &App, bytes: Vec<u8>) -> Result<Image, Failure> {
     let engine = app.interpreter.engine().clone();
     let loaded = tokio::task::spawn_blocking(move || image::Image::load(&engine, &bytes)).await;
     loaded.map_err(|error| Failure::Host(format!("loading an image: {error}")))?.map_err(Failure::host)

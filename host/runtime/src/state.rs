@@ -20,9 +20,11 @@ pub(crate) enum Role {
     Boot,
     /// Runs the top level of a script.
     Setup(Arc<App>),
+    /// Evaluates a test file and makes the image that its tests start from.
+    Collect(Arc<App>),
     /// Turns a fork of a suspended script into a serving image.
     Freeze(Arc<App>),
-    /// Answers one request, whose id this is.
+    /// Answers one request, whose id this is, or runs one test, whose name this is.
     Request(Arc<App>, Arc<str>),
 }
 
@@ -35,6 +37,8 @@ pub(crate) struct State {
     pub(crate) captured: Option<Vec<u8>>,
     /// What the interpreter said when it panicked.
     pub(crate) panic: Option<String>,
+    /// Calls to a cluster that this instance has made.
+    pub(crate) cluster_calls: u32,
     /// HTTP requests that this instance has sent.
     pub(crate) requests_sent: u32,
     clocks: Option<WasiClocksCtx>,
@@ -47,7 +51,7 @@ impl State {
     pub(crate) fn app(&self) -> wasmtime::Result<&Arc<App>> {
         match &self.role {
             Role::Boot => Err(wasmtime::Error::msg("the guest called the host while it booted")),
-            Role::Setup(app) | Role::Freeze(app) | Role::Request(app, _) => Ok(app),
+            Role::Setup(app) | Role::Collect(app) | Role::Freeze(app) | Role::Request(app, _) => Ok(app),
         }
     }
 
@@ -55,7 +59,7 @@ impl State {
     pub(crate) fn request(&self) -> Option<Arc<str>> {
         match &self.role {
             Role::Request(_, id) => Some(Arc::clone(id)),
-            Role::Boot | Role::Setup(_) | Role::Freeze(_) => None,
+            Role::Boot | Role::Setup(_) | Role::Collect(_) | Role::Freeze(_) => None,
         }
     }
 
@@ -90,7 +94,9 @@ pub(crate) fn store(interpreter: &Interpreter, role: Role, limits: &Limits, mete
     // A script that forks hands over its whole memory, in place.
     let crossing = match role {
         Role::Request(..) => limits.crossing_bytes,
-        Role::Boot | Role::Setup(_) | Role::Freeze(_) => limits.crossing_bytes.max(limits.memory() + (1 << 20)),
+        Role::Boot | Role::Setup(_) | Role::Collect(_) | Role::Freeze(_) => {
+            limits.crossing_bytes.max(limits.memory() + (1 << 20))
+        }
     };
     let state = State {
         role,
@@ -98,6 +104,7 @@ pub(crate) fn store(interpreter: &Interpreter, role: Role, limits: &Limits, mete
         meter,
         captured: None,
         panic: None,
+        cluster_calls: 0,
         requests_sent: 0,
         clocks: None,
         random: None,

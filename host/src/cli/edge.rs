@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Parser};
 
 use super::duration;
 
@@ -74,4 +74,17 @@ pub struct EdgeFlags {
     /// Writes no line for each request.
     #[arg(long)]
     pub no_access_log: bool,
+}
+
+impl Default for EdgeFlags {
+    /// What holds when no flag is given.
+    fn default() -> Self {
+        #[derive(Parser)]
+        struct Only {
+            #[command(flatten)]
+            edge: EdgeFlags,
+        }
+        // Every flag has a default, so there is nothing to refuse.
+        Only::parse_from(["starcell"]).edge
+    }
 }

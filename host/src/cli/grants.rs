@@ -3,11 +3,24 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
+use starcell_runtime::Mode;
+
+/// What a script may do while it runs.
+#[derive(Args, Clone, Debug)]
+pub struct GrantFlags {
+    /// The profile and the rules.
+    #[command(flatten)]
+    pub rules: RuleFlags,
+
+    /// What becomes of a call that nothing allows: refused, or done and recorded as one that would have been refused.
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = CallMode::Enforce)]
+    pub mode: CallMode,
+}
 
 /// A profile, and rules on top of it.
 #[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("profile").multiple(false))]
-pub struct GrantFlags {
+pub struct RuleFlags {
     /// What the script may do: the name of a profile.
     #[arg(long, value_name = "NAME", group = "profile")]
     pub permissions: Option<String>,
@@ -43,10 +56,6 @@ pub struct GrantFlags {
     /// A rule to deny whatever else allows it. May be repeated.
     #[arg(long, value_name = "RULE")]
     pub deny: Vec<String>,
-
-    /// What becomes of a call that nothing allows: refused, or done and recorded as one that would have been refused.
-    #[arg(long, value_enum, value_name = "MODE", default_value_t = CallMode::Enforce)]
-    pub mode: CallMode,
 }
 
 /// What becomes of a call that nothing allows.
@@ -58,7 +67,16 @@ pub enum CallMode {
     Count,
 }
 
-impl GrantFlags {
+impl From<CallMode> for Mode {
+    fn from(mode: CallMode) -> Self {
+        match mode {
+            CallMode::Enforce => Self::Enforce,
+            CallMode::Count => Self::Count,
+        }
+    }
+}
+
+impl RuleFlags {
     /// The profile that was named, by name or by its alias.
     #[must_use]
     pub fn profile(&self) -> Option<&str> {

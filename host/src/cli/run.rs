@@ -1,11 +1,10 @@
 //! The arguments of `starcell run`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{EdgeFlags, GrantFlags, duration};
+use super::{EdgeFlags, GrantFlags, LimitFlags, RecordFlags};
 
 /// Arguments of `starcell run`.
 #[derive(Args, Debug)]
@@ -17,9 +16,9 @@ pub struct Run {
     #[command(flatten)]
     pub grants: GrantFlags,
 
-    /// Records every privileged call in this file, allowed and denied, before it is done.
-    #[arg(long, value_name = "FILE")]
-    pub audit: Option<PathBuf>,
+    /// What is recorded of it.
+    #[command(flatten)]
+    pub record: RecordFlags,
 
     /// Keeps what the script stores in kv in this folder, so that it survives the process. Without it, kv is in memory.
     #[arg(long, value_name = "DIR")]
@@ -29,21 +28,9 @@ pub struct Run {
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 
-    /// Memory of each instance, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..=256))]
-    pub memory: u32,
-
-    /// CPU time that one request may use, such as 1s or 250ms.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
-    pub request_cpu: Duration,
-
-    /// Time that one request may take, waiting included.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    pub request_time: Duration,
-
-    /// CPU time that the script's top level may use before and between serving.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub setup_cpu: Duration,
+    /// What each instance may use.
+    #[command(flatten)]
+    pub limits: LimitFlags,
 
     /// Sends the traceback of a failing handler to the client. For development only.
     #[arg(long)]

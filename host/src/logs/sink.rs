@@ -38,6 +38,8 @@ struct Buffers {
     ended: bool,
     /// Whether the writer waits to be woken.
     idle: bool,
+    /// Whether it has taken something that is not written yet.
+    writing: bool,
 }
 
 /// The thread that writes.
@@ -85,6 +87,20 @@ impl Sink {
         }
     }
 
+    /// Waits until everything so far is written.
+    pub(super) async fn settle(&self) {
+        loop {
+            // Registered before looking, so that an end in between is not missed.
+            let emptied = self.0.emptied.notified();
+            let mut emptied = std::pin::pin!(emptied);
+            emptied.as_mut().enable();
+            if self.0.lock().is_settled() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
     async fn wait_and_put(&self, put: impl Fn(&mut Buffers)) {
         loop {
             // Registered before looking, so that room made in between is not missed.
@@ -94,6 +110,12 @@ impl Sink {
             }
             emptied.await;
         }
+    }
+}
+
+impl Buffers {
+    fn is_settled(&self) -> bool {
+        self.ended || (self.out.is_empty() && self.err.is_empty() && !self.writing)
     }
 }
 
@@ -131,12 +153,15 @@ impl Shared {
             }
             buffers.idle = false;
             let ended = buffers.ended;
+            buffers.writing = true;
             mem::swap(&mut buffers.out, &mut out);
             mem::swap(&mut buffers.err, &mut err);
             drop(buffers);
             self.emptied.notify_waiters();
             let _ = io::stdout().write_all(out.as_bytes()).and_then(|()| io::stdout().flush());
             let _ = io::stderr().write_all(err.as_bytes());
+            self.lock().writing = false;
+            self.emptied.notify_waiters();
             if ended {
                 return;
             }

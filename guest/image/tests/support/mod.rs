@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use starcell_image::{SplitError, split};
-use wasmparser::{DataKind, Operator, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{CanonicalFunction, DataKind, ElementKind, Operator, Parser, Payload, Validator, WasmFeatures};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -69,6 +69,45 @@ pub(crate) fn modules(component: &[u8]) -> Vec<Vec<u8>> {
             _ => None,
         })
         .collect()
+}
+
+/// How many imported functions a component lowers.
+pub(crate) fn lowered(component: &[u8]) -> usize {
+    let sections = Parser::new(0).parse_all(component).filter_map(|payload| match payload.unwrap() {
+        Payload::ComponentCanonicalSection(section) => Some(section),
+        _ => None,
+    });
+    sections.flatten().filter(|function| matches!(function, Ok(CanonicalFunction::Lower { .. }))).count()
+}
+
+/// The table that each active element segment of a module is for.
+pub(crate) fn element_tables(module: &[u8]) -> Vec<Option<u32>> {
+    let sections = Parser::new(0).parse_all(module).filter_map(|payload| match payload.unwrap() {
+        Payload::ElementSection(section) => Some(section),
+        _ => None,
+    });
+    sections
+        .flatten()
+        .map(|element| match element.unwrap().kind {
+            ElementKind::Active { table_index, .. } => table_index,
+            _ => panic!("not active"),
+        })
+        .collect()
+}
+
+/// The tables that the code of a module calls through.
+pub(crate) fn called_tables(module: &[u8]) -> Vec<u32> {
+    let mut tables = Vec::new();
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::CodeSectionEntry(body) = payload.unwrap() {
+            for operator in body.get_operators_reader().unwrap() {
+                if let Operator::CallIndirect { table_index, .. } = operator.unwrap() {
+                    tables.push(table_index);
+                }
+            }
+        }
+    }
+    tables
 }
 
 /// The bytes of one section of a module.

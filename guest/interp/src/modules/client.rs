@@ -12,6 +12,8 @@ use starlark::values::Value;
 
 use crate::args::Args;
 use crate::result::attempt;
+pub(super) use send::{pairs, set_body, set_header};
+
 use send::Method;
 use url::Url;
 

@@ -182,7 +182,18 @@ fn encoded(rows: &ListRef<'_>, sep: u8, headers: Option<Vec<String>>) -> Outcome
     }
     writer.header()?;
     let text = writer.rows.into_inner().map_err(|error| Wrong::new(error.error().to_string()))?;
-    String::from_utf8(text).map_err(|error| Wrong::new(error.to_string()))
+    String::from_utf8(text).map(|text| marked(text, sep)).map_err(|error| Wrong::new(error.to_string()))
+}
+
+/// A first field that begins like a byte order mark, in quotes: as it is, a reader would leave the mark out.
+fn marked(text: String, sep: u8) -> String {
+    if !text.starts_with('\u{feff}') {
+        return text;
+    }
+    // What begins without a quote ends where its field does.
+    let end = text.find([char::from(sep), '\n']).unwrap_or(text.len());
+    let (field, rest) = text.split_at(end);
+    format!("\"{field}\"{rest}")
 }
 
 struct Writer {

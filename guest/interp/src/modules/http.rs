@@ -110,8 +110,13 @@ fn routes<'v>(
 /// A fork cannot fork again, so a server made in a handler could never start; saying so at once is kinder.
 fn setup_session<'a, 'e>(function: &str, eval: &Evaluator<'_, 'a, 'e>) -> starlark::Result<&'a Session<'e>> {
     let session = Session::of(eval)?;
-    if session.phase == Phase::Request {
-        return Err(usage(format!("{function}: servers are made during setup, not while handling a request")));
+    match session.phase {
+        _ if session.is_test_file() => {
+            Err(usage(format!("{function}: a test file makes no servers, it asks those of the script beside it")))
+        }
+        Phase::Request | Phase::Test => {
+            Err(usage(format!("{function}: servers are made during setup, not while handling a request")))
+        }
+        Phase::Setup => Ok(session),
     }
-    Ok(session)
 }

@@ -108,22 +108,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "q=a+b%26c&page=2&tag=x&tag=y"
     /// ```
     fn encode_query<'v>(params: Value<'v>) -> starlark::Result<String> {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in given_pairs(params)? {
-            let Some(name) = name.unpack_str() else {
-                let name = describe(name);
-                return Err(usage(format!("url.encode_query: a name in params must be str, got {name}")));
-            };
-            match UnpackListOrTuple::<Value<'v>>::unpack_value(value)? {
-                None => drop(query.append_pair(name, &scalar(name, value)?)),
-                Some(values) => {
-                    for value in values.items {
-                        query.append_pair(name, &scalar(name, value)?);
-                    }
-                }
-            }
-        }
-        Ok(query.finish())
+        encode_pairs("url.encode_query", "params", params)
     }
 
     /// The names and values of a query string (or urlencoded form), in the shape of `req.query`: a value is a str, or a
@@ -138,6 +123,26 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         let query = query.strip_prefix(b"?").unwrap_or(query);
         Ok(pairs::dict(form_urlencoded::parse(query).map(|(name, value)| (name, value.into_owned())), heap))
     }
+}
+
+/// Pairs of names and values as a query string; `argument` is what `function` calls them.
+pub(super) fn encode_pairs(function: &str, argument: &str, pairs: Value<'_>) -> starlark::Result<String> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in given_pairs(function, argument, pairs)? {
+        let Some(name) = name.unpack_str() else {
+            let name = describe(name);
+            return Err(usage(format!("{function}: a name in {argument} must be str, got {name}")));
+        };
+        match UnpackListOrTuple::<Value<'_>>::unpack_value(value)? {
+            None => drop(query.append_pair(name, &scalar(function, name, value)?)),
+            Some(values) => {
+                for value in values.items {
+                    query.append_pair(name, &scalar(function, name, value)?);
+                }
+            }
+        }
+    }
+    Ok(query.finish())
 }
 
 fn parts<'v>(url: &UriRef<&str>, heap: Heap<'v>) -> Result<Value<'v>, String> {
@@ -189,17 +194,17 @@ fn unquoted(text: &str, plus: bool) -> Result<String, String> {
 }
 
 /// The pairs of a dict, or of a list of two each.
-fn given_pairs(params: Value<'_>) -> starlark::Result<Vec<(Value<'_>, Value<'_>)>> {
+fn given_pairs<'v>(function: &str, argument: &str, params: Value<'v>) -> starlark::Result<Vec<(Value<'v>, Value<'v>)>> {
     if let Some(dict) = DictRef::from_value(params) {
         return Ok(dict.iter().collect());
     }
     let wrong = |value: Value<'_>| {
         let text = describe(value);
-        usage(format!("url.encode_query: params must be a dict or a list of pairs of a name and a value, got {text}"))
+        usage(format!("{function}: {argument} must be a dict or a list of pairs of a name and a value, got {text}"))
     };
-    let items = UnpackListOrTuple::<Value<'_>>::unpack_value(params)?.ok_or_else(|| wrong(params))?;
+    let items = UnpackListOrTuple::<Value<'v>>::unpack_value(params)?.ok_or_else(|| wrong(params))?;
     let pair =
-        |item| match UnpackListOrTuple::<Value<'_>>::unpack_value(item)?.as_ref().map(|pair| pair.items.as_slice()) {
+        |item| match UnpackListOrTuple::<Value<'v>>::unpack_value(item)?.as_ref().map(|pair| pair.items.as_slice()) {
             Some([name, value]) => Ok((*name, *value)),
             _ => Err(wrong(params)),
         };
@@ -207,14 +212,14 @@ fn given_pairs(params: Value<'_>) -> starlark::Result<Vec<(Value<'_>, Value<'_>)
 }
 
 /// A single value as text.
-fn scalar(name: &str, value: Value<'_>) -> starlark::Result<String> {
+fn scalar(function: &str, name: &str, value: Value<'_>) -> starlark::Result<String> {
     if let Some(truth) = value.unpack_bool() {
         return Ok(truth.to_string());
     }
     match value.get_type() {
         "string" | "int" | "float" => Ok(value.to_str()),
         _ => Err(usage(format!(
-            "url.encode_query: the value of {name:?} must be str, int, float, bool or a list of them, got {}",
+            "{function}: the value of {name:?} must be str, int, float, bool or a list of them, got {}",
             describe(value)
         ))),
     }

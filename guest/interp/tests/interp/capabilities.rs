@@ -15,6 +15,7 @@ fn a_refusal_is_a_denial_and_can_be_caught() {
     host.files.refuse = Some(denied.clone());
     host.kv.refuse = Some(denied.clone());
     host.programs.refuse = Some(denied.clone());
+    host.cluster.refuse = Some(denied.clone());
     host.client.answer = Err(denied);
     let calls = [
         "fs.read_text(\"x\")",
@@ -24,6 +25,14 @@ fn a_refusal_is_a_denial_and_can_be_caught() {
         "os.exec([\"/x\"])",
         "os.env(\"X\")",
         "os.which(\"x\")",
+        "k8s.get(\"pod\", \"x\")",
+        "k8s.list(\"pods\")",
+        "k8s.create({})",
+        "k8s.apply({})",
+        "k8s.patch(\"pod\", \"x\", {})",
+        "k8s.delete(\"pod\", \"x\")",
+        "k8s.logs(\"x\")",
+        "k8s.config()",
         "http.get(\"http://h/\")",
         "http.url(\"http://h/\").post()",
     ];

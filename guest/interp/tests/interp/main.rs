@@ -10,11 +10,13 @@
 )]
 
 mod capabilities;
+mod clusters;
 mod common;
 mod errors;
 mod fixtures;
 mod form;
 mod frozen;
+mod interact;
 mod json;
 mod logging;
 mod middleware;
@@ -23,4 +25,5 @@ mod response;
 mod scripts;
 mod server;
 mod source;
+mod suite;
 mod waiting;

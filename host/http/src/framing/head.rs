@@ -18,6 +18,16 @@ const fn is_target(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'#'
 }
 
+/// How many bytes at the start of some pass. Judged in groups without a branch for each byte, which compilers make
+/// vector instructions of.
+fn passing(bytes: &[u8], passes: impl Fn(u8) -> bool) -> usize {
+    let whole =
+        bytes.as_chunks::<16>().0.iter().take_while(|group| group.iter().fold(true, |all, &byte| all & passes(byte)));
+    let at = whole.count() * 16;
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|&byte| !passes(byte)).unwrap_or(rest.len())
+}
+
 /// A place in the head.
 #[derive(Debug, Default)]
 enum At {
@@ -41,6 +51,16 @@ enum Field {
     Encoding,
 }
 
+impl Field {
+    fn of(name: &[u8]) -> Self {
+        match name.len() {
+            14 if name.eq_ignore_ascii_case(b"content-length") => Self::Length,
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => Self::Encoding,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// The head of one message, or its trailer section.
 #[derive(Debug, Default)]
 pub(super) struct Head {
@@ -62,19 +82,24 @@ impl Head {
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(usize, Option<Follows>), (usize, Violation)> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
-            match self.step(byte) {
-                Ok(None) => at += 1,
-                Ok(Some(follows)) => return Ok((at + 1, Some(follows))),
-                Err(violation) => return Err((at, violation)),
+            match self.whole_name(bytes.get(at..).unwrap_or_default()) {
+                Some(name) => {
+                    self.begin_value(Field::of(name));
+                    at += name.len() + 1;
+                }
+                None => match self.step(byte) {
+                    Ok(None) => at += 1,
+                    Ok(Some(follows)) => return Ok((at + 1, Some(follows))),
+                    Err(violation) => return Err((at, violation)),
+                },
             }
             // Most of a head is text that matters to nobody here.
-            let passes = match (&self.at, self.field) {
-                (At::RequestLine, _) => is_target,
-                (At::Value, Field::Other) => is_text,
-                _ => continue,
+            let rest = bytes.get(at..).unwrap_or_default();
+            at += match (&self.at, self.field) {
+                (At::RequestLine, _) => passing(rest, is_target),
+                (At::Value, Field::Other) => passing(rest, is_text),
+                _ => 0,
             };
-            let text = bytes.get(at..).unwrap_or_default();
-            at += text.iter().position(|&byte| !passes(byte)).unwrap_or(text.len());
         }
         Ok((at, None))
     }
@@ -101,24 +126,27 @@ impl Head {
                 self.at = At::Name;
                 return self.step(byte);
             }
-            (At::Name, b':') => {
-                self.field = self.field();
-                self.value = Word::default();
-                self.at = At::Value;
-            }
-            (At::Name, byte) if is_token(byte) => self.name.push(byte.to_ascii_lowercase()),
+            (At::Name, b':') => self.begin_value(self.name.get().map_or(Field::Other, Field::of)),
+            (At::Name, byte) if is_token(byte) => self.name.push(byte),
             (At::Name, _) => return Err(Violation::Name),
             (At::Value, byte) => self.value.push(byte),
         }
         Ok(None)
     }
 
-    fn field(&self) -> Field {
-        match self.name.get() {
-            Some(b"content-length") => Field::Length,
-            Some(b"transfer-encoding") => Field::Encoding,
-            _ => Field::Other,
+    /// The name that a line begins with, where all of it has arrived; one that comes in pieces is put together.
+    fn whole_name<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        if !matches!(self.at, At::LineStart) {
+            return None;
         }
+        let end = bytes.iter().position(|&byte| !is_token(byte)).filter(|&end| end > 0)?;
+        bytes.get(..end).filter(|_| bytes.get(end) == Some(&b':'))
+    }
+
+    fn begin_value(&mut self, field: Field) {
+        self.field = field;
+        self.value = Word::default();
+        self.at = At::Value;
     }
 
     /// Judges a line that is complete but for its end.

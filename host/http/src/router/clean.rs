@@ -82,13 +82,18 @@ pub(super) fn host(header: &str) -> &str {
 pub(super) fn location(path: &str, query: Option<&str>) -> String {
     let query = query.filter(|query| !query.is_empty());
     let mut location = String::with_capacity(path.len() + query.map_or(0, |query| query.len() + 1));
-    let parts = path.bytes().chain(query.map(|_| b'?')).chain(query.unwrap_or_default().bytes());
-    for byte in parts {
-        if byte.is_ascii_graphic() {
+    let mut push = |byte: u8, plain: bool| {
+        if plain {
             location.push(char::from(byte));
         } else {
             let _ = write!(location, "%{byte:02x}");
         }
+    };
+    // A path whose escapes are malformed comes here as it was sent; browsers take its backslashes for slashes.
+    path.bytes().for_each(|byte| push(byte, byte.is_ascii_graphic() && byte != b'\\'));
+    if let Some(query) = query {
+        push(b'?', true);
+        query.bytes().for_each(|byte| push(byte, byte.is_ascii_graphic()));
     }
     location
 }
@@ -151,5 +156,6 @@ mod tests {
         assert_eq!(location("/a", None), "/a");
         assert_eq!(location("/a", Some("")), "/a");
         assert_eq!(location("/a", Some("q=é\r\nX: 1")), "/a?q=%c3%a9%0d%0aX:%201");
+        assert_eq!(location("/%z\\a", Some("b\\c")), "/%z%5ca?b\\c");
     }
 }

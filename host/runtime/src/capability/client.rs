@@ -63,17 +63,36 @@ impl Sending<'_> {
     async fn follow(&self, request: &Outgoing) -> Result<Incoming, Error> {
         let failed = |text: String| Error::Failed(format!("http.{}: {text}", request.method.to_ascii_lowercase()));
         let limit = self.gate.app().config.limits.io_bytes;
-        let mut message = Message::new(request, limit).map_err(failed)?;
+        let mut message = match Message::new(request, limit) {
+            Ok(message) => message,
+            Err(text) => {
+                return Err(self.refused(HttpMethod::named(&request.method), &request.url, failed(text)).await);
+            }
+        };
         let most = request.redirects.min(MAX_REDIRECTS);
         for _ in 0..=most {
             let response = self.one(&message).await?;
-            let location = if most == 0 { None } else { message.redirected(&response).map_err(failed)? };
-            match location {
-                Some(next) => message = next,
-                None => return Ok(message::incoming(&message.url, response)),
+            if most == 0 {
+                return Ok(message::incoming(&message.url, response));
+            }
+            match message.redirected(&response) {
+                Ok(Some(next)) => message = next,
+                Ok(None) => return Ok(message::incoming(&message.url, response)),
+                Err(text) => {
+                    let location = message::location(&response);
+                    return Err(self.refused(Some(message.method), &location, failed(text)).await);
+                }
             }
         }
         Err(failed(format!("more than {most} redirects")))
+    }
+
+    /// Records a request that is refused before anyone could judge it.
+    async fn refused(&self, method: Option<HttpMethod>, url: &str, error: Error) -> Error {
+        if let Some(method) = method {
+            self.gate.unjudged(method.capability(), method.name(), url, self.at).await;
+        }
+        error
     }
 
     /// Passes the gate with one URL.

@@ -33,7 +33,7 @@ async fn fork(
 ) -> wasmtime::Result<Result<(), Error>> {
     let image = image::capture(memory.as_le_slice(&store), stack_pointer);
     let app = match &store.data().role {
-        Role::Boot | Role::Freeze(_) => {
+        Role::Boot | Role::Collect(_) | Role::Freeze(_) => {
             store.data_mut().captured = Some(image);
             return Ok(Ok(()));
         }

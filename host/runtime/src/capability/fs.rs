@@ -24,7 +24,7 @@ use starcell_policy::{CanonicalPath, Grants, PathFunction as Function};
 use crate::Position;
 use crate::bindings::starcell::guest::fs::{Host, Info, Kind};
 use crate::bindings::starcell::guest::types::Error;
-use crate::gate::Gate;
+use crate::gate::{Effect, Gate};
 use crate::state::State;
 use glob::Pattern;
 use locate::{Last, Spot, Walk, locate};
@@ -186,7 +186,7 @@ impl Files<'_> {
 
     async fn glob(&self, pattern: &str) -> Result<Vec<String>, Error> {
         let failed = |refusal: Refusal| self.failed(pattern, &refusal);
-        let path = self.canonical(pattern).map_err(failed)?;
+        let path = self.canonical(Function::Glob, pattern).await?;
         let split = Pattern::new(&path).map_err(failed)?;
         let (base, gate) = (split.base.clone(), self.gate.clone());
         let search = move |spot: Spot| {
@@ -195,6 +195,7 @@ impl Files<'_> {
         };
         let none = |refusal: &Refusal| matches!(refusal, Refusal::Os(Errno::NOENT | Errno::NOTDIR)).then(Vec::new);
         let found = self.act_at(Function::Glob, (pattern, base), Last::Follow, search, none).await?;
+        self.note_seen(&found).await?;
         if pattern.starts_with('/') {
             return Ok(found);
         }
@@ -203,9 +204,23 @@ impl Files<'_> {
         Ok(found.into_iter().map(|path| path.strip_prefix(&cwd).map(str::to_owned).unwrap_or(path)).collect())
     }
 
+    /// Records each path that a script came to know. Whoever reads the log sees what it saw, and a profile made from the
+    /// log lets it see that again.
+    async fn note_seen(&self, found: &[String]) -> Result<(), Error> {
+        if !self.gate.app().config.audit.is_on() {
+            return Ok(());
+        }
+        for path in found.iter().filter_map(|path| CanonicalPath::absolute(path).ok()) {
+            let decide = |grants: &Grants| grants.path(Function::Glob, path.clone());
+            let nothing = |_permit| std::future::ready(Effect::Ok(((), 0)));
+            self.gate.pass(self.at, decide, nothing).await?;
+        }
+        Ok(())
+    }
+
     /// Makes a folder. Each that is missing above it is made by a call of its own, with a permit of its own.
     async fn mkdir(&self, path: &str, parents: bool) -> Result<(), Error> {
-        let mut wanted = self.canonical(path).map_err(|refusal| self.failed(path, &refusal))?;
+        let mut wanted = self.canonical(Function::Mkdir, path).await?;
         let mut missing = Vec::new();
         loop {
             let make = move |spot: Spot| folder::make(&spot, parents).map(|()| (true, 0));
@@ -258,7 +273,7 @@ impl Files<'_> {
         act: impl Fn(Spot) -> Result<(T, u64), Refusal> + Clone + Send + 'static,
         otherwise: impl Fn(&Refusal) -> Option<T> + Clone + Send + 'static,
     ) -> Result<T, Error> {
-        let canonical = self.canonical(path).map_err(|refusal| self.failed(path, &refusal))?;
+        let canonical = self.canonical(function, path).await?;
         self.act_at(function, (path, canonical), last, act, otherwise).await
     }
 
@@ -292,8 +307,15 @@ impl Files<'_> {
         Err(self.failed(asked, &Refusal::Links(MAX_LINKS)))
     }
 
-    fn canonical(&self, path: &str) -> Result<CanonicalPath, Refusal> {
-        Ok(CanonicalPath::resolve(path, &self.gate.app().config.cwd)?)
+    /// The one spelling of a path; one that has none is refused.
+    async fn canonical(&self, function: Function, path: &str) -> Result<CanonicalPath, Error> {
+        match CanonicalPath::resolve(path, &self.gate.app().config.cwd) {
+            Ok(path) => Ok(path),
+            Err(error) => {
+                self.gate.unjudged(function.capability(), function.name(), path, self.at).await;
+                Err(self.failed(path, &error.into()))
+            }
+        }
     }
 
     fn limit(&self) -> usize {

@@ -1,6 +1,6 @@
 //! `starcell:guest/kv`: state that outlives a request, the capabilities `kv.read` and `kv.write`.
 
-use starcell_policy::{Grants, KvFunction as Function, KvKey, Permit};
+use starcell_policy::{Grants, KvFunction as Function, KvKey, NameError, Permit};
 
 use crate::Position;
 use crate::bindings::starcell::guest::kv::{Host, Lifetime as Wanted, Value as Given};
@@ -94,7 +94,7 @@ struct Pairs<'a> {
 impl Pairs<'_> {
     /// Passes the gate with the key and looks at its value.
     async fn look<T>(&self, function: Function, answer: impl FnOnce(Option<Value>) -> T) -> Result<T, Error> {
-        let key = KvKey::new(self.key).map_err(|error| self.failed(&error.to_string()))?;
+        let key = self.judged(function, KvKey::new(self.key)).await?;
         let look = |permit: Permit<KvKey>| {
             let value = self.gate.app().config.kv.get(&permit);
             let bytes = value.as_ref().map_or(0, |value| value.as_bytes().len() as u64);
@@ -105,7 +105,7 @@ impl Pairs<'_> {
 
     /// Passes the gate with the key and changes its value.
     async fn change(&self, function: Function, operation: Result<Operation, Error>) -> Result<Reply, Error> {
-        let key = KvKey::new(self.key).map_err(|error| self.failed(&error.to_string()))?;
+        let key = self.judged(function, KvKey::new(self.key)).await?;
         let operation = operation?;
         let bytes = match &operation {
             Operation::Set { value, .. } | Operation::CompareAndSet { value, .. } => value.as_bytes().len() as u64,
@@ -119,7 +119,7 @@ impl Pairs<'_> {
     }
 
     async fn list(&self, after: Option<String>, limit: usize, page: bool) -> Result<Vec<String>, Error> {
-        let prefix = KvKey::prefix(self.key).map_err(|error| self.failed(&error.to_string()))?;
+        let prefix = self.judged(Function::List, KvKey::prefix(self.key)).await?;
         let list =
             |permit: Permit<KvKey>| {
                 let mut keys = self.gate.app().config.kv.list(&permit, after.as_deref(), limit);
@@ -133,6 +133,17 @@ impl Pairs<'_> {
                 })
             };
         self.gate.pass(self.at, |grants: &Grants| grants.kv(Function::List, prefix.clone()), list).await
+    }
+
+    /// The key, if it can be one; what cannot is refused.
+    async fn judged(&self, function: Function, key: Result<KvKey, NameError>) -> Result<KvKey, Error> {
+        match key {
+            Ok(key) => Ok(key),
+            Err(error) => {
+                self.gate.unjudged(function.capability(), function.name(), self.key, self.at).await;
+                Err(self.failed(&error.to_string()))
+            }
+        }
     }
 
     fn value(&self, given: Given) -> Result<Value, Error> {

@@ -11,7 +11,7 @@ mod walls;
 
 use std::os::fd::OwnedFd;
 
-use starcell_policy::{CanonicalPath, EnvFunction, EnvName, ExecFunction, Grants, ProgramPath};
+use starcell_policy::{CanonicalPath, Capability, EnvFunction, EnvName, ExecFunction, Grants, ProgramPath};
 
 use crate::Position;
 use crate::bindings::starcell::guest::os::{Command, Host, Output};
@@ -33,7 +33,10 @@ impl Host for State {
         let gate = self.gate()?;
         let variable = match EnvName::new(&name) {
             Ok(variable) => variable,
-            Err(error) => return Ok(Err(Error::Failed(format!("os.env({name:?}): {error}")))),
+            Err(error) => {
+                gate.unjudged(Capability::OsEnv, EnvFunction::Env.name(), &name, &at).await;
+                return Ok(Err(Error::Failed(format!("os.env({name:?}): {error}"))));
+            }
         };
         let decide = |grants: &Grants| grants.env(EnvFunction::Env, variable.clone());
         let look = |permit: starcell_policy::Permit<EnvName>| {
@@ -63,12 +66,13 @@ impl Call<'_> {
     async fn exec(&self, command: Command) -> Result<Output, Error> {
         let shown = command.argv.first().cloned().unwrap_or_default();
         let failed = |text: String| Error::Failed(format!("os.exec({shown:?}): {text}"));
-        let Checked { name, environment, time } = command::checked(&command).map_err(failed)?;
-        let bare = |error| match error {
-            starcell_policy::PathError::BareName => failed(format!("{error}; os.which({name:?}) may tell its path")),
-            error => failed(error.to_string()),
+        let Checked { mut program, environment, time } = match command::checked(&command, &self.gate.app().config.cwd) {
+            Ok(checked) => checked,
+            Err(text) => {
+                self.gate.unjudged(Capability::OsExec, ExecFunction::Exec.name(), &shown, self.at).await;
+                return Err(failed(text));
+            }
         };
-        let mut program = ProgramPath::resolve(&name, &self.gate.app().config.cwd).map_err(bare)?;
         for _ in 0..MAX_LINKS {
             let folder = folder_to_run_in(&self.gate, command.folder.as_deref(), self.at).await?;
             let run = Run { folder, environment: environment.clone(), time };
@@ -128,7 +132,13 @@ impl Call<'_> {
                 .map(|f| ProgramPath::resolve(&format!("{f}/{name}"), &config.cwd))
                 .collect(),
         };
-        let candidates = candidates.into_iter().collect::<Result<Vec<_>, _>>().map_err(|e| failed(e.to_string()))?;
+        let candidates = match candidates.into_iter().collect::<Result<Vec<_>, _>>() {
+            Ok(candidates) => candidates,
+            Err(error) => {
+                self.gate.unjudged(Capability::OsExec, ExecFunction::Which.name(), name, self.at).await;
+                return Err(failed(error.to_string()));
+            }
+        };
         let may_run =
             |program: &ProgramPath| self.gate.covers(|grants| grants.exec(ExecFunction::Which, program.clone()));
         let mut granted: Vec<_> = candidates.iter().filter(|program| may_run(program)).collect();

@@ -7,7 +7,7 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use starcell_policy::{Grants, ServerAddress, ServerFunction};
+use starcell_policy::{Capability, Grants, ServerAddress, ServerFunction};
 
 use crate::Position;
 use crate::app::App;
@@ -30,14 +30,18 @@ impl Host for State {
     async fn listen(&mut self, server: u32, options: Options, at: Position) -> wasmtime::Result<Result<u16, Error>> {
         let gate = self.gate()?;
         let app = Arc::clone(gate.app());
-        if gate.in_request() {
+        if self.setup()?.is_none() {
             return Ok(Err(Error::Failed(
                 "a server can be started only while the script sets up, not in a handler".into(),
             )));
         }
         let address = match address(&app, server, &options) {
             Ok(address) => address,
-            Err(why) => return Ok(Err(Error::Failed(why))),
+            Err(why) => {
+                let host = options.host.as_deref().unwrap_or(DEFAULT_HOST);
+                gate.unjudged(Capability::HttpServer, ServerFunction::Serve.name(), host, &at).await;
+                return Ok(Err(Error::Failed(why)));
+            }
         };
         let tls = match tls::source(&gate, &at, &options).await {
             Ok(tls) => tls,

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use super::pure::noted;
 use crate::bindings::starcell::guest::timer::Host;
+use crate::gate::Pure;
 use crate::state::State;
 
 impl Host for State {
     async fn sleep(&mut self, nanoseconds: u64) -> wasmtime::Result<()> {
-        tokio::time::sleep(Duration::from_nanos(nanoseconds)).await;
-        Ok(())
+        let sleep = async {
+            tokio::time::sleep(Duration::from_nanos(nanoseconds)).await;
+            Ok(((), 0))
+        };
+        noted(self.pure_gate(), Pure::Sleep, sleep).await
     }
 }

@@ -36,13 +36,13 @@ impl Target {
 pub(super) struct Pool(Mutex<HashMap<Target, Vec<(Sender, Instant)>>>);
 
 impl Pool {
-    /// A connection to the target that seems to be open.
+    /// A connection to the target that seems to be open, and may have to be waited for.
     pub(super) fn take(&self, target: &Target) -> Option<Sender> {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = idle.get_mut(target)?;
         let found = loop {
             match waiting.pop() {
-                Some((sender, since)) if sender.is_ready() && since.elapsed() < MAX_AGE => break Some(sender),
+                Some((sender, since)) if !sender.is_closed() && since.elapsed() < MAX_AGE => break Some(sender),
                 Some(_) => {}
                 None => break None,
             }

@@ -94,6 +94,7 @@ impl Operation {
 }
 
 /// The pairs of one app.
+#[derive(Clone)]
 pub(super) struct Table {
     pairs: BTreeMap<Arc<str>, Entry>,
     /// The pairs that end, by when.

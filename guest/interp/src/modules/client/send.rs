@@ -159,7 +159,11 @@ fn unpacked(value: Value<'_>) -> Option<Defaults> {
 }
 
 /// A str is text, bytes are bytes, a dict or a list is JSON.
-fn set_body<'v>(request: &mut Outgoing, args: &Args<'v>, body: Value<'v>) -> starlark::Result<()> {
+pub(in crate::modules) fn set_body<'v>(
+    request: &mut Outgoing,
+    args: &Args<'v>,
+    body: Value<'v>,
+) -> starlark::Result<()> {
     let (content_type, bytes) = if let Some(text) = body.unpack_str() {
         ("text/plain; charset=utf-8", text.as_bytes().to_owned())
     } else if let Some(bytes) = body.downcast_ref::<StarlarkBytes>() {
@@ -177,12 +181,12 @@ fn set_body<'v>(request: &mut Outgoing, args: &Args<'v>, body: Value<'v>) -> sta
     Ok(())
 }
 
-fn set_header(headers: &mut Vec<(String, String)>, name: String, value: String) {
+pub(in crate::modules) fn set_header(headers: &mut Vec<(String, String)>, name: String, value: String) {
     headers.retain(|(given, _)| !given.eq_ignore_ascii_case(&name));
     headers.push((name, value));
 }
 
-fn pairs<'v>(args: &Args<'v>, headers: Value<'v>) -> starlark::Result<Vec<(String, String)>> {
+pub(in crate::modules) fn pairs<'v>(args: &Args<'v>, headers: Value<'v>) -> starlark::Result<Vec<(String, String)>> {
     let wrong = || args.wrong("headers", "a dict of str and str", headers);
     let dict = DictRef::from_value(headers).ok_or_else(wrong)?;
     let text = |value: Value<'v>| value.unpack_str().map(str::to_owned);

@@ -100,6 +100,12 @@ impl Message {
     }
 }
 
+/// Where a redirect leads, as it was sent.
+pub(super) fn location(response: &http::Response<Bytes>) -> String {
+    let location = response.headers().get(LOCATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    String::from_utf8_lossy(location).into_owned()
+}
+
 /// A reference as an absolute URL.
 fn joined(base: &Url, reference: &str) -> String {
     let path = base.path();

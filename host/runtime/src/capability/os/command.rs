@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use starcell_policy::{CanonicalPath, PathError, ProgramPath};
+
 use super::Command;
 
 /// How long a program may run that was given no time.
@@ -22,17 +24,17 @@ const LOADER: [&str; 3] = ["LD_", "DYLD_", "GLIBC_TUNABLES"];
 /// What of a command is left to say once it is checked.
 #[derive(Clone, Debug)]
 pub(super) struct Checked {
-    /// The program, as the script named it.
-    pub(super) name: String,
+    /// The program.
+    pub(super) program: ProgramPath,
     /// All that it finds in its environment.
     pub(super) environment: Vec<(String, String)>,
     /// How long it may run.
     pub(super) time: Duration,
 }
 
-/// Refuses what no program should be given.
-pub(super) fn checked(command: &Command) -> Result<Checked, String> {
-    let name = command.argv.first().filter(|name| !name.is_empty()).ok_or("the command is empty")?.clone();
+/// Refuses what names no program, and what no program should be given.
+pub(super) fn checked(command: &Command, cwd: &CanonicalPath) -> Result<Checked, String> {
+    let name = command.argv.first().filter(|name| !name.is_empty()).ok_or("the command is empty")?;
     let environment = match &command.environment {
         None => CLEAN.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         Some(fields) => fields.iter().map(|field| (field.name.clone(), field.value.clone())).collect::<Vec<_>>(),
@@ -57,5 +59,9 @@ pub(super) fn checked(command: &Command) -> Result<Checked, String> {
             return Err(format!("{name} cannot be set: it makes a program load other code than its own"));
         }
     }
-    Ok(Checked { name, environment, time: command.timeout.map_or(DEFAULT_TIME, Duration::from_nanos) })
+    let program = ProgramPath::resolve(name, cwd).map_err(|error| match error {
+        PathError::BareName => format!("{error}; os.which({name:?}) may tell its path"),
+        error => error.to_string(),
+    })?;
+    Ok(Checked { program, environment, time: command.timeout.map_or(DEFAULT_TIME, Duration::from_nanos) })
 }

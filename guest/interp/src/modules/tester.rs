@@ -1,0 +1,200 @@
+//! The test that a `test_` function is given: how it asks the app beside its file.
+
+#![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
+
+mod reply;
+
+use std::fmt;
+
+use allocative::Allocative;
+use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
+use starlark::eval::{Arguments, Evaluator};
+use starlark::starlark_module;
+use starlark::starlark_simple_value;
+use starlark::values::none::NoneType;
+use starlark::values::tuple::UnpackTuple;
+use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
+
+use super::client::{set_body, set_header};
+use super::url::encode_pairs;
+use crate::args::Args;
+use crate::error::{from_host, skip};
+use crate::host::{Outgoing, Question};
+use crate::session::{Session, position};
+use reply::ReplyValue;
+
+const TYPE: &str = "test";
+
+/// What a test function gets.
+#[derive(Debug, ProvidesStaticType, NoSerialize, Allocative)]
+pub(crate) struct Tester {
+    name: String,
+}
+
+starlark_simple_value!(Tester);
+
+impl Tester {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned() }
+    }
+}
+
+impl fmt::Display for Tester {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{TYPE} {}>", self.name)
+    }
+}
+
+#[starlark_value(type = TYPE)]
+impl<'v> StarlarkValue<'v> for Tester {
+    fn get_methods() -> Option<&'static Methods> {
+        static METHODS: MethodsStatic = MethodsStatic::new(TYPE, methods);
+        Some(METHODS.methods())
+    }
+
+    fn get_attr(&self, attribute: &str, heap: Heap<'v>) -> Option<Value<'v>> {
+        (attribute == "name").then(|| heap.alloc(self.name.as_str()))
+    }
+
+    fn has_attr(&self, attribute: &str, _heap: Heap<'v>) -> bool {
+        attribute == "name"
+    }
+
+    fn dir_attr(&self) -> Vec<String> {
+        vec!["name".to_owned()]
+    }
+}
+
+#[starlark_module]
+fn methods(builder: &mut MethodsBuilder) {
+    /// Sends a request to the app beside the test file and returns what a client would get:
+    /// `t.request("POST", "/users", body = {"name": "Ann"}, headers = {"Authorization": "Bearer x"})`.
+    ///
+    /// It goes through routing, middleware and handler as over a socket, in a fork of its own, and there is no socket.
+    /// `body` is str, bytes, or a dict or list to send as JSON; `form` is a dict to send as an urlencoded form instead;
+    /// `server` is the number of the app's server, in order of creation from 0. The reply has `status` (an int),
+    /// `headers`, `body` (str when it is UTF-8, else bytes), `cookies` (what it sets, by name), `error` (what the
+    /// handler raised, or `None`), `json()` and `try_json()`.
+    fn request<'v>(
+        #[starlark(this)] _this: Value<'v>,
+        args: &Arguments<'v, '_>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        let mut args = Args::new("t.request", args, eval.heap())?;
+        let method = args.required("method")?;
+        let method = args.text("method", method)?;
+        ask(method, "method, path, body, form, headers, server", args, eval)
+    }
+
+    /// Like `request` with the method DELETE: `t.delete("/users/7")`.
+    fn delete<'v>(
+        #[starlark(this)] _this: Value<'v>,
+        args: &Arguments<'v, '_>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        ask_with("t.delete", "DELETE", args, eval)
+    }
+
+    /// Like `request` with the method GET: `t.get("/users?page=2")`.
+    fn get<'v>(
+        #[starlark(this)] _this: Value<'v>,
+        args: &Arguments<'v, '_>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        ask_with("t.get", "GET", args, eval)
+    }
+
+    /// Like `request` with the method PATCH: `t.patch("/users/7", {"name": "Bo"})`.
+    fn patch<'v>(
+        #[starlark(this)] _this: Value<'v>,
+        args: &Arguments<'v, '_>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        ask_with("t.patch", "PATCH", args, eval)
+    }
+
+    /// Like `request` with the method POST: `t.post("/login", form = {"user": "ann"})`.
+    fn post<'v>(
+        #[starlark(this)] _this: Value<'v>,
+        args: &Arguments<'v, '_>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        ask_with("t.post", "POST", args, eval)
+    }
+
+    /// Like `request` with the method PUT: `t.put("/users/7", {"name": "Bo"})`.
+    fn put<'v>(
+        #[starlark(this)] _this: Value<'v>,
+        args: &Arguments<'v, '_>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        ask_with("t.put", "PUT", args, eval)
+    }
+
+    /// Notes something that is shown when the test fails: `t.log("got", reply.body)`.
+    fn log<'v>(
+        #[starlark(this)] _this: Value<'v>,
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        let parts: Vec<String> = args.items.iter().map(|value| value.to_str()).collect();
+        Session::of(eval)?.host.print(&parts.join(" "), &position(eval));
+        Ok(NoneType)
+    }
+
+    /// Ends the test as one that does not apply: `t.skip("needs a network")`.
+    fn skip<'v>(
+        #[starlark(this)] _this: Value<'v>,
+        #[starlark(default = "")] reason: &str,
+    ) -> starlark::Result<NoneType> {
+        Err(skip(reason))
+    }
+}
+
+fn ask_with<'v>(
+    function: &'static str,
+    method: &str,
+    args: &Arguments<'v, '_>,
+    eval: &mut Evaluator<'v, '_, '_>,
+) -> starlark::Result<Value<'v>> {
+    let args = Args::new(function, args, eval.heap())?;
+    ask(method.to_owned(), "path, body, form, headers, server", args, eval)
+}
+
+fn ask<'v>(
+    method: String,
+    accepted: &str,
+    mut args: Args<'v>,
+    eval: &mut Evaluator<'v, '_, '_>,
+) -> starlark::Result<Value<'v>> {
+    let path = args.required("path")?;
+    let Some(target) = path.unpack_str().filter(|path| path.starts_with('/')).map(str::to_owned) else {
+        return Err(args.wrong("path", "a path such as \"/users?page=2\"", path));
+    };
+    let mut outgoing = Outgoing::default();
+    let body = args.either("body")?.filter(|body| !body.is_none());
+    let form = args.take("form").filter(|form| !form.is_none());
+    match (body, form) {
+        (Some(_), Some(_)) => return Err(args.error(format_args!("give body or form, not both"))),
+        (Some(body), None) => set_body(&mut outgoing, &args, body)?,
+        (None, Some(form)) => {
+            outgoing.body = encode_pairs(args.function, "form", form)?.into_bytes();
+            let content_type = "application/x-www-form-urlencoded".to_owned();
+            set_header(&mut outgoing.headers, "Content-Type".to_owned(), content_type);
+        }
+        (None, None) => {}
+    }
+    if let Some(headers) = args.take("headers").filter(|headers| !headers.is_none()) {
+        for (name, value) in super::client::pairs(&args, headers)? {
+            set_header(&mut outgoing.headers, name, value);
+        }
+    }
+    let server = match args.take("server") {
+        Some(server) => args.int("server", "the number of a server, from 0", server)?,
+        None => 0,
+    };
+    args.finish(accepted)?;
+    let question = Question { server, method, target, headers: outgoing.headers, body: outgoing.body };
+    let reply = Session::of(eval)?.host.tool().ask(&question, &position(eval)).map_err(from_host)?;
+    Ok(eval.heap().alloc(ReplyValue::new(reply)))
+}

@@ -1,0 +1,58 @@
+//! `starcell:guest/tool`: what a test or a session asks of the tool that started it. No other instance has one.
+
+use std::sync::Arc;
+
+use crate::Position;
+use crate::bindings::starcell::guest::tool::{Host, Outcome, Question, Reply};
+use crate::bindings::starcell::guest::types::{Error, Field};
+use crate::failure::Failure;
+use crate::state::{Role, State};
+use crate::tool::{self, Tool};
+
+impl Host for State {
+    async fn ask(&mut self, question: Question, _at: Position) -> wasmtime::Result<Result<Reply, Error>> {
+        // A session has no app beside it, and what answers a request is no test.
+        let Some(tool) = self.tool()?.filter(|_| matches!(self.role, Role::Request(..))) else {
+            return Ok(Err(Error::Failed("only a test can ask an app".into())));
+        };
+        let question = tool::Question {
+            server: question.server,
+            method: question.method,
+            target: question.target,
+            headers: pairs(question.headers),
+            body: question.body,
+        };
+        Ok(tool.ask(question).await.map_err(Error::Failed).map(|reply| {
+            let headers = reply.headers.into_iter().map(|(name, value)| Field { name, value }).collect();
+            Reply { status: reply.status, headers, body: reply.body, failure: reply.failure }
+        }))
+    }
+
+    async fn input(&mut self, outcome: Outcome, names: Vec<String>) -> wasmtime::Result<Result<Option<String>, Error>> {
+        let Some(tool) = self.tool()?.filter(|_| matches!(self.role, Role::Setup(_))) else {
+            return Ok(Err(Error::Failed("only a session takes input".into())));
+        };
+        let outcome = match outcome {
+            Outcome::Value(value) => tool::Outcome::Value(value),
+            Outcome::Incomplete => tool::Outcome::Incomplete,
+            Outcome::Failed(failure) => match Failure::from(failure) {
+                Failure::Script(failure) => tool::Outcome::Failed(failure),
+                other => return Err(wasmtime::Error::msg(other.to_string())),
+            },
+        };
+        let input = tool.input(outcome, names).await.map_err(Error::Failed);
+        // Each input is a stretch of its own.
+        self.meter.renew();
+        Ok(input)
+    }
+}
+
+impl State {
+    fn tool(&self) -> wasmtime::Result<Option<Arc<dyn Tool>>> {
+        Ok(self.app()?.config.tool.clone())
+    }
+}
+
+fn pairs(fields: Vec<Field>) -> Vec<(String, String)> {
+    fields.into_iter().map(|field| (field.name, field.value)).collect()
+}

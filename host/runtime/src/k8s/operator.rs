@@ -1,0 +1,139 @@
+//! Where the operator says which cluster it is: kubeconfig files, as for kubectl, or being inside of a cluster.
+//!
+//! What is in those files is the operator's word. They may name files, programs that make credentials, a certificate
+//! that is not to be checked. Proxies alone are refused, and those of the environment are never asked: requests go where
+//! the file says.
+
+use std::path::PathBuf;
+
+use kube::Config;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use super::cluster::Cluster;
+use super::words;
+
+/// Where to look for the operator's cluster, in this order.
+#[derive(Clone, Debug, Default)]
+pub struct Operator {
+    /// Kubeconfig files, merged as kubectl does it. Those that are not there are passed over.
+    pub kubeconfigs: Vec<PathBuf>,
+    /// Whether this process runs in a pod, whose service account is used if there is no kubeconfig.
+    pub in_pod: bool,
+}
+
+/// What was found.
+#[derive(Clone)]
+pub(super) enum Source {
+    Kubeconfig(Box<Kubeconfig>),
+    Pod,
+}
+
+impl Operator {
+    /// Reads the files. Blocks.
+    pub(super) fn read(&self) -> Result<Source, String> {
+        let mut merged: Option<Kubeconfig> = None;
+        for path in self.kubeconfigs.iter() {
+            let next = match Kubeconfig::read_from(path) {
+                Ok(next) => next,
+                Err(error) if words::is_missing(&error) => continue,
+                Err(error) => return Err(format!("{}: {}", path.display(), words::of_kubeconfig(&error))),
+            };
+            merged = Some(match merged {
+                None => next,
+                Some(first) => first.merge(next).map_err(|error| words::of_kubeconfig(&error))?,
+            });
+        }
+        match merged {
+            Some(kubeconfig) => Ok(Source::Kubeconfig(Box::new(kubeconfig))),
+            None if self.in_pod => Ok(Source::Pod),
+            None => Err(self.nothing()),
+        }
+    }
+
+    fn nothing(&self) -> String {
+        let paths: Vec<String> = self.kubeconfigs.iter().map(|path| path.display().to_string()).collect();
+        let looked = match paths.as_slice() {
+            [] => "no kubeconfig is named".to_owned(),
+            [one] => format!("there is no kubeconfig at {one}"),
+            _ => format!("there is no kubeconfig at any of {}", paths.join(", ")),
+        };
+        format!("no cluster is configured: {looked}, and this is not a pod; set KUBECONFIG for the host")
+    }
+}
+
+impl Source {
+    /// The cluster of a context. Blocks: certificates may be in files of their own.
+    pub(super) fn cluster(self, context: Option<String>) -> Result<Cluster, String> {
+        match (self, context) {
+            (Self::Pod, Some(context)) => {
+                Err(format!("there is no context {context:?}: the cluster is the one that this pod is in"))
+            }
+            (Self::Pod, None) => {
+                let config =
+                    Config::incluster().map_err(|error| format!("the service account of this pod: {error}"))?;
+                Ok(Cluster::of_operator(prepared(config), None))
+            }
+            (Self::Kubeconfig(kubeconfig), context) => {
+                let proxied = proxy(&kubeconfig, context.as_deref());
+                let context = context.or_else(|| kubeconfig.current_context.clone());
+                let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+                let reading = Config::from_custom_kubeconfig(*kubeconfig, &options);
+                let config = tokio::runtime::Handle::current().block_on(reading);
+                let config = config.map_err(|error| format!("the operator's {}", words::of_kubeconfig(&error)))?;
+                match proxied {
+                    true => Err("the operator's kubeconfig: proxy-url is not supported".into()),
+                    false => Ok(Cluster::of_operator(prepared(config), context)),
+                }
+            }
+        }
+    }
+}
+
+/// Whether the cluster of a context is behind a proxy.
+fn proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> bool {
+    chosen(kubeconfig, context).is_some_and(|(cluster, _)| cluster.proxy_url.is_some_and(|url| !url.is_empty()))
+}
+
+/// The cluster and the user of a context.
+pub(super) fn chosen(
+    kubeconfig: &Kubeconfig,
+    context: Option<&str>,
+) -> Option<(kube::config::Cluster, kube::config::AuthInfo)> {
+    let name = context.or(kubeconfig.current_context.as_deref())?;
+    let context = kubeconfig.contexts.iter().find(|named| named.name == name)?.context.as_ref()?;
+    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster)?.cluster.clone()?;
+    let user = context.user.as_deref().unwrap_or_default();
+    let user = kubeconfig.auth_infos.iter().find(|named| named.name == user);
+    Some((cluster, user.and_then(|named| named.auth_info.clone()).unwrap_or_default()))
+}
+
+/// What holds for every cluster: no proxy of the environment, and no request that nobody asked for.
+pub(super) fn prepared(mut config: Config) -> Config {
+    config.proxy_url = None;
+    config.default_retry = false;
+    config.connect_timeout = Some(super::cluster::CONNECT_TIME);
+    config
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn having_no_cluster_says_where_it_was_looked_for() {
+        let nothing = |kubeconfigs: &[&str]| {
+            let kubeconfigs = kubeconfigs.iter().map(PathBuf::from).collect();
+            Operator { kubeconfigs, in_pod: false }.read().err().unwrap()
+        };
+        assert_eq!(
+            nothing(&["/nowhere/a"]),
+            "no cluster is configured: there is no kubeconfig at /nowhere/a, and this is not a pod; set KUBECONFIG for \
+             the host"
+        );
+        assert!(nothing(&["/nowhere/a", "/nowhere/b"]).contains("at any of /nowhere/a, /nowhere/b"));
+        assert!(nothing(&[]).contains("no kubeconfig is named"));
+        let pod = Operator { kubeconfigs: vec!["/nowhere/a".into()], in_pod: true };
+        assert!(matches!(pod.read(), Ok(Source::Pod)));
+    }
+}

@@ -1,0 +1,111 @@
+//! `starcell audit`: what a log says, for whoever has to answer for a script.
+//!
+//! A log is read with every file that its writer has renamed, and never past a line that is not as it was written.
+
+use std::fmt::Display;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use starcell_audit::{Event, LeastError, ReadError, Records, Widen, events, files_of, least, replay, summary, verify};
+use starcell_policy::{Grants, Profile};
+
+use crate::cli::{AuditCommand, LogFlags, RuleFlags, Widening};
+use crate::exit::{Exit, say};
+use crate::granted::{Chosen, roots};
+use crate::permissions::line;
+use crate::run::fail;
+
+/// Answers a question about an audit log.
+pub fn answer(command: &AuditCommand) -> Exit {
+    let answered = match command {
+        AuditCommand::Least { log, app, widen, profile } => narrowest(log, app.as_deref(), *widen, profile.as_deref()),
+        AuditCommand::Replay { log, app, rules } => tried(log, app.as_deref(), rules),
+        AuditCommand::Summary { log, app } => counted(log, app.as_deref()),
+        AuditCommand::Verify { log } => verified(log),
+    };
+    match answered {
+        Ok((exit, text)) => say(exit, &text),
+        Err((exit, error)) => fail(exit, &error),
+    }
+}
+
+/// An answer and its exit code; or why there is none.
+type Answered = Result<(Exit, String), (Exit, String)>;
+
+fn counted(log: &LogFlags, app: Option<&str>) -> Answered {
+    let found = summary(events_of(log, app)?).map_err(unsound)?;
+    Ok((Exit::Ok, if log.json { line(found.json()) } else { found.text() }))
+}
+
+fn narrowest(log: &LogFlags, app: Option<&str>, widening: Widening, profile: Option<&str>) -> Answered {
+    let Widening { widen_paths: paths, widen_hosts: hosts } = widening;
+    if let Some(name) = profile {
+        Profile::custom(name, &Profile::deny_all(), Vec::new(), Vec::new())
+            .map_err(|e| (Exit::Usage, e.to_string()))?;
+    }
+    let found = least(events_of(log, app)?, Widen { paths, hosts }).map_err(|error| match error {
+        LeastError::Read(error) => unsound(error),
+        LeastError::TooMany(_) => (Exit::Usage, error.to_string()),
+    })?;
+    let text = match profile {
+        Some(name) => found.toml(name),
+        None if log.json => line(found.json()),
+        None => found.text(),
+    };
+    Ok((Exit::Ok, text))
+}
+
+fn tried(log: &LogFlags, app: Option<&str>, rules: &RuleFlags) -> Answered {
+    let grants = Chosen::new(rules).and_then(|Chosen { profile, allow, deny, .. }| {
+        Grants::new(&profile, &allow, &deny, &roots()?).map_err(|error| error.to_string())
+    });
+    let grants = grants.map_err(|error| (Exit::Configuration, error))?;
+    let found = replay(events_of(log, app)?, &grants).map_err(unsound)?;
+    let exit = if found.denied.is_empty() { Exit::Ok } else { Exit::Denied };
+    Ok((exit, if log.json { line(found.json()) } else { found.text() }))
+}
+
+fn verified(log: &LogFlags) -> Answered {
+    match verify(open(&log.file)?) {
+        Ok(seen) => Ok((Exit::Ok, if log.json { line(seen.json()) } else { seen.text() })),
+        Err(error) if log.json => Ok((Exit::Unsound, line(error.json()))),
+        Err(error) => Err(unsound(error)),
+    }
+}
+
+fn unsound(error: ReadError) -> (Exit, String) {
+    (Exit::Unsound, error.to_string())
+}
+
+/// The calls of a log, those of one app where one is named.
+fn events_of(
+    log: &LogFlags,
+    app: Option<&str>,
+) -> Result<impl Iterator<Item = Result<Event, ReadError>>, (Exit, String)> {
+    let records = Records::new(open(&log.file)?);
+    let app = app.map(str::to_owned);
+    let wanted = move |event: &Result<Event, ReadError>| match (event, &app) {
+        (Ok(event), Some(app)) => event.call.subject.app == *app,
+        (Ok(_), None) | (Err(_), _) => true,
+    };
+    Ok(events(records).filter(wanted))
+}
+
+/// The files of a log, each with its name.
+fn open(path: &Path) -> Result<Vec<Named>, (Exit, String)> {
+    let cannot = |path: &Path, error: &dyn Display| (Exit::Usage, format!("cannot read {}: {error}", path.display()));
+    let files = files_of(path).map_err(|error| cannot(path, &error))?;
+    files.iter().map(|path| opened(path).map_err(|error| cannot(path, &error))).collect()
+}
+
+/// A file of a log with its name, for messages.
+type Named = (String, Box<dyn BufRead>);
+
+#[expect(clippy::disallowed_types, reason = "reads the log that the command line names")]
+fn opened(path: &Path) -> io::Result<Named> {
+    let file = std::fs::File::open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok((path.display().to_string(), Box::new(BufReader::new(file)))),
+        false => Err(io::Error::other("not a regular file")),
+    }
+}

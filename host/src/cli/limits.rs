@@ -1,0 +1,42 @@
+//! What the instances of a script may use, as flags.
+
+use std::time::Duration;
+
+use clap::Args;
+use starcell_runtime::Limits;
+
+use super::duration;
+
+/// Arguments that bound what a script uses.
+#[derive(Args, Clone, Debug)]
+pub struct LimitFlags {
+    /// Memory of each instance, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..=256))]
+    pub memory: u32,
+
+    /// CPU time that one request may use, such as 1s or 250ms.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub request_cpu: Duration,
+
+    /// Time that one request may take, waiting included.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub request_time: Duration,
+
+    /// CPU time that the script's top level may use before and between serving.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub setup_cpu: Duration,
+}
+
+impl LimitFlags {
+    /// The same for the runtime.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            memory_bytes: (self.memory as usize) << 20,
+            request_cpu: self.request_cpu,
+            request_wall: self.request_time,
+            setup_cpu: self.setup_cpu,
+            ..Limits::default()
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The arguments of `starcell repl`.
+
+use clap::Args;
+
+use super::{GrantFlags, LimitFlags};
+
+/// Arguments of `starcell repl`.
+#[derive(Args, Debug)]
+pub struct Repl {
+    /// What is typed may do this.
+    #[command(flatten)]
+    pub grants: GrantFlags,
+
+    /// And use this; each input has the CPU time of a top level.
+    #[command(flatten)]
+    pub limits: LimitFlags,
+}
