@@ -154,11 +154,15 @@ fn makes_servers(facts: &Facts<'_>) -> bool {
 }
 
 /// Arguments that name a file or folder, which is judged as `fs.read` is: with the functions that take them.
-const FILE_ARGUMENTS: [(&str, &str, &[&str]); 3] = [
+const FILE_ARGUMENTS: [(&str, &str, &[&str]); 4] = [
     ("http", "serve", &["tls_cert", "tls_key"]),
     ("http", "server", &["tls_cert", "tls_key"]),
+    ("k8s", "config", &[KUBECONFIG]),
     ("os", "exec", &["cwd"]),
 ];
+
+/// The one of them that may come without its name, as the first.
+const KUBECONFIG: &str = "kubeconfig";
 
 /// Where a file may be read by an argument, and what leads there.
 fn files_read(facts: &Facts<'_>, servers: bool) -> Vec<(String, Span)> {
@@ -187,7 +191,7 @@ fn may_name(facts: &Facts<'_>, callee: Span, names: &[&str]) -> bool {
         call.args.iter().any(|arg| match &arg.node {
             Argument::Named(name, _) => names.contains(&name.node.as_str()),
             Argument::KwArgs(_) => true,
-            Argument::Positional(_) | Argument::Args(_) => false,
+            Argument::Positional(_) | Argument::Args(_) => names.contains(&KUBECONFIG),
         })
     })
 }
