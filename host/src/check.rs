@@ -73,9 +73,7 @@ fn scripts(path: &Path) -> Result<Vec<PathBuf>, String> {
     let mut scripts = Vec::new();
     for entry in std::fs::read_dir(path).map_err(cannot)? {
         let file = entry.map_err(cannot)?.path();
-        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        // Test files have names of their own, which scripts do not have.
-        if name.ends_with(".star") && !name.ends_with("_test.star") {
+        if file.extension().is_some_and(|extension| extension == "star") {
             scripts.push(file);
         }
     }

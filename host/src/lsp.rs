@@ -1,7 +1,7 @@
 //! `starcell lsp`: the language server, over standard input and output.
 //!
 //! It is starlark's own server, told what our files, modules and checks are. That one knows names but not members:
-//! behind `fs.` it offers nothing and explains `fs`. So what a client asks goes past [`members`] first, which answers
+//! behind `fs.` it offers nothing and explains `fs`. So what a client asks goes past `members` first, which answers
 //! for members of modules and of values it can tell the type of, and hands on everything else.
 //!
 //! Scripts are parsed and checked, never evaluated.

@@ -25,7 +25,7 @@ pub(crate) fn is_open(input: &str) -> bool {
                 Token::Comment(_) | Token::Newline | Token::Indent | Token::Dedent => {}
                 token => after_colon = matches!(token, Token::Colon),
             },
-            Err(error) => return is_open_text(&error.into_error()),
+            Err(error) => return last.ends_with('\\') || is_open_text(&error.into_error()),
         }
     }
     let in_block = after_colon || last.starts_with([' ', '\t']);

@@ -13,13 +13,17 @@ use starlark::syntax::AstModule;
 use crate::globals::{globals, of_tests};
 use crate::{diagnostic, load, modules, setup, shift};
 
-/// The predeclared names, for the type checker; a test file and what it loads have assertions besides.
+/// The predeclared names, for the type checker: those of a script, or those of a test file.
 #[must_use]
-pub fn predeclared(tests: bool) -> &'static Globals {
-    match tests {
-        true => of_tests(),
-        false => globals(),
-    }
+pub fn predeclared(test_file: bool) -> &'static Globals {
+    if test_file { of_tests() } else { globals() }
+}
+
+/// What test files have besides what scripts have.
+#[must_use]
+pub fn test_documentation() -> DocModule {
+    let scripts = documentation();
+    of_tests().documentation().filter(|(name, _)| name != shift::LEFT_SHIFT && !scripts.members.contains_key(name))
 }
 
 /// Parses one file; `name` is how errors call it. It must be UTF-8 and within the bounds on size and nesting.

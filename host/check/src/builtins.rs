@@ -11,6 +11,8 @@ use starlark::docs::{DocFunction, DocItem, DocMember, DocModule, DocType};
 pub struct Builtins {
     /// Their documentation, each function with its real parameters.
     pub documentation: DocModule,
+    /// What test files have besides.
+    pub tests: DocModule,
     /// The types of values that scripts meet.
     pub types: HashMap<&'static str, DocType>,
 }
@@ -19,6 +21,7 @@ pub struct Builtins {
 pub fn builtins() -> &'static Builtins {
     static BUILTINS: LazyLock<Builtins> = LazyLock::new(|| Builtins {
         documentation: tools::documentation(),
+        tests: tools::test_documentation(),
         types: tools::types().into_iter().collect(),
     });
     &BUILTINS

@@ -7,12 +7,12 @@ use serde::Serialize;
 use starcell_policy::{
     Capability, EnvFunction, ExecFunction, Fallback, K8sFunction, KvFunction, PathFunction, Profile,
 };
-use starlark::codemap::FileSpan;
-use starlark::syntax::ast::{Argument, AstArgument};
+use starlark::codemap::{FileSpan, Span};
+use starlark::syntax::ast::Argument;
 
 use crate::builtins::builtins;
 use crate::diagnostic::End;
-use crate::facts::{Callee, Facts};
+use crate::facts::Facts;
 use crate::program::File;
 
 /// A capability that a script can reach, at one place.
@@ -138,12 +138,11 @@ pub(crate) fn reached(files: &[(&File, Facts<'_>)]) -> Vec<Reach> {
                 at: file.ast.file_span(attribute.span),
             }));
         }
-        reached.extend(facts.calls.iter().filter(|call| reads_tls_files(call.callee, call.args, servers)).map(
-            |call| {
-                let (capability, via) = (Capability::FsRead, "tls_cert, tls_key".to_owned());
-                Reach { capability, via, at: file.ast.file_span(call.span) }
-            },
-        ));
+        reached.extend(files_read(facts, servers).into_iter().map(|(via, span)| Reach {
+            capability: Capability::FsRead,
+            via,
+            at: file.ast.file_span(span),
+        }));
     }
     reached
 }
@@ -154,28 +153,55 @@ fn makes_servers(facts: &Facts<'_>) -> bool {
     facts.mentions.iter().any(|mention| mention.module == "http" && leads(mention.member))
 }
 
-/// Whether a call may name the files of a TLS certificate, which are read as `fs.read` allows.
-fn reads_tls_files(callee: Callee<'_>, args: &[AstArgument], servers: bool) -> bool {
-    let takes_options = match callee {
-        Callee::Member("http", name) => matches!(name, "serve" | "server" | "try_serve" | "try_server"),
-        Callee::Method(_, name) => servers && !server_method_needs(name).is_empty(),
-        Callee::Member(..) | Callee::Predeclared(_) => false,
-    };
-    takes_options
-        && args.iter().any(|arg| match &arg.node {
-            Argument::Named(name, _) => matches!(name.node.as_str(), "tls_cert" | "tls_key"),
+/// Arguments that name a file or folder, which is judged as `fs.read` is: with the functions that take them.
+const FILE_ARGUMENTS: [(&str, &str, &[&str]); 4] = [
+    ("http", "serve", &["tls_cert", "tls_key"]),
+    ("http", "server", &["tls_cert", "tls_key"]),
+    ("k8s", "config", &[KUBECONFIG]),
+    ("os", "exec", &["cwd"]),
+];
+
+/// The one of them that may come without its name, as the first.
+const KUBECONFIG: &str = "kubeconfig";
+
+/// Where a file may be read by an argument, and what leads there.
+fn files_read(facts: &Facts<'_>, servers: bool) -> Vec<(String, Span)> {
+    let mut found = Vec::new();
+    for mention in &facts.mentions {
+        let Some(member) = mention.member else { continue };
+        let plain = member.strip_prefix("try_").unwrap_or(member);
+        let takes = FILE_ARGUMENTS.iter().find(|(module, name, _)| *module == mention.module && *name == plain);
+        if let Some((.., names)) = takes.filter(|(.., names)| may_name(facts, mention.span, names)) {
+            found.push((format!("{}.{member} ({})", mention.module, names.join(", ")), mention.span));
+        }
+    }
+    for attribute in facts.attributes.iter().filter(|_| servers) {
+        let starts = attribute.name.is_none_or(|name| !server_method_needs(name).is_empty());
+        if starts && may_name(facts, attribute.span, &["tls_cert", "tls_key"]) {
+            let name = attribute.name.map_or_else(|| "getattr".to_owned(), |name| format!(".{name}"));
+            found.push((format!("{name} (tls_cert, tls_key)"), attribute.span));
+        }
+    }
+    found
+}
+
+/// Whether what is at a place may be called with one of these arguments: it is, or its arguments are not to be seen.
+fn may_name(facts: &Facts<'_>, callee: Span, names: &[&str]) -> bool {
+    facts.call_of(callee).is_none_or(|call| {
+        call.args.iter().any(|arg| match &arg.node {
+            Argument::Named(name, _) => names.contains(&name.node.as_str()),
             Argument::KwArgs(_) => true,
-            Argument::Positional(_) | Argument::Args(_) => false,
+            Argument::Positional(_) | Argument::Args(_) => names.contains(&KUBECONFIG),
         })
+    })
 }
 
 /// Everything that a module can lead to.
 fn all_of(module: &str) -> Vec<Capability> {
     let members = builtins().module(module).into_iter().flat_map(|module| module.members.keys());
     let mut all: Vec<Capability> = members.flat_map(|member| needs(module, member)).collect();
-    if module == "http" {
-        // What `http.server` returns.
-        all.extend([Capability::FsRead, Capability::HttpServer]);
+    if FILE_ARGUMENTS.iter().any(|(of, ..)| *of == module) {
+        all.push(Capability::FsRead);
     }
     all.sort_unstable();
     all.dedup();

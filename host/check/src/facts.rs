@@ -93,6 +93,8 @@ pub struct Facts<'a> {
     names: HashMap<Span, Variable<'a>>,
     /// Calls by the place of the whole call.
     called: HashMap<Span, usize>,
+    /// Calls by the place of what is called.
+    callees: HashMap<Span, usize>,
     exports: HashSet<&'a str>,
 }
 
@@ -115,6 +117,12 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub fn call(&self, expr: &AstExpr) -> Option<&Call<'a>> {
         self.calls.get(*self.called.get(&expr.span)?)
+    }
+
+    /// The call of what is at a place; none if it is not called there.
+    #[must_use]
+    pub fn call_of(&self, callee: Span) -> Option<&Call<'a>> {
+        self.calls.get(*self.callees.get(&callee)?)
     }
 
     /// The names that other files can load: bound at the top level, by this file itself, and not private.

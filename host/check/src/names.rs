@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use starcell_interp::{TEST_FILE_SUFFIX, tools};
+use starcell_interp::tools;
 use starlark::analysis::AstModuleLint as _;
 use starlark::codemap::FileSpan;
 use starlark::typing::{AstModuleTypecheck as _, Interface};
@@ -20,7 +20,6 @@ const TYPED_BYTES: usize = 1 << 20;
 pub(crate) fn check(program: &Program) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut interfaces: HashMap<&str, Interface> = HashMap::new();
-    let tests = program.names.first().is_some_and(|script| script.ends_with(TEST_FILE_SUFFIX));
     for file in &program.files {
         found.extend(file.ast.lint(None).into_iter().filter_map(|lint| {
             let severity = severity(&lint.short_name)?;
@@ -39,7 +38,8 @@ pub(crate) fn check(program: &Program) -> Vec<Diagnostic> {
             .map(|(written, path)| (written.clone(), interfaces.get(path.as_str()).cloned().unwrap_or_default()));
         let missing = file.loads.iter().filter(|(_, path)| !interfaces.contains_key(path.as_str()));
         let missing: Vec<&str> = missing.map(|(written, _)| written.as_str()).collect();
-        let (errors, _, interface, _) = file.ast.clone().typecheck(tools::predeclared(tests), &loads.collect());
+        let predeclared = tools::predeclared(program.is_test());
+        let (errors, _, interface, _) = file.ast.clone().typecheck(predeclared, &loads.collect());
         found.extend(errors.into_iter().filter_map(|error| {
             let message = tools::message(&error);
             let at = error.span().cloned()?;
@@ -70,11 +70,7 @@ fn severity(lint: &str) -> Option<Severity> {
         | "unused-assign"
         | "unused-load"
         | "using-maybe-undefined" => Some(Severity::Warning),
-        "dict-without-star-star"
-        | "eager-and-inefficient-bool-check"
-        | "inefficient-bool-check"
-        | "redundant-continue"
-        | "redundant-return" => Some(Severity::Advice),
+        "dict-without-star-star" | "redundant-continue" | "redundant-return" => Some(Severity::Advice),
         // Undefined names are the type checker's, as an error of this implementation.
         _ => None,
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use starcell_interp::{MAX_FILES, tools};
+use starcell_interp::{MAX_FILES, TEST_FILE_SUFFIX, tools};
 use starlark::codemap::{CodeMap, FileSpan, Pos, Span};
 use starlark::syntax::AstModule;
 
@@ -42,6 +42,7 @@ pub struct Program {
     pub diagnostics: Vec<Diagnostic>,
     /// Whether a file does not parse.
     pub broken: bool,
+    test: bool,
 }
 
 impl Program {
@@ -49,8 +50,15 @@ impl Program {
     pub fn find(source: &dyn Source, script: &str, text: &[u8]) -> Self {
         let mut finder =
             Finder { source, folder: folder(script).to_owned(), asked: HashSet::new(), program: Self::default() };
+        finder.program.test = script.ends_with(TEST_FILE_SUFFIX);
         finder.find(script, text);
         finder.program
+    }
+
+    /// Whether it is a test file, which has names that scripts do not have.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        self.test
     }
 }
 

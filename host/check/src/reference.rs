@@ -44,6 +44,15 @@ pub fn markdown() -> String {
     for (name, documented) in types {
         typ(&mut text, name, documented);
     }
+    text += "# Tests\n\nPredeclared in test files, `*_test.star`, and nowhere else.\n\n";
+    let mut assertions: Vec<_> = builtins.tests.members.iter().collect();
+    assertions.sort_by_key(|(name, _)| *name);
+    for (name, item) in assertions {
+        if let DocItem::Member(DocMember::Function(documented)) = item {
+            let _ = writeln!(text, "## {name}\n");
+            function(&mut text, name, documented, &[]);
+        }
+    }
     text += "# The language\n\nPredeclared functions without a module. The language is Starlark, and its types have the \
              methods that Starlark gives them.\n\n";
     for name in plain {

@@ -300,6 +300,27 @@ fn a_server_counts_where_it_is_started() {
     let tls = reached("http.serve(str, tls_cert=\"a\", tls_key=\"b\")\n");
     assert_eq!(tls.iter().map(|(c, ..)| c.as_str()).collect::<Vec<_>>(), ["fs.read", "http.server"]);
     assert_eq!(reached("o = {}\nsrv = http.server(**o)\n").len(), 1);
+    assert_eq!(reached("s = http.server()\nstart = s.start\nstart(tls_cert=\"a\", tls_key=\"b\")\n").len(), 2);
+}
+
+#[test]
+fn a_folder_to_run_in_is_looked_into() {
+    let capabilities =
+        |script: &str| reached(script).into_iter().map(|(capability, ..)| capability).collect::<Vec<_>>();
+    assert_eq!(capabilities("os.exec([\"/bin/id\"], env={}, timeout=\"1s\")\n"), ["os.exec"]);
+    for script in [
+        "os.try_exec([\"/bin/id\"], cwd=\"x\")\n",
+        "o = {}\nos.exec([\"/bin/id\"], **o)\n",
+        "e = os.exec\ne([\"/bin/id\"], cwd=\"x\")\n",
+        "getattr(os, \"exec\")([\"/bin/id\"], cwd=\"x\")\n",
+    ] {
+        assert_eq!(capabilities(script), ["fs.read", "os.exec"], "{script}");
+    }
+    assert_eq!(capabilities("k8s.config(namespace=\"web\")\n"), ["k8s.config"]);
+    for script in ["k8s.config(\"k.yaml\")\n", "k8s.config(kubeconfig=\"k.yaml\")\n", "c = k8s.try_config\nc()\n"] {
+        assert_eq!(capabilities(script), ["fs.read", "k8s.config"], "{script}");
+    }
+    assert_eq!(capabilities("m = os\n"), ["fs.read", "os.env", "os.exec"]);
 }
 
 #[test]
@@ -328,34 +349,48 @@ fn whatever_hides_a_module_counts_as_all_of_it() {
     assert_eq!(through, ["fs.read", "http.client", "http.server"]);
     assert_eq!(reached("getattr(fs, \"stat\")(\"x\")\n")[0].0, "fs.read");
     assert_eq!(reached("print(hasattr(kv, \"get\"), dir(fs), type(os))\n"), []);
-    assert_eq!(reached("s = http.server()\nn = \"st\" + \"art\"\ngetattr(s, n)()\n")[0].1, "getattr");
-    assert_eq!(reached("s = http.server()\ng = getattr\ng(s, \"start\")()\n")[0].0, "http.server");
-    assert_eq!(reached("s = http.server()\ngetattr(s, \"start\")()\n")[0].0, "http.server");
+    for script in [
+        "s = http.server()\nn = \"st\" + \"art\"\ngetattr(s, n)()\n",
+        "s = http.server()\ng = getattr\ng(s, \"start\")()\n",
+        "s = http.server()\ngetattr(s, \"start\")()\n",
+    ] {
+        let found: Vec<String> = reached(script).into_iter().map(|(capability, ..)| capability).collect();
+        assert_eq!(found, ["fs.read", "http.server"], "{script}");
+    }
     // Names that mean something else are not the module.
     assert_eq!(reached("def f(fs):\n    return fs.read_text(\"x\")\nf(1)\nx = [kv.get(1) for kv in [{}]]\n"), []);
 }
 
+/// The files of a folder.
+struct Folder(std::path::PathBuf);
+
+impl Source for Folder {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        std::fs::read(self.0.join(path)).map_err(|error| error.to_string())
+    }
+}
+
 #[test]
-fn the_scripts_of_the_repository_are_fine() {
-    for folder in ["../../tests/scripts", "../../guest/interp/tests/fixtures"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        let mut seen = 0;
+fn the_scripts_of_the_repository_and_their_tests_are_fine() {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scripts");
+    let mut folders = vec![scripts];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() || !name.ends_with(".star") || name.ends_with("_test.star") {
-                continue;
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".star") {
+                seen += 1;
+                let (files, text) = (Folder(folder.clone()), std::fs::read(&path).unwrap());
+                let thread = std::thread::Builder::new().stack_size(16 << 20);
+                let report = thread.spawn(move || check(&files, &name, &text)).unwrap().join().unwrap();
+                assert_eq!(codes(&report), [], "{}\n{}", path.display(), report.text());
             }
-            let text = std::fs::read_to_string(&path).unwrap();
-            if text.contains(">>> ") {
-                continue;
-            }
-            seen += 1;
-            let report = one(&text);
-            assert_eq!(codes(&report), [], "{name}\n{}", report.text());
         }
-        assert!(seen > 0 || folder.ends_with("fixtures"));
     }
+    assert!(seen >= 20, "{seen}");
 }
 
 #[test]

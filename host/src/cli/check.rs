@@ -9,7 +9,7 @@ use clap::Args;
 #[command(after_help = "Exit codes: 0 nothing but warnings, 1 errors (or warnings with --deny-warnings), \
     2 a file cannot be read, 3 a script does not parse.")]
 pub struct Check {
-    /// A script, or a folder: its main.star, or else every script in it but tests (*_test.star).
+    /// A script, or a folder: its main.star, or else every script in it.
     pub path: PathBuf,
 
     /// Writes the report as JSON: one line for each script.

@@ -29,7 +29,12 @@ const MANAGER: &str = "starcell";
 
 #[starlark_module]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
-    /// Reads an object, which is an error or the default if it is not there: `k8s.get("deployment", "web", namespace="prod")["spec"]["replicas"]`.
+    /// Reads an object, which is an error or the default if it is not there.
+    ///
+    /// `k8s.get(kind: str, name: str, default = None, *, namespace: str = None, timeout: str = None)`
+    ///
+    /// `kind` is a kind or its plural, such as `"deployment"`, with its group where that is needed. The object is a dict:
+    /// `k8s.get("deployment", "web", namespace = "prod")["spec"]["replicas"]`.
     fn get<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         get_of("k8s.get", args, eval)
     }
@@ -39,7 +44,12 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(get_of("k8s.try_get", args, eval), eval.heap())
     }
 
-    /// Reads the objects of a kind: `k8s.list("pods", namespace="prod", labels={"app": "web"})`; those of all namespaces with `namespace="*"`.
+    /// Reads the objects of a kind, all of them or those that labels and fields select; `namespace = "*"` is all namespaces.
+    ///
+    /// `k8s.list(kind: str, *, namespace: str = None, labels = None, fields = None, limit: int = None, timeout: str = None)
+    /// -> list`
+    ///
+    /// Such as `k8s.list("pods", namespace = "prod", labels = {"app": "web"})`.
     fn list<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         list_of("k8s.list", args, eval)
     }
@@ -49,7 +59,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(list_of("k8s.try_list", args, eval), eval.heap())
     }
 
-    /// Makes an object and returns it as the cluster has it: `k8s.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})`.
+    /// Makes an object and returns it as the cluster has it.
+    ///
+    /// `k8s.create(object: dict, *, namespace: str = None, kind: str = None, timeout: str = None)`
+    ///
+    /// Such as `k8s.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})`.
     fn create<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         create_of("k8s.create", args, eval)
     }
@@ -59,7 +73,12 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(create_of("k8s.try_create", args, eval), eval.heap())
     }
 
-    /// Makes an object or changes it to have these fields, by server-side apply: `k8s.apply(yaml.decode(fs.read_text("web.yaml")))`.
+    /// Makes an object or changes it to have these fields, by server-side apply, and returns it as the cluster has it.
+    ///
+    /// `k8s.apply(object: dict, *, namespace: str = None, kind: str = None, field_manager: str = "starcell",
+    /// force: bool = False, timeout: str = None)`
+    ///
+    /// Such as `k8s.apply(yaml.decode(fs.read_text("web.yaml")))`. With `force` it takes fields over that others own.
     fn apply<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         apply_of("k8s.apply", args, eval)
     }
@@ -69,7 +88,12 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(apply_of("k8s.try_apply", args, eval), eval.heap())
     }
 
-    /// Changes an object: `k8s.patch("deployment", "web", {"spec": {"replicas": 3}})`; `type` is merge, json or strategic.
+    /// Changes an object and returns it as the cluster has it.
+    ///
+    /// `k8s.patch(kind: str, name: str, patch, *, namespace: str = None, type: str = "merge", timeout: str = None)`
+    ///
+    /// `type` is `"merge"` or `"strategic"`, for a dict of fields, or `"json"`, for a list of operations:
+    /// `k8s.patch("deployment", "web", {"spec": {"replicas": 3}})`.
     fn patch<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         patch_of("k8s.patch", args, eval)
     }
@@ -79,7 +103,12 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(patch_of("k8s.try_patch", args, eval), eval.heap())
     }
 
-    /// Deletes an object; says whether there was one: `k8s.delete("pod", "web-0", namespace="prod")`.
+    /// Deletes an object, and says whether there was one.
+    ///
+    /// `k8s.delete(kind: str, name: str, *, namespace: str = None, propagation: str = None, grace_period: str = None,
+    /// timeout: str = None) -> bool`
+    ///
+    /// `propagation` is `"background"`, `"foreground"` or `"orphan"`; `grace_period` a time such as `"30s"`.
     fn delete<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         delete_of("k8s.delete", args, eval)
     }
@@ -89,7 +118,12 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(delete_of("k8s.try_delete", args, eval), eval.heap())
     }
 
-    /// What a container of a pod wrote, as text: `k8s.logs("web-0", namespace="prod", tail=100, since="10m")`.
+    /// What a container of a pod wrote, as text.
+    ///
+    /// `k8s.logs(pod: str, *, namespace: str = None, container: str = None, tail: int = None, since: str = None,
+    /// previous: bool = False, timestamps: bool = False, timeout: str = None) -> str`
+    ///
+    /// Such as `k8s.logs("web-0", namespace = "prod", tail = 100, since = "10m")`.
     fn logs<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         logs_of("k8s.logs", args, eval)
     }
@@ -99,7 +133,9 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         attempt(logs_of("k8s.try_logs", args, eval), eval.heap())
     }
 
-    /// Chooses what later calls use, and returns its context and namespace: `k8s.config(context="staging", namespace="web", timeout="5s")`.
+    /// Chooses what later calls use, and returns its context and namespace.
+    ///
+    /// `k8s.config(kubeconfig: str = None, *, context: str = None, namespace: str = None, timeout: str = None) -> dict`
     ///
     /// Without a kubeconfig it is the cluster that the operator chose, with the credentials that the operator gave. In a
     /// handler it is for its request alone.

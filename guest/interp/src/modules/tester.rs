@@ -7,6 +7,7 @@ mod reply;
 use std::fmt;
 
 use allocative::Allocative;
+use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::eval::{Arguments, Evaluator};
 use starlark::starlark_module;
@@ -43,6 +44,11 @@ impl fmt::Display for Tester {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{TYPE} {}>", self.name)
     }
+}
+
+/// What the reference says of the types here.
+pub(super) fn types() -> [(&'static str, DocType); 2] {
+    [("test", DocType::from_starlark_value::<Tester>()), ("test.reply", reply::documented())]
 }
 
 #[starlark_value(type = TYPE)]

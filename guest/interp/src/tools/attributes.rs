@@ -4,7 +4,7 @@ use starlark::docs::{DocMember, DocProperty, DocString, DocStringKind, DocType};
 use starlark::typing::Ty;
 
 /// Type, attribute, and what it is.
-const ATTRIBUTES: [(&str, &str, &str); 22] = [
+const ATTRIBUTES: [(&str, &str, &str); 28] = [
     ("Result", "error", "What went wrong: a str, or what the script passed on; `None` when `ok`."),
     ("Result", "ok", "Whether it worked. A `Result` that worked is also true by itself."),
     ("Result", "value", "What the function returned; `None` unless `ok`, except where a function says otherwise."),
@@ -27,6 +27,12 @@ const ATTRIBUTES: [(&str, &str, &str); 22] = [
     ("http.request", "remote_addr", "The address and port of the client."),
     ("http.request", "tls", "Whether the connection is encrypted."),
     ("http.request", "url", "The whole URL as it was sent, with scheme and host."),
+    ("test", "name", "The name of the test."),
+    ("test.reply", "body", "The body: str when it is UTF-8, else bytes."),
+    ("test.reply", "cookies", "A dict of the cookies that the reply sets."),
+    ("test.reply", "error", "What the handler raised, or `None`."),
+    ("test.reply", "headers", "The header fields, an `http.headers`."),
+    ("test.reply", "status", "The status as an int."),
 ];
 
 /// Adds the attributes of a type to what is documented of it.

@@ -30,6 +30,7 @@ pub(super) fn read<'a>(module: &'a AstStmt, modules: &HashSet<&'a str>) -> Facts
     walk.stmt(module);
     let mut facts = walk.facts;
     facts.called = facts.calls.iter().enumerate().map(|(at, call)| (call.span, at)).collect();
+    facts.callees = facts.calls.iter().enumerate().map(|(at, call)| (call.name, at)).collect();
     facts.exports = walk.scopes.into_iter().flat_map(|scope| scope.names).collect();
     facts.exports.retain(|name| !name.starts_with('_') && !walk.loaded.contains(name));
     facts

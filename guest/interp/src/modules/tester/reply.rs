@@ -5,6 +5,7 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_module;
 use starlark::starlark_simple_value;
@@ -47,6 +48,11 @@ impl fmt::Display for ReplyValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{TYPE} {}>", self.0.status)
     }
+}
+
+/// What the reference says of the type.
+pub(super) fn documented() -> DocType {
+    DocType::from_starlark_value::<ReplyValue>()
 }
 
 #[starlark_value(type = TYPE)]
