@@ -1,5 +1,7 @@
 //! Limits that a script or an operator sets, as a client meets them.
 
+use std::time::Duration;
+
 use starcell_tests::client::{Client, get};
 use starcell_tests::process::{Starcell, script};
 
@@ -144,12 +146,17 @@ fn read_timeout_bounds_a_body() {
     assert_eq!(ended.stderr.matches("handled").count(), 0, "{}", ended.stderr);
 }
 
-/// What a script may hold, it may serve from: a fork hands over the whole memory, however large.
+/// What a script may hold, it may serve from: a fork hands over the whole memory, however large, and a request does not
+/// pay for what it does not touch.
 #[test]
 fn a_large_state_is_served() {
     let source = "kept = [\"x\" * 1000000 for i in range(60)]\nsrv = http.server()\n\
                   srv.handle(\"GET /n\", lambda req: str(len(kept)) + kept[59][-1])\nsrv.serve(port=0)\n";
     let server = Starcell::serve(&["--memory", "256"], &script(source));
     assert_eq!(get(server.port(), "/n").text(), "60x");
+    let before = server.cpu_time();
+    (0..100).for_each(|_| assert_eq!(get(server.port(), "/n").status, 200));
+    let spent = server.cpu_time() - before;
+    assert!(spent < Duration::from_secs(1), "100 requests took {spent:?} of CPU time");
     assert_eq!(server.stop().code(), 0);
 }
