@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt as _;
 use std::ptr::NonNull;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
 use rustix::mm::{MprotectFlags, mprotect};
 use rustix::param::page_size;
 use wasmtime::component::Component;
@@ -63,11 +64,24 @@ pub(crate) fn load_image(engine: &Engine, image: &[u8]) -> wasmtime::Result<Modu
     let compiled = engine.precompile_module(image)?;
     let file = File::from(memfd_create("starcell-image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
     write_sparse(&file, &compiled)?;
-    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    fcntl_add_seals(&file, seals)?;
+    seal(&file)?;
     // SAFETY: the bytes are what `precompile_module` returned on the line above. The file has no name, this is its only
     // descriptor, and it is sealed, so nothing can change it.
     unsafe { Module::deserialize_open_file(engine, file) }
+}
+
+/// Makes sure that nobody changes a file any more. The kernel waits 150 ms for whoever holds one of its pages, such as
+/// the reclaim of memory on a busy machine, and then refuses; so it is asked again.
+fn seal(file: &File) -> std::io::Result<()> {
+    const ATTEMPTS: u32 = 20;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    for _ in 1..ATTEMPTS {
+        match fcntl_add_seals(file, seals) {
+            Err(Errno::BUSY) => {}
+            other => return Ok(other?),
+        }
+    }
+    Ok(fcntl_add_seals(file, seals)?)
 }
 
 /// Writes the runs of pages that are not zero: the others, a third of an image, then take no memory.

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn place(text: &str) -> Place<'_> {
-        let line = text.lines().last().unwrap();
+        let line = text.lines().last().unwrap_or_default();
         Place { text, line, at: line.len() }
     }
 

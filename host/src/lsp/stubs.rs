@@ -39,7 +39,9 @@ impl Stub {
     }
 
     fn function(&mut self, name: &str, function: &DocFunction) {
-        self.declare(name, &format!("def {}:", reference::signature(name, function)));
+        // Not every type that is told can be written.
+        let signature = reference::signature(name, function).replace("struct(..)", "struct");
+        self.declare(name, &format!("def {signature}:"));
         self.words(function.docs.as_ref(), "    ");
         self.text += "    pass\n\n";
     }
@@ -117,7 +119,8 @@ mod tests {
     fn every_module_has_a_text_that_declares_its_members() {
         for name in builtins().modules().into_iter().chain([PLAIN]) {
             let stub = module(name).unwrap();
-            assert!(starcell_interp::tools::parse(name, stub.text.as_bytes()).is_ok(), "{}", stub.text);
+            let parsed = starcell_interp::tools::parse(name, stub.text.as_bytes());
+            assert!(parsed.is_ok(), "{:?}\n{}", parsed.err(), stub.text);
             for (member, line) in &stub.lines {
                 let text = stub.text.lines().nth(*line).unwrap();
                 assert!(
