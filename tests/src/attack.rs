@@ -136,9 +136,12 @@ impl Target {
 
     /// Has the server take what it keeps for good: instances, buffers, threads' caches.
     pub fn warm_up(&self) {
+        let before = self.server.descriptors();
         let asking: Vec<Good> = (0..16).map(|_| self.keep_asking()).collect();
         thread::sleep(Duration::from_millis(200));
         let _ = asking.into_iter().map(Good::finish).fold(0, |sum, times| sum + times.len());
+        // Or an attack would take them for its own.
+        eventually(SLACK, "connections of the warm-up are closed", || self.server.descriptors() <= before);
     }
 }
 
