@@ -9,7 +9,7 @@
 //! - `wire`: hyper over memory, for the two targets that need the bytes of a connection
 //! - `request`, `route`, `query`, `response`: the HTTP edge
 //! - `rule`, `call`, `config`, `audit`: what operators write and read
-//! - `source`: the parser and the check before it
+//! - `source`, `check`: the parser and the check before it; what `starcell check` makes of it
 //! - `modules`: builtins of scripts, by laws written in Starlark (`src/scripts`)
 
 #![no_main]

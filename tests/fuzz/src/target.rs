@@ -28,6 +28,7 @@ pub(crate) fn all() -> Vec<Target> {
         response::target(),
         route::target(),
         rule::target(),
+        source::checked(),
         source::target(),
     ];
     all.extend(modules::targets());
