@@ -89,12 +89,7 @@ impl Serving {
         let meter = Meter::new(limits.request_cpu);
         let call = Metered::new(Arc::clone(&meter), Box::pin(self.call(route, request, Arc::clone(&meter))));
         // The epoch cannot wake a guest that waits for the host, so the wall deadline is outside of it.
-        let call = timeout(self.wall, AssertUnwindSafe(call).catch_unwind());
-        let result = match call.await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_panic)) => Err(Failure::Host("a host function panicked; this is a defect of starcell".into())),
-            Err(_elapsed) => Err(Failure::Limit(Limit::Wall(self.wall))),
-        };
+        let result = within(self.wall, call).await;
         Answer { result, cpu: meter.spent() }
     }
 
@@ -136,4 +131,13 @@ pub(crate) async fn load(app: &App, bytes: Vec<u8>) -> Result<Image, Failure> {
     let engine = app.interpreter.engine().clone();
     let loaded = tokio::task::spawn_blocking(move || image::Image::load(&engine, &bytes)).await;
     loaded.map_err(|error| Failure::Host(format!("loading an image: {error}")))?.map_err(Failure::host)
+}
+
+/// The outcome, unless it takes too long or a host function panics.
+pub(crate) async fn within<T>(wall: Duration, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    match timeout(wall, AssertUnwindSafe(future).catch_unwind()).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(Failure::Host("a host function panicked; this is a defect of starcell".into())),
+        Err(_elapsed) => Err(Failure::Limit(Limit::Wall(wall))),
+    }
 }

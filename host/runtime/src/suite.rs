@@ -5,18 +5,14 @@
 //! [tool](crate::tool) of the app that it runs for.
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use tokio::time::timeout;
-
 use crate::app::App;
 use crate::bindings::GuestPre;
-use crate::failure::{Failure, Limit};
+use crate::failure::Failure;
 use crate::meter::{Meter, Metered};
-use crate::serving::load;
+use crate::serving::{load, within};
 use crate::state::{Role, State, store};
 
 /// A test file as its tests start from it.
@@ -86,14 +82,5 @@ impl Suite {
         let guest = guest.map_err(|error| app.interpreter.instantiation_failure(&error, limits))?;
         let result = guest.starcell_guest_interpreter().call_test(&mut store, test).await;
         result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
-    }
-}
-
-/// The outcome, unless it takes too long or a host function panics.
-async fn within<T>(wall: Duration, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    match timeout(wall, AssertUnwindSafe(future).catch_unwind()).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_panic)) => Err(Failure::Host("a host function panicked; this is a defect of starcell".into())),
-        Err(_elapsed) => Err(Failure::Limit(Limit::Wall(wall))),
     }
 }
