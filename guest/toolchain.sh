@@ -18,13 +18,14 @@ recent() {
   [ -n "$version" ] && printf '%s\n' "$least" "$version" | sort --check=silent --version-sort
 }
 
-# Sets the array `build`, the command that builds for wasm32, or the array `missing`, the packages that are needed.
+# Sets the array `build`, the command that builds a crate for wasm32, or the array `missing`, the packages that are
+# needed.
 # shellcheck disable=SC2034 # `build` is for whoever sources this.
 find_toolchain() {
   local sysroot
   build=() missing=()
   if sysroot=$(rustc --print sysroot 2>/dev/null) && [ -d "$sysroot/lib/rustlib/$target/lib" ]; then
-    build=(cargo build)
+    build=(cargo rustc)
     return
   fi
   recent /usr/bin/rustc || missing+=(rustc-web)
@@ -34,7 +35,7 @@ find_toolchain() {
   command -v wasm-ld >/dev/null || missing+=(lld)
   # Debian ships no std for this target but its sources, which a released compiler builds only when asked this way.
   build=(env RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld
-    /usr/bin/cargo build -Z "build-std=std,panic_abort")
+    /usr/bin/cargo rustc -Z "build-std=std,panic_abort")
 }
 
 # Fails, with what to do about it, when find_toolchain has found something missing.

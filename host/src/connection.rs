@@ -163,7 +163,7 @@ impl Connection {
         let service = service_fn(|request| {
             let (endpoint, operator) = (Arc::clone(&self.endpoint), Arc::clone(&self.operator));
             let (client, active) = (self.client.clone(), self.activity.begin());
-            Box::pin(async move { dispatch(&endpoint, &operator, client, active, request).await })
+            Box::pin(dispatch(endpoint, operator, client, active, request))
         });
         let mut connection = builder.serve_connection(TokioIo::new(transport), service);
         // Errors of a connection are its client's: a reset, a timeout, bytes that are not HTTP. hyper has answered those
@@ -197,7 +197,7 @@ impl Connection {
         let service = service_fn(move |request| {
             let (endpoint, operator) = (Arc::clone(&endpoint), Arc::clone(&operator));
             let (client, active) = (client.clone(), activity.begin());
-            async move { dispatch(&endpoint, &operator, client, active, request).await }
+            dispatch(endpoint, operator, client, active, request)
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(transport), service));
         let (mut look, mut stopping) = (interval(LOOK), false);

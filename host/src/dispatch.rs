@@ -42,17 +42,17 @@ pub(crate) struct Client {
 
 /// Answers one request.
 pub(crate) async fn dispatch(
-    endpoint: &Endpoint,
-    operator: &Operator,
+    endpoint: Arc<Endpoint>,
+    operator: Arc<Operator>,
     client: Client,
     active: Active,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, Infallible> {
     let (parts, body) = request.into_parts();
     let mut access = Access::begin();
-    let id = id(&parts, operator);
+    let id = id(&parts, &operator);
     let answer = match endpoint.front().filter(|_| client.terms == Terms::Served) {
-        Some(front) => meet(&front.site, operator, &client, &parts, body, &id, &mut access).await,
+        Some(front) => meet(&front.site, &operator, &client, &parts, body, &id, &mut access).await,
         None => Refusal::Busy.answer(),
     };
     let mut answer = exchange::finish(answer, &parts, &id);
@@ -97,7 +97,8 @@ async fn meet(
 ) -> Answer {
     let _present = site.enter();
     let origin = Origin { remote: client.remote.to_string(), tls: client.tls, id: id.to_owned() };
-    let body = read(parts, body, site, operator);
+    // Pinned here, as a future that is handed on takes room for every hand it goes through.
+    let body = std::pin::pin!(read(parts, body, site, operator));
     match exchange(site, operator, parts, origin, body, access).await {
         Exchange::Answered(answer) => answer,
         Exchange::Refused(refusal) => {

@@ -119,7 +119,7 @@ fn record(request: request::Request) -> starcell_runtime::Request {
         url: request.url,
         params: fields(request.params),
         query: fields(request.query),
-        headers: fields(request.headers),
+        headers: request.headers,
         body: request.body.into(),
         remote_addr: request.remote_addr,
         host: request.host,

@@ -1,6 +1,5 @@
 //! Names of requests.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Request ids: unique within and across processes, and cheap.
@@ -22,10 +21,11 @@ impl Ids {
     /// One that was not given out before.
     #[must_use]
     pub fn next(&self) -> String {
-        let mut id = String::with_capacity(self.prefix.len() + 12);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let digits = number.checked_ilog2().unwrap_or(0) / 4 + 1;
+        let mut id = String::with_capacity(self.prefix.len() + 16);
         id.push_str(&self.prefix);
-        // Writing to a String cannot fail.
-        let _ = write!(id, "{:x}", self.next.fetch_add(1, Ordering::Relaxed));
+        id.extend((0..digits).rev().filter_map(|place| char::from_digit((number >> (4 * place)) as u32 & 15, 16)));
         id
     }
 }
@@ -33,5 +33,19 @@ impl Ids {
 impl Default for Ids {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_count_in_hexadecimal() {
+        let ids = Ids::new();
+        for number in [0, 1, 9, 15, 16, 255, 256, 0x1234_5678_9abc_def0, u64::MAX] {
+            ids.next.store(number, Ordering::Relaxed);
+            assert_eq!(ids.next(), format!("{}{number:x}", ids.prefix));
+        }
     }
 }

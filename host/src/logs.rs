@@ -8,6 +8,7 @@
 
 mod sink;
 mod time;
+mod warnings;
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -86,8 +87,24 @@ impl Logs {
         let mut writing = Writing::begin(&mut text, self.format, SystemTime::now(), Level::Info, "access");
         attributes(&mut writing);
         writing.end();
-        self.sink.err_now(&text, |lost| {
-            let message = format!("{lost} lines about requests were lost: the log was not read fast enough");
+        self.put(&text);
+    }
+
+    /// Takes what the crates of the host warn of into this log, for the rest of the process.
+    pub fn take_warnings(&self) {
+        warnings::listen(self.clone());
+    }
+
+    /// Writes a line from where nobody can wait, or counts it where there is no room.
+    #[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
+    fn note(&self, line: &Line) {
+        self.put(&line.render(self.format, SystemTime::now()));
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
+    fn put(&self, text: &str) {
+        self.sink.err_now(text, |lost| {
+            let message = format!("{lost} lines were lost: the log was not read fast enough");
             Line::warn(&message).render(self.format, SystemTime::now())
         });
     }
@@ -125,8 +142,8 @@ impl<'a> Writing<'a> {
     }
 
     /// Adds a text.
-    pub fn text(&mut self, name: &str, value: &str) {
-        self.name(name);
+    pub fn text(&mut self, name: &'static str, value: &str) {
+        self.own_name(name);
         if value.len() <= MAX_VALUE {
             push_quoted(self.out, value);
         } else {
@@ -135,17 +152,21 @@ impl<'a> Writing<'a> {
     }
 
     /// Adds a number.
-    pub fn number(&mut self, name: &str, value: u64) {
-        self.name(name);
+    pub fn number(&mut self, name: &'static str, value: u64) {
+        self.own_name(name);
         self.out.push_str(itoa::Buffer::new().format(value));
     }
 
-    fn json(&mut self, name: &str, json: &str) {
-        self.name(name);
-        self.out.push_str(json);
+    /// Adds a name that stands in this program, and so has nothing in it to be escaped.
+    fn own_name(&mut self, name: &'static str) {
+        debug_assert!(is_plain(name), "{name:?}");
+        match self.format {
+            LogFormat::Json => self.out.extend([",\"", name, "\":"]),
+            LogFormat::Text => self.out.extend([" ", name, "="]),
+        }
     }
 
-    fn name(&mut self, name: &str) {
+    fn json(&mut self, name: &str, json: &str) {
         match self.format {
             LogFormat::Json => {
                 self.out.push(',');
@@ -158,6 +179,7 @@ impl<'a> Writing<'a> {
                 self.out.push('=');
             }
         }
+        self.out.push_str(json);
     }
 
     fn end(self) {
@@ -275,11 +297,18 @@ fn bounded(text: &str) -> String {
 
 /// Adds a text as a JSON string; most need nothing escaped.
 fn push_quoted(out: &mut String, text: &str) {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+    if is_plain(text) {
         out.extend(["\"", text, "\""]);
     } else {
         out.push_str(&quoted(text));
     }
+}
+
+/// Whether a text can stand in a line as it is, quoted or not. Looks at all of it at once, which for short texts is
+/// faster than stopping at the first byte that cannot.
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    text.bytes().fold(true, |all, byte| all & plain(byte))
 }
 
 /// A text as a JSON string, with everything escaped that could disturb a reader.
@@ -301,7 +330,7 @@ fn escaped(json: &str) -> String {
 
 /// Adds a text, on one line.
 fn push_line(out: &mut String, text: &str) {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    if is_plain(text) {
         out.push_str(text);
     } else {
         text.chars().for_each(|c| push_visible(out, c));

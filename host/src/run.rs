@@ -58,6 +58,7 @@ pub async fn run(mut arguments: Run) -> Exit {
         Err(error) => return fail(Exit::Configuration, &format!("{error:#}")),
     };
     let (logs, writer) = Logs::start(arguments.log_format);
+    logs.take_warnings();
     let operator = operator(&arguments, logs);
     if let Some(file) = granted::passed_over(&arguments.grants.rules) {
         let text = format!("{file} in the working folder is not read, as it could be the script's own; see --config");

@@ -23,6 +23,9 @@ use crate::activity::Activity;
 /// What no HTTP/1 parser takes, wherever in a message it stands.
 const POISON: &[u8] = b"\0";
 
+/// Bytes of a response, head and body, that are written in one piece.
+const SMALL_WRITE: usize = 1024;
+
 /// How long a client may go on sending after it was told that this is over, and how much.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 16 << 20;
@@ -261,6 +264,17 @@ impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> AsyncWrite for Transport<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let offered = slices.iter().map(|slice| slice.len()).sum();
+        // Copying a small response once more costs less than handing it to the kernel in pieces.
+        if offered <= SMALL_WRITE {
+            let (mut whole, mut length) = ([0; SMALL_WRITE], 0);
+            for slice in slices {
+                if let Some(place) = whole.get_mut(length..length + slice.len()) {
+                    place.copy_from_slice(slice);
+                    length += slice.len();
+                }
+            }
+            return self.poll_write(context, whole.get(..length).unwrap_or_default());
+        }
         let result = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
         self.sent(context, offered, result)
     }

@@ -12,21 +12,75 @@ use crate::HELLO;
 use crate::load::{Ask, CONNECTIONS, Load};
 
 const WARM_UP: Duration = Duration::from_secs(1);
-const MEASURED: Duration = Duration::from_secs(4);
+const MEASURED: Duration = Duration::from_millis(500);
+
+/// The servers take turns for so many rounds, and the middle one of each counts: what else runs on the machine comes and
+/// goes.
+const ROUNDS: usize = 9;
 
 pub(crate) fn run() {
     cold_start();
-    // The load generator's core; each server gets the other.
+    // The load generator's core; each server has the other to itself while it is its turn.
     pin(std::process::id(), 1);
     println!("GET /hello, {CONNECTIONS} connections     requests/s   CPU/request   throughput");
     let bench = std::env::current_exe().unwrap();
-    let hyper = measure("hyper, constant", command(&bench, &["serve-hyper"]));
-    let native = measure("native Starlark, no sandbox", command(&bench, &["serve-native"]));
     let file = script(HELLO);
     let arguments = ["run", "--allow-local", "--no-access-log", "--port", "0", file.to_str().unwrap()];
-    let forked = measure("starcell, fork per request", command(&binary(), &arguments));
-    println!("starcell / native Starlark    {:.2}", forked / native);
-    println!("starcell / hyper              {:.2}", forked / hyper);
+    let mut servers = [
+        Server::start("hyper, constant", command(&bench, &["serve-hyper"])),
+        Server::start("native Starlark, no sandbox", command(&bench, &["serve-native"])),
+        Server::start("starcell, fork per request", command(&binary(), &arguments)),
+    ];
+    for _ in 0..ROUNDS {
+        servers.iter_mut().for_each(Server::round);
+    }
+    servers.iter().for_each(Server::print);
+    let [hyper, native, forked] = &servers;
+    println!("starcell / native Starlark    {:.2}", forked.against(native));
+    println!("starcell / hyper              {:.2}", forked.against(hyper));
+}
+
+/// One of the servers that take turns.
+struct Server {
+    name: &'static str,
+    process: Starcell,
+    load: Load,
+    /// Requests a second, and microseconds of CPU time for one, of each round.
+    rates: Vec<f64>,
+    costs: Vec<f64>,
+}
+
+impl Server {
+    fn start(name: &'static str, command: Command) -> Self {
+        let mut process = Starcell::spawn_command(command);
+        process.wait_for("serving ");
+        let mut load = Load::connect(process.port(), Ask::HELLO);
+        load.run(WARM_UP);
+        Self { name, process, load, rates: Vec::new(), costs: Vec::new() }
+    }
+
+    fn round(&mut self) {
+        let (began, spent) = (Instant::now(), self.process.cpu_time());
+        let done = self.load.run(MEASURED) as f64;
+        let (elapsed, spent) = (began.elapsed(), self.process.cpu_time() - spent);
+        self.rates.push(done / elapsed.as_secs_f64());
+        self.costs.push(spent.as_secs_f64() / done * 1e6);
+    }
+
+    fn print(&self) {
+        let (name, rate, cost) = (self.name, middle(self.rates.clone()), middle(self.costs.clone()));
+        println!("  {name:<28} {rate:>9.0}/s {cost:>10.1} us");
+    }
+
+    /// Throughput beside that of another server in the same rounds.
+    fn against(&self, other: &Self) -> f64 {
+        middle(self.rates.iter().zip(&other.rates).map(|(mine, its)| mine / its).collect())
+    }
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 pub(crate) fn command(program: &PathBuf, arguments: &[&str]) -> Command {
@@ -53,18 +107,4 @@ fn cold_start() {
         .collect();
     times.sort();
     println!("cold start to first answer    {:>9.1} ms   (median of 10)", times[5].as_secs_f64() * 1e3);
-}
-
-/// Requests a second of one server, which is the only thing on its core.
-fn measure(name: &str, command: Command) -> f64 {
-    let mut server = Starcell::spawn_command(command);
-    server.wait_for("serving ");
-    let mut load = Load::connect(server.port(), Ask::HELLO);
-    load.run(WARM_UP);
-    let (began, spent) = (Instant::now(), server.cpu_time());
-    let done = load.run(MEASURED);
-    let (elapsed, spent) = (began.elapsed(), server.cpu_time() - spent);
-    let rate = done as f64 / elapsed.as_secs_f64();
-    println!("  {name:<28} {rate:>9.0}/s {:>10.1} us", spent.as_secs_f64() / done as f64 * 1e6);
-    rate
 }

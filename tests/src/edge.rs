@@ -116,7 +116,7 @@ pub fn request(target: &str) -> Request {
         url: format!("http://localhost{target}"),
         params: Vec::new(),
         query: fields(starcell_http::query::parse(query)),
-        headers: fields(vec![("User-Agent".into(), "test".into()), ("Accept".into(), "*/*".into())]),
+        headers: "User-Agent: test\nAccept: */*\n".into(),
         body: Vec::new(),
         remote_addr: "127.0.0.1:1".into(),
         host: "localhost".into(),

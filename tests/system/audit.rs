@@ -192,6 +192,20 @@ fn a_full_file_is_renamed_and_the_log_stays_one() {
     assert_eq!(usage.code(), 2, "{}", usage.output);
 }
 
+#[test]
+fn a_file_that_cannot_be_renamed_is_told_and_goes_on() {
+    let folder = folder();
+    fs::create_dir(folder.join("log")).unwrap();
+    let source = "fs.rename(\"log\", \"away\")\nfor i in range(6000):\n    fs.exists(\"x\")\n";
+    let arguments = ["--allow-fs", "--setup-cpu", "60s", "--audit", "log/audit.jsonl", "--audit-rotate", "1"];
+    let ended = Starcell::run_in(&folder, &arguments, source);
+    assert_eq!(ended.code(), 0, "{}", ended.output);
+    let told: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("cannot begin a new file")).collect();
+    assert!(!told.is_empty() && told[0].contains("error=\"No such file or directory"), "{}", ended.stderr);
+    let found = ask_json(&folder, &["audit", "summary", "--json", "away/audit.jsonl"]);
+    assert_eq!(found["total"]["ok"], 6001, "nothing is missing: {found}");
+}
+
 /// Time, waiting and randomness are everybody's, and recorded where that is asked for.
 #[test]
 fn what_needs_no_permission_is_recorded_on_request() {

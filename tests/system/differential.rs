@@ -230,7 +230,7 @@ fn wasm_request(request: &interp::Request) -> runtime::Request {
         url: request.url.clone(),
         params: fields(&request.params),
         query: fields(&request.query),
-        headers: fields(&request.headers),
+        headers: request.headers.as_lines().to_owned(),
         body: request.body.clone(),
         remote_addr: request.remote_addr.clone(),
         host: request.host.clone(),

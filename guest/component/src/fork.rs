@@ -20,6 +20,7 @@ use starcell_interp::{Failure, FailureKind, Position, Serving, Suite};
 use starlark::environment::Module;
 
 use crate::bindings::starcell::guest::{fork as host, types::Error};
+use crate::heap::HOST_PAGE;
 
 /// Distance kept between the deepest live frame and the first frame of a fork, in bytes. The import call itself needs
 /// some hundred bytes below the local whose address is taken; 1 KiB covers it several times over.
@@ -50,10 +51,20 @@ pub(crate) fn remember(module: &Module<'_>) {
     unsafe { *STATE.live.get() = ptr::from_ref(module).cast() };
 }
 
-/// Hands the whole linear memory to the host.
+/// Hands the whole linear memory to the host, whose forks keep clear of every live frame: they look at what those hold.
 pub(crate) fn fork(server: u32) -> Result<(), Error> {
     let here = 0_u128;
-    let stack_pointer = (ptr::from_ref(&here).addr() - RED_ZONE) & !15;
+    give(server, (ptr::from_ref(&here).addr() - RED_ZONE) & !15)
+}
+
+/// Hands the whole linear memory to the host for an image in which no frame is looked at again. So its forks start where
+/// a page of memory ends, over what were frames: their own then lie in as few pages as can be.
+pub(crate) fn hand_over() -> Result<(), Error> {
+    let here = 0_u128;
+    give(0, ptr::from_ref(&here).addr().next_multiple_of(HOST_PAGE))
+}
+
+fn give(server: u32, stack_pointer: usize) -> Result<(), Error> {
     let length = core::arch::wasm32::memory_size(0) * 65536 - MEMORY_START;
     // SAFETY: every byte of linear memory is readable and initialised (wasm memory starts as zeros). The host copies it
     // while this frame is suspended in the import, so nothing writes to it meanwhile.

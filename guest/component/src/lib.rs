@@ -39,7 +39,7 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
         std::panic::set_hook(Box::new(|panic| log::panicked(&said(panic))));
         interp::boot();
         // The host takes the memory and drops the instance; no answer can matter here.
-        let _ = fork::fork(0);
+        let _ = fork::hand_over();
     }
 
     fn run(script: Script) -> Result<(), Failure> {
@@ -77,7 +77,7 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
 /// Hands over a memory that many forks will start from.
 fn hand_over() -> Result<(), Failure> {
     heap::settle(REQUEST_HEAP);
-    fork::fork(0).map_err(|error| {
+    fork::hand_over().map_err(|error| {
         failure(interp::Failure {
             kind: interp::FailureKind::Stopped,
             message: format!("the image could not be made: {error:?}"),
@@ -236,7 +236,7 @@ fn request_from(request: Request) -> interp::Request {
         url: request.url,
         params: pairs(request.params),
         query: pairs(request.query),
-        headers: pairs(request.headers),
+        headers: interp::Fields::from_lines(request.headers),
         body: request.body,
         remote_addr: request.remote_addr,
         host: request.host,

@@ -17,9 +17,9 @@
 //! [`check_imports`] lists what may be imported, and [`split`] sees to it that there is no place to
 //! forget from.
 //!
-//! The order is that of a build: [`split`] makes the shared component and its base image, with imports that are called
-//! directly (`direct`),
-//! [`check_imports`] judges the component, and at run time [`image`] makes the image of a fork.
+//! The order is that of a build: [`keep_results`] leaves out what would free results, [`check_imports`] judges the
+//! component, [`split`] makes the shared component and its base image, with imports that are called directly (`direct`),
+//! and at run time [`image`] makes the image of a fork.
 
 #![forbid(unsafe_code)]
 
@@ -28,9 +28,11 @@ mod direct;
 mod error;
 mod image;
 mod outline;
+mod results;
 mod split;
 
 pub use error::SplitError;
 pub use image::{IMAGE_PAGE, ImageStats, WASM_PAGE, image, stats};
 pub use outline::{check_imports, exports, imports};
+pub use results::keep_results;
 pub use split::{IMAGE_IMPORT, MEMORY_EXPORT, STACK_POINTER_EXPORT, Split, split};

@@ -4,9 +4,10 @@
 
 mod support;
 
-use starcell_image::{SplitError, check_imports, exports, image, imports, split, stats};
+use starcell_image::{SplitError, check_imports, exports, image, imports, keep_results, split, stats};
 use support::{MAIN, component, main_with, refused, valid};
 use wasmparser::{Parser, Payload, TypeRef};
+use wit_component::ComponentEncoder;
 
 /// The second one is there for its types only.
 const IMPORTS: [&str; 2] = ["t:g/log@0.1.0", "t:g/types@0.1.0"];
@@ -25,6 +26,25 @@ fn splits_a_component() {
     assert_eq!(imports(&split.component).unwrap(), ["image", IMPORTS[0], IMPORTS[1]]);
     assert_eq!(exports(&input).unwrap(), ["boot", "t:g/api@0.1.0"]);
     assert_eq!(exports(&split.component).unwrap(), exports(&input).unwrap());
+}
+
+#[test]
+fn results_are_not_given_back() {
+    const EXPORTS: u8 = 7;
+    let main = main_with(r#"(func (export "cabi_post_t:g/api@0.1.0#handle") (param i32))"#);
+    assert_eq!(support::freed(&component(&main)), 1);
+
+    let before = support::core(&main);
+    let after = keep_results(&before).unwrap();
+    let kept = ComponentEncoder::default().module(&after).unwrap().encode().unwrap();
+    valid(&kept);
+    assert_eq!(support::freed(&kept), 0);
+    assert_eq!(exports(&kept).unwrap(), exports(&component(&main)).unwrap());
+
+    let but_exports = |module: &[u8]| support::sections(module).into_iter().filter(|(id, _)| *id != EXPORTS).collect();
+    let (before, after): (Vec<_>, Vec<_>) = (but_exports(&before), but_exports(&after));
+    assert!(before == after, "all else is copied byte by byte");
+    keep_results(b"no module").unwrap_err();
 }
 
 #[test]

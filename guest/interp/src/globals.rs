@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use starlark::environment::{Globals, GlobalsBuilder, LibraryExtension};
 
+use crate::fields::Fields;
 use crate::host::Request;
 use crate::testing::NativeHost;
 use crate::{modules, result, setup, shift};
@@ -108,12 +109,12 @@ fn request() -> Request {
         method: "GET".to_owned(),
         path: "/".to_owned(),
         query: vec![pair("name", "a"), pair("q", "1"), pair("q", "2")],
-        headers: vec![
-            pair("Accept", "text/html"),
-            pair("Accept", "text/plain"),
-            pair("Content-Type", "application/x-www-form-urlencoded"),
-            pair("Cookie", "sid=1"),
-        ],
+        headers: Fields::from_iter([
+            ("Accept", "text/html"),
+            ("Accept", "text/plain"),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+            ("Cookie", "sid=1"),
+        ]),
         body: b"a=b".to_vec(),
         ..Request::default()
     }

@@ -18,23 +18,25 @@ use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Val
 
 use crate::args::describe;
 use crate::error::usage;
+use crate::fields::Fields;
 
 /// The header fields of one request, in order, names canonical.
 #[derive(Debug, ProvidesStaticType, NoSerialize, Allocative)]
 pub(crate) struct Headers {
-    fields: Vec<(String, String)>,
+    #[allocative(skip)]
+    fields: Fields,
 }
 
 starlark_simple_value!(Headers);
 
 impl Headers {
-    pub(crate) fn new(fields: Vec<(String, String)>) -> Self {
+    pub(crate) fn new(fields: Fields) -> Self {
         Self { fields }
     }
 
     /// Every value of a field, in order.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.fields.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.fields.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The value of a field; repeats are joined as RFC 9110 allows a recipient to.
@@ -50,8 +52,8 @@ impl Headers {
 
     /// The names without repeats, in order of first appearance.
     fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::with_capacity(self.fields.len());
-        for (name, _) in &self.fields {
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in self.fields.iter() {
             if !names.iter().any(|n| n.eq_ignore_ascii_case(name)) {
                 names.push(name);
             }

@@ -13,6 +13,8 @@ mod tool;
 
 use starlark::environment::Module;
 
+use crate::fields::Fields;
+
 pub use client::{Client, Incoming, Outgoing};
 pub use files::{FileInfo, FileKind, Files};
 pub use k8s::{
@@ -114,7 +116,7 @@ pub struct Request {
     /// Query pairs, decoded, in order, repeats kept.
     pub query: Vec<(String, String)>,
     /// Header fields in order, repeats kept; names in canonical form (`Content-Type`).
-    pub headers: Vec<(String, String)>,
+    pub headers: Fields,
     /// The whole body.
     pub body: Vec<u8>,
     /// `ip:port` of the client.

@@ -15,7 +15,7 @@
 //! - `serving`: [`Serving`] is the frozen module; one call of [`Serving::handle`] is one request.
 //! - `suite`, `interact`: [`Suite`] is a frozen test file, [`interact`] a session of inputs; `open` says where one
 //!   ends.
-//! - `request`, `headers`, `form`, `multipart`, `response`: the values at a handler's edge.
+//! - `request`, `fields`, `headers`, `form`, `multipart`, `response`: the values at a handler's edge.
 //! - `args`, `given`, `bytes`: a builtin's arguments, checked where an error can name them.
 //! - [`tools`]: what reads a script without running it sees of all this.
 //! - `result`, `error`, `diagnostic`: errors as values inside a script, and as [`Failure`] outside it.
@@ -29,6 +29,7 @@ mod diagnostic;
 mod dialect;
 mod duration;
 mod error;
+mod fields;
 mod form;
 mod given;
 mod globals;
@@ -53,6 +54,7 @@ mod suite;
 pub mod testing;
 pub mod tools;
 
+pub use fields::Fields;
 pub use globals::boot;
 pub use host::{
     Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, FileInfo, FileKind, Files, Host,

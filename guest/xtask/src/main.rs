@@ -54,7 +54,8 @@ fn inputs(core: &[u8]) -> Result<String> {
 }
 
 fn build(core: &[u8], out: &Path) -> Result<()> {
-    let component = ComponentEncoder::default().module(core)?.validate(true).encode().context("making a component")?;
+    let core = starcell_image::keep_results(core)?;
+    let component = ComponentEncoder::default().module(&core)?.validate(true).encode().context("making a component")?;
     starcell_image::check_imports(&component, IMPORTS)?;
     let Split { component, base, .. } = starcell_image::split(&component)?;
     write(out, "starcell_guest.wasm", &component)?;

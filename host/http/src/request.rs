@@ -1,5 +1,6 @@
 //! What the client sent, as the script will see it.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use bytes::Bytes;
@@ -30,8 +31,8 @@ pub struct Request {
     pub params: Pairs,
     /// The query, decoded, repeats kept.
     pub query: Pairs,
-    /// Header fields but for Host, with canonical names, repeats kept.
-    pub headers: Pairs,
+    /// Header fields but for Host, repeats kept: `Name: value` and a line feed for each, with canonical names.
+    pub headers: String,
     /// The body, whole.
     pub body: Bytes,
     /// Address and port of the client.
@@ -157,27 +158,36 @@ pub fn is_request_id(id: &[u8]) -> bool {
     (1..=128).contains(&id.len()) && id.iter().all(legal)
 }
 
-/// The header fields but for Host, which has a place of its own.
-fn headers(map: &HeaderMap) -> Pairs {
-    let fields = map.iter().filter(|(name, _)| *name != HOST);
-    fields.map(|(name, value)| (canonical(name.as_str()), text(value.as_bytes()))).collect()
+/// The header fields but for Host, which has a place of its own. No value has a line feed.
+fn headers(map: &HeaderMap) -> String {
+    let mut lines = String::with_capacity(32 * map.len());
+    for (name, value) in map.iter().filter(|(name, _)| *name != HOST) {
+        push_canonical(&mut lines, name.as_str());
+        lines.extend([": ", &text(value.as_bytes()), "\n"]);
+    }
+    lines
 }
 
 /// `content-type` as `Content-Type`.
 #[must_use]
 pub fn canonical(name: &str) -> String {
-    let mut start = true;
-    let capital = |c: char| {
-        let c = if start { c.to_ascii_uppercase() } else { c };
-        start = c == '-';
-        c
-    };
-    name.chars().map(capital).collect()
+    let mut out = String::with_capacity(name.len());
+    push_canonical(&mut out, name);
+    out
+}
+
+fn push_canonical(out: &mut String, name: &str) {
+    for part in name.split_inclusive('-') {
+        let (first, rest) = part.split_at(part.ceil_char_boundary(1));
+        out.extend(first.chars().map(|c| c.to_ascii_uppercase()));
+        out.push_str(rest);
+    }
 }
 
 /// A header value as text: UTF-8, or else Latin-1, which is what HTTP once said such bytes are.
-fn text(bytes: &[u8]) -> String {
-    std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().map(|&byte| char::from(byte)).collect(), str::to_owned)
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    let latin = |_| Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect());
+    std::str::from_utf8(bytes).map_or_else(latin, Cow::Borrowed)
 }
 
 fn decode(path: &str) -> String {
@@ -259,6 +269,16 @@ mod tests {
         for id in [&b""[..], b"a b", b"a\n", b"\xc3\xa9", &[b'a'; 129]] {
             assert!(!is_request_id(id), "{id:?}");
         }
+    }
+
+    #[test]
+    fn fields_are_lines() {
+        let mut parts = parts(Version::HTTP_11, "/", &["a"]);
+        for (name, value) in [("x-a", &b"1"[..]), ("x-b", b""), ("x-a", b"\xe9\x85: \t,")] {
+            parts.headers.append(name, http::HeaderValue::from_bytes(value).unwrap());
+        }
+        assert_eq!(headers(&parts.headers), "X-A: 1\nX-A: é\u{85}: \t,\nX-B: \n");
+        http::HeaderValue::from_bytes(b"a\nb").unwrap_err();
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::interpreter::Interpreter;
 use crate::k8s::Kubernetes;
 use crate::kv::{self, Kv};
 use crate::limits::Limits;
-use crate::meter::{Meter, Metered};
+use crate::meter::Metered;
 use crate::state::{Role, State, store};
 use crate::tool::Tool;
 
@@ -127,7 +127,7 @@ impl App {
     /// What the script raised, the limit it hit, or what the host could not do.
     pub async fn run(self: &Arc<Self>, source: Vec<u8>) -> Result<(), Failure> {
         let limits = &self.config.limits;
-        let meter = Meter::new(limits.setup_cpu);
+        let meter = self.interpreter.meter(limits.setup_cpu);
         let mut store = store(&self.interpreter, Role::Setup(Arc::clone(self)), limits, Arc::clone(&meter));
         let script = self.script(source);
         let run = Box::pin(async {
@@ -148,7 +148,7 @@ impl App {
     /// The limit that was hit, or what the host could not do. What a piece raises is told to the tool.
     pub async fn interact(self: &Arc<Self>) -> Result<(), Failure> {
         let limits = &self.config.limits;
-        let meter = Meter::new(limits.setup_cpu);
+        let meter = self.interpreter.meter(limits.setup_cpu);
         let mut store = store(&self.interpreter, Role::Setup(Arc::clone(self)), limits, Arc::clone(&meter));
         let run = Box::pin(async {
             let guest = self.begin(&mut store).await?;

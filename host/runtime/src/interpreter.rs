@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, HasSelf, Linker};
@@ -28,7 +29,7 @@ pub struct Interpreter {
     base: GuestPre<State>,
     handle: ComponentExportIndex,
     instances: u32,
-    _ticker: Ticker,
+    ticker: Ticker,
 }
 
 impl fmt::Debug for Interpreter {
@@ -53,12 +54,17 @@ impl Interpreter {
         let base = pre(&linker, &component, &Image::load(&engine, artifact.base)?)?;
         let handle = handle(&component).ok_or_else(|| wasmtime::Error::msg("the guest does not export `handle`"))?;
         let ticker = Ticker::start(&engine)?;
-        Ok(Arc::new(Self { engine, component, linker, base, handle, instances, _ticker: ticker }))
+        Ok(Arc::new(Self { engine, component, linker, base, handle, instances, ticker }))
     }
 
     /// The engine of this process.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// A meter for a guest that may run for so long.
+    pub(crate) fn meter(&self, limit: Duration) -> Arc<Meter> {
+        Meter::new(limit, Arc::clone(self.ticker.demand()))
     }
 
     /// Sorts an error of instantiation: the pool being full is a limit, anything else is the host's.
@@ -88,7 +94,7 @@ impl Interpreter {
     /// Boots the guest and returns its memory as the bytes of an image: what every script starts from.
     pub async fn boot(&self) -> Result<Vec<u8>, Failure> {
         let limits = Limits::default();
-        let meter = Meter::new(limits.setup_cpu);
+        let meter = self.meter(limits.setup_cpu);
         let mut store = store(self, Role::Boot, &limits, Arc::clone(&meter));
         let run = Box::pin(async {
             let guest = self.base.instantiate_async(&mut store).await?;

@@ -49,7 +49,7 @@ impl Serving {
     pub(crate) async fn freeze(app: &Arc<App>, memory: Vec<u8>) -> Result<Self, Failure> {
         let live = load(app, memory).await?;
         let limits = &app.config.limits;
-        let meter = Meter::new(limits.setup_cpu);
+        let meter = app.interpreter.meter(limits.setup_cpu);
         let mut store = store(&app.interpreter, Role::Freeze(Arc::clone(app)), limits, Arc::clone(&meter));
         let pre = app.interpreter.over(&live).map_err(Failure::host)?;
         let freeze = Box::pin(async {
@@ -86,7 +86,7 @@ impl Serving {
     /// Answers one request with the handler of `route`, in a fork of its own.
     pub async fn answer(&self, route: u32, request: Request) -> Answer {
         let limits = &self.app.config.limits;
-        let meter = Meter::new(limits.request_cpu);
+        let meter = self.app.interpreter.meter(limits.request_cpu);
         let call = Metered::new(Arc::clone(&meter), Box::pin(self.call(route, request, Arc::clone(&meter))));
         // The epoch cannot wake a guest that waits for the host, so the wall deadline is outside of it.
         let result = within(self.wall, call).await;
@@ -100,7 +100,8 @@ impl Serving {
     pub async fn fork(&self) -> Result<(), Failure> {
         let limits = &self.app.config.limits;
         let role = Role::Request(Arc::clone(&self.app), "".into());
-        let mut store = store(&self.app.interpreter, role, limits, Meter::new(limits.request_cpu));
+        let meter = self.app.interpreter.meter(limits.request_cpu);
+        let mut store = store(&self.app.interpreter, role, limits, meter);
         let guest = self.pre.instantiate_async(&mut store).await;
         guest.map(|_| ()).map_err(|error| self.app.interpreter.instantiation_failure(&error, limits))
     }

@@ -43,7 +43,7 @@ impl Suite {
     /// What the file raised, the limit it hit, or what the host could not do.
     pub async fn collect(app: &Arc<App>, source: Vec<u8>) -> Result<Self, Failure> {
         let limits = &app.config.limits;
-        let meter = Meter::new(limits.setup_cpu);
+        let meter = app.interpreter.meter(limits.setup_cpu);
         let mut store = store(&app.interpreter, Role::Collect(Arc::clone(app)), limits, Arc::clone(&meter));
         let script = app.script(source);
         let collect = Box::pin(async {
@@ -69,7 +69,7 @@ impl Suite {
     /// Runs one test for an app, in a fork of its own and under the limits of a setup.
     pub async fn run(&self, app: &Arc<App>, test: &str) -> Tested {
         let limits = &app.config.limits;
-        let meter = Meter::new(limits.setup_cpu);
+        let meter = app.interpreter.meter(limits.setup_cpu);
         let run = Metered::new(Arc::clone(&meter), Box::pin(self.call(app, test, Arc::clone(&meter))));
         let result = within(limits.setup_wall, run).await;
         Tested { result, cpu: meter.spent() }

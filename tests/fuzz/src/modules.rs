@@ -72,7 +72,7 @@ fn request(name: &str, data: &[u8]) -> Request {
         let end = data.iter().position(|&byte| byte == b'\n').unwrap_or(data.len());
         let (line, body) = data.split_at(end);
         let line = String::from_utf8_lossy(line).into_owned();
-        request.headers = vec![("Content-Type".to_owned(), line.clone()), ("Cookie".to_owned(), line)];
+        request.headers = [("Content-Type", &line), ("Cookie", &line)].into_iter().collect();
         request.body = body.get(1..).unwrap_or_default().to_vec();
     }
     request

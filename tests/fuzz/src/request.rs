@@ -142,9 +142,15 @@ fn answer(routes: &Routes, parts: &http::request::Parts, body: Bytes) -> Respons
     let origin = Origin { remote: "127.0.0.1:1".to_owned(), tls: false, id: "id".to_owned() };
     let request = request::read(parts, host, params, body, origin);
     assert!(!request.path.contains('\0'), "a path with a NUL");
-    assert!(request.headers.iter().all(|(name, _)| name != "Host"), "the host stands among the headers");
+    let fields: Vec<_> = request.headers.split_terminator('\n').map(|line| line.split_once(": ")).collect();
+    let fields: Option<Vec<_>> = fields.into_iter().collect();
+    let fields = fields.unwrap_or_else(|| panic!("a line that is no field: {:?}", request.headers));
+    let hosts = parts.headers.get_all("host").iter().count();
+    assert_eq!(fields.len(), parts.headers.len() - hosts, "a field that makes another one, or one too few");
+    assert!(fields.iter().all(|(name, _)| *name != "Host"), "the host stands among the headers");
     assert!(request.url.starts_with(&format!("http://{host}")), "{}", request.url);
-    response::script(200, request.headers, request.body).unwrap_or_else(|_| Refusal::NotFound.answer())
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    response::script(200, fields, request.body).unwrap_or_else(|_| Refusal::NotFound.answer())
 }
 
 const WORDS: &[&str] = &[

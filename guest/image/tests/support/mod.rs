@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use starcell_image::{SplitError, split};
-use wasmparser::{CanonicalFunction, DataKind, ElementKind, Operator, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{
+    CanonicalFunction, CanonicalOption, DataKind, ElementKind, Operator, Parser, Payload, Validator, WasmFeatures,
+};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -39,8 +41,13 @@ pub(crate) fn main_with(more: &str) -> String {
     MAIN.replace(";; more", more)
 }
 
-/// Makes a component of a module, as the build does.
+/// Makes a component of a module, as wit-component does.
 pub(crate) fn component(main: &str) -> Vec<u8> {
+    ComponentEncoder::default().module(&core(main)).unwrap().encode().unwrap()
+}
+
+/// A core module as the compiler makes it, with what wit-component has to know.
+pub(crate) fn core(main: &str) -> Vec<u8> {
     let bulk = "x".repeat(4096);
     let main = main.replace("\"BULK\"", &format!("\"{bulk}\""));
     let mut module = wat::parse_str(main).unwrap();
@@ -48,7 +55,26 @@ pub(crate) fn component(main: &str) -> Vec<u8> {
     let package = resolve.push_str("test.wit", WIT).unwrap();
     let world = resolve.select_world(&[package], Some("guest")).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+    module
+}
+
+/// The sections of a module, in their order.
+pub(crate) fn sections(module: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let sections = Parser::new(0).parse_all(module).filter_map(|payload| payload.unwrap().as_section());
+    sections.map(|(id, range)| (id, module[range].to_vec())).collect()
+}
+
+/// How many exports of a component have a function that frees their result.
+pub(crate) fn freed(component: &[u8]) -> usize {
+    let sections = Parser::new(0).parse_all(component).filter_map(|payload| match payload.unwrap() {
+        Payload::ComponentCanonicalSection(section) => Some(section),
+        _ => None,
+    });
+    let frees = |option: &CanonicalOption| matches!(option, CanonicalOption::PostReturn(_));
+    sections
+        .flatten()
+        .filter(|function| matches!(function, Ok(CanonicalFunction::Lift { options, .. }) if options.iter().any(frees)))
+        .count()
 }
 
 pub(crate) fn refused(main: &str) -> SplitError {

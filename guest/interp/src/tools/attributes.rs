@@ -63,8 +63,8 @@ http.serve(names)
     fn every_attribute_is_documented() {
         let host = NativeHost::new();
         let (_, serving) = run_native(&host, "a.star", SCRIPT);
-        let form = ("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned());
-        let request = Request { headers: vec![form], ..Request::default() };
+        let form = [("Content-Type", "application/x-www-form-urlencoded")];
+        let request = Request { headers: form.into_iter().collect(), ..Request::default() };
         let response = serving.unwrap().handle(&host, 0, request).unwrap();
         let shown: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&response.body).unwrap();
         assert_eq!(shown.len(), 5, "{shown:?}");

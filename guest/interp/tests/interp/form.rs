@@ -4,7 +4,7 @@ use super::common::{deployed, request, text};
 use starcell_interp::{Failure, Request, Response};
 
 fn sent(content_type: &str, body: &[u8]) -> Request {
-    let headers = vec![("Content-Type".to_owned(), content_type.to_owned())];
+    let headers = [("Content-Type", content_type)].into_iter().collect();
     Request { headers, body: body.to_vec(), ..request("POST", "/") }
 }
 
@@ -18,7 +18,7 @@ fn answer(code: &str, request: Request) -> String {
 }
 
 fn cookies(code: &str, fields: &[&str]) -> String {
-    let headers = fields.iter().map(|field| ("Cookie".to_owned(), (*field).to_owned())).collect();
+    let headers = fields.iter().map(|field| ("Cookie", field)).collect();
     answer(code, Request { headers, ..request("GET", "/") })
 }
 

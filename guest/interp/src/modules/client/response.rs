@@ -67,7 +67,7 @@ impl<'v> StarlarkValue<'v> for ClientResponse {
             "status" => heap.alloc(format!("{status} {reason}").trim_end()),
             "ok" => Value::new_bool((200..300).contains(status)),
             "url" => heap.alloc(url.as_str()),
-            "headers" => heap.alloc(Headers::new(headers.clone())),
+            "headers" => heap.alloc(Headers::new(headers.iter().map(|(name, value)| (name, value)).collect())),
             "body" => match std::str::from_utf8(body) {
                 Ok(text) => heap.alloc(text),
                 Err(_) => heap.alloc(body.as_slice()),

@@ -66,7 +66,7 @@ impl<'v> StarlarkValue<'v> for ReplyValue {
         let Reply { status, headers, body, failure } = &self.0;
         Some(match attribute {
             "status" => heap.alloc(i32::from(*status)),
-            "headers" => heap.alloc(Headers::new(headers.clone())),
+            "headers" => heap.alloc(Headers::new(headers.iter().map(|(name, value)| (name, value)).collect())),
             "cookies" => heap.alloc(AllocDict(self.cookies())),
             "error" => failure.as_deref().map_or_else(Value::new_none, |failure| heap.alloc(failure)),
             "body" => match std::str::from_utf8(body) {
