@@ -26,6 +26,10 @@ const POISON: &[u8] = b"\0";
 /// Bytes of a response, head and body, that are written in one piece.
 const SMALL_WRITE: usize = 1024;
 
+/// Bytes that are read in one turn. A client that sends without a pause lets others have theirs then; tokio's own budget
+/// would be 128 reads, which is milliseconds.
+const TURN: usize = 64 << 10;
+
 /// How long a client may go on sending after it was told that this is over, and how much.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 16 << 20;
@@ -91,6 +95,8 @@ pub(crate) struct Transport<S> {
     /// Since when the client has not taken all it was offered, and how much it took since.
     stalled: Option<(Instant, u64)>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Bytes that were read in this turn.
+    turn: usize,
     ended: bool,
     refused: bool,
 }
@@ -98,8 +104,8 @@ pub(crate) struct Transport<S> {
 impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> Transport<S> {
     /// `first` is what was read already. The guard is for HTTP/1.
     pub(crate) fn new(socket: S, first: Bytes, guard: Option<Guard>, pace: Pace, activity: Arc<Activity>) -> Self {
-        let (head_began, stalled, timer) = (None, None, None);
-        Self { socket, first, pace, activity, guard, head_began, stalled, timer, ended: false, refused: false }
+        let (head_began, stalled, timer, turn, ended, refused) = (None, None, None, 0, false, false);
+        Self { socket, first, pace, activity, guard, head_began, stalled, timer, turn, ended, refused }
     }
 
     /// Ends the connection so that the client gets what was sent last: closing while bytes of the client wait unread
@@ -109,11 +115,15 @@ impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> Transport<S> {
             return;
         }
         let read_on = async {
-            let (mut total, mut buffer) = (0, [0; 4096]);
+            let (mut total, mut turn, mut buffer) = (0, 0, [0; 4096]);
             while let Ok(read @ 1..) = self.socket.read(&mut buffer).await {
-                total += read;
+                (total, turn) = (total + read, turn + read);
                 if total > LINGER_BYTES {
                     break;
+                }
+                if turn >= TURN {
+                    turn = 0;
+                    tokio::task::yield_now().await;
                 }
             }
         };
@@ -233,9 +243,14 @@ impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> AsyncRead for Transport<S> {
             self.admit(buffer, before);
             return Poll::Ready(Ok(()));
         }
+        if self.turn >= TURN {
+            self.turn = 0;
+            return end_turn(context);
+        }
         match Pin::new(&mut self.socket).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
-                self.ended = buffer.filled().len() == before;
+                let read = buffer.filled().len() - before;
+                (self.ended, self.turn) = (read == 0, self.turn + read);
                 self.admit(buffer, before);
                 // Bytes alone are no reason to wait longer: a connection of several requests may send them for ever.
                 match self.read_deadline().filter(|_| self.guard.is_none()) {
@@ -247,9 +262,19 @@ impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> AsyncRead for Transport<S> {
                 self.ended = true;
                 Poll::Ready(Err(error))
             }
-            Poll::Pending => self.poll_silence(context).map(Err),
+            Poll::Pending => {
+                self.turn = 0;
+                self.poll_silence(context).map(Err)
+            }
         }
     }
+}
+
+/// Pending until every other task that is ready had its turn, and those whose sockets have become ready meanwhile.
+fn end_turn<T>(context: &mut Context<'_>) -> Poll<T> {
+    // Polled once, it has arranged for the task to be woken then.
+    let _ = std::pin::pin!(tokio::task::yield_now()).poll(context);
+    Poll::Pending
 }
 
 impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> AsyncWrite for Transport<S> {
@@ -366,6 +391,28 @@ mod tests {
         tokio::select! { result = transport.write_all(&[0; 1000]) => result.unwrap(), () = taking => unreachable!() }
         assert!(began.elapsed().as_secs() >= 3);
         let _ = client.read(&mut []).await;
+    }
+
+    #[tokio::test]
+    async fn who_sends_without_a_pause_takes_turns() {
+        let (mut client, server) = tokio::io::duplex(8 * TURN);
+        let body = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 16 * TURN);
+        client.write_all(body.as_bytes()).await.unwrap();
+        client.write_all(&vec![b'x'; 4 * TURN]).await.unwrap();
+        let mut transport = Transport::new(server, Bytes::new(), Some(Guard::default()), PACE, Activity::new());
+        let (mut buffer, mut read) = (vec![0; TURN / 2], 0);
+        let mut polls = 0;
+        let mut reading = std::pin::pin!(async {
+            while read < 4 * TURN {
+                read += transport.read(&mut buffer).await.unwrap();
+            }
+        });
+        std::future::poll_fn(|context| {
+            polls += 1;
+            reading.as_mut().poll(context)
+        })
+        .await;
+        assert!((4..=5).contains(&polls), "{polls} turns for four times as much as one has");
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::attack::SLACK;
 
-/// Between two rounds over all connections.
+/// A round over all connections, and the parts of it in which some of them have their turn: clients of the real world do
+/// not keep step.
 const ROUND: Duration = Duration::from_millis(50);
+const TURNS: usize = 25;
 
 /// Bytes of an answer that are kept.
 const KEPT: usize = 4096;
@@ -48,14 +50,17 @@ impl Herd {
         let mut bytes = drip.iter().cycle();
         loop {
             let byte: Vec<u8> = bytes.next().copied().into_iter().collect();
-            self.members.iter_mut().filter(|member| member.open).for_each(|member| member.go_on(&byte));
+            for turn in 0..TURNS {
+                let some = self.members.iter_mut().skip(turn).step_by(TURNS);
+                some.filter(|member| member.open).for_each(|member| member.go_on(&byte));
+                thread::sleep(ROUND / TURNS as u32);
+            }
             let open = self.members.iter().filter(|member| member.open).count();
             if open == 0 {
                 return self.members.into_iter().map(|member| member.received).collect();
             }
             let spent = self.began.elapsed();
             assert!(spent < limit + SLACK, "{open} connections still open after {spent:?}; limit {limit:?}");
-            thread::sleep(ROUND);
         }
     }
 }
