@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn the_clock_stands_still_without_guests_and_goes_on_with_one() {
-        let ticker = Ticker::start(&engine(Purpose::Run(1)).unwrap()).unwrap();
+        let engine = engine(Purpose::Run(1)).unwrap();
+        let ticker = Ticker::start(&engine).unwrap();
         let demand = Arc::clone(ticker.demand());
         for _ in 0..3 {
             until("it stands still", || demand.still.load(Ordering::SeqCst));

@@ -1,13 +1,13 @@
 //! The request value.
 
 use super::common::{answer, deployed, request, text};
-use starcell_interp::Request;
+use starcell_interp::{Fields, Request};
 
 fn full() -> Request {
     let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
     Request {
         params: vec![pair("id", "7"), pair("rest", "a/b")],
-        headers: vec![pair("Accept", "text/html"), pair("X-Tag", "1"), pair("Accept", "text/plain")],
+        headers: Fields::from_iter([("Accept", "text/html"), ("X-Tag", "1"), ("Accept", "text/plain")]),
         body: b"caf\xc3\xa9".to_vec(),
         tls: true,
         ..request("POST", "/a?k=1&k=2&one=x&empty")
