@@ -75,7 +75,6 @@ impl Demand {
     }
 
     /// Waits until a guest runs. Either this sees what `guest_runs` has set, or that sees `still` and wakes this.
-    #[expect(clippy::disallowed_methods, reason = "the clock's own thread")]
     fn stand_still(&self) {
         self.still.store(true, Ordering::SeqCst);
         while !self.used.load(Ordering::SeqCst) && !self.stop.load(Ordering::SeqCst) {
