@@ -98,13 +98,12 @@ pub(crate) fn settle(bytes: usize) {
     let state = unsafe { &mut *HEAP.0.get() };
     state.free = [0; CLASSES];
     state.settled = true;
-    // Without room now there is less later: the request that needs it grows the memory or hits its limit.
-    let _ = state.ensure(bytes);
     // The evaluator of the frames has its block. If there is but one such block, that is the one.
-    if state.evaluators == 1 {
-        state.divide(state.frames, class(FRAMES.size()).1);
-    } else {
-        let _ = state.ensure(bytes + FRAMES.size());
+    let (frames, found) = (class(FRAMES.size()).1, state.evaluators == 1);
+    // Without room now there is less later: the request that needs it grows the memory or hits its limit.
+    let _ = state.ensure(if found { bytes } else { bytes + frames });
+    if found {
+        state.divide(state.frames, frames);
     }
 }
 

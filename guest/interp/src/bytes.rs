@@ -1,6 +1,5 @@
-//! Bytes as a script hands them over: a `bytes` value, or a str for its UTF-8.
-//!
-//! Bodies are str when they are UTF-8 and bytes when not, so what reads a body must take both.
+//! Bytes as a script sees them and hands them over: what comes from outside is str when it is UTF-8 and bytes when not,
+//! so what reads them must take both.
 
 use std::convert::Infallible;
 
@@ -8,7 +7,7 @@ use starlark::typing::Ty;
 use starlark::values::bytes::StarlarkBytes;
 use starlark::values::none::NoneOr;
 use starlark::values::type_repr::StarlarkTypeRepr;
-use starlark::values::{UnpackValue, Value, ValueLike};
+use starlark::values::{Heap, UnpackValue, Value, ValueLike};
 
 use crate::given::Given;
 
@@ -45,6 +44,14 @@ impl<'v> Bytes<'v> {
             return Some(Self(text.as_bytes()));
         }
         value.downcast_ref::<StarlarkBytes>().map(|bytes| Self(bytes.as_bytes()))
+    }
+}
+
+/// Bytes from outside: a str when they are UTF-8, else bytes.
+pub(crate) fn text_or_bytes<'v>(bytes: &[u8], heap: Heap<'v>) -> Value<'v> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => heap.alloc(text),
+        Err(_) => heap.alloc(bytes),
     }
 }
 

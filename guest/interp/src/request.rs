@@ -18,6 +18,7 @@ use starlark::values::dict::Dict;
 use starlark::values::list::AllocList;
 use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value, ValueLike, starlark_value};
 
+use crate::bytes::text_or_bytes;
 use crate::error::usage;
 use crate::form;
 use crate::given::Given;
@@ -116,11 +117,7 @@ impl<'v> RequestValue<'v> {
     }
 
     fn body(&self, heap: Heap<'v>) -> Value<'v> {
-        let body = &self.request.body;
-        cached(&self.body, || match std::str::from_utf8(body) {
-            Ok(text) => heap.alloc(text),
-            Err(_) => heap.alloc(body.as_slice()),
-        })
+        cached(&self.body, || text_or_bytes(&self.request.body, heap))
     }
 
     fn fields(&self, name: &'static str) -> impl Iterator<Item = &'v str> {

@@ -8,9 +8,10 @@ use starlark::values::bytes::StarlarkBytes;
 use starlark::values::dict::DictRef;
 use starlark::values::list::ListRef;
 use starlark::values::structs::AllocStruct;
-use starlark::values::{Heap, Value, ValueLike};
+use starlark::values::{Value, ValueLike};
 
 use crate::args::{Args, describe};
+use crate::bytes::text_or_bytes;
 use crate::diagnostic::shorten;
 use crate::duration;
 use crate::error::{from_host, usage};
@@ -188,11 +189,4 @@ fn failure(output: &Output) -> Option<String> {
     };
     let stderr = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
     Some(format!("command failed ({how}): {}", shorten(stderr, MAX_QUOTED)))
-}
-
-fn text_or_bytes<'v>(bytes: &[u8], heap: Heap<'v>) -> Value<'v> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => heap.alloc(text),
-        Err(_) => heap.alloc(bytes),
-    }
 }

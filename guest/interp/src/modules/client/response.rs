@@ -11,6 +11,7 @@ use starlark::starlark_module;
 use starlark::starlark_simple_value;
 use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
 
+use crate::bytes::text_or_bytes;
 use crate::error::usage;
 use crate::headers::Headers;
 use crate::host::Incoming;
@@ -68,10 +69,7 @@ impl<'v> StarlarkValue<'v> for ClientResponse {
             "ok" => Value::new_bool((200..300).contains(status)),
             "url" => heap.alloc(url.as_str()),
             "headers" => heap.alloc(Headers::new(headers.iter().map(|(name, value)| (name, value)).collect())),
-            "body" => match std::str::from_utf8(body) {
-                Ok(text) => heap.alloc(text),
-                Err(_) => heap.alloc(body.as_slice()),
-            },
+            "body" => text_or_bytes(body, heap),
             _ => return None,
         })
     }

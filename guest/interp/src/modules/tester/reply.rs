@@ -12,6 +12,7 @@ use starlark::starlark_simple_value;
 use starlark::values::dict::AllocDict;
 use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
 
+use crate::bytes::text_or_bytes;
 use crate::error::usage;
 use crate::headers::Headers;
 use crate::host::Reply;
@@ -69,10 +70,7 @@ impl<'v> StarlarkValue<'v> for ReplyValue {
             "headers" => heap.alloc(Headers::new(headers.iter().map(|(name, value)| (name, value)).collect())),
             "cookies" => heap.alloc(AllocDict(self.cookies())),
             "error" => failure.as_deref().map_or_else(Value::new_none, |failure| heap.alloc(failure)),
-            "body" => match std::str::from_utf8(body) {
-                Ok(text) => heap.alloc(text),
-                Err(_) => heap.alloc(body.as_slice()),
-            },
+            "body" => text_or_bytes(body, heap),
             _ => return None,
         })
     }
