@@ -7,41 +7,42 @@ use starcell_http::request::proto;
 use starcell_http::response::Answer;
 use tokio::time::Instant;
 
-use crate::logs::Logs;
+use crate::logs::{Logs, name};
 
 /// What is known of a request while it is answered.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Access {
-    began: Instant,
+    /// When it was handed on; what is answered at once takes no time worth a reading of the clock.
+    began: Option<Instant>,
     /// The pattern that matched.
-    pub(crate) route: Option<String>,
+    route: Option<String>,
     /// Time that its guest ran.
     pub(crate) cpu: Option<Duration>,
 }
 
 impl Access {
-    /// A request has come.
-    pub(crate) fn begin() -> Self {
-        Self { began: Instant::now(), route: None, cpu: None }
+    /// A request goes to whom its route says.
+    pub(crate) fn begin(&mut self, route: Option<&str>) {
+        (self.began, self.route) = (Some(Instant::now()), route.map(str::to_owned));
     }
 
     /// It is answered. The query is left out of the line: that is where secrets are.
-    pub(crate) fn end(&self, parts: &Parts, remote: &str, answer: &Answer, id: &str, logs: &Logs) {
-        logs.access(|line| {
-            line.text("method", parts.method.as_str());
-            line.text("path", parts.uri.path());
+    pub(crate) fn end(&self, now: Instant, parts: &Parts, remote: &str, answer: &Answer, id: &str, logs: &Logs) {
+        logs.access(now, |line| {
+            line.plain(name!("method"), parts.method.as_str());
+            line.text(name!("path"), parts.uri.path());
             if let Some(route) = &self.route {
-                line.text("route", route);
+                line.text(name!("route"), route);
             }
-            line.number("status", answer.status().as_u16().into());
-            line.number("bytes", answer.body().len() as u64);
-            line.number("duration_us", micros(self.began.elapsed()));
+            line.digits(name!("status"), answer.status().as_str());
+            line.number(name!("bytes"), answer.body().len() as u64);
+            line.number(name!("duration_us"), micros(self.began.map_or(Duration::ZERO, |began| now - began)));
             if let Some(cpu) = self.cpu {
-                line.number("cpu_us", micros(cpu));
+                line.number(name!("cpu_us"), micros(cpu));
             }
-            line.text("request", id);
-            line.text("remote", remote);
-            line.text("proto", proto(parts.version));
+            line.plain(name!("request"), id);
+            line.plain(name!("remote"), remote);
+            line.plain(name!("proto"), proto(parts.version));
         });
     }
 }

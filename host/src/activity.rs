@@ -6,12 +6,13 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use slab::Slab;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -30,12 +31,13 @@ pub(crate) struct Activity {
     busy: AtomicU32,
     /// When the last of them ended, in microseconds since the beginning.
     idle_since: AtomicU64,
+    /// Requests that were answered, where the connection carries several at once. Elsewhere giving one up ends it.
     finished: AtomicU32,
     given_up: AtomicU32,
     /// Told when the client gives up more than it should.
     wasteful: Notify,
     /// Responses on their way out, where the connection carries several at once.
-    sending: Mutex<Vec<Weak<Sending>>>,
+    sending: Mutex<Slab<Sending>>,
 }
 
 /// A response on its way out.
@@ -61,7 +63,7 @@ impl Activity {
     /// A request begins.
     pub(crate) fn begin(self: &Arc<Self>) -> Active {
         self.busy.fetch_add(1, Ordering::Relaxed);
-        Active { activity: Arc::clone(self), answered: false }
+        Active { activity: Arc::clone(self), answered: None, sending: None }
     }
 
     /// Whether a request is under way.
@@ -91,9 +93,30 @@ impl Activity {
 
     /// Whether a response is on its way out for longer than `allowed` says for its bytes.
     pub(crate) fn is_stalled(&self, allowed: impl Fn(u64) -> Duration) -> bool {
-        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-        sending.retain(|response| response.strong_count() > 0);
-        sending.iter().filter_map(Weak::upgrade).any(|response| response.since.elapsed() > allowed(response.bytes))
+        let now = Instant::now();
+        self.sending().iter().any(|(_, response)| now - response.since > allowed(response.bytes))
+    }
+
+    /// A request was answered at once, on a connection that carries one at a time: it was never busy.
+    pub(crate) fn answer_at_once(&self, now: Instant, body: Bytes) -> Outgoing {
+        self.idle_from(now);
+        Outgoing { body, active: None }
+    }
+
+    /// The connection is idle from now on: what it was busy with after its last request is over.
+    pub(crate) fn rest(&self) {
+        self.idle_from(Instant::now());
+    }
+
+    fn idle_from(&self, time: Instant) {
+        let since = u64::try_from((time - self.began).as_micros()).unwrap_or(u64::MAX);
+        // 0 stands for a connection that had no request.
+        self.idle_since.store(since.max(1), Ordering::Relaxed);
+    }
+
+    fn sending(&self) -> MutexGuard<'_, Slab<Sending>> {
+        // No code that can panic runs under this lock but an allocation, which leaves what was there.
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,41 +124,43 @@ impl Activity {
 #[derive(Debug)]
 pub(crate) struct Active {
     activity: Arc<Activity>,
-    answered: bool,
+    /// When its response was there.
+    answered: Option<Instant>,
+    /// The place of that in [`Activity::sending`], if it is tracked.
+    sending: Option<usize>,
 }
 
 impl Active {
     /// The client has not let its request be read. A response to that is no sign of patience.
     pub(crate) fn respond_to_nobody(self, body: Bytes) -> Outgoing {
-        Outgoing { body, _active: self, sending: None }
+        Outgoing { body, active: Some(self) }
     }
 
-    /// The response is there; it takes the request with it on its way out. Responses of connections that carry several
-    /// at once are `tracked`.
-    pub(crate) fn respond(mut self, body: Bytes, tracked: bool) -> Outgoing {
-        self.answered = true;
-        let sending = tracked.then(|| {
-            let sending = Arc::new(Sending { since: Instant::now(), bytes: body.len() as u64 });
-            let mut all = self.activity.sending.lock().unwrap_or_else(PoisonError::into_inner);
-            all.retain(|response| response.strong_count() > 0);
-            all.push(Arc::downgrade(&sending));
-            sending
-        });
-        Outgoing { body, _active: self, sending }
+    /// The response is there `now`; it takes the request with it on its way out. Responses of connections that carry
+    /// several at once are `tracked`.
+    pub(crate) fn respond(mut self, now: Instant, body: Bytes, tracked: bool) -> Outgoing {
+        self.answered = Some(now);
+        self.sending =
+            tracked.then(|| self.activity.sending().insert(Sending { since: now, bytes: body.len() as u64 }));
+        Outgoing { body, active: Some(self) }
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
         let activity = &self.activity;
-        let counter = if self.answered { &activity.finished } else { &activity.given_up };
-        counter.fetch_add(1, Ordering::Relaxed);
-        if !self.answered && activity.is_wasteful() {
-            activity.wasteful.notify_one();
+        if self.answered.is_none() {
+            activity.given_up.fetch_add(1, Ordering::Relaxed);
+            if activity.is_wasteful() {
+                activity.wasteful.notify_one();
+            }
+        } else if let Some(place) = self.sending {
+            activity.finished.fetch_add(1, Ordering::Relaxed);
+            activity.sending().try_remove(place);
         }
-        let since = u64::try_from(activity.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        // 0 stands for a connection that had no request.
-        activity.idle_since.store(since.max(1), Ordering::Relaxed);
+        // Where a connection carries one response at a time it is handed over as soon as it is there. When the client is
+        // slow to take it, the transport tells when that is over.
+        activity.idle_from(self.answered.filter(|_| self.sending.is_none()).unwrap_or_else(Instant::now));
         activity.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -144,8 +169,7 @@ impl Drop for Active {
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     body: Bytes,
-    _active: Active,
-    sending: Option<Arc<Sending>>,
+    active: Option<Active>,
 }
 
 impl Body for Outgoing {
@@ -156,7 +180,7 @@ impl Body for Outgoing {
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let piece = match self.sending {
+        let piece = match self.active.as_ref().and_then(|active| active.sending) {
             Some(_) => PIECE.min(self.body.len()),
             None => self.body.len(),
         };
@@ -182,7 +206,7 @@ mod tests {
         assert!(activity.is_fresh());
         let active = activity.begin();
         tokio::time::advance(Duration::from_secs(5)).await;
-        let outgoing = active.respond("x".into(), true);
+        let outgoing = active.respond(Instant::now(), "x".into(), true);
         assert!(activity.is_busy());
         let allowed = |_| Duration::from_secs(1);
         assert!(!activity.is_stalled(allowed));
@@ -190,6 +214,19 @@ mod tests {
         assert!(activity.is_stalled(allowed));
         drop(outgoing);
         assert!(!activity.is_busy() && !activity.is_fresh() && !activity.is_stalled(allowed));
+        assert_eq!(activity.idle_since() - activity.began, Duration::from_secs(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_answered_at_once_leaves_the_connection_idle() {
+        let activity = Activity::new();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let outgoing = activity.answer_at_once(Instant::now(), "x".into());
+        assert!(!activity.is_busy() && !activity.is_fresh());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        drop(outgoing);
+        assert_eq!(activity.idle_since() - activity.began, Duration::from_secs(5));
+        activity.rest();
         assert_eq!(activity.idle_since() - activity.began, Duration::from_secs(7));
     }
 
@@ -203,7 +240,7 @@ mod tests {
         drop(activity.begin());
         assert!(activity.is_wasteful());
         for _ in 0..=MAX_GIVEN_UP {
-            drop(activity.begin().respond(Bytes::new(), false));
+            drop(activity.begin().respond(Instant::now(), Bytes::new(), true));
         }
         assert!(!activity.is_wasteful(), "one that finishes as many is a client with little patience");
     }

@@ -11,17 +11,20 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use starcell_http::framing::Guard;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
+use tokio_util::either::Either;
 
 use crate::activity::Activity;
 use crate::dispatch::{Client, dispatch};
 use crate::endpoint::{Endpoint, Front};
 use crate::logs::Line;
+use crate::rarely::Rarely;
 use crate::servers::Operator;
+use crate::streams::{Apart, Streams};
 use crate::transport::{Abandon, Pace, Transport};
 
 /// Smallest buffer hyper accepts.
@@ -74,28 +77,28 @@ pub(crate) async fn serve(
     let Some(front) = endpoint.front() else { return };
     // Responses are written whole; waiting for more would only delay them. Failing to set it costs time, not safety.
     let _ = socket.set_nodelay(true);
-    let activity = Activity::new();
-    let client = Client { remote: peer.to_string().into(), tls: front.tls.is_some(), streams: false, terms };
-    let connection = Connection {
-        client,
+    let client = Client {
+        remote: peer.to_string(),
+        tls: front.tls.is_some(),
+        terms,
+        activity: Activity::new(),
         endpoint: Arc::clone(endpoint),
         operator: Arc::clone(operator),
-        pace: pace(&front, operator, terms),
-        head_bytes: front.site.limits.header_bytes,
-        activity,
     };
+    let (pace, head_bytes) = (pace(&front, operator, terms), front.site.limits.header_bytes);
+    let connection = Connection { client: Arc::new(client), pace, head_bytes };
     let served = async {
         match &front.tls {
             Some(tls) => {
                 // A client that cannot agree on TLS has been told so by an alert.
                 if let Ok(Ok(socket)) = timeout(operator.edge.handshake_time, tls.acceptor().accept(socket)).await {
                     match socket.get_ref().1.alpn_protocol() {
-                        Some(b"h2") => connection.http2(socket, Bytes::new()).await,
-                        _ => connection.http1(socket, Bytes::new()).await,
+                        Some(b"h2") => Box::pin(connection.http2(socket, Bytes::new())).await,
+                        _ => Box::pin(connection.http1(socket, Bytes::new())).await,
                     }
                 }
             }
-            None if operator.edge.h2c => connection.either(socket).await,
+            None if operator.edge.h2c => Box::pin(connection.either(socket)).await,
             None => connection.http1(socket, Bytes::new()).await,
         }
     };
@@ -123,12 +126,9 @@ fn pace(front: &Front, operator: &Operator, terms: Terms) -> Pace {
 
 /// A connection whose protocol is to be found out, or known.
 struct Connection {
-    client: Client,
-    endpoint: Arc<Endpoint>,
-    operator: Arc<Operator>,
+    client: Arc<Client>,
     pace: Pace,
     head_bytes: usize,
-    activity: Arc<Activity>,
 }
 
 impl Connection {
@@ -152,7 +152,7 @@ impl Connection {
 
     async fn http1<S: AsyncRead + AsyncWrite + Abandon + Unpin>(self, socket: S, first: Bytes) {
         let guard = Some(Guard::default());
-        let transport = Transport::new(socket, first, guard, self.pace, Arc::clone(&self.activity));
+        let transport = Transport::new(socket, first, guard, self.pace, Arc::clone(&self.client.activity));
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -160,17 +160,15 @@ impl Connection {
             .keep_alive(self.client.terms == Terms::Served)
             .max_header_size(self.head_bytes)
             .max_buf_size((self.head_bytes * 2).max(MIN_BUFFER));
-        let service = service_fn(|request| {
-            let (endpoint, operator) = (Arc::clone(&self.endpoint), Arc::clone(&self.operator));
-            let (client, active) = (self.client.clone(), self.activity.begin());
-            Box::pin(dispatch(endpoint, operator, client, active, request))
-        });
+        let service = service_fn(|request| dispatch(&self.client, false, request));
         let mut connection = builder.serve_connection(TokioIo::new(transport), service);
+        let stop = std::pin::pin!(self.client.endpoint.stop.cancelled());
         // Errors of a connection are its client's: a reset, a timeout, bytes that are not HTTP. hyper has answered those
         // that can be answered.
         let _ = tokio::select! {
+            biased;
             result = std::future::poll_fn(|context| connection.poll_without_shutdown(context)) => result,
-            () = self.endpoint.stop.cancelled() => {
+            () = Rarely::new(stop) => {
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
                 std::future::poll_fn(|context| connection.poll_without_shutdown(context)).await
             }
@@ -179,8 +177,9 @@ impl Connection {
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Abandon + Unpin>(self, socket: S, first: Bytes) {
-        let transport = Transport::new(socket, first, None, self.pace, Arc::clone(&self.activity));
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let transport = Transport::new(socket, first, None, self.pace, Arc::clone(&self.client.activity));
+        let streams = Streams::default();
+        let mut builder = http2::Builder::new(streams.clone());
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -192,32 +191,36 @@ impl Connection {
             .max_send_buf_size(STREAM_BUFFER)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PONG);
-        let (endpoint, operator) = (Arc::clone(&self.endpoint), Arc::clone(&self.operator));
-        let (client, activity) = (Client { streams: true, ..self.client.clone() }, Arc::clone(&self.activity));
-        let service = service_fn(move |request| {
-            let (endpoint, operator) = (Arc::clone(&endpoint), Arc::clone(&operator));
-            let (client, active) = (client.clone(), activity.begin());
-            dispatch(endpoint, operator, client, active, request)
+        let client = Arc::clone(&self.client);
+        let service = service_fn(move |request| match dispatch(&client, true, request) {
+            Either::Left(answered) => Either::Left(answered),
+            Either::Right(answer) => Either::Right(Apart::new(answer)),
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(transport), service));
         let (mut look, mut stopping) = (interval(LOOK), false);
+        let activity = &self.client.activity;
         loop {
+            let served = std::future::poll_fn(|context| {
+                let served = connection.as_mut().poll(context);
+                streams.run(context);
+                served
+            });
             tokio::select! {
                 // As above: what goes wrong here is the client's.
-                _ = connection.as_mut() => return,
-                () = self.endpoint.stop.cancelled(), if !stopping => {
+                _ = served => return,
+                () = self.client.endpoint.stop.cancelled(), if !stopping => {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = self.activity.wasteful() => {
+                () = activity.wasteful() => {
                     return self.note("closed a connection that starts requests and gives them up").await;
                 }
                 _ = look.tick() => {
-                    if self.activity.is_stalled(|bytes| self.pace.allowed(bytes)) {
+                    if activity.is_stalled(|bytes| self.pace.allowed(bytes)) {
                         return self.note("closed a connection that does not take its responses").await;
                     }
                     // A client is asked to agree that this is over; one that does not answer is not waited for.
-                    if stopping && !self.activity.is_busy() {
+                    if stopping && !activity.is_busy() {
                         return;
                     }
                 }
@@ -227,7 +230,8 @@ impl Connection {
 
     /// Notes what a client did that ended its connection.
     async fn note(&self, what: &str) {
-        let line = Line::warn(what).with("script", &self.operator.script);
-        self.operator.logs.write(line.with("remote", &self.client.remote)).await;
+        let Client { operator, remote, .. } = &*self.client;
+        let line = Line::warn(what).with("script", &operator.script);
+        operator.logs.write(line.with("remote", remote)).await;
     }
 }

@@ -1,10 +1,16 @@
 //! A request that came over a connection: its id, its body under a deadline, its answer, its lines in the log. What is
 //! between is an `exchange`.
 //!
+//! What can be answered without a guest is answered on the spot: a request that no route matches costs no allocation for
+//! a future, no task and no turn of another thread.
+//!
 //! What a script raises goes to the log with the request id; the client gets
 //! that id and no more.
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::mem;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,101 +24,141 @@ use hyper::body::{Body as _, Incoming};
 use starcell_http::request::{self, Origin};
 use starcell_http::response::{Answer, Refusal};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::either::Either;
 
 use crate::access::Access;
-use crate::activity::{Active, Outgoing};
+use crate::activity::{Active, Activity, Outgoing};
 use crate::connection::Terms;
-use crate::endpoint::Endpoint;
-use crate::exchange::{self, Exchange, REQUEST_ID, exchange};
+use crate::endpoint::{Endpoint, Front};
+use crate::exchange::{self, Exchange, REQUEST_ID, Target, exchange};
+use crate::ids;
 use crate::servers::Operator;
 pub(crate) use crate::site::Site;
 
-/// Who asks.
-#[derive(Clone, Debug)]
+/// Who asks, and whom.
+#[derive(Debug)]
 pub(crate) struct Client {
     /// Where from: address and port.
-    pub(crate) remote: Arc<str>,
+    pub(crate) remote: String,
     /// Whether over TLS.
     pub(crate) tls: bool,
-    /// Whether its connection carries several requests at once.
-    pub(crate) streams: bool,
     /// Whether it is served.
     pub(crate) terms: Terms,
+    /// What goes on in its connection.
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) operator: Arc<Operator>,
 }
 
-/// Answers one request.
-pub(crate) async fn dispatch(
-    endpoint: Arc<Endpoint>,
-    operator: Arc<Operator>,
-    client: Client,
-    active: Active,
-    request: Request<Incoming>,
-) -> Result<Response<Outgoing>, Infallible> {
+/// The response to a request: there at once, or once the guest has answered.
+pub(crate) type Answering = Either<Ready<Answered>, Pin<Box<dyn Future<Output = Answered> + Send>>>;
+
+type Answered = Result<Response<Outgoing>, Infallible>;
+
+/// Answers one request; `streams` says whether its connection carries several at once.
+pub(crate) fn dispatch(client: &Arc<Client>, streams: bool, request: Request<Incoming>) -> Answering {
     let (parts, body) = request.into_parts();
-    let mut access = Access::begin();
-    let id = id(&parts, &operator);
-    let answer = match endpoint.front().filter(|_| client.terms == Terms::Served) {
-        Some(front) => meet(&front.site, &operator, &client, &parts, body, &id, &mut access).await,
-        None => Refusal::Busy.answer(),
+    let id = id(&parts, &client.operator);
+    let mut call = Call { parts, id, access: Access::default(), streams };
+    let front = client.endpoint.glance();
+    let refusal = match front.as_ref().filter(|_| client.terms == Terms::Served) {
+        Some(front) => match exchange::find(&front.site, &client.operator, &call.parts, &mut call.access) {
+            Ok(target) => {
+                let (client, front, active) = (Arc::clone(client), Arc::clone(front), client.activity.begin());
+                return Either::Right(Box::pin(call.meet(client, active, front, target, body)));
+            }
+            Err(refusal) => refusal,
+        },
+        None => Refusal::Busy,
     };
-    let mut answer = exchange::finish(answer, &parts, &id);
-    let unread = answer.extensions().get::<Unread>().is_some();
-    if (client.terms == Terms::Refused || unread) && parts.version <= Version::HTTP_11 {
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    if !operator.edge.no_access_log {
-        access.end(&parts, &client.remote, &answer, &id, &operator.logs);
-    }
-    let (head, body) = answer.into_parts();
-    let outgoing = match head.extensions.get::<Unread>() {
-        Some(Unread { gone: true }) => active.respond_to_nobody(body),
-        _ => active.respond(body, client.streams),
-    };
-    Ok(Response::from_parts(head, outgoing))
-}
-
-/// Marks the response to a request that was not read to its end: nothing else can come on its connection.
-#[derive(Clone, Copy, Debug)]
-struct Unread {
-    /// Whether that was the client's doing.
-    gone: bool,
+    // Over HTTP/2 it may still have to wait for the client.
+    let active = streams.then(|| client.activity.begin());
+    Either::Left(ready(Ok(call.refuse(client, active, &refusal))))
 }
 
 /// The client's own id where it is trusted and fit, else a new one.
-fn id(parts: &Parts, operator: &Operator) -> String {
+fn id(parts: &Parts, operator: &Operator) -> HeaderValue {
     let given = parts.headers.get(REQUEST_ID).filter(|_| operator.edge.trust_request_id);
-    let fit = given.map(HeaderValue::as_bytes).filter(|id| request::is_request_id(id));
-    fit.map_or_else(|| operator.ids.next(), |id| String::from_utf8_lossy(id).into_owned())
+    given.filter(|id| request::is_request_id(id.as_bytes())).cloned().unwrap_or_else(|| operator.ids.next())
 }
 
-/// The answer of whatever stands behind the endpoint.
-async fn meet(
-    site: &Site,
-    operator: &Operator,
-    client: &Client,
-    parts: &Parts,
-    body: Incoming,
-    id: &str,
-    access: &mut Access,
-) -> Answer {
-    let _present = site.enter();
-    let origin = Origin { remote: client.remote.to_string(), tls: client.tls, id: id.to_owned() };
-    // Pinned here, as a future that is handed on takes room for every hand it goes through.
-    let body = std::pin::pin!(read(parts, body, site, operator));
-    match exchange(site, operator, parts, origin, body, access).await {
-        Exchange::Answered(answer) => answer,
-        Exchange::Refused(refusal) => {
-            let mut answer = refusal.answer();
-            if refusal.is_of_the_message() {
-                answer.extensions_mut().insert(Unread { gone: refusal == Refusal::BadBody });
+/// A request under way.
+struct Call {
+    parts: Parts,
+    id: HeaderValue,
+    access: Access,
+    /// Whether its connection carries several at once.
+    streams: bool,
+}
+
+/// How much of a request was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Was {
+    /// All that there will be.
+    Read,
+    /// Not its end: nothing else can come on its connection.
+    Unread,
+    /// Not its end, which was the client's doing.
+    Broken,
+}
+
+impl Call {
+    /// Has whatever stands behind the endpoint answer.
+    async fn meet(
+        mut self,
+        client: Arc<Client>,
+        active: Active,
+        front: Arc<Front>,
+        target: Target,
+        body: Incoming,
+    ) -> Answered {
+        let _present = front.site.enter();
+        let answer = match self.exchange(&client, &front.site, target, body).await {
+            Exchange::Answered(answer) => answer,
+            Exchange::Refused(refusal) => return Ok(self.refuse(&client, Some(active), &refusal)),
+            Exchange::Failed(failure) => {
+                let (operator, id, report) = (&client.operator, ids::text(&self.id), failure.report());
+                Box::pin(operator.note_failure(id, &self.parts, &report)).await;
+                exchange::failed(&failure, id, operator.dev.then_some(&report))
             }
-            answer
+        };
+        Ok(self.end(&client, Some(active), answer, Was::Read))
+    }
+
+    async fn exchange(&mut self, client: &Client, site: &Site, target: Target, body: Incoming) -> Exchange {
+        let Self { parts, id, access, .. } = self;
+        let origin = Origin { remote: client.remote.clone(), tls: client.tls, id: ids::text(id).to_owned() };
+        // Pinned here, as a future that is handed on takes room for every hand it goes through.
+        let body = std::pin::pin!(read(parts, body, site, &client.operator));
+        exchange(site, &client.operator, parts, target, origin, body, access).await
+    }
+
+    fn refuse(&mut self, client: &Client, active: Option<Active>, refusal: &Refusal) -> Response<Outgoing> {
+        let was = match refusal {
+            Refusal::BadBody => Was::Broken,
+            refusal if refusal.is_of_the_message() => Was::Unread,
+            _ => Was::Read,
+        };
+        self.end(client, active, refusal.answer(), was)
+    }
+
+    /// Sends an answer on its way, with its line in the log.
+    fn end(&mut self, client: &Client, active: Option<Active>, answer: Answer, was: Was) -> Response<Outgoing> {
+        let Self { parts, id, access, streams } = self;
+        let mut answer = exchange::fit(answer, parts);
+        let now = Instant::now();
+        if !client.operator.edge.no_access_log {
+            access.end(now, parts, &client.remote, &answer, ids::text(id), &client.operator.logs);
         }
-        Exchange::Failed(failure) => {
-            let report = failure.report();
-            Box::pin(operator.note_failure(id, parts, &report)).await;
-            exchange::failed(&failure, id, operator.dev.then_some(&report))
+        exchange::name(&mut answer, mem::replace(id, HeaderValue::from_static("")));
+        if (client.terms == Terms::Refused || was != Was::Read) && parts.version <= Version::HTTP_11 {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        answer.map(|body| match (active, was) {
+            (None, _) => client.activity.answer_at_once(now, body),
+            (Some(active), Was::Broken) => active.respond_to_nobody(body),
+            (Some(active), Was::Read | Was::Unread) => active.respond(now, body, *streams),
+        })
     }
 }
 

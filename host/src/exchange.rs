@@ -1,7 +1,7 @@
 //! From a request to what it comes to, the same whether its bytes came over a socket or from a test: find its route,
 //! read it, answer it in a fork.
 //!
-//! Routing and every refusal cost no guest.
+//! Routing costs no guest and waits for nothing, so what has no route is answered at once.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderValue};
@@ -29,19 +29,43 @@ pub(crate) enum Exchange {
     Failed(Failure),
 }
 
-/// Has a request answered. Its body is read only once it is certain that there is a route for it.
+/// What a request is for.
+#[derive(Debug)]
+pub(crate) struct Target {
+    host: String,
+    route: u32,
+    /// The values of its wildcards.
+    params: Pairs,
+}
+
+/// Finds out what a request is for, or why it is refused.
+pub(crate) fn find(site: &Site, operator: &Operator, parts: &Parts, access: &mut Access) -> Result<Target, Refusal> {
+    let host = request::check(parts, operator.edge.max_url_bytes as usize)?;
+    let (path, query) = (parts.uri.path(), parts.uri.query());
+    let (index, params) = match site.routes.find(parts.method.as_str(), host, path, query) {
+        Found::Route { index, params } => {
+            (index, params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        }
+        Found::Redirect { location } => return Err(Refusal::Elsewhere(location)),
+        Found::MethodNotAllowed { allow } => return Err(Refusal::WrongMethod(allow)),
+        Found::NotFound => return Err(Refusal::NotFound),
+    };
+    access.begin(site.routes.pattern(index));
+    let route = u32::try_from(index).map_err(|_| Refusal::NotFound)?;
+    Ok(Target { host: host.to_owned(), route, params })
+}
+
+/// Has a request answered.
 pub(crate) async fn exchange(
     site: &Site,
     operator: &Operator,
     parts: &Parts,
+    target: Target,
     origin: Origin,
     body: impl Future<Output = Result<Bytes, Refusal>>,
     access: &mut Access,
 ) -> Exchange {
-    let (host, route, params) = match find(site, operator, parts, access) {
-        Ok(found) => found,
-        Err(refusal) => return Exchange::Refused(refusal),
-    };
+    let Target { host, route, params } = target;
     let body = match body.await {
         Ok(body) => body,
         Err(refusal) => return Exchange::Refused(refusal),
@@ -50,8 +74,7 @@ pub(crate) async fn exchange(
     let Some(_place) = site.queue.enter(operator.edge.queue_time).await else {
         return Exchange::Refused(Refusal::Busy);
     };
-    // In a box of its own, so that a request which costs no guest does not carry the room for one about.
-    let answer = Box::pin(site.serving.answer(route, record(request))).await;
+    let answer = site.serving.answer(route, record(request)).await;
     access.cpu = Some(answer.cpu);
     let sendable = answer.result.and_then(|response| {
         let headers = response.headers.into_iter().map(|field| (field.name, field.value));
@@ -63,27 +86,6 @@ pub(crate) async fn exchange(
     }
 }
 
-/// The host that a request names, its route and the values of its wildcards.
-fn find<'a>(
-    site: &Site,
-    operator: &Operator,
-    parts: &'a Parts,
-    access: &mut Access,
-) -> Result<(&'a str, u32, Pairs), Refusal> {
-    let host = request::check(parts, operator.edge.max_url_bytes as usize)?;
-    let (path, query) = (parts.uri.path(), parts.uri.query());
-    let (route, params) = match site.routes.find(parts.method.as_str(), host, path, query) {
-        Found::Route { index, params } => {
-            (index, params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-        }
-        Found::Redirect { location } => return Err(Refusal::Elsewhere(location)),
-        Found::MethodNotAllowed { allow } => return Err(Refusal::WrongMethod(allow)),
-        Found::NotFound => return Err(Refusal::NotFound),
-    };
-    access.route = site.routes.pattern(route).map(str::to_owned);
-    Ok((host, u32::try_from(route).map_err(|_| Refusal::NotFound)?, params))
-}
-
 /// The response to a request whose handler failed; `detail` is what only a developer may see.
 pub(crate) fn failed(failure: &Failure, id: &str, detail: Option<&str>) -> Answer {
     let status = match failure {
@@ -93,14 +95,8 @@ pub(crate) fn failed(failure: &Failure, id: &str, detail: Option<&str>) -> Answe
     response::failed(status, id, detail)
 }
 
-/// An answer as its client gets it: with the request's id, and to HEAD without a body.
-pub(crate) fn finish(mut answer: Answer, parts: &Parts, id: &str) -> Answer {
-    // Every kind of id is a legal value.
-    if let Ok(mut id) = HeaderValue::from_str(id) {
-        // To HTTP/2 this means: not to be remembered for later responses. None has the same id, and there is little room.
-        id.set_sensitive(true);
-        answer.headers_mut().entry(REQUEST_ID).or_insert(id);
-    }
+/// An answer as it fits its request: to HEAD without a body.
+pub(crate) fn fit(mut answer: Answer, parts: &Parts) -> Answer {
     if parts.method == Method::HEAD {
         // Said here, since HTTP/2 would send the body along.
         let length = answer.body().len();
@@ -108,6 +104,13 @@ pub(crate) fn finish(mut answer: Answer, parts: &Parts, id: &str) -> Answer {
         answer.body_mut().clear();
     }
     answer
+}
+
+/// Puts the id of its request on an answer, unless the script has.
+pub(crate) fn name(answer: &mut Answer, mut id: HeaderValue) {
+    // To HTTP/2 this means: not to be remembered for later responses. None has the same id, and there is little room.
+    id.set_sensitive(true);
+    answer.headers_mut().entry(REQUEST_ID).or_insert(id);
 }
 
 /// The request as it crosses the border.

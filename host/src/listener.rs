@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::connection::{self, Terms};
 use crate::endpoint::Endpoint;
 use crate::logs::Line;
+use crate::rarely::Rarely;
 use crate::servers::Operator;
 use crate::tls;
 
@@ -27,6 +28,7 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 const REFUSALS: usize = 512;
 
 /// Serves an endpoint until it shall stop, then lets requests in flight go on for as long as its script says.
+#[expect(clippy::disallowed_methods, reason = "a task holds a token of the tracker that is waited for")]
 pub(crate) async fn serve(endpoint: Arc<Endpoint>, operator: Arc<Operator>) {
     let Some(listener) = endpoint.take_listener() else { return };
     let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
@@ -46,9 +48,15 @@ pub(crate) async fn serve(endpoint: Arc<Endpoint>, operator: Arc<Operator>) {
             },
         };
         let (endpoint, operator, cut) = (Arc::clone(&endpoint), Arc::clone(&operator), cut.clone());
-        connections.spawn(async move {
-            cut.run_until_cancelled(connection::serve(socket, peer, &endpoint, &operator, terms)).await;
-            drop(held);
+        let counted = connections.token();
+        tokio::spawn(async move {
+            let cut = std::pin::pin!(cut.cancelled());
+            tokio::select! {
+                biased;
+                () = Rarely::new(cut) => {}
+                () = connection::serve(socket, peer, &endpoint, &operator, terms) => {}
+            }
+            drop((held, counted));
         });
     }
     // Closed before the drain: whoever connects now is refused at once rather than left to wait.

@@ -10,10 +10,12 @@ mod sink;
 mod time;
 mod warnings;
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use starcell_runtime::{Level, LogRecord, Position};
+use tokio::time::Instant;
 
 pub use self::sink::Writer;
 
@@ -25,6 +27,11 @@ const MAX_VALUE: usize = 16 << 10;
 
 /// Attributes of one line; the rest are counted.
 const MAX_ATTRIBUTES: usize = 64;
+
+thread_local! {
+    /// Where a line about a request is put together.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 /// Where lines go. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -81,13 +88,15 @@ impl Logs {
     }
 
     /// Writes a line about a request, or counts it where there is no room.
-    #[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
-    pub fn access(&self, attributes: impl FnOnce(&mut Writing<'_>)) {
-        let mut text = String::with_capacity(320);
-        let mut writing = Writing::begin(&mut text, self.format, SystemTime::now(), Level::Info, "access");
-        attributes(&mut writing);
-        writing.end();
-        self.put(&text);
+    pub fn access(&self, now: Instant, attributes: impl FnOnce(&mut Writing<'_>)) {
+        LINE.with_borrow_mut(|text| {
+            text.clear();
+            let stamp = |out: &mut String| time::push_now(out, now);
+            let mut writing = Writing::lead(text, self.format, stamp, ACCESS);
+            attributes(&mut writing);
+            writing.end();
+            self.put(text);
+        });
     }
 
     /// Takes what the crates of the host warn of into this log, for the rest of the process.
@@ -110,6 +119,33 @@ impl Logs {
     }
 }
 
+/// A name that stands in this program, as it precedes its value in either format. Made by [`name`].
+#[derive(Clone, Copy, Debug)]
+pub struct Name {
+    #[doc(hidden)]
+    pub json: &'static str,
+    #[doc(hidden)]
+    pub text: &'static str,
+}
+
+/// The [`Name`] of a literal that has nothing in it to be escaped.
+macro_rules! name {
+    ($name:literal) => {
+        $crate::logs::Name { json: concat!(",\"", $name, "\":"), text: concat!(" ", $name, "=") }
+    };
+}
+pub(crate) use name;
+
+/// What stands between the time of a line and its message, for a level.
+macro_rules! lead {
+    ($level:literal, $padded:literal) => {
+        Name { json: concat!("\",\"level\":\"", $level, "\",\"msg\":"), text: concat!(" ", $padded) }
+    };
+}
+
+/// The same, with the message of all lines about requests.
+const ACCESS: Name = Name { json: "\",\"level\":\"info\",\"msg\":\"access\"", text: " info  access" };
+
 /// A line as it is written.
 #[derive(Debug)]
 pub struct Writing<'a> {
@@ -118,32 +154,41 @@ pub struct Writing<'a> {
 }
 
 impl<'a> Writing<'a> {
-    fn begin(out: &'a mut String, format: LogFormat, now: SystemTime, level: Level, message: &str) -> Self {
-        let level = match level {
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
+    fn begin(
+        out: &'a mut String,
+        format: LogFormat,
+        stamp: impl FnOnce(&mut String),
+        level: Level,
+        message: &str,
+    ) -> Self {
+        let lead = match level {
+            Level::Debug => lead!("debug", "debug "),
+            Level::Info => lead!("info", "info  "),
+            Level::Warn => lead!("warn", "warn  "),
+            Level::Error => lead!("error", "error "),
         };
+        let writing = Self::lead(out, format, stamp, lead);
         match format {
-            LogFormat::Json => {
-                out.push_str("{\"time\":\"");
-                time::push(out, now);
-                out.extend(["\",\"level\":\"", level, "\",\"msg\":"]);
-                push_quoted(out, message);
-            }
-            LogFormat::Text => {
-                time::push(out, now);
-                out.extend([" ", level, if level.len() < 5 { "  " } else { " " }]);
-                push_line(out, message);
-            }
+            LogFormat::Json => push_quoted(writing.out, message),
+            LogFormat::Text => push_line(writing.out, message),
         }
-        Self { out, format }
+        writing
+    }
+
+    /// Begins with the time and what follows it.
+    fn lead(out: &'a mut String, format: LogFormat, stamp: impl FnOnce(&mut String), lead: Name) -> Self {
+        if format == LogFormat::Json {
+            out.push_str("{\"time\":\"");
+        }
+        stamp(out);
+        let mut writing = Self { out, format };
+        writing.name(lead);
+        writing
     }
 
     /// Adds a text.
-    pub fn text(&mut self, name: &'static str, value: &str) {
-        self.own_name(name);
+    pub fn text(&mut self, name: Name, value: &str) {
+        self.name(name);
         if value.len() <= MAX_VALUE {
             push_quoted(self.out, value);
         } else {
@@ -151,19 +196,31 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Adds a number.
-    pub fn number(&mut self, name: &'static str, value: u64) {
-        self.own_name(name);
-        self.out.push_str(itoa::Buffer::new().format(value));
+    /// Adds a text that has nothing in it to be escaped, wherever it comes from.
+    pub fn plain(&mut self, name: Name, value: &str) {
+        debug_assert!(is_plain(value), "{value:?}");
+        self.name(name);
+        self.out.push('"');
+        self.out.push_str(value);
+        self.out.push('"');
     }
 
-    /// Adds a name that stands in this program, and so has nothing in it to be escaped.
-    fn own_name(&mut self, name: &'static str) {
-        debug_assert!(is_plain(name), "{name:?}");
-        match self.format {
-            LogFormat::Json => self.out.extend([",\"", name, "\":"]),
-            LogFormat::Text => self.out.extend([" ", name, "="]),
-        }
+    /// Adds a number that is there as text.
+    pub fn digits(&mut self, name: Name, digits: &str) {
+        self.name(name);
+        self.out.push_str(digits);
+    }
+
+    /// Adds a number.
+    pub fn number(&mut self, name: Name, value: u64) {
+        self.digits(name, itoa::Buffer::new().format(value));
+    }
+
+    fn name(&mut self, name: Name) {
+        self.out.push_str(match self.format {
+            LogFormat::Json => name.json,
+            LogFormat::Text => name.text,
+        });
     }
 
     fn json(&mut self, name: &str, json: &str) {
@@ -253,7 +310,8 @@ impl Line {
 
     fn render(&self, format: LogFormat, now: SystemTime) -> String {
         let mut text = String::with_capacity(128 + self.message.len());
-        let mut writing = Writing::begin(&mut text, format, now, self.level, &self.message);
+        let stamp = |out: &mut String| time::push(out, now);
+        let mut writing = Writing::begin(&mut text, format, stamp, self.level, &self.message);
         self.attributes.iter().for_each(|(name, json)| writing.json(name, json));
         writing.end();
         text
@@ -298,7 +356,9 @@ fn bounded(text: &str) -> String {
 /// Adds a text as a JSON string; most need nothing escaped.
 fn push_quoted(out: &mut String, text: &str) {
     if is_plain(text) {
-        out.extend(["\"", text, "\""]);
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
     } else {
         out.push_str(&quoted(text));
     }

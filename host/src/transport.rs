@@ -19,12 +19,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 
 use crate::activity::Activity;
+use crate::rarely::Rarely;
 
 /// What no HTTP/1 parser takes, wherever in a message it stands.
 const POISON: &[u8] = b"\0";
 
 /// Bytes of a response, head and body, that are written in one piece.
-const SMALL_WRITE: usize = 1024;
+const SMALL_WRITE: usize = 512;
 
 /// Bytes that are read in one turn. A client that sends without a pause lets others have theirs then; tokio's own budget
 /// would be 128 reads, which is milliseconds.
@@ -94,7 +95,7 @@ pub(crate) struct Transport<S> {
     head_began: Option<Instant>,
     /// Since when the client has not taken all it was offered, and how much it took since.
     stalled: Option<(Instant, u64)>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Rarely<Pin<Box<Sleep>>>>,
     /// Bytes that were read in this turn.
     turn: usize,
     ended: bool,
@@ -109,15 +110,17 @@ impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> Transport<S> {
     }
 
     /// Ends the connection so that the client gets what was sent last: closing while bytes of the client wait unread
-    /// would be a reset, which takes the response with it.
+    /// would be a reset, which takes the response with it. A client that asked for the end has no more to send.
     pub(crate) async fn linger(mut self) {
-        if self.ended || self.socket.shutdown().await.is_err() {
+        let asked = self.guard.as_ref().is_some_and(Guard::is_last) && !self.refused;
+        if self.ended || self.socket.shutdown().await.is_err() || asked {
             return;
         }
         let read_on = async {
-            let (mut total, mut turn, mut buffer) = (0, 0, [0; 4096]);
-            while let Ok(read @ 1..) = self.socket.read(&mut buffer).await {
+            let (mut total, mut turn, mut buffer) = (0, 0, Vec::with_capacity(4096));
+            while let Ok(read @ 1..) = self.socket.read_buf(&mut buffer).await {
                 (total, turn) = (total + read, turn + read);
+                buffer.clear();
                 if total > LINGER_BYTES {
                     break;
                 }
@@ -167,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> Transport<S> {
     /// timer runs while a request is under way too, and finds out then what holds.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         loop {
-            let runs = self.timer.as_ref().is_some_and(|timer| !timer.is_elapsed());
+            let runs = self.timer.as_ref().is_some_and(|timer| !timer.get().is_elapsed());
             let look = match self.read_deadline() {
                 // The timer, moved there if it is set to a later time, tells whether it has passed.
                 Some(deadline) if runs => deadline,
@@ -186,11 +189,11 @@ impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> Transport<S> {
 
     /// Ready at a time. The timer is left to an earlier one rather than moved with every request.
     fn poll_timer(&mut self, context: &mut Context<'_>, time: Instant) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(time)));
-        if timer.deadline() > time || timer.is_elapsed() {
-            timer.as_mut().reset(time);
+        let timer = self.timer.get_or_insert_with(|| Rarely::new(Box::pin(sleep_until(time))));
+        if timer.get().deadline() > time || timer.get().is_elapsed() {
+            timer.get_mut().as_mut().reset(time);
         }
-        timer.as_mut().poll(context)
+        Pin::new(timer).poll(context)
     }
 
     /// Ready when a response has had its time.
@@ -211,7 +214,11 @@ impl<S: AsyncRead + AsyncWrite + Abandon + Unpin> Transport<S> {
         result: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         match result {
-            Poll::Ready(Ok(taken)) if taken >= offered => self.stalled = None,
+            Poll::Ready(Ok(taken)) if taken >= offered => {
+                if self.stalled.take().is_some() {
+                    self.activity.rest();
+                }
+            }
             Poll::Ready(Ok(taken)) => {
                 self.stalled.get_or_insert_with(|| (Instant::now(), 0)).1 += taken as u64;
             }
@@ -413,6 +420,18 @@ mod tests {
         })
         .await;
         assert!((4..=5).contains(&polls), "{polls} turns for four times as much as one has");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_said_that_it_was_all_is_not_waited_for() {
+        for (head, waits) in [("", true), ("Connection: close\r\n", false)] {
+            let (mut client, mut transport, _) = pair();
+            client.write_all(format!("GET / HTTP/1.1\r\n{head}\r\n").as_bytes()).await.unwrap();
+            let _ = transport.read(&mut [0; 64]).await.unwrap();
+            let began = Instant::now();
+            transport.linger().await;
+            assert_eq!(began.elapsed() >= LINGER, waits, "{head:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

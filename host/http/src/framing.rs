@@ -76,11 +76,13 @@ enum Place {
 #[derive(Debug)]
 pub struct Guard {
     place: Place,
+    /// Whether the last head said that no other message follows.
+    last: bool,
 }
 
 impl Default for Guard {
     fn default() -> Self {
-        Self { place: BETWEEN }
+        Self { place: BETWEEN, last: false }
     }
 }
 
@@ -120,6 +122,12 @@ impl Guard {
         matches!(self.place, Place::Between { .. })
     }
 
+    /// Whether the client has sent a whole message and said that it is the last one: `Connection: close`.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.last && self.is_between()
+    }
+
     /// Whether the head of a message has begun and not ended.
     #[must_use]
     pub fn is_in_head(&self) -> bool {
@@ -146,6 +154,7 @@ impl Guard {
             }
             Place::Head(head) => {
                 let (read, follows) = head.read(bytes)?;
+                self.last = head.is_last();
                 match follows {
                     None => {}
                     Some(Follows::Nothing | Follows::Length(0)) => self.place = BETWEEN,

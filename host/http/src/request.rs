@@ -132,7 +132,7 @@ fn is_authority(host: &str) -> bool {
 
 /// The request as values.
 #[must_use]
-pub fn read(parts: &Parts, host: &str, params: Pairs, body: Bytes, origin: Origin) -> Request {
+pub fn read(parts: &Parts, host: String, params: Pairs, body: Bytes, origin: Origin) -> Request {
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let scheme = if origin.tls { "https" } else { "http" };
     Request {
@@ -144,7 +144,7 @@ pub fn read(parts: &Parts, host: &str, params: Pairs, body: Bytes, origin: Origi
         headers: headers(&parts.headers),
         body,
         remote_addr: origin.remote,
-        host: host.to_owned(),
+        host,
         tls: origin.tls,
         id: origin.id,
         proto: proto(parts.version),

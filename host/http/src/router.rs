@@ -133,31 +133,42 @@ impl Routes {
         if !target.starts_with('/') {
             return Found::NotFound;
         }
-        let sent = clean::escaped(target);
         if method == "CONNECT" {
-            return self.find_connect(host, &sent, query);
+            return self.find_connect(host, &clean::escaped(target), query);
         }
         let host = clean::host(host);
+        if clean::is_plain(target) {
+            return self.find_clean(method, host, target, target, query);
+        }
+        let sent = clean::escaped(target);
         let clean = clean::path(&sent);
         let key = path::canonical(&clean);
+        let found = self.find_clean(method, host, &clean, &key, query);
+        match found {
+            // A slash is added at the same time, rather than by a second redirect.
+            Found::Redirect { .. } => found,
+            _ if clean != sent => Found::Redirect { location: clean::location(&clean, query) },
+            found => found,
+        }
+    }
 
-        let literal = self.tables(host).next().and_then(|table| table.literal(method, &key));
-        if let Some(index) = literal.filter(|_| clean == sent) {
+    /// [`Self::find`] for a path that is clean, and its canonical form.
+    fn find_clean(&self, method: &str, host: &str, clean: &str, key: &str, query: Option<&str>) -> Found<'_> {
+        let own = self.own(host);
+        if !self.any.begins(key) && !own.is_some_and(|own| own.begins(key)) {
+            return Found::NotFound;
+        }
+        if let Some(index) = own.unwrap_or(&self.any).literal(method, key) {
             return Found::Route { index, params: Vec::new() };
         }
-        // Of the host's own patterns, and of those without one.
-        let mut tables = self.tables(host);
-        let matches = [tables.next(), tables.next()].map(|table| table.map(|table| table.search(&key)));
-        let matches = || matches.iter().flatten();
+        let (own, any) = (own.map(|own| own.search(key)), self.any.search(key));
+        let matches = || own.iter().chain([&any]);
         let best = matches().find_map(|matches| matches.best(method));
-        if self.moves_to_slash(matches(), best, method, &key) {
+        if self.moves_to_slash(matches(), best, method, key) {
             let slashed = format!("{clean}/");
             return Found::Redirect { location: clean::location(&slashed, query) };
         }
-        if clean != sent {
-            return Found::Redirect { location: clean::location(&clean, query) };
-        }
-        self.answer(best, &clean).unwrap_or_else(|| refuse(matches(), key.ends_with('/')))
+        self.answer(best, clean).unwrap_or_else(|| refuse(matches(), key.ends_with('/')))
     }
 
     /// [`Self::find`] for CONNECT. Redirects and the methods of a 405 are those of the patterns
@@ -170,7 +181,8 @@ impl Routes {
             let slashed = format!("{}/", clean::path(path));
             return Found::Redirect { location: clean::location(&slashed, query) };
         }
-        let best = self.tables(host).find_map(|table| table.search(&key).best("CONNECT"));
+        let mut tables = self.own(host).into_iter().chain([&self.any]);
+        let best = tables.find_map(|table| table.search(&key).best("CONNECT"));
         self.answer(best, path).unwrap_or_else(|| refuse(matches.iter(), key.ends_with('/')))
     }
 
@@ -194,15 +206,14 @@ impl Routes {
             return false;
         }
         let slashed = matches.find_map(|matches| matches.best_slashed(method));
-        let slashes = path.matches('/').count() + 1;
-        slashed.and_then(pattern).is_some_and(|pattern| pattern.ends_at(slashes))
+        let slashes = || path.matches('/').count() + 1;
+        slashed.and_then(pattern).is_some_and(|pattern| pattern.ends_at(slashes()))
     }
 
-    /// The tables that a request to this host is looked up in, the one that wins first.
-    fn tables(&self, host: &str) -> impl Iterator<Item = &Table> {
+    /// The patterns that name this host, which win against those that name none.
+    fn own(&self, host: &str) -> Option<&Table> {
         // Most servers have no pattern with a host, and need not look one up.
-        let own = if self.hosts.is_empty() { None } else { self.hosts.get(host) };
-        own.into_iter().chain([&self.any])
+        if self.hosts.is_empty() { None } else { self.hosts.get(host) }
     }
 }
 

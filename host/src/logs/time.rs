@@ -5,32 +5,60 @@
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+
 thread_local! {
-    /// A second since 1970, and its text up to the point.
-    static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    /// When the current second began, and its text up to the point.
+    static CURRENT: RefCell<Option<(Instant, String)>> = const { RefCell::new(None) };
 }
 
 /// Adds a time.
 pub(super) fn push(out: &mut String, time: SystemTime) {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    SECOND.with_borrow_mut(|(second, text)| {
-        if *second != since.as_secs() {
-            let start = SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs());
-            *text = humantime::format_rfc3339_seconds(start).to_string();
-            text.truncate(text.trim_end_matches('Z').len());
-            *second = since.as_secs();
-        }
-        out.push_str(text);
+    let since = since_epoch(time);
+    push_second(out, since.as_secs());
+    push_millis(out, since.subsec_millis());
+}
+
+/// Adds the time, which has been read already: of the clock that counts on, so that the one of the calendar is asked but
+/// once a second.
+#[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
+pub(super) fn push_now(out: &mut String, now: Instant) {
+    CURRENT.with_borrow_mut(|current| {
+        let (began, text) = match current.take().filter(|(began, _)| *began <= now && now < *began + SECOND) {
+            Some(current) => current,
+            None => {
+                let since = since_epoch(SystemTime::now());
+                let mut text = String::new();
+                push_second(&mut text, since.as_secs());
+                let began = now.checked_sub(Duration::from_nanos(since.subsec_nanos().into()));
+                (began.unwrap_or(now), text)
+            }
+        };
+        out.push_str(&text);
+        push_millis(out, (now - began).subsec_millis());
+        *current = Some((began, text));
     });
-    let millis = since.subsec_millis();
-    out.push('.');
-    for digit in [millis / 100, millis / 10 % 10, millis % 10] {
-        out.extend(char::from_digit(digit, 10));
-    }
-    out.push('Z');
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+fn push_second(out: &mut String, second: u64) {
+    let text = humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(second)).to_string();
+    out.push_str(text.trim_end_matches('Z'));
+}
+
+fn push_millis(out: &mut String, millis: u32) {
+    let digit = |number: u32| b'0' + (number % 10) as u8;
+    let text = [b'.', digit(millis / 100), digit(millis / 10), digit(millis), b'Z'];
+    out.push_str(str::from_utf8(&text).unwrap_or_default());
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -42,6 +70,20 @@ mod tests {
             out.clear();
             push(&mut out, time);
             assert_eq!(out, humantime::format_rfc3339_millis(time).to_string());
+        }
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_calendar() {
+        let mut out = String::new();
+        // Twice within a second, and once after it.
+        for pause in [0, 10, 1000] {
+            std::thread::sleep(Duration::from_millis(pause));
+            out.clear();
+            push_now(&mut out, Instant::now());
+            let told = humantime::parse_rfc3339(&out).unwrap();
+            let apart = SystemTime::now().duration_since(told).unwrap_or_else(|early| early.duration());
+            assert!(apart <= Duration::from_millis(500), "{out} is {apart:?} off");
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::stage::Stage;
 use crate::access::Access;
 use crate::exchange::{self, Exchange, exchange};
+use crate::ids;
 use crate::servers::Operator;
 use crate::site::Site;
 
@@ -76,7 +77,7 @@ fn request(question: Question) -> Result<(Parts, Bytes), String> {
 
 async fn answer(site: &Site, operator: &Operator, stage: &Stage, parts: &Parts, body: Bytes) -> Reply {
     let id = operator.ids.next();
-    let origin = Origin { remote: PEER.to_owned(), tls: false, id: id.clone() };
+    let origin = Origin { remote: PEER.to_owned(), tls: false, id: ids::text(&id).to_owned() };
     let limit = site.limits.body_bytes;
     let body = async move {
         match body.len() > limit {
@@ -85,17 +86,24 @@ async fn answer(site: &Site, operator: &Operator, stage: &Stage, parts: &Parts, 
         }
     };
     let mut failed = None;
-    let answer = match exchange(site, operator, parts, origin, body, &mut Access::begin()).await {
+    let access = &mut Access::default();
+    let outcome = match exchange::find(site, operator, parts, access) {
+        Ok(target) => exchange(site, operator, parts, target, origin, body, access).await,
+        Err(refusal) => Exchange::Refused(refusal),
+    };
+    let answer = match outcome {
         Exchange::Answered(answer) => answer,
         Exchange::Refused(refusal) => refusal.answer(),
         Exchange::Failed(failure) => {
             let (method, path) = (parts.method.as_str(), parts.uri.path());
             stage.note(&crate::logs::shown(&format!("{method} {path} failed: {}\n", failure.report())));
             failed = Some(message(&failure));
-            exchange::failed(&failure, &id, None)
+            exchange::failed(&failure, ids::text(&id), None)
         }
     };
-    let (head, body) = exchange::finish(answer, parts, &id).into_parts();
+    let mut answer = exchange::fit(answer, parts);
+    exchange::name(&mut answer, id);
+    let (head, body) = answer.into_parts();
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Reply {
         status: head.status.as_u16(),

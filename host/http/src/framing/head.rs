@@ -8,6 +8,17 @@ const fn is_token(byte: u8) -> bool {
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
+/// [`is_token`] of each byte: one look instead of a dozen comparisons.
+#[expect(clippy::indexing_slicing, reason = "in a constant, where the compiler checks it")]
+const TOKEN: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0);
+    while byte < table.len() {
+        table[byte] = is_token(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
 /// What a line may contain besides its end: no control character but the tab. Bytes above 127 are left to hyper.
 const fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
@@ -21,11 +32,16 @@ const fn is_target(byte: u8) -> bool {
 /// How many bytes at the start of some pass. Judged in groups without a branch for each byte, which compilers make
 /// vector instructions of.
 fn passing(bytes: &[u8], passes: impl Fn(u8) -> bool) -> usize {
-    let whole =
-        bytes.as_chunks::<16>().0.iter().take_while(|group| group.iter().fold(true, |all, &byte| all & passes(byte)));
-    let at = whole.count() * 16;
+    let mut at = groups::<16>(bytes, &passes);
+    at += groups::<8>(bytes.get(at..).unwrap_or_default(), &passes);
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().position(|&byte| !passes(byte)).unwrap_or(rest.len())
+}
+
+/// How many bytes at the start pass in whole groups of `N`.
+fn groups<const N: usize>(bytes: &[u8], passes: impl Fn(u8) -> bool) -> usize {
+    let passes = |group: &&[u8; N]| group.iter().fold(true, |all, &byte| all & passes(byte));
+    bytes.as_chunks::<N>().0.iter().take_while(passes).count() * N
 }
 
 /// A place in the head.
@@ -42,18 +58,20 @@ enum At {
     },
 }
 
-/// The two headers that say how long a message is.
+/// The two headers that say how long a message is, and the one that says whether another one follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Field {
     #[default]
     Other,
     Length,
     Encoding,
+    Connection,
 }
 
 impl Field {
     fn of(name: &[u8]) -> Self {
         match name.len() {
+            10 if name.eq_ignore_ascii_case(b"connection") => Self::Connection,
             14 if name.eq_ignore_ascii_case(b"content-length") => Self::Length,
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => Self::Encoding,
             _ => Self::Other,
@@ -70,12 +88,18 @@ pub(super) struct Head {
     value: Word<20>,
     length: Option<u64>,
     chunked: bool,
+    last: bool,
 }
 
 impl Head {
     /// The trailer section of a chunked message: header lines alone.
     pub(super) fn trailers() -> Self {
         Self { at: At::LineStart, ..Self::default() }
+    }
+
+    /// Whether it says that no other message follows, in so many words; there are others.
+    pub(super) fn is_last(&self) -> bool {
+        self.last
     }
 
     /// Reads until the end of the head, or of `bytes`. Says how many were read and, at the end, what follows.
@@ -98,8 +122,15 @@ impl Head {
             at += match (&self.at, self.field) {
                 (At::RequestLine, _) => passing(rest, is_target),
                 (At::Value, Field::Other) => passing(rest, is_text),
-                _ => 0,
+                _ => continue,
             };
+            // And most lines end as they should, the last one with the head.
+            if let Some(rest) = bytes.get(at..).and_then(|rest| rest.strip_prefix(b"\r\n")) {
+                (self.at, at) = (At::LineStart, at + 2);
+                if rest.starts_with(b"\r\n") {
+                    return Ok((at + 2, Some(self.follows())));
+                }
+            }
         }
         Ok((at, None))
     }
@@ -139,13 +170,16 @@ impl Head {
         if !matches!(self.at, At::LineStart) {
             return None;
         }
-        let end = bytes.iter().position(|&byte| !is_token(byte)).filter(|&end| end > 0)?;
+        let end = bytes.iter().position(|&byte| TOKEN.get(usize::from(byte)) != Some(&true)).filter(|&end| end > 0)?;
         bytes.get(..end).filter(|_| bytes.get(end) == Some(&b':'))
     }
 
     fn begin_value(&mut self, field: Field) {
         self.field = field;
-        self.value = Word::default();
+        // Of others the value is not looked at.
+        if field != Field::Other {
+            self.value = Word::default();
+        }
         self.at = At::Value;
     }
 
@@ -168,6 +202,7 @@ impl Head {
                 }
                 self.chunked = true;
             }
+            Field::Connection => self.last = value.is_some_and(|value| value.eq_ignore_ascii_case(b"close")),
         }
         match self.chunked && self.length.is_some() {
             true => Err(Violation::LengthAndEncoding),

@@ -25,6 +25,26 @@ fn violation(text: &str) -> Violation {
 }
 
 #[test]
+fn a_client_says_that_a_message_is_its_last() {
+    for (head, last) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", true),
+        ("GET / HTTP/1.1\r\ncOnnection:Close \r\n\r\n", true),
+        ("POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab", true),
+        ("POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\na", false),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nConnection: keep-alive\r\n\r\n", false),
+        // Others are waited for: it costs time, not safety.
+        ("GET / HTTP/1.1\r\nConnection: close, te\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nConnection: close\r\n", false),
+    ] {
+        let mut guard = Guard::default();
+        guard.feed(head.as_bytes()).unwrap();
+        assert_eq!(guard.is_last(), last, "{head:?}");
+    }
+}
+
+#[test]
 fn whole_messages_end_where_they_end() {
     for message in [
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",

@@ -2,9 +2,14 @@
 //! words that are not zero. The second form is for literals, of which a table can have hundreds of
 //! thousands with one pattern each.
 
+use smallvec::{SmallVec, smallvec};
+
+/// Words of a set that need no allocation: most servers have fewer than 128 routes.
+const FEW: usize = 2;
+
 /// A set of slots with all its words up to the last one in use.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Bits(Vec<u64>);
+pub(super) struct Bits(SmallVec<[u64; FEW]>);
 
 /// A set of slots with only the words that are not zero, as place and word.
 #[derive(Debug, Clone, Default)]
@@ -13,7 +18,7 @@ pub(super) struct FewBits(Vec<(usize, u64)>);
 impl Bits {
     /// A set of at least the first `count` slots.
     pub(super) fn first(count: usize) -> Self {
-        Self(vec![u64::MAX; count.div_ceil(64)])
+        Self(smallvec![u64::MAX; count.div_ceil(64)])
     }
 
     pub(super) fn insert(&mut self, slot: usize) {
@@ -32,6 +37,12 @@ impl Bits {
     /// The number of words.
     pub(super) fn words(&self) -> usize {
         self.0.len()
+    }
+
+    /// Makes it the same as another one.
+    pub(super) fn copy(&mut self, other: &Self) {
+        self.0.clear();
+        self.0.extend_from_slice(&other.0);
     }
 
     /// One word; those past the end are zero.

@@ -29,15 +29,26 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
+/// Whether a path is clean, has only characters that a path may have, and no escapes: as nearly all are. Then each of its
+/// forms is the path itself.
+pub(super) fn is_plain(target: &str) -> bool {
+    let mut previous = 0;
+    target.bytes().all(|byte| {
+        let begins = std::mem::replace(&mut previous, byte) == b'/';
+        is_legal(byte) && byte != b'%' && !(begins && matches!(byte, b'/' | b'.'))
+    })
+}
+
+const fn is_legal(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'/' | b'%' | b'-' | b'_' | b'.' | b'~' | b'!' | b'$' | b'&' | b'\'')
+        || matches!(byte, b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' | b'[' | b']')
+}
+
 /// The path as it was sent, when it has only characters that a path may have; otherwise the decoded
 /// path, escaped anew.
 pub(super) fn escaped(target: &str) -> Cow<'_, str> {
-    let legal = |byte: u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'/' | b'%' | b'-' | b'_' | b'.' | b'~' | b'!' | b'$' | b'&' | b'\'')
-            || matches!(byte, b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' | b'[' | b']')
-    };
-    if target.bytes().all(legal) || has_malformed_escape(target) {
+    if target.bytes().all(is_legal) || has_malformed_escape(target) {
         return Cow::Borrowed(target);
     }
     Cow::Owned(percent_encode(&decode(target), PATH).to_string())
@@ -124,6 +135,23 @@ mod tests {
         ] {
             assert_eq!(path(sent), clean, "{sent}");
         }
+    }
+
+    #[test]
+    fn what_is_plain_is_the_same_in_every_form() {
+        use crate::router::path::canonical;
+
+        for path in ["/", "/a", "/a/", "/a.b/c..d", "/a!$&'()*+,;=:@[]-_~/0", "/.", "//", "/a/..", "/%61", "/a b", "/é"]
+        {
+            if is_plain(path) {
+                assert_eq!((&*escaped(path), &*self::path(path), &*canonical(path)), (path, path, path));
+            }
+        }
+        let plain = ["/", "/a", "/a/", "/a.b/c..d", "/a!$&'()*+,;=:@[]-_~/0"];
+        assert!(plain.into_iter().all(is_plain));
+        let not =
+            ["/.", "//", "/a/..", "/a//", "/a/./b", "/%61", "/a b", "/é", "/a\\b", "/a\0", "/a\x7f", "/a#", "/{a}"];
+        assert!(!not.into_iter().any(is_plain));
     }
 
     #[test]

@@ -117,6 +117,12 @@ impl Table {
         let _ = self.literals.insert(path.replace('{', "{{").replace('}', "}}"), vec![slot]);
     }
 
+    /// Whether some pattern begins like a canonical path. What strangers ask every server for does not get further.
+    pub(super) fn begins(&self, path: &str) -> bool {
+        let (Some(place), Some(first)) = (self.places.first(), segments(path).next()) else { return false };
+        !place.single.is_empty() || !place.rest.is_empty() || place.literal.contains_key(first)
+    }
+
     /// The pattern without wildcards for a method and a canonical path, if there is one; no other
     /// pattern of the table is as specific.
     pub(super) fn literal(&self, method: &str, path: &str) -> Option<usize> {
@@ -144,7 +150,7 @@ impl Table {
             std::mem::swap(&mut left, &mut next);
             length += 1;
             if left.is_empty() {
-                break;
+                return Matches { table: self, slashed: left.clone(), path: left };
             }
         }
         match self.places.get(length) {
@@ -153,7 +159,7 @@ impl Table {
                 next.keep(|word| place.end(word));
             }
             None => {
-                next.clone_from(&left);
+                next.copy(&left);
                 next.keep(|word| self.longer(word));
             }
         }
@@ -231,7 +237,7 @@ impl<'t> Matches<'t> {
 impl Place {
     /// Writes those of the candidates that admit this segment here to `into`, a set of the same size.
     fn admit(&self, segment: &str, candidates: &Bits, into: &mut Bits) {
-        into.clone_from(candidates);
+        into.copy(candidates);
         if segment == END {
             into.keep(|word| self.rest.word(word));
         } else {
@@ -265,6 +271,22 @@ mod tests {
         let mut words = 0;
         table.search_counting(path, |step| words += step);
         words
+    }
+
+    #[test]
+    fn what_no_pattern_begins_like_is_known_at_once() {
+        let literals = table(["/a/b", "GET /c", "/d/{x}"].map(str::to_owned));
+        for (path, begins) in
+            [("/a", true), ("/a/x", true), ("/c/", true), ("/d/e/f", true), ("/", false), ("/ab", false)]
+        {
+            assert_eq!(literals.begins(path), begins, "{path}");
+        }
+        for pattern in ["/", "/{x}", "/{x...}", "/{$}"] {
+            let table = table([pattern.to_owned()]);
+            assert!(table.begins("/"), "{pattern}");
+            assert_eq!(table.begins("/a"), pattern != "/{$}", "{pattern}");
+        }
+        assert!(!Table::default().begins("/"));
     }
 
     fn best(table: &Table, path: &str) -> Option<usize> {
