@@ -1,9 +1,11 @@
 //! A client that never sleeps: one that does must be woken for every response, and on a virtual machine the server pays
 //! more for that than for the response.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+
+use starcell_tests::tls::{Identity, connect};
 
 /// Connections at once.
 pub(crate) const CONNECTIONS: usize = 8;
@@ -43,14 +45,31 @@ impl Ask {
 pub(crate) struct Load {
     ask: Ask,
     request: Vec<u8>,
-    streams: Vec<(TcpStream, Vec<u8>)>,
+    streams: Vec<(Box<dyn Stream>, Vec<u8>)>,
 }
+
+/// A socket, or TLS over it.
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
 
 impl Load {
     pub(crate) fn connect(port: u16, ask: Ask) -> Self {
         let request = ask.request(false);
-        let streams = (0..CONNECTIONS).map(|_| (open(port, &request), Vec::new())).collect();
-        Self { ask, request, streams }
+        let open = |_| (Box::new(open(port, &request)) as Box<dyn Stream>, Vec::new());
+        Self { ask, streams: (0..CONNECTIONS).map(open).collect(), request }
+    }
+
+    /// The same over TLS.
+    pub(crate) fn connect_tls(port: u16, ask: Ask, identity: &Identity) -> Self {
+        let request = ask.request(false);
+        let open = |_| {
+            let mut stream = connect(port, &[identity], &["http/1.1"]).unwrap().stream;
+            stream.write_all(&request).unwrap();
+            stream.sock.set_nonblocking(true).unwrap();
+            (Box::new(stream) as Box<dyn Stream>, Vec::new())
+        };
+        Self { ask, streams: (0..CONNECTIONS).map(open).collect(), request }
     }
 
     /// Asks over and over for a while; returns how many responses came.
@@ -96,7 +115,7 @@ fn open(port: u16, request: &[u8]) -> TcpStream {
 }
 
 /// Reads what is there; says whether the connection is still open.
-fn read(stream: &mut TcpStream, response: &mut Vec<u8>) -> bool {
+fn read(stream: &mut impl Read, response: &mut Vec<u8>) -> bool {
     let mut buffer = [0; 4096];
     match stream.read(&mut buffer) {
         Ok(0) => return false,

@@ -3,6 +3,7 @@
 use starcell_tests::client::Client;
 use starcell_tests::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PREFACE, RST_STREAM, fields, frame, request,
+    setting,
 };
 use starcell_tests::process::{Starcell, script};
 use starcell_tests::tools::{curl, run};
@@ -207,5 +208,53 @@ fn errors_stay_where_they_belong() {
         frames.send(&bytes).unwrap();
         let rest = frames.rest();
         assert!(rest.iter().any(|frame| frame.kind == GOAWAY), "{what}: {rest:?}");
+    }
+}
+
+const TURNS: &str = r#"
+def slow(req):
+    sum = 0
+    for i in range(2000000):
+        sum += i
+    return str(sum)
+srv = http.server()
+srv.handle("GET /slow", slow)
+srv.serve()
+"#;
+
+/// What needs a guest does not hold up what the edge answers by itself, nor another guest.
+#[test]
+fn requests_of_one_connection_do_not_wait_for_each_other() {
+    let starcell = Starcell::serve(&["--h2c", "--no-access-log"], &script(TURNS));
+    let mut frames = Frames::connect(starcell.port(), &[]);
+    let ask = |stream, path| frame(HEADERS, END_HEADERS | END_STREAM, stream, &request("GET", path, &[]));
+    frames.send(&[ask(1, "/slow"), ask(3, "/slow"), ask(5, "/none")].concat()).unwrap();
+    assert_eq!(frames.status().unwrap(), (5, 404));
+    let mut slow = [1, 2].map(|_| frames.read_until(HEADERS).unwrap().stream);
+    slow.sort_unstable();
+    assert_eq!(slow, [1, 3]);
+    // As many as there may be, all at once.
+    let asked: Vec<u32> = (0..100).map(|number| 7 + 2 * number).collect();
+    frames.send(&asked.iter().map(|stream| ask(*stream, "/none")).collect::<Vec<_>>().concat()).unwrap();
+    let mut answered: Vec<_> = asked.iter().map(|_| frames.read_until(HEADERS).unwrap().stream).collect();
+    answered.sort_unstable();
+    assert_eq!(answered, asked);
+}
+
+#[test]
+fn an_answer_waits_for_a_client_that_does_not_take_it_yet() {
+    let starcell = Starcell::serve(&["--h2c", "--no-access-log"], &script(TURNS));
+    // No room for any byte of a body.
+    let mut frames = Frames::connect(starcell.port(), &setting(4, 0));
+    let ask = |stream| frame(HEADERS, END_HEADERS | END_STREAM, stream, &request("GET", "/none", &[]));
+    frames.send(&ask(1)).unwrap();
+    assert_eq!(frames.status().unwrap(), (1, 404));
+    // The connection goes on meanwhile.
+    frames.send(&ask(3)).unwrap();
+    assert_eq!(frames.read_until(HEADERS).unwrap().stream, 3);
+    for stream in [3, 1] {
+        frames.send(&frame(8, 0, stream, &100u32.to_be_bytes())).unwrap();
+        let body = frames.read_until(DATA).unwrap();
+        assert_eq!((body.stream, &*body.payload), (stream, &b"404 page not found\n"[..]));
     }
 }
