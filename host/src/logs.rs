@@ -119,7 +119,7 @@ impl Logs {
     }
 }
 
-/// A name that stands in this program, as it precedes its value in either format. Made by [`name`].
+/// A name that stands in this program, as it precedes its value in either format. Made by `name!`.
 #[derive(Clone, Copy, Debug)]
 pub struct Name {
     #[doc(hidden)]
