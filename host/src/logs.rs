@@ -12,7 +12,6 @@ mod warnings;
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::time::SystemTime;
 
 use starcell_runtime::{Level, LogRecord, Position};
 use tokio::time::Instant;
@@ -82,17 +81,15 @@ impl Logs {
     }
 
     /// Writes a line; waits while there is no room.
-    #[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
     pub async fn write(&self, line: Line) {
-        self.sink.err(&line.render(self.format, SystemTime::now())).await;
+        self.sink.err(&line.render(self.format, Instant::now())).await;
     }
 
     /// Writes a line about a request, or counts it where there is no room.
     pub fn access(&self, now: Instant, attributes: impl FnOnce(&mut Writing<'_>)) {
         LINE.with_borrow_mut(|text| {
             text.clear();
-            let stamp = |out: &mut String| time::push_now(out, now);
-            let mut writing = Writing::lead(text, self.format, stamp, ACCESS);
+            let mut writing = Writing::lead(text, self.format, now, ACCESS);
             attributes(&mut writing);
             writing.end();
             self.put(text);
@@ -105,16 +102,14 @@ impl Logs {
     }
 
     /// Writes a line from where nobody can wait, or counts it where there is no room.
-    #[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
     fn note(&self, line: &Line) {
-        self.put(&line.render(self.format, SystemTime::now()));
+        self.put(&line.render(self.format, Instant::now()));
     }
 
-    #[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
     fn put(&self, text: &str) {
         self.sink.err_now(text, |lost| {
             let message = format!("{lost} lines were lost: the log was not read fast enough");
-            Line::warn(&message).render(self.format, SystemTime::now())
+            Line::warn(&message).render(self.format, Instant::now())
         });
     }
 }
@@ -154,20 +149,14 @@ pub struct Writing<'a> {
 }
 
 impl<'a> Writing<'a> {
-    fn begin(
-        out: &'a mut String,
-        format: LogFormat,
-        stamp: impl FnOnce(&mut String),
-        level: Level,
-        message: &str,
-    ) -> Self {
+    fn begin(out: &'a mut String, format: LogFormat, now: Instant, level: Level, message: &str) -> Self {
         let lead = match level {
             Level::Debug => lead!("debug", "debug "),
             Level::Info => lead!("info", "info  "),
             Level::Warn => lead!("warn", "warn  "),
             Level::Error => lead!("error", "error "),
         };
-        let writing = Self::lead(out, format, stamp, lead);
+        let writing = Self::lead(out, format, now, lead);
         match format {
             LogFormat::Json => push_quoted(writing.out, message),
             LogFormat::Text => push_line(writing.out, message),
@@ -176,11 +165,11 @@ impl<'a> Writing<'a> {
     }
 
     /// Begins with the time and what follows it.
-    fn lead(out: &'a mut String, format: LogFormat, stamp: impl FnOnce(&mut String), lead: Name) -> Self {
+    fn lead(out: &'a mut String, format: LogFormat, now: Instant, lead: Name) -> Self {
         if format == LogFormat::Json {
             out.push_str("{\"time\":\"");
         }
-        stamp(out);
+        time::push(out, now);
         let mut writing = Self { out, format };
         writing.name(lead);
         writing
@@ -200,9 +189,7 @@ impl<'a> Writing<'a> {
     pub fn plain(&mut self, name: Name, value: &str) {
         debug_assert!(is_plain(value), "{value:?}");
         self.name(name);
-        self.out.push('"');
-        self.out.push_str(value);
-        self.out.push('"');
+        push_in_quotes(self.out, value);
     }
 
     /// Adds a number that is there as text.
@@ -308,10 +295,9 @@ impl Line {
         self
     }
 
-    fn render(&self, format: LogFormat, now: SystemTime) -> String {
+    fn render(&self, format: LogFormat, now: Instant) -> String {
         let mut text = String::with_capacity(128 + self.message.len());
-        let stamp = |out: &mut String| time::push(out, now);
-        let mut writing = Writing::begin(&mut text, format, stamp, self.level, &self.message);
+        let mut writing = Writing::begin(&mut text, format, now, self.level, &self.message);
         self.attributes.iter().for_each(|(name, json)| writing.json(name, json));
         writing.end();
         text
@@ -322,7 +308,7 @@ impl Line {
 #[must_use]
 pub fn said(record: &LogRecord<'_>) -> String {
     let Some(level) = record.level else { return printed(record.message) };
-    let line = Line::new(level, record.message).of(record).render(LogFormat::Text, SystemTime::UNIX_EPOCH);
+    let line = Line::new(level, record.message).of(record).render(LogFormat::Text, Instant::now());
     line.split_once(' ').map_or(line.as_str(), |(_time, rest)| rest).to_owned()
 }
 
@@ -356,12 +342,17 @@ fn bounded(text: &str) -> String {
 /// Adds a text as a JSON string; most need nothing escaped.
 fn push_quoted(out: &mut String, text: &str) {
     if is_plain(text) {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
+        push_in_quotes(out, text);
     } else {
         out.push_str(&quoted(text));
     }
+}
+
+/// Adds a text that has nothing in it to be escaped.
+fn push_in_quotes(out: &mut String, text: &str) {
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
 }
 
 /// Whether a text can stand in a line as it is, quoted or not. Looks at all of it at once, which for short texts is
@@ -421,7 +412,7 @@ mod tests {
     use super::*;
 
     fn render(line: &Line, format: LogFormat) -> String {
-        line.render(format, SystemTime::UNIX_EPOCH)
+        line.render(format, Instant::now())
     }
 
     #[test]

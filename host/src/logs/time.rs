@@ -14,17 +14,10 @@ thread_local! {
     static CURRENT: RefCell<Option<(Instant, String)>> = const { RefCell::new(None) };
 }
 
-/// Adds a time.
-pub(super) fn push(out: &mut String, time: SystemTime) {
-    let since = since_epoch(time);
-    push_second(out, since.as_secs());
-    push_millis(out, since.subsec_millis());
-}
-
 /// Adds the time, which has been read already: of the clock that counts on, so that the one of the calendar is asked but
 /// once a second.
 #[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
-pub(super) fn push_now(out: &mut String, now: Instant) {
+pub(super) fn push(out: &mut String, now: Instant) {
     CURRENT.with_borrow_mut(|current| {
         let (began, text) = match current.take().filter(|(began, _)| *began <= now && now < *began + SECOND) {
             Some(current) => current,
@@ -68,7 +61,8 @@ mod tests {
         for (seconds, millis) in [(0, 0), (0, 7), (1_700_000_000, 999), (1_700_000_000, 120), (253_402_300_799, 1)] {
             let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, millis * 1_000_000 + 999_999);
             out.clear();
-            push(&mut out, time);
+            push_second(&mut out, since_epoch(time).as_secs());
+            push_millis(&mut out, since_epoch(time).subsec_millis());
             assert_eq!(out, humantime::format_rfc3339_millis(time).to_string());
         }
     }
@@ -80,7 +74,7 @@ mod tests {
         for pause in [0, 10, 1000] {
             std::thread::sleep(Duration::from_millis(pause));
             out.clear();
-            push_now(&mut out, Instant::now());
+            push(&mut out, Instant::now());
             let told = humantime::parse_rfc3339(&out).unwrap();
             let apart = SystemTime::now().duration_since(told).unwrap_or_else(|early| early.duration());
             assert!(apart <= Duration::from_millis(500), "{out} is {apart:?} off");
