@@ -160,7 +160,7 @@ impl Connection {
             .keep_alive(self.client.terms == Terms::Served)
             .max_header_size(self.head_bytes)
             .max_buf_size((self.head_bytes * 2).max(MIN_BUFFER));
-        let service = service_fn(|request| dispatch(&self.client, false, request));
+        let service = service_fn(|request| dispatch(&self.client, request));
         let mut connection = builder.serve_connection(TokioIo::new(transport), service);
         let stop = std::pin::pin!(self.client.endpoint.stop.cancelled());
         // Errors of a connection are its client's: a reset, a timeout, bytes that are not HTTP. hyper has answered those
@@ -192,7 +192,7 @@ impl Connection {
             .keep_alive_interval(PING)
             .keep_alive_timeout(PONG);
         let client = Arc::clone(&self.client);
-        let service = service_fn(move |request| match dispatch(&client, true, request) {
+        let service = service_fn(move |request| match dispatch(&client, request) {
             Either::Left(answered) => Either::Left(answered),
             Either::Right(answer) => Either::Right(Apart::new(answer)),
         });

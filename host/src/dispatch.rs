@@ -55,11 +55,11 @@ pub(crate) type Answering = Either<Ready<Answered>, Pin<Box<dyn Future<Output = 
 
 type Answered = Result<Response<Outgoing>, Infallible>;
 
-/// Answers one request; `streams` says whether its connection carries several at once.
-pub(crate) fn dispatch(client: &Arc<Client>, streams: bool, request: Request<Incoming>) -> Answering {
+/// Answers one request.
+pub(crate) fn dispatch(client: &Arc<Client>, request: Request<Incoming>) -> Answering {
     let (parts, body) = request.into_parts();
     let id = id(&parts, &client.operator);
-    let mut call = Call { parts, id, access: Access::default(), streams };
+    let mut call = Call { parts, id, access: Access::default() };
     let front = client.endpoint.glance();
     let refusal = match front.as_ref().filter(|_| client.terms == Terms::Served) {
         Some(front) => match exchange::find(&front.site, &client.operator, &call.parts, &mut call.access) {
@@ -72,7 +72,7 @@ pub(crate) fn dispatch(client: &Arc<Client>, streams: bool, request: Request<Inc
         None => Refusal::Busy,
     };
     // Over HTTP/2 it may still have to wait for the client.
-    let active = streams.then(|| client.activity.begin());
+    let active = call.has_company().then(|| client.activity.begin());
     Either::Left(ready(Ok(call.refuse(client, active, &refusal))))
 }
 
@@ -87,8 +87,6 @@ struct Call {
     parts: Parts,
     id: HeaderValue,
     access: Access,
-    /// Whether its connection carries several at once.
-    streams: bool,
 }
 
 /// How much of a request was read.
@@ -103,6 +101,11 @@ enum Was {
 }
 
 impl Call {
+    /// Whether its connection carries several at once.
+    fn has_company(&self) -> bool {
+        self.parts.version == Version::HTTP_2
+    }
+
     /// Has whatever stands behind the endpoint answer.
     async fn meet(
         mut self,
@@ -144,7 +147,8 @@ impl Call {
 
     /// Sends an answer on its way, with its line in the log.
     fn end(&mut self, client: &Client, active: Option<Active>, answer: Answer, was: Was) -> Response<Outgoing> {
-        let Self { parts, id, access, streams } = self;
+        let company = self.has_company();
+        let Self { parts, id, access } = self;
         let mut answer = exchange::fit(answer, parts);
         let now = Instant::now();
         if !client.operator.edge.no_access_log {
@@ -157,7 +161,7 @@ impl Call {
         answer.map(|body| match (active, was) {
             (None, _) => client.activity.answer_at_once(now, body),
             (Some(active), Was::Broken) => active.respond_to_nobody(body),
-            (Some(active), Was::Read | Was::Unread) => active.respond(now, body, *streams),
+            (Some(active), Was::Read | Was::Unread) => active.respond(now, body, company),
         })
     }
 }
