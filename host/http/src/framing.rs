@@ -145,23 +145,13 @@ impl Guard {
                     (b'\n', false) => return Err((0, Violation::BareLf)),
                     (_, true) => return Err((0, Violation::BareCr)),
                     (b'\r', false) => *cr = true,
-                    (_, false) => {
-                        self.place = Place::Head(Head::default());
-                        return Ok(0);
-                    }
+                    (_, false) => return self.head(Head::default(), bytes),
                 }
                 Ok(1)
             }
             Place::Head(head) => {
-                let (read, follows) = head.read(bytes)?;
-                self.last = head.is_last();
-                match follows {
-                    None => {}
-                    Some(Follows::Nothing | Follows::Length(0)) => self.place = BETWEEN,
-                    Some(Follows::Length(length)) => self.place = Place::Body(length),
-                    Some(Follows::Chunks) => self.place = Place::Chunks(Chunks::default()),
-                }
-                Ok(read)
+                let head = std::mem::take(head);
+                self.head(head, bytes)
             }
             Place::Body(left) => {
                 let read = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
@@ -180,6 +170,19 @@ impl Guard {
             }
             Place::Refused => Err((0, Violation::Control)),
         }
+    }
+
+    /// Reads a head from its beginning or where it was left. Only one that has not all arrived is kept.
+    fn head(&mut self, mut head: Head, bytes: &[u8]) -> Result<usize, (usize, Violation)> {
+        let (read, follows) = head.read(bytes)?;
+        self.last = head.is_last();
+        self.place = match follows {
+            None => Place::Head(head),
+            Some(Follows::Nothing | Follows::Length(0)) => BETWEEN,
+            Some(Follows::Length(length)) => Place::Body(length),
+            Some(Follows::Chunks) => Place::Chunks(Chunks::default()),
+        };
+        Ok(read)
     }
 }
 

@@ -29,19 +29,47 @@ const fn is_target(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'#'
 }
 
-/// How many bytes at the start of some pass. Judged in groups without a branch for each byte, which compilers make
-/// vector instructions of.
-fn passing(bytes: &[u8], passes: impl Fn(u8) -> bool) -> usize {
-    let mut at = groups::<16>(bytes, &passes);
-    at += groups::<8>(bytes.get(at..).unwrap_or_default(), &passes);
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|&byte| !passes(byte)).unwrap_or(rest.len())
+/// Bytes of a class, and where the first one that is none is in eight of them: the lowest bit that is set.
+#[derive(Clone, Copy)]
+struct Class {
+    has: fn(u8) -> bool,
+    ends: fn(u64) -> u64,
 }
 
-/// How many bytes at the start pass in whole groups of `N`.
-fn groups<const N: usize>(bytes: &[u8], passes: impl Fn(u8) -> bool) -> usize {
-    let passes = |group: &&[u8; N]| group.iter().fold(true, |all, &byte| all & passes(byte));
-    bytes.as_chunks::<N>().0.iter().take_while(passes).count() * N
+const TEXT: Class = Class { has: is_text, ends: |bytes| below(bytes, b' ') | equal(bytes, 0x7f) };
+
+const TARGET: Class = Class {
+    has: is_target,
+    ends: |bytes| below(bytes, b' ') | equal(bytes, b'#') | equal(bytes, 0x7f) | bytes & each(0x80),
+};
+
+/// A byte eight times.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// The highest bit of the bytes below `limit`, which is at most 128. The lowest one that is set is right; borrowing may
+/// set others above it.
+const fn below(bytes: u64, limit: u8) -> u64 {
+    bytes.wrapping_sub(each(limit)) & !bytes & each(0x80)
+}
+
+/// The same for those that equal `byte`.
+const fn equal(bytes: u64, byte: u8) -> u64 {
+    below(bytes ^ each(byte), 1)
+}
+
+/// How many bytes at the start are of a class. Eight are judged at a time.
+#[inline(always)]
+fn passing(bytes: &[u8], class: Class) -> usize {
+    let (groups, rest) = bytes.as_chunks::<8>();
+    for (place, group) in groups.iter().enumerate() {
+        let ends = (class.ends)(u64::from_le_bytes(*group));
+        if ends != 0 {
+            return place * 8 + ends.trailing_zeros() as usize / 8;
+        }
+    }
+    bytes.len() - rest.len() + rest.iter().position(|&byte| !(class.has)(byte)).unwrap_or(rest.len())
 }
 
 /// A place in the head.
@@ -105,34 +133,51 @@ impl Head {
     /// Reads until the end of the head, or of `bytes`. Says how many were read and, at the end, what follows.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(usize, Option<Follows>), (usize, Violation)> {
         let mut at = 0;
-        while let Some(&byte) = bytes.get(at) {
-            match self.whole_name(bytes.get(at..).unwrap_or_default()) {
-                Some(name) => {
-                    self.begin_value(Field::of(name));
-                    at += name.len() + 1;
-                }
-                None => match self.step(byte) {
-                    Ok(None) => at += 1,
-                    Ok(Some(follows)) => return Ok((at + 1, Some(follows))),
-                    Err(violation) => return Err((at, violation)),
-                },
-            }
-            // Most of a head is text that matters to nobody here.
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            at += self.pass(rest);
             let rest = bytes.get(at..).unwrap_or_default();
-            at += match (&self.at, self.field) {
-                (At::RequestLine, _) => passing(rest, is_target),
-                (At::Value, Field::Other) => passing(rest, is_text),
-                _ => continue,
-            };
-            // And most lines end as they should, the last one with the head.
-            if let Some(rest) = bytes.get(at..).and_then(|rest| rest.strip_prefix(b"\r\n")) {
-                (self.at, at) = (At::LineStart, at + 2);
-                if rest.starts_with(b"\r\n") {
-                    return Ok((at + 2, Some(self.follows())));
+            // Most lines end as they should, the last one with the head.
+            match rest.strip_prefix(b"\r\n").filter(|_| matches!(self.at, At::RequestLine | At::Value)) {
+                Some(rest) => {
+                    self.end_of_line().map_err(|violation| (at, violation))?;
+                    (self.at, at) = (At::LineStart, at + 2);
+                    if rest.starts_with(b"\r\n") {
+                        return Ok((at + 2, Some(self.follows())));
+                    }
                 }
+                None => match rest.first().map(|&byte| self.step(byte)) {
+                    None => {}
+                    Some(Ok(None)) => at += 1,
+                    Some(Ok(Some(follows))) => return Ok((at + 1, Some(follows))),
+                    Some(Err(violation)) => return Err((at, violation)),
+                },
             }
         }
         Ok((at, None))
+    }
+
+    /// Reads what begins `bytes` and is as it should be, in large pieces; says how much.
+    fn pass(&mut self, bytes: &[u8]) -> usize {
+        let name = if matches!(self.at, At::LineStart) { whole_name(bytes) } else { None };
+        let (start, bytes) = match name {
+            Some(name) => {
+                self.begin_value(Field::of(name));
+                (name.len() + 1, bytes.get(name.len() + 1..).unwrap_or_default())
+            }
+            None => (0, bytes),
+        };
+        start
+            + match self.at {
+                At::RequestLine => passing(bytes, TARGET),
+                At::Value => {
+                    let length = passing(bytes, TEXT);
+                    if self.field != Field::Other {
+                        bytes.iter().take(length).for_each(|&byte| self.value.push(byte));
+                    }
+                    length
+                }
+                At::LineStart | At::Name | At::Cr { .. } => 0,
+            }
     }
 
     fn step(&mut self, byte: u8) -> Result<Option<Follows>, Violation> {
@@ -163,15 +208,6 @@ impl Head {
             (At::Value, byte) => self.value.push(byte),
         }
         Ok(None)
-    }
-
-    /// The name that a line begins with, where all of it has arrived; one that comes in pieces is put together.
-    fn whole_name<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        if !matches!(self.at, At::LineStart) {
-            return None;
-        }
-        let end = bytes.iter().position(|&byte| TOKEN.get(usize::from(byte)) != Some(&true)).filter(|&end| end > 0)?;
-        bytes.get(..end).filter(|_| bytes.get(end) == Some(&b':'))
     }
 
     fn begin_value(&mut self, field: Field) {
@@ -219,6 +255,12 @@ impl Head {
     }
 }
 
+/// The name that a line begins with, where all of it has arrived; one that comes in pieces is put together.
+fn whole_name(line: &[u8]) -> Option<&[u8]> {
+    let end = line.iter().position(|&byte| TOKEN.get(usize::from(byte)) != Some(&true)).filter(|&end| end > 0)?;
+    line.get(..end).filter(|_| line.get(end) == Some(&b':'))
+}
+
 /// At most so many bytes; a longer word is known to be none that matters.
 #[derive(Debug)]
 struct Word<const N: usize> {
@@ -247,5 +289,27 @@ impl<const N: usize> Word<N> {
     /// The word, unless it is too long. Trailing spaces beyond the end are not forgiven.
     fn get(&self) -> Option<&[u8]> {
         self.bytes.get(..self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bytes_are_judged_as_each_of_them() {
+        for class in [TEXT, TARGET] {
+            for (byte, place) in (0..=255).flat_map(|byte| (0..8).map(move |place| (byte, place))) {
+                for (before, after) in [(b' ', b'~'), (b'~', 0), (b'!', 0xff)] {
+                    let mut bytes = [after; 8];
+                    bytes.iter_mut().take(place).for_each(|place| *place = before);
+                    bytes.iter_mut().skip(place).take(1).for_each(|place| *place = byte);
+                    let one_by_one = bytes.iter().position(|&byte| !(class.has)(byte)).unwrap_or(8);
+                    // A tab is text, but so rare that it is judged by itself.
+                    let expected = bytes.iter().position(|&byte| byte == b'\t').unwrap_or(8).min(one_by_one);
+                    assert_eq!(passing(&bytes, class), expected, "{bytes:?}");
+                }
+            }
+        }
     }
 }
