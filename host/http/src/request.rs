@@ -83,8 +83,7 @@ fn is_deceptive(path: &str) -> bool {
     if !path.starts_with('/') && path != "*" {
         return true;
     }
-    let encoded = path.contains('%');
-    if !encoded {
+    if !path.contains('%') {
         return path.contains('\\');
     }
     let decoded: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
@@ -125,9 +124,9 @@ fn is_authority(host: &str) -> bool {
     if let Some((address, rest)) = host.strip_prefix('[').and_then(|host| host.split_once(']')) {
         return address.parse::<Ipv6Addr>().is_ok() && after(rest);
     }
-    let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    !name.is_empty() && name.bytes().all(is_name) && after(rest)
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let name = host.bytes().take_while(is_name).count();
+    name > 0 && host.get(name..).is_some_and(after)
 }
 
 /// The request as values.

@@ -136,14 +136,15 @@ impl Routes {
         if method == "CONNECT" {
             return self.find_connect(host, &clean::escaped(target), query);
         }
-        let host = clean::host(host);
+        // Most servers have no pattern with a host, and need not look one up.
+        let own = if self.hosts.is_empty() { None } else { self.hosts.get(clean::host(host)) };
         if clean::is_plain(target) {
-            return self.find_clean(method, host, target, target, query);
+            return self.find_clean(method, own, target, target, query);
         }
         let sent = clean::escaped(target);
         let clean = clean::path(&sent);
         let key = path::canonical(&clean);
-        let found = self.find_clean(method, host, &clean, &key, query);
+        let found = self.find_clean(method, own, &clean, &key, query);
         match found {
             // A slash is added at the same time, rather than by a second redirect.
             Found::Redirect { .. } => found,
@@ -152,9 +153,16 @@ impl Routes {
         }
     }
 
-    /// [`Self::find`] for a path that is clean, and its canonical form.
-    fn find_clean(&self, method: &str, host: &str, clean: &str, key: &str, query: Option<&str>) -> Found<'_> {
-        let own = self.own(host);
+    /// [`Self::find`] for a path that is clean, and its canonical form. The patterns that name its host win against those
+    /// that name none.
+    fn find_clean(
+        &self,
+        method: &str,
+        own: Option<&Table>,
+        clean: &str,
+        key: &str,
+        query: Option<&str>,
+    ) -> Found<'_> {
         if !self.any.begins(key) && !own.is_some_and(|own| own.begins(key)) {
             return Found::NotFound;
         }
@@ -181,7 +189,7 @@ impl Routes {
             let slashed = format!("{}/", clean::path(path));
             return Found::Redirect { location: clean::location(&slashed, query) };
         }
-        let mut tables = self.own(host).into_iter().chain([&self.any]);
+        let mut tables = self.hosts.get(host).into_iter().chain([&self.any]);
         let best = tables.find_map(|table| table.search(&key).best("CONNECT"));
         self.answer(best, path).unwrap_or_else(|| refuse(matches.iter(), key.ends_with('/')))
     }
@@ -208,12 +216,6 @@ impl Routes {
         let slashed = matches.find_map(|matches| matches.best_slashed(method));
         let slashes = || path.matches('/').count() + 1;
         slashed.and_then(pattern).is_some_and(|pattern| pattern.ends_at(slashes()))
-    }
-
-    /// The patterns that name this host, which win against those that name none.
-    fn own(&self, host: &str) -> Option<&Table> {
-        // Most servers have no pattern with a host, and need not look one up.
-        if self.hosts.is_empty() { None } else { self.hosts.get(host) }
     }
 }
 

@@ -12,6 +12,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::bits::{Bits, FewBits};
 use super::path::{END, segments};
 use super::pattern::{Pattern, Segment};
@@ -51,8 +53,9 @@ pub(super) struct Matches<'t> {
 /// The patterns that admit a segment at one place of a path.
 #[derive(Debug, Clone, Default)]
 struct Place {
-    /// Those with this literal here.
-    literal: HashMap<String, FewBits>,
+    /// Those with this literal here. A script names them, and clients only ask: there is nothing to be gained by texts
+    /// that collide, so the hash is the fast one.
+    literal: HashMap<String, FewBits, RandomState>,
     /// Those with a wildcard for one segment here.
     single: Bits,
     /// Those whose wildcard for the rest of the path starts here or before.
