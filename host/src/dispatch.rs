@@ -78,7 +78,7 @@ pub(crate) fn dispatch(client: &Arc<Client>, request: Request<Incoming>) -> Answ
 
 /// The client's own id where it is trusted and fit, else a new one.
 fn id(parts: &Parts, operator: &Operator) -> HeaderValue {
-    let given = parts.headers.get(REQUEST_ID).filter(|_| operator.edge.trust_request_id);
+    let given = if operator.edge.trust_request_id { parts.headers.get(REQUEST_ID) } else { None };
     given.filter(|id| request::is_request_id(id.as_bytes())).cloned().unwrap_or_else(|| operator.ids.next())
 }
 
