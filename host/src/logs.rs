@@ -196,7 +196,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Adds a text that has nothing in it to be escaped, wherever it comes from.
-    #[inline]
+    #[inline(always)]
     pub fn plain(&mut self, name: Name, value: &str) {
         debug_assert!(is_plain(value), "{value:?}");
         self.piece(name.quote);
@@ -205,14 +205,14 @@ impl<'a> Writing<'a> {
     }
 
     /// Adds a number that is there as text.
-    #[inline]
+    #[inline(always)]
     pub fn digits(&mut self, name: Name, digits: &str) {
         self.piece(name.bare);
         self.out.push_str(digits);
     }
 
     /// Adds a number.
-    #[inline]
+    #[inline(always)]
     pub fn number(&mut self, name: Name, value: u64) {
         self.digits(name, itoa::Buffer::new().format(value));
     }

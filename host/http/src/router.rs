@@ -155,14 +155,7 @@ impl Routes {
 
     /// [`Self::find`] for a path that is clean, and its canonical form. The patterns that name its host win against those
     /// that name none.
-    fn find_clean(
-        &self,
-        method: &str,
-        own: Option<&Table>,
-        clean: &str,
-        key: &str,
-        query: Option<&str>,
-    ) -> Found<'_> {
+    fn find_clean(&self, method: &str, own: Option<&Table>, clean: &str, key: &str, query: Option<&str>) -> Found<'_> {
         if !self.any.begins(key) && !own.is_some_and(|own| own.begins(key)) {
             return Found::NotFound;
         }

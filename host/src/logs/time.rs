@@ -3,34 +3,32 @@
 //! Lines come in hundreds a millisecond when they come fast, and all of one share its text.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-const MILLISECOND: Duration = Duration::from_millis(1);
-
 thread_local! {
-    /// When the current millisecond began, and its text.
-    static CURRENT: RefCell<Option<(Instant, String)>> = const { RefCell::new(None) };
+    /// The current millisecond, and its text.
+    static CURRENT: RefCell<Option<(Range<Instant>, String)>> = const { RefCell::new(None) };
 }
 
 /// Adds the time, which has been read already: of the clock that counts on, so that the one of the calendar is asked but
 /// once a millisecond.
-#[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
 pub(super) fn push(out: &mut String, now: Instant) {
-    CURRENT.with_borrow_mut(|current| {
-        let lasts = |began| now.checked_duration_since(began).is_some_and(|since| since < MILLISECOND);
-        if !current.as_ref().is_some_and(|(began, _)| lasts(*began)) {
-            let time = SystemTime::now();
-            let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let into = Duration::from_nanos(u64::from(since.subsec_nanos()) % 1_000_000);
-            let text = humantime::format_rfc3339_millis(time).to_string();
-            *current = Some((now.checked_sub(into).unwrap_or(now), text));
-        }
-        if let Some((_, text)) = current {
-            out.push_str(text);
-        }
+    CURRENT.with_borrow_mut(|current| match current {
+        Some((millisecond, text)) if millisecond.contains(&now) => out.push_str(text),
+        _ => out.push_str(&current.insert(millisecond(now)).1),
     });
+}
+
+/// The millisecond that it is, and its text.
+#[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
+fn millisecond(now: Instant) -> (Range<Instant>, String) {
+    let time = SystemTime::now();
+    let nanos = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+    let began = now.checked_sub(Duration::from_nanos(u64::from(nanos) % 1_000_000)).unwrap_or(now);
+    (began..began + Duration::from_millis(1), humantime::format_rfc3339_millis(time).to_string())
 }
 
 #[cfg(test)]
