@@ -134,6 +134,15 @@ proptest! {
     }
 
     #[test]
+    fn pieces_of_lines_do_not_matter(pieces in proptest::collection::vec(prop_oneof![
+        Just("GET /a HTTP/1.1\r\n"), Just("Host: localhost\r\n"), Just("Cookie: a=b; c=d, \t\u{e9}\r\n"), Just("A:\r\n"),
+        Just("Content-Length: 5\r\n"), Just("Transfer-Encoding: chunked\r\n"), Just("Connection: close\r\n"),
+        Just("\r\n"), Just("\n"), Just("\r"), Just("#"), Just("\0"), Just("\x7f"), Just("User-Agent: "), Just("12345"),
+    ], 0..12)) {
+        let _ = feed(pieces.concat().as_bytes());
+    }
+
+    #[test]
     fn lengths_are_believed(length in 1usize..3000, missing in 0usize..3000) {
         // Bytes of a body that would be refused in a head.
         let message = format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{}", "\n".repeat(length));
