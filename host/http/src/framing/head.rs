@@ -158,26 +158,33 @@ impl Head {
 
     /// Reads what begins `bytes` and is as it should be, in large pieces; says how much.
     fn pass(&mut self, bytes: &[u8]) -> usize {
-        let name = if matches!(self.at, At::LineStart) { whole_name(bytes) } else { None };
-        let (start, bytes) = match name {
-            Some(name) => {
-                self.begin_value(Field::of(name));
-                (name.len() + 1, bytes.get(name.len() + 1..).unwrap_or_default())
-            }
-            None => (0, bytes),
-        };
-        start
-            + match self.at {
-                At::RequestLine => passing(bytes, TARGET),
-                At::Value => {
-                    let length = passing(bytes, TEXT);
-                    if self.field != Field::Other {
-                        bytes.iter().take(length).for_each(|&byte| self.value.push(byte));
-                    }
-                    length
+        match self.at {
+            At::RequestLine => passing(bytes, TARGET),
+            At::LineStart => match whole_name(bytes) {
+                Some(name) => {
+                    self.begin_value(Field::of(name));
+                    let begun = name.len() + 1;
+                    begun + self.pass_value(bytes.get(begun..).unwrap_or_default())
                 }
-                At::LineStart | At::Name | At::Cr { .. } => 0,
+                None => 0,
+            },
+            At::Name => {
+                let name = token(bytes);
+                self.name.extend(name);
+                name.len()
             }
+            At::Value => self.pass_value(bytes),
+            At::Cr { .. } => 0,
+        }
+    }
+
+    fn pass_value(&mut self, bytes: &[u8]) -> usize {
+        let length = passing(bytes, TEXT);
+        // Of others the value is not looked at.
+        if self.field != Field::Other {
+            self.value.extend(bytes.get(..length).unwrap_or_default());
+        }
+        length
     }
 
     fn step(&mut self, byte: u8) -> Result<Option<Follows>, Violation> {
@@ -212,7 +219,6 @@ impl Head {
 
     fn begin_value(&mut self, field: Field) {
         self.field = field;
-        // Of others the value is not looked at.
         if field != Field::Other {
             self.value = Word::default();
         }
@@ -257,8 +263,14 @@ impl Head {
 
 /// The name that a line begins with, where all of it has arrived; one that comes in pieces is put together.
 fn whole_name(line: &[u8]) -> Option<&[u8]> {
-    let end = line.iter().position(|&byte| TOKEN.get(usize::from(byte)) != Some(&true)).filter(|&end| end > 0)?;
-    line.get(..end).filter(|_| line.get(end) == Some(&b':'))
+    let name = token(line);
+    (!name.is_empty() && line.get(name.len()) == Some(&b':')).then_some(name)
+}
+
+/// The characters of a header name that begin some bytes.
+fn token(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|&byte| TOKEN.get(usize::from(byte)) != Some(&true));
+    bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default()
 }
 
 /// At most so many bytes; a longer word is known to be none that matters.
@@ -284,6 +296,12 @@ impl<const N: usize> Word<N> {
             *place = byte;
         }
         self.length = self.length.saturating_add(1);
+    }
+
+    /// Appends bytes, of a long word no more than it takes to see that it is one.
+    fn extend(&mut self, bytes: &[u8]) {
+        let bytes = if self.length == 0 { bytes.trim_ascii_start() } else { bytes };
+        bytes.iter().take(N + 1).for_each(|&byte| self.push(byte));
     }
 
     /// The word, unless it is too long. Trailing spaces beyond the end are not forgiven.

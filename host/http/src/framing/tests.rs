@@ -138,6 +138,7 @@ proptest! {
         Just("GET /a HTTP/1.1\r\n"), Just("Host: localhost\r\n"), Just("Cookie: a=b; c=d, \t\u{e9}\r\n"), Just("A:\r\n"),
         Just("Content-Length: 5\r\n"), Just("Transfer-Encoding: chunked\r\n"), Just("Connection: close\r\n"),
         Just("\r\n"), Just("\n"), Just("\r"), Just("#"), Just("\0"), Just("\x7f"), Just("User-Agent: "), Just("12345"),
+        Just("Content-Length:"), Just("                         "), Just("Content-Length-And-So-On"), Just(":"),
     ], 0..12)) {
         let _ = feed(pieces.concat().as_bytes());
     }
