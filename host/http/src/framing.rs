@@ -7,6 +7,7 @@
 //! what it sees but a few counters.
 
 mod chunks;
+mod class;
 mod head;
 
 use self::chunks::Chunks;

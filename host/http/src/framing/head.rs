@@ -1,76 +1,7 @@
 //! The head of a message, line by line.
 
+use super::class::{TARGET, TEXT, is_target, is_text, is_token, passing, token};
 use super::{Follows, Violation};
-
-/// Characters of a header name: RFC 9110, 5.6.2.
-const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
-}
-
-/// [`is_token`] of each byte: one look instead of a dozen comparisons.
-#[expect(clippy::indexing_slicing, reason = "in a constant, where the compiler checks it")]
-const TOKEN: [bool; 256] = {
-    let (mut table, mut byte) = ([false; 256], 0);
-    while byte < table.len() {
-        table[byte] = is_token(byte as u8);
-        byte += 1;
-    }
-    table
-};
-
-/// What a line may contain besides its end: no control character but the tab. Bytes above 127 are left to hyper.
-const fn is_text(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
-}
-
-/// What a request line may contain.
-const fn is_target(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'#'
-}
-
-/// Bytes of a class, and where the first one that is none is in eight of them: the lowest bit that is set.
-#[derive(Clone, Copy)]
-struct Class {
-    has: fn(u8) -> bool,
-    ends: fn(u64) -> u64,
-}
-
-const TEXT: Class = Class { has: is_text, ends: |bytes| below(bytes, b' ') | equal(bytes, 0x7f) };
-
-const TARGET: Class = Class {
-    has: is_target,
-    ends: |bytes| below(bytes, b' ') | equal(bytes, b'#') | equal(bytes, 0x7f) | bytes & each(0x80),
-};
-
-/// A byte eight times.
-const fn each(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
-}
-
-/// The highest bit of the bytes below `limit`, which is at most 128. The lowest one that is set is right; borrowing may
-/// set others above it.
-const fn below(bytes: u64, limit: u8) -> u64 {
-    bytes.wrapping_sub(each(limit)) & !bytes & each(0x80)
-}
-
-/// The same for those that equal `byte`.
-const fn equal(bytes: u64, byte: u8) -> u64 {
-    below(bytes ^ each(byte), 1)
-}
-
-/// How many bytes at the start are of a class. Eight are judged at a time.
-#[inline(always)]
-fn passing(bytes: &[u8], class: Class) -> usize {
-    let (groups, rest) = bytes.as_chunks::<8>();
-    for (place, group) in groups.iter().enumerate() {
-        let ends = (class.ends)(u64::from_le_bytes(*group));
-        if ends != 0 {
-            return place * 8 + ends.trailing_zeros() as usize / 8;
-        }
-    }
-    bytes.len() - rest.len() + rest.iter().position(|&byte| !(class.has)(byte)).unwrap_or(rest.len())
-}
 
 /// A place in the head.
 #[derive(Debug, Default)]
@@ -267,12 +198,6 @@ fn whole_name(line: &[u8]) -> Option<&[u8]> {
     (!name.is_empty() && line.get(name.len()) == Some(&b':')).then_some(name)
 }
 
-/// The characters of a header name that begin some bytes.
-fn token(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().position(|&byte| TOKEN.get(usize::from(byte)) != Some(&true));
-    bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default()
-}
-
 /// At most so many bytes; a longer word is known to be none that matters.
 #[derive(Debug)]
 struct Word<const N: usize> {
@@ -307,27 +232,5 @@ impl<const N: usize> Word<N> {
     /// The word, unless it is too long. Trailing spaces beyond the end are not forgiven.
     fn get(&self) -> Option<&[u8]> {
         self.bytes.get(..self.length)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn eight_bytes_are_judged_as_each_of_them() {
-        for class in [TEXT, TARGET] {
-            for (byte, place) in (0..=255).flat_map(|byte| (0..8).map(move |place| (byte, place))) {
-                for (before, after) in [(b' ', b'~'), (b'~', 0), (b'!', 0xff)] {
-                    let mut bytes = [after; 8];
-                    bytes.iter_mut().take(place).for_each(|place| *place = before);
-                    bytes.iter_mut().skip(place).take(1).for_each(|place| *place = byte);
-                    let one_by_one = bytes.iter().position(|&byte| !(class.has)(byte)).unwrap_or(8);
-                    // A tab is text, but so rare that it is judged by itself.
-                    let expected = bytes.iter().position(|&byte| byte == b'\t').unwrap_or(8).min(one_by_one);
-                    assert_eq!(passing(&bytes, class), expected, "{bytes:?}");
-                }
-            }
-        }
     }
 }
