@@ -142,8 +142,10 @@ fn a_time_that_cannot_be_recorded_is_not_told() {
 fn a_disk_that_was_full_shows_in_the_log() {
     let folder = folder();
     let log = folder.join("audit.jsonl");
+    // What is looked for has a long name, as there may still be room for a shorter line.
     let source = "for i in range(1000000):\n    if not fs.try_append_text(\"n\", \"x\").ok:\n        break\n\
-                  print(\"full\")\nfor i in range(100000000):\n    if fs.try_exists(\"room\").ok:\n        break\nprint(\"room\")\n";
+                  print(\"full\")\nfor i in range(100000000):\n    if fs.try_exists(\"room\" * 50).ok:\n        break\n\
+                  print(\"room\")\n";
     let mut command = std::process::Command::new("bash");
     command.args(["-c", "trap '' XFSZ; ulimit -S -f 8192; exec \"$@\"", "bash"]).arg(binary());
     command.args(["run", "--allow-fs", "--setup-cpu", "60s", "--audit"]).arg(&log);
