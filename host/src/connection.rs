@@ -162,7 +162,7 @@ impl Connection {
             .max_buf_size((self.head_bytes * 2).max(MIN_BUFFER));
         let service = service_fn(|request| dispatch(&self.client, request));
         let mut connection = builder.serve_connection(TokioIo::new(transport), service);
-        let stop = std::pin::pin!(self.client.endpoint.stop.cancelled());
+        let stop = std::pin::pin!(self.client.endpoint.stopping());
         // Errors of a connection are its client's: a reset, a timeout, bytes that are not HTTP. hyper has answered those
         // that can be answered.
         let _ = tokio::select! {
@@ -208,7 +208,7 @@ impl Connection {
             tokio::select! {
                 // As above: what goes wrong here is the client's.
                 _ = served => return,
-                () = self.client.endpoint.stop.cancelled(), if !stopping => {
+                () = self.client.endpoint.stopping(), if !stopping => {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }

@@ -155,7 +155,8 @@ impl Call {
             access.end(now, parts, &client.remote, &answer, ids::text(id), &client.operator.logs);
         }
         exchange::name(&mut answer, mem::replace(id, HeaderValue::from_static("")));
-        if (client.terms == Terms::Refused || was != Was::Read) && parts.version <= Version::HTTP_11 {
+        let last = client.terms == Terms::Refused || was != Was::Read || client.endpoint.is_stopping();
+        if last && parts.version <= Version::HTTP_11 {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer.map(|body| match (active, was) {

@@ -4,13 +4,14 @@
 //! between two requests, and no connection notices.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use crate::dispatch::Site;
 use crate::tls::Tls;
@@ -24,8 +25,9 @@ pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     listener: Mutex<Option<TcpListener>>,
     front: ArcSwapOption<Front>,
-    /// Cancelled when it shall stop.
-    pub(crate) stop: CancellationToken,
+    /// Cancelled when it shall stop, and what each response looks at, since asking the token takes a lock.
+    stop: CancellationToken,
+    stopping: AtomicBool,
     over: watch::Sender<bool>,
 }
 
@@ -46,6 +48,7 @@ impl Endpoint {
             listener: Mutex::new(Some(listener)),
             front: ArcSwapOption::empty(),
             stop: CancellationToken::new(),
+            stopping: AtomicBool::new(false),
             over: watch::Sender::new(false),
         })
     }
@@ -68,6 +71,23 @@ impl Endpoint {
     /// The socket, once: for whoever serves it.
     pub(crate) fn take_listener(&self) -> Option<TcpListener> {
         self.listener.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Has it stop: no new connection, and every one ends with the response that is next.
+    pub(crate) fn stop(&self) {
+        // Before anybody can notice: who finds the address closed has no response after that which keeps a connection.
+        self.stopping.store(true, Ordering::Release);
+        self.stop.cancel();
+    }
+
+    /// Whether it shall stop, or has.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Ends when it shall stop.
+    pub(crate) fn stopping(&self) -> WaitForCancellationFuture<'_> {
+        self.stop.cancelled()
     }
 
     /// Says that it has stopped and drained.

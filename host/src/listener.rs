@@ -38,7 +38,7 @@ pub(crate) async fn serve(endpoint: Arc<Endpoint>, operator: Arc<Operator>) {
         let (socket, peer) = tokio::select! {
             accepted = accept(&listener, &operator) => accepted,
             () = &mut certificate => break,
-            () = endpoint.stop.cancelled() => break,
+            () = endpoint.stopping() => break,
         };
         let (terms, held) = match operator.places.take(peer.ip()) {
             Some(place) => (Terms::Served, Held::Place(place)),

@@ -127,7 +127,7 @@ impl Servers {
     pub fn stop_all(&self) -> bool {
         let slots = self.slots();
         let running = slots.iter().filter_map(|slot| slot.running.as_ref());
-        running.filter(|endpoint| !endpoint.stop.is_cancelled()).map(|endpoint| endpoint.stop.cancel()).count() > 0
+        running.filter(|endpoint| !endpoint.is_stopping()).map(|endpoint| endpoint.stop()).count() > 0
     }
 
     /// Stops every server and waits until all have drained.
@@ -179,7 +179,7 @@ impl Servers {
         let endpoints = inherited.as_ref()?;
         let same = endpoints.get(server as usize)?.as_ref().filter(|endpoint| endpoint.asked == asked);
         let found = same.or_else(|| endpoints.iter().flatten().find(|endpoint| endpoint.address == asked));
-        found.filter(|endpoint| !endpoint.stop.is_cancelled()).cloned()
+        found.filter(|endpoint| !endpoint.is_stopping()).cloned()
     }
 
     #[expect(clippy::disallowed_methods, reason = "the caller's permit holds what is bound")]
@@ -207,7 +207,7 @@ impl Servers {
         for old in inherited.iter().flatten() {
             let kept = slots.iter().filter_map(|slot| slot.running.as_ref()).any(|new| Arc::ptr_eq(old, new));
             if !kept {
-                old.stop.cancel();
+                old.stop();
             }
         }
         self.ready.cancel();
@@ -292,7 +292,7 @@ impl Edge for Servers {
         let _ = self.slot(server, |slot| {
             match slot.staged.take() {
                 Some(_) => slot.running = None,
-                None => slot.running.iter().for_each(|endpoint| endpoint.stop.cancel()),
+                None => slot.running.iter().for_each(|endpoint| endpoint.stop()),
             }
             Ok(())
         });
