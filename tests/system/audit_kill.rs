@@ -1,4 +1,4 @@
-//! kill -9 in the middle of a thousand writes to files and to kv: what a client was told is done is there afterwards,
+//! kill -9 in the middle of thousands of writes to files and to kv: what a client was told is done is there afterwards,
 //! nothing was done without a line that says so beforehand, and the log goes on.
 
 use std::collections::{HashMap, HashSet};
@@ -27,8 +27,8 @@ srv.serve()
 
 const CLIENTS: usize = 4;
 
-/// Writes of one round.
-const WRITES: usize = 1000;
+/// Writes of one round: many more than are waited for, as the clients go on until the signal comes.
+const WRITES: usize = 5000;
 
 const ARGUMENTS: [&str; 7] = ["--allow-local", "--port", "0", "--state", "state", "--audit", "audit.jsonl"];
 
