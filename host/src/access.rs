@@ -7,7 +7,7 @@ use starcell_http::request::proto;
 use starcell_http::response::Answer;
 use tokio::time::Instant;
 
-use crate::logs::{Logs, name};
+use crate::logs::{Attributes, Writing, name};
 
 /// What is known of a request while it is answered.
 #[derive(Debug, Default)]
@@ -25,25 +25,37 @@ impl Access {
     pub(crate) fn begin(&mut self, route: Option<&str>) {
         (self.began, self.route) = (Some(Instant::now()), route.map(str::to_owned));
     }
+}
 
-    /// It is answered. The query is left out of the line: that is where secrets are.
-    pub(crate) fn end(&self, now: Instant, parts: &Parts, remote: &str, answer: &Answer, id: &str, logs: &Logs) {
-        logs.access(now, |line| {
-            line.plain(name!("method"), parts.method.as_str());
-            line.text(name!("path"), parts.uri.path());
-            if let Some(route) = &self.route {
-                line.text(name!("route"), route);
-            }
-            line.digits(name!("status"), answer.status().as_str());
-            line.number(name!("bytes"), answer.body().len() as u64);
-            line.number(name!("duration_us"), micros(self.began.map_or(Duration::ZERO, |began| now - began)));
-            if let Some(cpu) = self.cpu {
-                line.number(name!("cpu_us"), micros(cpu));
-            }
-            line.plain(name!("request"), id);
-            line.plain(name!("remote"), remote);
-            line.plain(name!("proto"), proto(parts.version));
-        });
+/// The line of a request that was answered.
+pub(crate) struct Entry<'a> {
+    pub(crate) access: &'a Access,
+    /// When it was answered.
+    pub(crate) now: Instant,
+    pub(crate) parts: &'a Parts,
+    pub(crate) remote: &'a str,
+    pub(crate) answer: &'a Answer,
+    pub(crate) id: &'a str,
+}
+
+impl Attributes for Entry<'_> {
+    /// The query is left out of the line: that is where secrets are.
+    fn write<const JSON: bool>(&self, line: &mut Writing<'_, JSON>) {
+        let Self { access, now, parts, answer, .. } = self;
+        line.plain(name!("method"), parts.method.as_str());
+        line.text(name!("path"), parts.uri.path());
+        if let Some(route) = &access.route {
+            line.text(name!("route"), route);
+        }
+        line.digits(name!("status"), answer.status().as_str());
+        line.number(name!("bytes"), answer.body().len() as u64);
+        line.number(name!("duration_us"), micros(access.began.map_or(Duration::ZERO, |began| *now - began)));
+        if let Some(cpu) = access.cpu {
+            line.number(name!("cpu_us"), micros(cpu));
+        }
+        line.plain(name!("request"), self.id);
+        line.plain(name!("remote"), self.remote);
+        line.plain(name!("proto"), proto(parts.version));
     }
 }
 

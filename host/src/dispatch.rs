@@ -26,7 +26,7 @@ use starcell_http::response::{Answer, Refusal};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::either::Either;
 
-use crate::access::Access;
+use crate::access::{Access, Entry};
 use crate::activity::{Active, Activity, Outgoing};
 use crate::connection::Terms;
 use crate::endpoint::{Endpoint, Front};
@@ -152,7 +152,8 @@ impl Call {
         let mut answer = exchange::fit(answer, parts);
         let now = Instant::now();
         if !client.operator.edge.no_access_log {
-            access.end(now, parts, &client.remote, &answer, ids::text(id), &client.operator.logs);
+            let (remote, id) = (&client.remote, ids::text(id));
+            client.operator.logs.access(now, &Entry { access, now, parts, remote, answer: &answer, id });
         }
         exchange::name(&mut answer, mem::replace(id, HeaderValue::from_static("")));
         let last = client.terms == Terms::Refused || was != Was::Read || client.endpoint.is_stopping();

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 pub use self::escape::shown;
 pub(crate) use self::line::name;
-pub use self::line::{Line, Name, Piece, Writing};
+pub use self::line::{Attributes, Line, Name, Piece, Writing};
 pub use self::sink::Writer;
 
 use self::escape::printed;
@@ -86,11 +86,18 @@ impl Logs {
     }
 
     /// Writes a line about a request, or counts it where there is no room.
-    pub fn access(&self, now: Instant, attributes: impl FnOnce(&mut Writing<'_>)) {
+    pub fn access(&self, now: Instant, attributes: &impl Attributes) {
+        match self.format {
+            LogFormat::Json => self.access_as::<true>(now, attributes),
+            LogFormat::Text => self.access_as::<false>(now, attributes),
+        }
+    }
+
+    fn access_as<const JSON: bool>(&self, now: Instant, attributes: &impl Attributes) {
         LINE.with_borrow_mut(|text| {
             text.clear();
-            let mut writing = Writing::lead(text, self.format, now, ACCESS);
-            attributes(&mut writing);
+            let mut writing = Writing::<JSON>::lead(text, now, ACCESS);
+            attributes.write(&mut writing);
             writing.end();
             self.put(text);
         });

@@ -49,32 +49,38 @@ macro_rules! lead {
 /// The same, with the message of all lines about requests.
 pub(super) const ACCESS: Piece = Piece { json: "\",\"level\":\"info\",\"msg\":\"access\"", text: " info  access" };
 
-/// A line as it is written.
-#[derive(Debug)]
-pub struct Writing<'a> {
-    out: &'a mut String,
-    format: LogFormat,
+/// What a line about a request says, in either format.
+pub trait Attributes {
+    /// Adds them.
+    fn write<const JSON: bool>(&self, line: &mut Writing<'_, JSON>);
 }
 
-impl<'a> Writing<'a> {
-    fn begin(out: &'a mut String, format: LogFormat, now: Instant, level: Level, message: &str) -> Self {
+/// A line as it is written, as JSON or as text: code for each, so that what is the same in all lines is known to it.
+#[derive(Debug)]
+pub struct Writing<'a, const JSON: bool> {
+    out: &'a mut String,
+}
+
+impl<'a, const JSON: bool> Writing<'a, JSON> {
+    fn begin(out: &'a mut String, now: Instant, level: Level, message: &str) -> Self {
         let lead = match level {
             Level::Debug => lead!("debug", "debug "),
             Level::Info => lead!("info", "info  "),
             Level::Warn => lead!("warn", "warn  "),
             Level::Error => lead!("error", "error "),
         };
-        let writing = Self::lead(out, format, now, lead);
-        match format {
-            LogFormat::Json => push_quoted(writing.out, message),
-            LogFormat::Text => push_line(writing.out, message),
+        let writing = Self::lead(out, now, lead);
+        if JSON {
+            push_quoted(writing.out, message);
+        } else {
+            push_line(writing.out, message);
         }
         writing
     }
 
     /// Begins with the time and what follows it.
-    pub(super) fn lead(out: &'a mut String, format: LogFormat, now: Instant, lead: Piece) -> Self {
-        let mut writing = Self { out, format };
+    pub(super) fn lead(out: &'a mut String, now: Instant, lead: Piece) -> Self {
+        let mut writing = Self { out };
         writing.piece(Piece { json: "{\"time\":\"", text: "" });
         time::push(writing.out, now);
         writing.piece(lead);
@@ -116,24 +122,18 @@ impl<'a> Writing<'a> {
     /// Adds what is the same in all lines: a copy of known length, for which nothing is called.
     #[inline(always)]
     fn piece(&mut self, piece: Piece) {
-        match self.format {
-            LogFormat::Json => self.out.push_str(piece.json),
-            LogFormat::Text => self.out.push_str(piece.text),
-        }
+        self.out.push_str(if JSON { piece.json } else { piece.text });
     }
 
     fn json(&mut self, name: &str, json: &str) {
-        match self.format {
-            LogFormat::Json => {
-                self.out.push(',');
-                push_quoted(self.out, name);
-                self.out.push(':');
-            }
-            LogFormat::Text => {
-                self.out.push(' ');
-                push_line(self.out, name);
-                self.out.push('=');
-            }
+        if JSON {
+            self.out.push(',');
+            push_quoted(self.out, name);
+            self.out.push(':');
+        } else {
+            self.out.push(' ');
+            push_line(self.out, name);
+            self.out.push('=');
         }
         self.out.push_str(json);
     }
@@ -208,8 +208,15 @@ impl Line {
     }
 
     pub(super) fn render(&self, format: LogFormat, now: Instant) -> String {
+        match format {
+            LogFormat::Json => self.render_as::<true>(now),
+            LogFormat::Text => self.render_as::<false>(now),
+        }
+    }
+
+    fn render_as<const JSON: bool>(&self, now: Instant) -> String {
         let mut text = String::with_capacity(128 + self.message.len());
-        let mut writing = Writing::begin(&mut text, format, now, self.level, &self.message);
+        let mut writing = Writing::<JSON>::begin(&mut text, now, self.level, &self.message);
         self.attributes.iter().for_each(|(name, json)| writing.json(name, json));
         writing.end();
         text
