@@ -3,7 +3,7 @@
 //! A client may send what it likes, so a long run is judged eight bytes at a time, or by one look into a table for each.
 
 /// Characters of a header name: RFC 9110, 5.6.2.
-pub(super) const fn is_token(byte: u8) -> bool {
+const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
@@ -25,7 +25,7 @@ pub(super) const fn is_text(byte: u8) -> bool {
 }
 
 /// What a request line may contain.
-pub(super) const fn is_target(byte: u8) -> bool {
+const fn is_target(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'#'
 }
 

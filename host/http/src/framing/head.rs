@@ -1,6 +1,6 @@
 //! The head of a message, line by line.
 
-use super::class::{TARGET, TEXT, is_target, is_text, is_token, passing, token};
+use super::class::{TARGET, TEXT, is_text, passing, token};
 use super::{Follows, Violation};
 
 /// A place in the head.
@@ -91,14 +91,20 @@ impl Head {
     fn pass(&mut self, bytes: &[u8]) -> usize {
         match self.at {
             At::RequestLine => passing(bytes, TARGET),
-            At::LineStart => match whole_name(bytes) {
-                Some(name) => {
+            At::LineStart => {
+                let name = token(bytes);
+                if bytes.get(name.len()) == Some(&b':') {
                     self.begin_value(Field::of(name));
                     let begun = name.len() + 1;
-                    begun + self.pass_value(bytes.get(begun..).unwrap_or_default())
+                    return begun + self.pass_value(bytes.get(begun..).unwrap_or_default());
                 }
-                None => 0,
-            },
+                // One that comes in pieces is put together.
+                if !name.is_empty() {
+                    (self.at, self.name) = (At::Name, Word::default());
+                    self.name.extend(name);
+                }
+                name.len()
+            }
             At::Name => {
                 let name = token(bytes);
                 self.name.extend(name);
@@ -118,6 +124,7 @@ impl Head {
         length
     }
 
+    /// Reads a byte that ends what [`Self::pass`] reads.
     fn step(&mut self, byte: u8) -> Result<Option<Follows>, Violation> {
         match (&self.at, byte) {
             (At::Cr { last: false }, b'\n') => self.at = At::LineStart,
@@ -132,17 +139,10 @@ impl Head {
                 self.at = At::Cr { last: false };
             }
             (_, byte) if !is_text(byte) => return Err(Violation::Control),
-            (At::RequestLine, byte) if !is_target(byte) => return Err(Violation::Target),
-            (At::RequestLine, _) => {}
+            (At::RequestLine, _) => return Err(Violation::Target),
             (At::LineStart, b' ' | b'\t') => return Err(Violation::Folded),
-            (At::LineStart, _) => {
-                self.name = Word::default();
-                self.at = At::Name;
-                return self.step(byte);
-            }
             (At::Name, b':') => self.begin_value(self.name.get().map_or(Field::Other, Field::of)),
-            (At::Name, byte) if is_token(byte) => self.name.push(byte),
-            (At::Name, _) => return Err(Violation::Name),
+            (At::LineStart | At::Name, _) => return Err(Violation::Name),
             (At::Value, byte) => self.value.push(byte),
         }
         Ok(None)
@@ -190,12 +190,6 @@ impl Head {
             (false, None) => Follows::Nothing,
         }
     }
-}
-
-/// The name that a line begins with, where all of it has arrived; one that comes in pieces is put together.
-fn whole_name(line: &[u8]) -> Option<&[u8]> {
-    let name = token(line);
-    (!name.is_empty() && line.get(name.len()) == Some(&b':')).then_some(name)
 }
 
 /// At most so many bytes; a longer word is known to be none that matters.
