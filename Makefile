@@ -101,6 +101,7 @@ endef
 	$(call without,starcell-check,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-config,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-audit,hyper|wasmtime|starcell-runtime)
+	$(call without,starcell-text,starcell|tokio|hyper|wasmtime)
 	$(call without,starcell-interp,wit-bindgen|wasmtime|starcell-policy)
 
 .lint-deny:

@@ -17,7 +17,6 @@ use std::cell::RefCell;
 use starcell_runtime::{Level, LogRecord};
 use tokio::time::Instant;
 
-pub use self::escape::shown;
 pub(crate) use self::line::name;
 pub use self::line::{Attributes, Line, Name, Piece, Writing};
 pub use self::sink::Writer;

@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::granted::Granted;
 use crate::guest::GUEST;
 use crate::ids::Ids;
-use crate::logs::{Logs, shown};
+use crate::logs::Logs;
 use crate::places::Places;
 use crate::run::{Signals, environment, fail};
 use crate::servers::{Operator, Servers};
@@ -217,12 +217,12 @@ impl Console {
     }
 
     async fn tell(&self, text: &str) {
-        self.logs.tell(&format!("{}\n", shown(text))).await;
+        self.logs.tell(&format!("{}\n", starcell_text::terminal(text))).await;
     }
 
     async fn wrong(&self, text: &str) {
         self.failed.store(true, Ordering::Relaxed);
-        self.logs.warn(&format!("{}\n", shown(text))).await;
+        self.logs.warn(&format!("{}\n", starcell_text::terminal(text))).await;
     }
 
     fn has_failed(&self) -> bool {

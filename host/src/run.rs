@@ -256,9 +256,9 @@ fn kv(folder: Option<&Path>) -> anyhow::Result<Kv> {
     Ok(Kv::open(&folder.join("kv.redb"), DEFAULT_QUOTA)?)
 }
 
-/// Writes an error for whoever typed the command.
+/// Writes an error to standard error. Scripts, file names and records choose words of such a text, so it is escaped.
 pub fn fail(exit: Exit, text: &str) -> Exit {
     // There is nobody left to tell when standard error is closed.
-    let _ = writeln!(std::io::stderr().lock(), "starcell: {text}");
+    let _ = writeln!(std::io::stderr().lock(), "starcell: {}", starcell_text::terminal(text));
     exit
 }

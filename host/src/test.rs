@@ -26,7 +26,7 @@ use crate::exit::Exit;
 use crate::granted::Granted;
 use crate::guest::GUEST;
 use crate::ids::Ids;
-use crate::logs::{Logs, shown};
+use crate::logs::Logs;
 use crate::places::Places;
 use crate::run::{environment, fail};
 use crate::servers::Operator;
@@ -63,7 +63,7 @@ pub async fn test(mut arguments: Test) -> Exit {
     for file in files {
         report.begin(file.path.display().to_string());
         if let Err((said, failure)) = runner.file(&file, &mut report).await {
-            let verdict = Verdict::Failed(shown(&failure));
+            let verdict = Verdict::Failed(starcell_text::terminal(&failure));
             report.add(Case { name: TOP_LEVEL.to_owned(), verdict, time: Duration::ZERO, said });
         }
     }
@@ -136,8 +136,8 @@ impl Runner {
         let tested = suite.run(&tests.variant(give, stage.clone()), test).await;
         let verdict = match tested.result {
             Ok(None) => Verdict::Passed,
-            Ok(Some(reason)) => Verdict::Skipped(shown(&reason)),
-            Err(failure) => Verdict::Failed(shown(&failure.report())),
+            Ok(Some(reason)) => Verdict::Skipped(starcell_text::terminal(&reason)),
+            Err(failure) => Verdict::Failed(starcell_text::terminal(&failure.report())),
         };
         Case { name: test.to_owned(), verdict, time: began.elapsed(), said: stage.said() }
     }

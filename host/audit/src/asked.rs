@@ -4,12 +4,9 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use starcell_policy::{AddressClass, Call, CallBuf, Capability, Grants, Profile};
+use starcell_text::{ELLIPSIS, one_line};
 
-use crate::{
-    escape::{ELLIPSIS, visible},
-    record::CallRecord,
-    redact::split_connection,
-};
+use crate::{record::CallRecord, redact::split_connection, shown};
 
 /// Where the policy cuts the resource of a refused call.
 const POLICY_CUTS_AT: usize = 1024;
@@ -71,7 +68,7 @@ impl Asked {
 /// One line for each kind of call that could not be judged.
 pub(crate) fn unjudged_text(unjudged: &[Unjudged]) -> String {
     unjudged.iter().fold(String::new(), |text, Unjudged { capability, resource, problem, calls }| {
-        let call = visible(&format!("{capability}({resource})"));
-        format!("{text}not judged: {call}: {} ({calls}x)\n", visible(problem))
+        let call = one_line(&format!("{capability}({resource})"));
+        format!("{text}not judged: {call}: {} ({})\n", one_line(problem), shown::calls(*calls))
     })
 }

@@ -6,26 +6,27 @@
 //! Outcomes wait for nobody: there is at most one for each call under way, so they need no bound of their own.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tokio::sync::{
-    OwnedSemaphorePermit, Semaphore,
+    Semaphore,
     mpsc::{self, UnboundedSender},
     oneshot,
 };
 
 use crate::{
     call::{Call, Decision, Outcome, Subject},
+    clock::now,
     error::AuditError,
     file::LogFile,
     line,
-    writer::Writer,
+    options::Options,
+    writer::{Job, Writer},
 };
 
 /// Lines of intents that may wait for the writer: several of its rounds, and at most some 30 MB when all are as long as
@@ -34,24 +35,6 @@ const QUEUE: usize = 2048;
 
 /// Of those, lines of one app.
 const QUEUE_OF_APP: usize = QUEUE / 4;
-
-/// Where the log is and when a new file begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The file that is written. Full ones are renamed to its name with `.1`, `.2` and so on.
-    pub path: PathBuf,
-    /// The size at which a new file begins.
-    pub rotate_bytes: u64,
-    /// How many full files are kept beside the one that is written; older ones are deleted.
-    pub keep: usize,
-}
-
-impl Options {
-    /// A new file every 256 MiB, and none is ever deleted: what is no longer needed is the operator's to say.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), rotate_bytes: 256 << 20, keep: usize::MAX }
-    }
-}
 
 /// An audit log, or none. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -62,17 +45,6 @@ struct Shared {
     jobs: UnboundedSender<Job>,
     room: Arc<Semaphore>,
     next_id: AtomicU64,
-}
-
-/// What the writer is asked to do.
-#[derive(Debug)]
-pub(crate) enum Job {
-    /// To end, after all that was asked before.
-    Close,
-    /// To write the line of a call and say so.
-    Intent { line: String, written: oneshot::Sender<Result<(), AuditError>>, place: OwnedSemaphorePermit },
-    /// To write the line of an outcome.
-    Outcome { line: String },
 }
 
 /// The audit log as one app writes it. Cheap to clone.
@@ -156,12 +128,6 @@ impl AuditApp {
             let _ = app.shared.jobs.send(Job::Outcome { line });
         }
     }
-}
-
-/// The time, which is never before 1970: what spells it cannot go further back, and a clock may be wrong.
-#[expect(clippy::disallowed_methods, reason = "when something was asked is part of its record")]
-pub(crate) fn now() -> SystemTime {
-    SystemTime::now().max(SystemTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 use std::{fmt, str::FromStr};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 const START: &[u8] = b",\"hash\":\"";
@@ -29,13 +30,8 @@ impl Hash {
     }
 
     fn hex(self) -> [u8; HEX] {
-        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
         let mut hex = [0; HEX];
-        for (byte, pair) in self.0.iter().zip(hex.chunks_exact_mut(2)) {
-            if let [high, low] = pair {
-                (*high, *low) = (digit(byte >> 4), digit(byte & 15));
-            }
-        }
+        HEXLOWER.encode_mut(&self.0, &mut hex);
         hex
     }
 }
@@ -57,21 +53,8 @@ impl FromStr for Hash {
     type Err = NotAHash;
 
     fn from_str(text: &str) -> Result<Self, NotAHash> {
-        if text.len() != HEX {
-            return Err(NotAHash);
-        }
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Ok(byte - b'0'),
-            b'a'..=b'f' => Ok(byte - b'a' + 10),
-            _ => Err(NotAHash),
-        };
-        let mut hash = [0; 32];
-        for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            if let [high, low] = pair {
-                *byte = digit(*high)? << 4 | digit(*low)?;
-            }
-        }
-        Ok(Self(hash))
+        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| NotAHash)?;
+        bytes.try_into().map(Self).map_err(|_| NotAHash)
     }
 }
 

@@ -15,10 +15,10 @@ use std::{
 };
 
 use crate::{
-    audit::Options,
     chain::{self, Hash},
     error::AuditError,
     line::{self, After},
+    options::Options,
     tail::{Tail, read_tail},
 };
 

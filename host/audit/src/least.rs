@@ -8,12 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use starcell_policy::{CanonicalPath, Capability, Grants, Host, Profile, Roots, Rule, Url};
+use starcell_text::one_line;
 use thiserror::Error;
+use toml_writer::{ToTomlValue as _, TomlStringBuilder};
 
 use crate::{
     asked::{Asked, Unjudged, unjudged_text},
     call::Decision,
     event::Event,
+    shown::json,
 };
 
 /// Judgements that leaving out needless rules may take: some ten seconds.
@@ -220,10 +223,11 @@ impl Granting {
 }
 
 impl Least {
-    /// One line for each rule, then what is not covered.
+    /// One line for each rule, then the calls that no rule covers. A rule whose resource acts on a terminal is shown
+    /// escaped; [`json`](Self::json) and [`toml`](Self::toml) spell it exactly.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = self.allow.iter().fold(String::new(), |text, rule| format!("{text}{rule}\n"));
+        let mut text = self.allow.iter().fold(String::new(), |text, rule| text + &one_line(&rule.to_string()) + "\n");
         text += &unjudged_text(&self.unjudged);
         text
     }
@@ -238,7 +242,7 @@ impl Least {
             unjudged: &'a [Unjudged],
         }
         let allow = self.allow.iter().map(Rule::to_string).collect();
-        serde_json::to_string(&Shown { allow, unjudged: &self.unjudged }).unwrap_or_default()
+        json(&Shown { allow, unjudged: &self.unjudged })
     }
 
     /// A profile of this name, as `starcell.toml` spells it; what is not covered stands above it as comments.
@@ -250,16 +254,8 @@ impl Least {
     }
 }
 
-/// A basic string of TOML.
+/// A basic string of TOML. Characters that act on a terminal are escaped in TOML's own way, which is also that of
+/// [`one_line`].
 fn toml_text(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
+    one_line(&TomlStringBuilder::new(text).as_basic().to_toml_value())
 }

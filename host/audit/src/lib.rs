@@ -7,13 +7,13 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `call`, `error` | What is recorded; why it cannot be |
-//! | `redact`, `escape`, `line` | A call as a line: no secrets, nothing that acts on a terminal, no more than so long |
-//! | `audit`, `writer` | Callers wait in bounded queues for one thread, which writes many lines at once |
-//! | `chain`, `file`, `tail` | Sealed lines in a file that is locked, mended, gone on with and renamed when full |
+//! | `call`, `error` | The fields of a record; the reasons why a record cannot be written |
+//! | `redact`, `line`, `clock` | A call as a line without secrets, bounded, with its time |
+//! | `audit`, `writer`, `options` | Callers wait in bounded queues for one thread, which writes many lines at once |
+//! | `chain`, `file`, `tail` | Sealed lines in a file: locked, mended after a crash, continued, renamed when full |
 //! | `record`, `read`, `event` | Lines as a reader sees them, checked against the chain; calls with their outcomes |
-//! | `summary`, `least`, `replay`, `verify` | What was used; the least profile for it; another one tried on it; whether it is whole |
-//! | `asked` | A recorded call as the policy sees it |
+//! | `summary`, `least`, `replay`, `verify`, `shown` | Answers about a log, safe to print |
+//! | `asked` | A recorded call as the policy judges it |
 
 #![forbid(unsafe_code)]
 
@@ -21,23 +21,25 @@ mod asked;
 mod audit;
 mod call;
 mod chain;
+mod clock;
 mod error;
-mod escape;
 mod event;
 mod file;
 mod least;
 mod line;
+mod options;
 mod read;
 mod record;
 mod redact;
 mod replay;
+mod shown;
 mod summary;
 mod tail;
 mod verify;
 mod writer;
 
 pub use asked::Unjudged;
-pub use audit::{Audit, AuditApp, Options, Ticket};
+pub use audit::{Audit, AuditApp, Ticket};
 pub use call::{Call, Decision, Outcome, Phase, Subject};
 pub use chain::{Hash, NotAHash};
 pub use error::AuditError;
@@ -45,6 +47,7 @@ pub use event::{Event, Events, events};
 pub use file::files_of;
 pub use least::{Least, LeastError, Widen, least};
 pub use line::After;
+pub use options::Options;
 pub use read::{ReadError, ReadProblem, Records, Seen};
 pub use record::{CallRecord, Open, OutcomeRecord, Record, RecordError, RecordKind};
 pub use replay::{Replay, WouldDeny, replay};

@@ -9,10 +9,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use starcell_text::push_json_bounded;
+
 use crate::{
     call::{Call, Outcome, Subject},
     chain::Hash,
-    escape::push_json,
     redact::redacted,
 };
 
@@ -138,5 +139,5 @@ fn push_field(out: &mut String, name: &str, value: &str, limit: usize) -> bool {
     out.push_str(",\"");
     out.push_str(name);
     out.push_str("\":");
-    push_json(out, value, limit)
+    push_json_bounded(out, value, limit)
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use starcell_policy::Grants;
+use starcell_text::one_line;
 
 use crate::{
     asked::{Asked, Unjudged, unjudged_text},
     call::Decision,
-    escape::visible,
     event::Event,
+    shown::{calls, calls_denied_then, json},
 };
 
 /// The recorded calls under other grants.
@@ -117,22 +118,21 @@ impl Replay {
         let mut text = String::new();
         for row in &self.denied {
             let WouldDeny { tenant, app, capability, resource, calls, denied_then, why, at, .. } = row;
-            let call = visible(&format!("{tenant}/{app}: {capability}({resource}) at {at}"));
-            text += &format!("would be denied: {call}, {calls}x, denied then {denied_then}x\n");
+            let call = one_line(&format!("{tenant}/{app}: {capability}({resource}) at {at}"));
+            text += &format!("would be denied: {call}, {}\n", calls_denied_then(*calls, *denied_then));
             for line in why.lines().skip(1) {
-                text += &format!("{}\n", visible(line));
+                text += &format!("{}\n", one_line(line));
             }
         }
         text += &unjudged_text(&self.unjudged);
         let sum = |count: fn(&WouldDeny) -> u64| self.denied.iter().map(count).sum::<u64>();
         let (denied, denied_then) = (sum(|row| row.calls), sum(|row| row.denied_then));
-        let new = denied - denied_then;
-        text + &format!("{} calls allowed, {denied} denied, {new} of which were allowed then\n", self.allowed)
+        text + &format!("{} allowed; denied: {}\n", calls(self.allowed), calls_denied_then(denied, denied_then))
     }
 
     /// One JSON object.
     #[must_use]
     pub fn json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        json(self)
     }
 }

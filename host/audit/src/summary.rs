@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
+use starcell_text::one_line;
 
 use crate::{
     call::{Decision, Outcome},
-    escape::visible,
     event::Event,
+    shown::json,
 };
 
 /// Calls of one app to one function on one resource.
@@ -112,11 +113,11 @@ impl Summary {
         for row in &self.rows {
             let name = (&row.tenant, &row.app);
             if app != Some(name) {
-                text += &format!("{}/{}\n", visible(&row.tenant), visible(&row.app));
+                text += &format!("{}/{}\n", one_line(&row.tenant), one_line(&row.app));
                 app = Some(name);
             }
             let call = format!("{}({})", row.capability, row.resource);
-            text += &format!("  {:50} {}\n", visible(&call), row.counts.text());
+            text += &format!("  {:50} {}\n", one_line(&call), row.counts.text());
         }
         let Counts { duration_us, bytes, .. } = self.total;
         let time = humantime::format_duration(Duration::from_micros(duration_us));
@@ -126,6 +127,6 @@ impl Summary {
     /// One JSON object.
     #[must_use]
     pub fn json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        json(self)
     }
 }

@@ -9,16 +9,27 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-
-use crate::{
-    audit::{Job, now},
-    error::AuditError,
-    file::LogFile,
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    mpsc::{UnboundedReceiver, UnboundedSender},
+    oneshot,
 };
+
+use crate::{clock::now, error::AuditError, file::LogFile};
 
 /// Lines of one round.
 const ROUND: usize = 1024;
+
+/// A task of the writer.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// End, after the tasks before this one.
+    Close,
+    /// Write the line of a call, then answer its caller.
+    Intent { line: String, written: oneshot::Sender<Result<(), AuditError>>, place: OwnedSemaphorePermit },
+    /// Write the line of an outcome.
+    Outcome { line: String },
+}
 
 /// Owns the thread that writes, and ends it when dropped.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
 //! A line of the log, from its time to its end.
 
 use starcell_runtime::{Level, LogRecord, Position};
+use starcell_text::{escape_json, is_plain, push_json, push_one_line};
 use tokio::time::Instant;
 
-use super::escape::{MAX_VALUE, bounded, escaped, is_plain, push_line, push_quoted, quoted};
+use super::escape::{MAX_VALUE, bounded, quoted};
 use super::time;
 use crate::cli::LogFormat;
 
@@ -71,9 +72,9 @@ impl<'a, const JSON: bool> Writing<'a, JSON> {
         };
         let writing = Self::lead(out, now, lead);
         if JSON {
-            push_quoted(writing.out, message);
+            push_json(writing.out, message);
         } else {
-            push_line(writing.out, message);
+            push_one_line(writing.out, message);
         }
         writing
     }
@@ -128,11 +129,11 @@ impl<'a, const JSON: bool> Writing<'a, JSON> {
     fn json(&mut self, name: &str, json: &str) {
         if JSON {
             self.out.push(',');
-            push_quoted(self.out, name);
+            push_json(self.out, name);
             self.out.push(':');
         } else {
             self.out.push(' ');
-            push_line(self.out, name);
+            push_one_line(self.out, name);
             self.out.push('=');
         }
         self.out.push_str(json);
@@ -187,7 +188,7 @@ impl Line {
     /// Adds a JSON text; one that is too long becomes a text that says so.
     #[must_use]
     fn with_json(mut self, name: &str, json: &str) -> Self {
-        let value = if json.len() > MAX_VALUE { quoted(&bounded(json)) } else { escaped(json) };
+        let value = if json.len() > MAX_VALUE { quoted(&bounded(json)) } else { escape_json(json) };
         self.attributes.push((bounded(name), value));
         self
     }

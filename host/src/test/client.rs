@@ -96,7 +96,7 @@ async fn answer(site: &Site, operator: &Operator, stage: &Stage, parts: &Parts, 
         Exchange::Refused(refusal) => refusal.answer(),
         Exchange::Failed(failure) => {
             let (method, path) = (parts.method.as_str(), parts.uri.path());
-            stage.note(&crate::logs::shown(&format!("{method} {path} failed: {}\n", failure.report())));
+            stage.note(&starcell_text::terminal(&format!("{method} {path} failed: {}\n", failure.report())));
             failed = Some(message(&failure));
             exchange::failed(&failure, ids::text(&id), None)
         }
