@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use starcell_audit::{Audit, AuditApp, Call, Decision, Options, Outcome, Phase, Subject, Writer};
+use starcell_audit::{Arguments, Audit, AuditApp, Call, Decision, Options, Outcome, Phase, Subject, Writer};
 use starcell_policy::{CanonicalPath, Grants, Profile, Roots, Rule};
 use starcell_runtime::{Interpreter, Limits};
 use starcell_tests::edge::{Deployed, interpreter, request};
@@ -208,12 +208,14 @@ fn call() -> Call<'static> {
         needed: None,
         file: "shop.star",
         line: 17,
+        arguments: Arguments::NONE,
     }
 }
 
 /// A log in a folder; one full file of it is kept, so that the bench does not fill the disk.
 fn open(folder: &Path) -> (Audit, Writer) {
-    let options = Options { rotate_bytes: 64 << 20, keep: 1, ..Options::new(folder.join("audit.jsonl")) };
+    let options =
+        Options { rotate_bytes: 64 << 20, keep: 1, app_rate: None, ..Options::new(folder.join("audit.jsonl")) };
     Audit::open(options).unwrap()
 }
 

@@ -2,10 +2,12 @@
 //!
 //! An intent is ready when its line has been handed to the operating system, so that a killed process has no effect
 //! without a line; where the line cannot be written the effect must not happen. Callers wait in two bounded queues, one
-//! of their app and one of all: an app that floods the log waits in its own time and leaves room for the others.
+//! of their app and one of all, and before that until their app's rate allows the line: an app that floods the log waits
+//! in its own time and leaves room for the others.
 //! Outcomes wait for nobody: there is at most one for each call under way, so they need no bound of their own.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::sync::{
     Semaphore,
     mpsc::{self, UnboundedSender},
@@ -20,12 +23,15 @@ use tokio::sync::{
 };
 
 use crate::{
+    allowance::Allowance,
+    anchoring::Anchoring,
     call::{Call, Decision, Outcome, Subject},
     clock::now,
     error::AuditError,
     file::LogFile,
     line,
-    options::Options,
+    options::{Options, Rate},
+    shares::AppNumber,
     writer::{Job, Writer},
 };
 
@@ -45,6 +51,9 @@ struct Shared {
     jobs: UnboundedSender<Job>,
     room: Arc<Semaphore>,
     next_id: AtomicU64,
+    app_rate: Option<Rate>,
+    /// What all revisions of an app share, by tenant and app.
+    apps: Mutex<BTreeMap<(String, String), Arc<Turns>>>,
 }
 
 /// The audit log as one app writes it. Cheap to clone.
@@ -57,7 +66,15 @@ struct App {
     /// The fields of the subject, as they stand in every line.
     subject: String,
     cut: bool,
+    turns: Arc<Turns>,
+}
+
+/// What bounds the records of one app.
+#[derive(Debug)]
+struct Turns {
+    number: AppNumber,
     room: Semaphore,
+    allowance: Allowance,
 }
 
 /// Names the call that an outcome belongs to.
@@ -74,11 +91,23 @@ impl Audit {
 
     /// Opens a log, or goes on with an existing one after checking how it ends. Blocks for as long as the disk takes.
     pub fn open(options: Options) -> Result<(Self, Writer), AuditError> {
-        let file = LogFile::open(options, now())?;
+        let (app_rate, anchor) = (options.app_rate, options.anchor.clone());
+        let opened = LogFile::open(options, now())?;
+        let anchoring = anchor.map(|anchor| Anchoring::start(anchor, &opened)).transpose()?;
         let (jobs, receiver) = mpsc::unbounded_channel();
-        let writer = Writer::start(file, jobs.clone(), receiver)?;
-        let shared = Shared { jobs, room: Arc::new(Semaphore::new(QUEUE)), next_id: AtomicU64::new(1) };
+        let writer = Writer::start(opened, anchoring, jobs.clone(), receiver)?;
+        let room = Arc::new(Semaphore::new(QUEUE));
+        let shared = Shared { jobs, room, next_id: AtomicU64::new(1), app_rate, apps: Mutex::default() };
         Ok((Self(Some(Arc::new(shared))), writer))
+    }
+
+    /// Goes on in a new file if the old one was moved away, as a tool that rotates logs does before it sends SIGHUP.
+    /// Does nothing else: a file that is still at its path goes on being written.
+    pub fn reopen(&self) {
+        if let Some(shared) = &self.0 {
+            // A log that is closed has no file.
+            let _ = shared.jobs.send(Job::Reopen);
+        }
     }
 
     /// The log for the calls of one app.
@@ -87,8 +116,23 @@ impl Audit {
         let Some(shared) = &self.0 else {
             return AuditApp(None);
         };
+        let turns = shared.turns(subject);
         let (subject, cut) = line::subject(subject);
-        AuditApp(Some(Arc::new(App { shared: shared.clone(), subject, cut, room: Semaphore::new(QUEUE_OF_APP) })))
+        AuditApp(Some(Arc::new(App { shared: shared.clone(), subject, cut, turns })))
+    }
+}
+
+impl Shared {
+    /// The bounds of an app, which are those of its earlier revisions too: a new revision must not begin with a new
+    /// burst.
+    fn turns(&self, subject: &Subject) -> Arc<Turns> {
+        let mut apps = self.apps.lock();
+        let number = apps.len() as AppNumber;
+        let new = || {
+            let (room, allowance) = (Semaphore::new(QUEUE_OF_APP), Allowance::new(self.app_rate));
+            Arc::new(Turns { number, room, allowance })
+        };
+        Arc::clone(apps.entry((subject.tenant.clone(), subject.app.clone())).or_insert_with(new))
     }
 }
 
@@ -101,17 +145,20 @@ impl AuditApp {
 
     /// Records a call before it is done, or one that is denied. After an error it must not be done.
     ///
-    /// Ready when the line has been handed to the operating system: a process that is killed does not lose it.
+    /// Ready when the line has been handed to the operating system: a process that is killed does not lose it. Waits
+    /// while the app is over its rate; a caller that stops waiting records nothing.
     pub async fn intent(&self, call: &Call<'_>) -> Result<Ticket, AuditError> {
         let Some(app) = &self.0 else {
             return Ok(Ticket(None));
         };
-        let _turn = app.room.acquire().await.map_err(|_| AuditError::Closed)?;
-        let place = app.shared.room.clone().acquire_owned().await.map_err(|_| AuditError::Closed)?;
-        let id = app.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let (shared, turns) = (&app.shared, &app.turns);
+        let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
         let line = line::call(now(), id, &app.subject, call, app.cut);
+        turns.allowance.take(line.len()).await;
+        let _turn = turns.room.acquire().await.map_err(|_| AuditError::Closed)?;
+        let place = shared.room.clone().acquire_owned().await.map_err(|_| AuditError::Closed)?;
         let (written, answer) = oneshot::channel();
-        app.shared.jobs.send(Job::Intent { line, written, place }).map_err(|_| AuditError::Closed)?;
+        shared.jobs.send(Job::Intent { app: turns.number, line, written, place }).map_err(|_| AuditError::Closed)?;
         answer.await.map_err(|_| AuditError::Closed)??;
         Ok(Ticket((call.decision != Decision::Deny).then_some(id)))
     }
@@ -124,8 +171,9 @@ impl AuditApp {
             && outcome != Outcome::Unknown
         {
             let line = line::outcome(now(), id, outcome, duration, bytes);
+            app.turns.allowance.take_now(line.len());
             // The writer is gone: a reader will find no outcome.
-            let _ = app.shared.jobs.send(Job::Outcome { line });
+            let _ = app.shared.jobs.send(Job::Outcome { app: app.turns.number, line });
         }
     }
 }

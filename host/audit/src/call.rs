@@ -39,6 +39,61 @@ pub struct Call<'a> {
     pub file: &'a str,
     /// The line of the call in it.
     pub line: u32,
+    /// The arguments that decide what the call does.
+    pub arguments: &'a Arguments,
+}
+
+/// The arguments of a call that decide what it does, beside its resource. Each is there only where the function has it.
+///
+/// No field holds the value of a variable, the input of a program, a body or a query: a log must not become a second
+/// place for secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arguments {
+    /// The words of a command, the program first.
+    pub argv: Option<Vec<String>>,
+    /// The names of the variables that a program is given.
+    pub env: Option<Vec<String>>,
+    /// The folder that a program starts in, as the script spelled it.
+    pub cwd: Option<String>,
+    /// The name of an object of a cluster.
+    pub object: Option<String>,
+    /// The method of a request.
+    pub method: Option<String>,
+}
+
+impl Arguments {
+    /// No arguments: the resource says all.
+    pub const NONE: &'static Self = &Self { argv: None, env: None, cwd: None, object: None, method: None };
+
+    /// Adds the words of a command.
+    #[must_use]
+    pub fn argv<T: Into<String>>(self, words: impl IntoIterator<Item = T>) -> Self {
+        Self { argv: Some(words.into_iter().map(Into::into).collect()), ..self }
+    }
+
+    /// Adds the names of the variables that a program is given.
+    #[must_use]
+    pub fn env<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
+        Self { env: Some(names.into_iter().map(Into::into).collect()), ..self }
+    }
+
+    /// Adds the folder that a program starts in.
+    #[must_use]
+    pub fn cwd(self, folder: impl Into<String>) -> Self {
+        Self { cwd: Some(folder.into()), ..self }
+    }
+
+    /// Adds the name of an object.
+    #[must_use]
+    pub fn object(self, name: impl Into<String>) -> Self {
+        Self { object: Some(name.into()), ..self }
+    }
+
+    /// Adds the method of a request.
+    #[must_use]
+    pub fn method(self, method: impl Into<String>) -> Self {
+        Self { method: Some(method.into()), ..self }
+    }
 }
 
 /// Declares an enum whose variants have a stable label in the log.

@@ -18,7 +18,7 @@ const END: &[u8] = b"\"}";
 const SEAL: usize = START.len() + HEX + END.len();
 
 /// One link of the chain.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash([u8; 32]);
 
 impl Hash {

@@ -8,10 +8,18 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum AuditError {
+    /// The anchors cannot be read or written.
+    #[error("cannot anchor the audit log in {}", path.display())]
+    Anchor {
+        /// The file of the anchors.
+        path: PathBuf,
+        /// Why.
+        source: Arc<io::Error>,
+    },
     /// The last lines of an existing file are not a chain.
     #[error(
-        "the audit log {} does not end in a sound chain: {problem}; \
-         see `starcell audit verify`, then move the file away to start a new one", path.display()
+        "the audit log {} does not end in a sound chain: {problem}; see `starcell audit verify`, then start with \
+         --set-aside-damaged, which keeps the file under another name and begins a new one", path.display()
     )]
     BadTail {
         /// The file.
@@ -19,9 +27,23 @@ pub enum AuditError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// Another program wrote to the file or cut it.
+    #[error(
+        "the audit log {} was changed by another program; move the file away, and the log goes on in a new one", path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The writer has ended.
     #[error("the audit log is closed")]
     Closed,
+    /// The disk is full, and the app of the call wrote most of what fills it.
+    #[error("the disk of the audit log {} is full, and this app wrote most of its records", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another process writes the file.
     #[error("the audit log {} is being written by another process; give each its own file", path.display())]
     InUse {
@@ -42,6 +64,15 @@ pub enum AuditError {
         /// Why.
         source: Arc<io::Error>,
     },
+    /// Another file, with other lines, lies at the path.
+    #[error(
+        "another file was put in place of the audit log {}; move that file away, and the log goes on in a new one",
+        path.display()
+    )]
+    Replaced {
+        /// The path.
+        path: PathBuf,
+    },
     /// There is no thread for the writer.
     #[error("cannot start the writer of the audit log")]
     Thread {
@@ -59,6 +90,10 @@ pub enum AuditError {
 }
 
 impl AuditError {
+    pub(crate) fn anchor(path: &std::path::Path, source: io::Error) -> Self {
+        Self::Anchor { path: path.to_owned(), source: Arc::new(source) }
+    }
+
     pub(crate) fn open(path: &std::path::Path, source: io::Error) -> Self {
         Self::Open { path: path.to_owned(), source: Arc::new(source) }
     }

@@ -7,7 +7,6 @@ use std::{
 
 use crate::{
     call::{Decision, Outcome},
-    line::After,
     record::{CallRecord, OutcomeRecord, Record, RecordKind},
 };
 
@@ -57,7 +56,7 @@ impl<I> Events<I> {
                     self.ready.push_back(Event { time, call, outcome: Some(outcome), duration, bytes });
                 }
             }
-            RecordKind::Open(open) if open.after != After::Rotation => self.give_up(),
+            RecordKind::Open(open) if !open.after.is_same_writer() => self.give_up(),
             RecordKind::Close | RecordKind::Gap { .. } | RecordKind::Open(_) => {}
         }
     }

@@ -1,8 +1,13 @@
 //! The file on disk: opened with a look at how it ends, appended to in whole lines, renamed when it is full.
 //!
 //! Only whole lines that were acknowledged stay: a failed write is cut off again, and so is a line that a killed writer
-//! left unfinished, which the next opening line tells. A file that ends in anything but a sound chain is refused: to
-//! write on would make a break look like an old one. A lock keeps a second writer out.
+//! left unfinished, which the next opening line tells. A file that ends in anything but a sound chain is refused, or set
+//! aside where the operator says so: to write on would make a break look like an old one. A lock keeps a second writer
+//! out.
+//!
+//! Before each write the path is looked up. A file that was removed, renamed or emptied in the meantime is followed by a
+//! new one at the path, which goes on with the chain and says so; a file that another program put there or wrote to is
+//! an error. So a record stands in a file that an operator finds, or the call that it is about is not done.
 
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this file owns the files of the audit log")]
 
@@ -17,8 +22,10 @@ use std::{
 use crate::{
     chain::{self, Hash},
     error::AuditError,
+    files::{full_files, numbered, set_aside, with_suffix},
     line::{self, After},
     options::Options,
+    reserve::Reserve,
     tail::{Tail, read_tail},
 };
 
@@ -33,39 +40,79 @@ pub(crate) struct LogFile {
     len: u64,
     /// The hash of the last of them.
     head: Hash,
+    /// Lines that this writer wrote, in all files.
+    lines: u64,
+    /// What the first line of the file says, until it is written.
+    unopened: Option<After>,
     /// Whether bytes beyond `len` may be in the file.
     torn: bool,
     /// The length at which a new file begins; later than asked for when renaming failed.
     rotate_at: u64,
+    reserve: Reserve,
     refused: u64,
     lost: u64,
     buffer: Vec<u8>,
 }
 
+/// A log that was opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) file: LogFile,
+    /// The head of the chain before the line that the new writer began with.
+    pub(crate) head_before: Hash,
+    /// The new name of a file that was damaged.
+    pub(crate) set_aside: Option<PathBuf>,
+}
+
 impl LogFile {
-    pub(crate) fn open(options: Options, now: SystemTime) -> Result<Self, AuditError> {
+    pub(crate) fn open(options: Options, now: SystemTime) -> Result<Opened, AuditError> {
         let path = &options.path;
-        let file = locked(path)?;
-        let tail = read_tail(path, &file)?;
+        let mut aside = None;
+        let (file, tail) = match locked(path).and_then(|file| read_tail(path, &file).map(|tail| (file, tail))) {
+            Err(AuditError::BadTail { .. }) if options.set_aside_damaged => {
+                aside = Some(set_aside(path).map_err(|error| AuditError::open(path, error))?);
+                (locked(path)?, Tail::EMPTY)
+            }
+            opened => opened?,
+        };
         let (head, after) = match tail.last {
             Some(last) => last,
-            None => previous_file(path)?.unwrap_or((Hash::ZERO, After::Nothing)),
+            None => previous_file(&options, &mut aside)?.unwrap_or((Hash::ZERO, After::Nothing)),
         };
+        let after = if aside.is_some() { After::Damage } else { after };
         let rotate_at = options.rotate_bytes.max(1);
         let mut log = Self {
             options,
             file,
             len: tail.len,
             head,
+            lines: 0,
+            unopened: None,
             torn: tail.torn_bytes > 0,
             rotate_at,
+            reserve: Reserve::default(),
             refused: 0,
             lost: 0,
             buffer: Vec::new(),
         };
         let opening = line::open(now, head, tail.len, after, tail.torn_bytes);
         log.append(now, [opening.as_str()])?;
-        Ok(log)
+        Ok(Opened { file: log, head_before: head, set_aside: aside })
+    }
+
+    /// The path of the log.
+    pub(crate) fn path(&self) -> &Path {
+        &self.options.path
+    }
+
+    /// The hash of the last line, and the number of lines that this writer wrote.
+    pub(crate) fn head(&self) -> (Hash, u64) {
+        (self.head, self.lines)
+    }
+
+    /// Holds room on the disk for what is to come. False when the disk is full; there is some room left even then.
+    pub(crate) fn make_room(&mut self) -> bool {
+        self.reserve.renew(&self.file, self.len)
     }
 
     /// Writes lines, all or none of them.
@@ -75,28 +122,43 @@ impl LogFile {
         bodies: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), AuditError> {
         self.mend()?;
-        let mut head = self.head;
+        if self.keep_place()? {
+            let path = self.options.path.display();
+            tracing::error!("another program moved or emptied the audit log {path}; it goes on in a new file there");
+        }
+        let (mut head, mut lines) = (self.head, self.lines);
         self.buffer.clear();
-        if self.refused + self.lost > 0 {
-            head = chain::seal(head, &line::gap(now, self.refused, self.lost), &mut self.buffer);
-        }
-        for body in bodies {
+        let mut seal = |body: &str| {
             head = chain::seal(head, body, &mut self.buffer);
+            lines += 1;
+        };
+        if let Some(after) = self.unopened {
+            seal(&line::open(now, self.head, 0, after, 0));
         }
+        if self.refused + self.lost > 0 {
+            seal(&line::gap(now, self.refused, self.lost));
+        }
+        bodies.into_iter().for_each(seal);
         if let Err(error) = self.file.write_all(&self.buffer) {
             self.torn = true;
             // Tried again before the next round.
             let _ = self.mend();
             return Err(AuditError::write(&self.options.path, error));
         }
-        self.head = head;
+        (self.head, self.lines) = (head, lines);
         self.len += self.buffer.len() as u64;
-        (self.refused, self.lost) = (0, 0);
+        (self.refused, self.lost, self.unopened) = (0, 0, None);
         self.buffer.shrink_to(KEPT_BUFFER);
         if self.len >= self.rotate_at {
-            self.rotate(now);
+            self.rotate();
         }
         Ok(())
+    }
+
+    /// Goes on in a new file when the old one was moved away, as a tool that rotates logs does before it asks for this.
+    pub(crate) fn reopen(&mut self, now: SystemTime) -> Result<(), AuditError> {
+        self.mend()?;
+        if self.keep_place()? { self.append(now, []) } else { Ok(()) }
     }
 
     /// Notes lines that were not written, to be told when writing works again.
@@ -105,11 +167,14 @@ impl LogFile {
         self.lost += lost as u64;
     }
 
-    pub(crate) fn close(mut self, now: SystemTime) -> Result<(), AuditError> {
+    /// Writes the closing line and brings the file to the disk. Returns the head of the chain, as [`head`](Self::head).
+    pub(crate) fn close(mut self, now: SystemTime) -> Result<(Hash, u64), AuditError> {
         // No new file for the last line.
         self.rotate_at = u64::MAX;
         self.append(now, [line::close(now).as_str()])?;
-        self.file.sync_all().map_err(|error| AuditError::write(&self.options.path, error))
+        self.reserve.release(&self.file, self.len);
+        self.file.sync_all().map_err(|error| AuditError::write(&self.options.path, error))?;
+        Ok(self.head())
     }
 
     /// Cuts off what a failed write or a killed writer left.
@@ -121,41 +186,92 @@ impl LogFile {
         Ok(())
     }
 
-    /// Begins a new file that goes on with the chain. Where that fails, the old one goes on for as long again.
-    fn rotate(&mut self, now: SystemTime) {
-        match self.begin_next(now) {
-            Ok(()) => self.rotate_at = self.options.rotate_bytes.max(1),
-            Err(error) => {
-                self.rotate_at = self.len.saturating_add(self.options.rotate_bytes.max(1));
-                tracing::error!(error = &error as &dyn std::error::Error, "the audit log cannot begin a new file");
+    /// Sees to it that the file at the path is the one that is written. True when that took a new beginning.
+    fn keep_place(&mut self) -> Result<bool, AuditError> {
+        let path = &self.options.path;
+        let failed = |error| AuditError::write(path, error);
+        let held = self.file.metadata().map_err(failed)?;
+        match fs::metadata(path) {
+            Ok(named) if is_same(&named, &held) => {
+                if named.len() == self.len {
+                    return Ok(false);
+                }
+                if named.len() != 0 {
+                    return Err(AuditError::Changed { path: path.clone() });
+                }
+                self.begin_at_the_start(None);
             }
+            Ok(_) => match self.successor()? {
+                (file, None) => self.begin_at_the_start(Some(file)),
+                // A copy of all that was written: it is gone on with.
+                (file, Some(len)) => (self.file, self.len, self.reserve) = (file, len, Reserve::default()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let file = create(path).map_err(failed)?;
+                self.begin_at_the_start(Some(file));
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        Ok(true)
+    }
+
+    /// The file that another program put at the path, with its length unless it is empty.
+    fn successor(&self) -> Result<(File, Option<u64>), AuditError> {
+        let path = &self.options.path;
+        let replaced = || AuditError::Replaced { path: path.clone() };
+        let file = locked(path)?;
+        match read_tail(path, &file) {
+            Ok(Tail { len: 0, torn_bytes: 0, .. }) => Ok((file, None)),
+            Ok(Tail { len, torn_bytes: 0, last: Some((head, _)) }) if head == self.head => Ok((file, Some(len))),
+            Ok(_) | Err(AuditError::BadTail { .. }) => Err(replaced()),
+            Err(error) => Err(error),
         }
     }
 
-    fn begin_next(&mut self, now: SystemTime) -> io::Result<()> {
+    fn begin_at_the_start(&mut self, file: Option<File>) {
+        if let Some(file) = file {
+            self.file = file;
+        }
+        (self.len, self.unopened, self.reserve) = (0, Some(After::Moved), Reserve::default());
+        self.rotate_at = self.options.rotate_bytes.max(1);
+    }
+
+    /// Begins a new file that goes on with the chain. Where that fails, the old one goes on for as long again.
+    fn rotate(&mut self) {
+        if let Err(error) = self.begin_next() {
+            self.rotate_at = self.len.saturating_add(self.options.rotate_bytes.max(1));
+            tracing::error!(error = &error as &dyn std::error::Error, "the audit log cannot begin a new file");
+        }
+    }
+
+    fn begin_next(&mut self) -> io::Result<()> {
         let path = &self.options.path;
-        let mut full = numbered(path)?;
-        let number = full.last().map_or(1, |(number, _)| number + 1);
-        let renamed = with_number(path, number);
+        let last = numbered(path)?.last().map_or(0, |(number, _)| *number);
+        let next = last.checked_add(1).ok_or_else(|| io::Error::other("no number is left for the full file"))?;
+        let renamed = with_suffix(path, &format!(".{next}"));
         fs::rename(path, &renamed)?;
-        let begun = create(path).and_then(|mut file| {
-            let mut opening = Vec::new();
-            let body = line::open(now, self.head, 0, After::Rotation, 0);
-            let head = chain::seal(self.head, &body, &mut opening);
-            file.write_all(&opening)?;
-            Ok((file, opening.len() as u64, head))
-        });
-        match begun {
-            Ok(begun) => (self.file, self.len, self.head) = begun,
+        let file = match create(path) {
+            Ok(file) => file,
             Err(error) => {
-                // Over a file that may have been begun: it holds no line that anyone relies on.
                 fs::rename(&renamed, path)?;
                 return Err(error);
             }
+        };
+        self.reserve.release(&self.file, self.len);
+        self.begin_at_the_start(Some(file));
+        self.unopened = Some(After::Rotation);
+        self.delete_old()
+    }
+
+    /// Deletes the oldest full files beyond the number that is kept.
+    fn delete_old(&self) -> io::Result<()> {
+        let Options { path, keep, .. } = &self.options;
+        if numbered(path)?.len() <= *keep {
+            return Ok(());
         }
-        full.push((number, renamed));
-        let excess = full.len().saturating_sub(self.options.keep);
-        full.iter().take(excess).try_for_each(|(_, path)| fs::remove_file(path))
+        let full = full_files(path)?;
+        let excess = full.len().saturating_sub(*keep);
+        full.iter().take(excess).try_for_each(fs::remove_file)
     }
 }
 
@@ -173,10 +289,14 @@ fn locked(path: &Path) -> Result<File, AuditError> {
         Err(TryLockError::Error(error)) => return Err(open(error)),
     }
     let named = fs::metadata(path).map_err(open)?;
-    if (named.dev(), named.ino()) != (held.dev(), held.ino()) {
+    if !is_same(&named, &held) {
         return Err(AuditError::InUse { path: path.to_owned() });
     }
     Ok(file)
+}
+
+fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// A new file, locked; nobody else may have made it.
@@ -194,43 +314,19 @@ fn options() -> OpenOptions {
 }
 
 /// The end of the newest full file, when the one in use is empty or was not made yet.
-fn previous_file(path: &Path) -> Result<Option<(Hash, After)>, AuditError> {
-    let full = numbered(path).map_err(|error| AuditError::open(path, error))?;
-    let Some((_, newest)) = full.last() else {
+fn previous_file(options: &Options, aside: &mut Option<PathBuf>) -> Result<Option<(Hash, After)>, AuditError> {
+    let path = &options.path;
+    let full = full_files(path).map_err(|error| AuditError::open(path, error))?;
+    let Some(newest) = full.last() else {
         return Ok(None);
     };
-    let file = File::open(newest).map_err(|error| AuditError::open(newest, error))?;
-    let Tail { last, .. } = read_tail(newest, &file)?;
-    Ok(last)
-}
-
-/// The files of a log, in the order they were written: those that were full and renamed, then the log itself.
-pub fn files_of(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let full = numbered(path)?.into_iter().map(|(_, path)| path);
-    Ok(full.chain([path.to_owned()]).collect())
-}
-
-/// The full files of a log, the oldest first.
-fn numbered(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Some(prefix) = path.file_name().and_then(|name| name.to_str()).map(|name| format!("{name}.")) else {
-        return Ok(Vec::new());
-    };
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix(&prefix)).and_then(|digits| digits.parse().ok());
-        // Not `.01` or `.+1`, which are somebody else's.
-        if let Some(number) = number.filter(|n: &u64| name.to_str() == Some(&format!("{prefix}{n}"))) {
-            found.push((number, with_number(path, number)));
+    let failed = |error| AuditError::open(newest, error);
+    let file = File::open(newest).map_err(failed)?;
+    match read_tail(newest, &file) {
+        Err(AuditError::BadTail { .. }) if options.set_aside_damaged => {
+            *aside = Some(set_aside(newest).map_err(failed)?);
+            Ok(None)
         }
+        tail => Ok(tail?.last),
     }
-    found.sort_unstable();
-    Ok(found)
-}
-
-fn with_number(path: &Path, number: u64) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    name.into()
 }

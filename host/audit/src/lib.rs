@@ -17,6 +17,9 @@
 
 #![forbid(unsafe_code)]
 
+mod allowance;
+mod anchor;
+mod anchoring;
 mod asked;
 mod audit;
 mod call;
@@ -24,7 +27,9 @@ mod chain;
 mod clock;
 mod error;
 mod event;
+mod evidence;
 mod file;
+mod files;
 mod least;
 mod line;
 mod options;
@@ -32,7 +37,10 @@ mod read;
 mod record;
 mod redact;
 mod replay;
+mod reserve;
+mod shares;
 mod shown;
+mod signing;
 mod summary;
 mod tail;
 mod verify;
@@ -40,17 +48,19 @@ mod writer;
 
 pub use asked::Unjudged;
 pub use audit::{Audit, AuditApp, Ticket};
-pub use call::{Call, Decision, Outcome, Phase, Subject};
+pub use call::{Arguments, Call, Decision, Outcome, Phase, Subject};
 pub use chain::{Hash, NotAHash};
 pub use error::AuditError;
 pub use event::{Event, Events, events};
-pub use file::files_of;
+pub use evidence::{AnchorError, Anchors, Evidence, EvidenceError};
+pub use files::files_of;
 pub use least::{Least, LeastError, Widen, least};
 pub use line::After;
-pub use options::Options;
+pub use options::{AnchorOptions, Options, Rate};
 pub use read::{ReadError, ReadProblem, Records, Seen};
 pub use record::{CallRecord, Open, OutcomeRecord, Record, RecordError, RecordKind};
 pub use replay::{Replay, WouldDeny, replay};
+pub use signing::{KeyError, SigningKey, VerifyingKey};
 pub use summary::{Counts, Row, Summary, summary};
-pub use verify::verify;
+pub use verify::{Verified, VerifyError, verify, verify_against};
 pub use writer::Writer;

@@ -12,9 +12,9 @@ use std::{
 use starcell_text::push_json_bounded;
 
 use crate::{
-    call::{Call, Outcome, Subject},
+    call::{Arguments, Call, Outcome, Subject},
     chain::Hash,
-    redact::redacted,
+    redact::{redacted, without_userinfo},
 };
 
 /// The version of the schema, in every line.
@@ -26,8 +26,15 @@ const MAX_RESOURCE: usize = 4096;
 /// Bytes of any other value.
 const MAX_VALUE: usize = 512;
 
-/// Bytes of a line no longer than any that is written; a reader refuses to hold more.
-pub(crate) const MAX_LINE: usize = 32 << 10;
+/// Bytes of all words of a command together, as they are written.
+const MAX_ARGV: usize = 32 << 10;
+
+/// Bytes of all names of variables together, as they are written.
+const MAX_ENV: usize = 8 << 10;
+
+/// Bytes of a line with its newline: the bound of every record, kept by the bounds above, which come to less than
+/// 60 KiB together. A reader refuses to hold more.
+pub(crate) const MAX_LINE: usize = 64 << 10;
 
 /// What comes before an opening line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -41,18 +48,32 @@ pub enum After {
     /// Nothing: the log begins here.
     #[serde(rename = "nothing")]
     Nothing,
-    /// The same writer, which began a new file.
+    /// The same writer, which began a new file since the old one was full.
     #[serde(rename = "rotation")]
     Rotation,
+    /// The same writer, which began a new file since the old one was no longer at its path: another program had removed,
+    /// renamed or emptied it.
+    #[serde(rename = "moved")]
+    Moved,
+    /// A file whose end was no sound chain; it was set aside under another name.
+    #[serde(rename = "damage")]
+    Damage,
 }
 
 impl After {
+    /// True when the writer of the lines before is also the writer of the lines after, so that ids go on.
+    pub(crate) const fn is_same_writer(self) -> bool {
+        matches!(self, Self::Moved | Self::Rotation)
+    }
+
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Close => "close",
             Self::Kill => "kill",
             Self::Nothing => "nothing",
             Self::Rotation => "rotation",
+            Self::Moved => "moved",
+            Self::Damage => "damage",
         }
     }
 }
@@ -91,6 +112,7 @@ pub(crate) fn call(time: SystemTime, id: u64, subject: &str, call: &Call<'_>, wa
     cut |= push_field(&mut out, "capability", call.capability, MAX_VALUE);
     cut |= push_field(&mut out, "category", call.category, MAX_VALUE);
     cut |= push_field(&mut out, "resource", &redacted(call.category, call.resource), MAX_RESOURCE);
+    cut |= push_arguments(&mut out, call.arguments);
     let _ = write!(out, ",\"decision\":\"{}\"", call.decision);
     if let Some(rule) = call.rule {
         cut |= push_field(&mut out, "rule", rule, MAX_RESOURCE);
@@ -133,6 +155,46 @@ pub(crate) fn gap(time: SystemTime, refused: u64, lost: u64) -> String {
 /// The end of a writer that was not killed.
 pub(crate) fn close(time: SystemTime) -> String {
     begin("close", time)
+}
+
+/// Adds the arguments of a call. Returns true when one was cut.
+fn push_arguments(out: &mut String, arguments: &Arguments) -> bool {
+    let Arguments { argv, env, cwd, object, method } = arguments;
+    let mut cut = false;
+    for (name, list, limit) in [("argv", argv, MAX_ARGV), ("env", env, MAX_ENV)] {
+        if let Some(list) = list {
+            cut |= push_list(out, name, list, limit);
+        }
+    }
+    for (name, value, limit) in
+        [("cwd", cwd, MAX_RESOURCE), ("object", object, MAX_VALUE), ("method", method, MAX_VALUE)]
+    {
+        if let Some(value) = value {
+            cut |= push_field(out, name, value, limit);
+        }
+    }
+    cut
+}
+
+/// Adds a list of at most `limit` bytes between its brackets. Returns true when the list or a word of it was cut.
+fn push_list(out: &mut String, name: &str, list: &[String], limit: usize) -> bool {
+    let _ = write!(out, ",\"{name}\":[");
+    let start = out.len();
+    let mut cut = false;
+    for (index, word) in list.iter().enumerate() {
+        // The comma, two quotes and an ellipsis.
+        let left = limit.saturating_sub(out.len() - start + 6);
+        if cut || left == 0 {
+            cut = true;
+            break;
+        }
+        if index > 0 {
+            out.push(',');
+        }
+        cut |= push_json_bounded(out, &without_userinfo(word), left);
+    }
+    out.push(']');
+    cut
 }
 
 fn push_field(out: &mut String, name: &str, value: &str, limit: usize) -> bool {

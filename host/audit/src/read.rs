@@ -47,6 +47,10 @@ pub struct Seen {
     pub head: Option<Hash>,
     /// Writers that ended without saying so, as those after them found.
     pub kills: u64,
+    /// Files that began because another program had moved or emptied the one before them.
+    pub moved: u64,
+    /// Files that began after a damaged one was set aside.
+    pub damaged: u64,
     /// Calls that were refused because they could not be recorded.
     pub refused: u64,
     /// Outcomes that could not be recorded.
@@ -192,6 +196,8 @@ impl Seen {
         match &record.kind {
             RecordKind::Open(open) => {
                 self.kills += u64::from(open.after == After::Kill);
+                self.moved += u64::from(open.after == After::Moved);
+                self.damaged += u64::from(open.after == After::Damage);
                 self.torn_bytes += open.torn_bytes;
             }
             RecordKind::Gap { refused, lost } => {

@@ -2,13 +2,14 @@
 //!
 //! | kind | fields beside `v`, `kind`, `time` and `hash` |
 //! |---|---|
-//! | `open` | `prev` (hash before it), `at` (its offset in the file), `after` (close, kill, nothing, rotation), `torn_bytes` |
-//! | `call` | `id`, `node`, `tenant`, `app`, `script`, `policy`, `request`?, `phase`, `capability`, `category`, `resource`, `decision`, `rule`?, `needed`?, `file`, `line`, `cut`? |
+//! | `open` | `prev` (hash before it), `at` (its offset in the file), `after` (close, damage, kill, moved, nothing, rotation), `torn_bytes` |
+//! | `call` | `id`, `node`, `tenant`, `app`, `script`, `policy`, `request`?, `phase`, `capability`, `category`, `resource`, `argv`?, `env`?, `cwd`?, `object`?, `method`?, `decision`, `rule`?, `needed`?, `file`, `line`, `cut`? |
 //! | `outcome` | `id` (of the call), `outcome`, `duration_us`, `bytes` |
 //! | `gap` | `refused` calls and `lost` outcomes that could not be written before it |
 //! | `close` | |
 //!
-//! Ids count from 1 in each run of a writer, so from one `open` that follows no rotation to the next. A field that is
+//! Ids count from 1 in each run of a writer, so from one `open` that follows neither a rotation nor a move to the next.
+//! `argv` to `method` are the arguments that decide what a call does; logs of older versions lack them. A field that is
 //! not of the schema is an error: a reader that skips what it does not know would tell less than the log does.
 
 use std::{
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
-    call::{Call, Decision, Outcome, Phase, Subject},
+    call::{Arguments, Call, Decision, Outcome, Phase, Subject},
     chain::Hash,
     line::{self, After, VERSION},
 };
@@ -67,6 +68,7 @@ pub struct CallRecord {
     pub capability: String,
     pub category: String,
     pub resource: String,
+    pub arguments: Arguments,
     pub decision: Decision,
     pub rule: Option<String>,
     pub needed: Option<String>,
@@ -172,6 +174,7 @@ impl CallRecord {
             needed: self.needed.as_deref(),
             file: &self.file,
             line: self.line,
+            arguments: &self.arguments,
         };
         let (subject, cut) = line::subject(&self.subject);
         line::call(time, self.id, &subject, &call, cut || self.cut)
@@ -237,6 +240,11 @@ line!(CallLine {
     capability: String,
     category: String,
     resource: String,
+    argv: Option<Vec<String>>,
+    env: Option<Vec<String>>,
+    cwd: Option<String>,
+    object: Option<String>,
+    method: Option<String>,
     decision: Decision,
     rule: Option<String>,
     needed: Option<String>,
@@ -279,6 +287,13 @@ impl CallLine {
             capability: found.capability,
             category: found.category,
             resource: found.resource,
+            arguments: Arguments {
+                argv: found.argv,
+                env: found.env,
+                cwd: found.cwd,
+                object: found.object,
+                method: found.method,
+            },
             decision: found.decision,
             rule: found.rule,
             needed: found.needed,

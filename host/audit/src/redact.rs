@@ -45,7 +45,8 @@ fn request(resource: &str) -> Cow<'_, str> {
     }
 }
 
-fn without_userinfo(text: &str) -> Cow<'_, str> {
+/// The text without the user name and password of a URL in it.
+pub(crate) fn without_userinfo(text: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = text.split_once("://") else {
         return Cow::Borrowed(text);
     };

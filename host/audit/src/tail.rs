@@ -11,7 +11,7 @@ use crate::{
     record::{Open, Record, RecordKind},
 };
 
-/// Bytes of whole lines that are looked at: some hundred, and never fewer than three.
+/// Bytes of whole lines that are looked at: some hundred, and never fewer than three whatever their lengths.
 const WINDOW: usize = 4 * MAX_LINE;
 
 /// How every file begins.
@@ -25,6 +25,11 @@ pub(crate) struct Tail {
     pub(crate) torn_bytes: u64,
     /// The hash of the last whole line and what its kind makes of a line that follows; none in an empty file.
     pub(crate) last: Option<(Hash, After)>,
+}
+
+impl Tail {
+    /// The end of a file without a byte.
+    pub(crate) const EMPTY: Self = Self { len: 0, torn_bytes: 0, last: None };
 }
 
 /// Reads the end of a file and checks that its lines belong together. The rest is `verify`'s to check: a start of the
@@ -41,6 +46,23 @@ pub(crate) fn read_tail(path: &Path, file: &File) -> Result<Tail, AuditError> {
     let window = read(file, start, len).map_err(open)?;
     let last = last_line(&window, start).map_err(|problem| AuditError::BadTail { path: path.to_owned(), problem })?;
     Ok(Tail { len, torn_bytes, last })
+}
+
+/// The hash that the first line of a file follows, and that of its last whole line; none in a file without a whole line.
+/// Nothing is checked but the form of these two lines.
+pub(crate) fn ends(file: &File) -> io::Result<Option<(Hash, Hash)>> {
+    let bad = || io::Error::other("no audit log");
+    let len = end_of_lines(file, file.metadata()?.len())?;
+    if len == 0 {
+        return Ok(None);
+    }
+    let start = read(file, 0, len.min(MAX_LINE as u64))?;
+    let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let RecordKind::Open(Open { previous, .. }) = parse(first).map_err(|_| bad())?.kind else { return Err(bad()) };
+    let end = read(file, len.saturating_sub(MAX_LINE as u64), len)?;
+    let end = end.strip_suffix(b"\n").unwrap_or(&end);
+    let last = end.rsplit(|byte| *byte == b'\n').next().and_then(chain::split).ok_or_else(bad)?;
+    Ok(Some((previous, last.1)))
 }
 
 /// Whether a file without a whole line is one of ours: what is torn is cut off, and nobody else's file shall be. A disk

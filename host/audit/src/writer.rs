@@ -2,9 +2,11 @@
 //!
 //! It takes all lines that wait, up to a bound, seals them, writes them with one system call and then answers all who
 //! wait: the more callers there are, the less each pays. A failed write refuses the calls of its round and is tried anew
-//! in the next; what was missed in between is told by a line of its own once writing works again.
+//! in the next; what was missed in between is told by a line of its own once writing works again. While the disk is
+//! full, the calls of the apps that filled it are refused, and the others go on in the reserve of the file.
 
 use std::{
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -15,7 +17,14 @@ use tokio::sync::{
     oneshot,
 };
 
-use crate::{clock::now, error::AuditError, file::LogFile};
+use crate::{
+    anchoring::Anchoring,
+    clock::now,
+    error::AuditError,
+    file::{LogFile, Opened},
+    reserve,
+    shares::{AppNumber, Shares},
+};
 
 /// Lines of one round.
 const ROUND: usize = 1024;
@@ -26,9 +35,16 @@ pub(crate) enum Job {
     /// End, after the tasks before this one.
     Close,
     /// Write the line of a call, then answer its caller.
-    Intent { line: String, written: oneshot::Sender<Result<(), AuditError>>, place: OwnedSemaphorePermit },
+    Intent {
+        app: AppNumber,
+        line: String,
+        written: oneshot::Sender<Result<(), AuditError>>,
+        place: OwnedSemaphorePermit,
+    },
     /// Write the line of an outcome.
-    Outcome { line: String },
+    Outcome { app: AppNumber, line: String },
+    /// Go on in a new file if the old one was moved away.
+    Reopen,
 }
 
 /// Owns the thread that writes, and ends it when dropped.
@@ -36,21 +52,30 @@ pub(crate) enum Job {
 #[must_use = "the log is closed when its writer is dropped"]
 pub struct Writer {
     jobs: UnboundedSender<Job>,
+    set_aside: Option<PathBuf>,
     thread: Option<JoinHandle<Result<(), AuditError>>>,
 }
 
 impl Writer {
     #[expect(clippy::disallowed_methods, reason = "this type owns the thread and joins it")]
     pub(crate) fn start(
-        file: LogFile,
+        opened: Opened,
+        anchoring: Option<Anchoring>,
         jobs: UnboundedSender<Job>,
         receiver: UnboundedReceiver<Job>,
     ) -> Result<Self, AuditError> {
+        let Opened { file, set_aside, .. } = opened;
         let thread = thread::Builder::new()
             .name("audit".into())
-            .spawn(move || write_all(file, receiver))
+            .spawn(move || Thread::new(file, anchoring).run(receiver))
             .map_err(|source| AuditError::Thread { source: Arc::new(source) })?;
-        Ok(Self { jobs, thread: Some(thread) })
+        Ok(Self { jobs, set_aside, thread: Some(thread) })
+    }
+
+    /// The new name of a damaged file that was set aside when the log was opened.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.set_aside.as_deref()
     }
 
     /// Writes all that was asked so far, then a line that says that the log ends here on purpose, and brings the file to
@@ -77,43 +102,117 @@ impl Drop for Writer {
     }
 }
 
-fn write_all(mut file: LogFile, mut jobs: UnboundedReceiver<Job>) -> Result<(), AuditError> {
-    let mut round = Vec::with_capacity(ROUND);
-    let mut failing = false;
-    let mut open = true;
-    while open && jobs.blocking_recv_many(&mut round, ROUND) > 0 {
-        if let Some(close) = round.iter().position(|job| matches!(job, Job::Close)) {
-            // Whoever comes later is refused: their answer is dropped.
-            round.truncate(close);
-            open = false;
-        }
-        let result = file.append(now(), round.iter().filter_map(text));
-        if let Err(error) = &result
-            && !failing
-        {
-            tracing::error!(error = error as &dyn std::error::Error, "audited calls are refused");
-        }
-        failing = result.is_err();
-        if failing {
-            let intents = round.iter().filter(|job| matches!(job, Job::Intent { .. })).count();
-            file.missed(intents, round.len() - intents);
-        }
-        for job in round.drain(..) {
-            if let Job::Intent { written, place, .. } = job {
-                // A caller that stopped waiting does nothing.
-                let _ = written.send(result.clone());
-                drop(place);
-            }
-        }
-    }
-    // From here on callers are told that the log is closed.
-    drop(jobs);
-    file.close(now())
+/// What the thread works with.
+struct Thread {
+    file: LogFile,
+    anchoring: Option<Anchoring>,
+    shares: Shares,
+    /// Whether the last write failed.
+    failing: bool,
+    /// Whether the disk was full at the last write.
+    full: bool,
 }
 
-fn text(job: &Job) -> Option<&str> {
-    match job {
-        Job::Close => None,
-        Job::Intent { line, .. } | Job::Outcome { line } => Some(line),
+impl Thread {
+    fn new(file: LogFile, anchoring: Option<Anchoring>) -> Self {
+        Self { file, anchoring, shares: Shares::new(now(), reserve::PART), failing: false, full: false }
+    }
+
+    fn run(mut self, mut jobs: UnboundedReceiver<Job>) -> Result<(), AuditError> {
+        let mut round = Vec::with_capacity(ROUND);
+        let mut open = true;
+        while open && jobs.blocking_recv_many(&mut round, ROUND) > 0 {
+            if let Some(close) = round.iter().position(|job| matches!(job, Job::Close)) {
+                // Whoever comes later is refused: their answer is dropped.
+                round.truncate(close);
+                open = false;
+            }
+            self.write(&mut round);
+            if let Some(anchoring) = &self.anchoring {
+                let (head, written) = self.file.head();
+                anchoring.note(head, written);
+            }
+        }
+        // From here on callers are told that the log is closed.
+        drop(jobs);
+        let closed = self.file.close(now());
+        let Some(anchoring) = self.anchoring else { return closed.map(drop) };
+        if let Ok((head, written)) = &closed {
+            anchoring.note(*head, *written);
+        }
+        let anchored = anchoring.finish();
+        closed.and(anchored)
+    }
+
+    /// Writes the lines of a round, and answers those who wait for one.
+    fn write(&mut self, round: &mut Vec<Job>) {
+        if let Some(reopen) = round.iter().position(|job| matches!(job, Job::Reopen)) {
+            round.remove(reopen);
+            self.reopen();
+        }
+        self.look_for_room();
+        let path = self.file.path().to_owned();
+        let refused =
+            round.extract_if(.., |job| matches!(job, Job::Intent { app, .. } if self.shares.is_refused(*app)));
+        let refused: Vec<Job> = refused.collect();
+        self.file.missed(refused.len(), 0);
+        answer(refused, &Err(AuditError::Full { path }));
+
+        let time = now();
+        let result = self.file.append(time, round.iter().filter_map(Job::line).map(|(_, line)| line));
+        match &result {
+            Ok(()) => {
+                for (app, line) in round.iter().filter_map(Job::line) {
+                    self.shares.add(time, app, line.len());
+                }
+            }
+            Err(error) => {
+                if !self.failing {
+                    tracing::error!(error = error as &dyn std::error::Error, "audited calls are refused");
+                }
+                let intents = round.iter().filter(|job| matches!(job, Job::Intent { .. })).count();
+                let outcomes = round.iter().filter(|job| matches!(job, Job::Outcome { .. })).count();
+                self.file.missed(intents, outcomes);
+            }
+        }
+        self.failing = result.is_err();
+        answer(round.drain(..), &result);
+    }
+
+    fn reopen(&mut self) {
+        if let Err(error) = self.file.reopen(now()) {
+            tracing::error!(error = &error as &dyn std::error::Error, "the audit log cannot be opened anew");
+        }
+    }
+
+    fn look_for_room(&mut self) {
+        let full = !self.file.make_room();
+        if full && !self.full {
+            let path = self.file.path().display();
+            tracing::error!("the disk of the audit log {path} is full: calls of the app that wrote most are refused");
+        }
+        self.full = full;
+        self.shares.set_full(full);
+    }
+}
+
+impl Job {
+    /// A line to write, and the app that causes it.
+    fn line(&self) -> Option<(AppNumber, &str)> {
+        match self {
+            Self::Close | Self::Reopen => None,
+            Self::Intent { app, line, .. } | Self::Outcome { app, line } => Some((*app, line)),
+        }
+    }
+}
+
+/// Answers callers, and gives their places in the queue back.
+fn answer(jobs: impl IntoIterator<Item = Job>, result: &Result<(), AuditError>) {
+    for job in jobs {
+        if let Job::Intent { written, place, .. } = job {
+            // A caller that stopped waiting does nothing.
+            let _ = written.send(result.clone());
+            drop(place);
+        }
     }
 }

@@ -19,7 +19,9 @@ use std::{
 };
 
 use common::{Folder, call, open, records, subject};
-use starcell_audit::{After, Audit, AuditError, Call, Decision, Options, Outcome, Phase, Record, RecordKind, Subject};
+use starcell_audit::{
+    After, Arguments, Audit, AuditError, Call, Decision, Options, Outcome, Phase, Record, RecordKind, Subject,
+};
 
 #[tokio::test]
 async fn intent_comes_before_the_outcome_and_denials_have_none() {
@@ -76,6 +78,14 @@ async fn hostile_values_stay_on_their_line_and_within_bounds() {
     let (audit, writer) = open(&folder);
     let long = "\u{202e}\n".repeat(1 << 20);
     let app = audit.subject(&Subject { app: long.clone(), ..subject() });
+    let words = || vec![long.clone(); 3];
+    let arguments = Arguments {
+        argv: Some(words()),
+        env: Some(words()),
+        cwd: Some(long.clone()),
+        object: Some(long.clone()),
+        method: Some(long.clone()),
+    };
     let hostile = Call {
         request: Some(&long),
         phase: Phase::Request,
@@ -87,12 +97,13 @@ async fn hostile_values_stay_on_their_line_and_within_bounds() {
         needed: Some(&long),
         file: &long,
         line: u32::MAX,
+        arguments: &arguments,
     };
     let _denied = app.intent(&hostile).await.unwrap();
     writer.close().unwrap();
     let text = fs::read_to_string(folder.log()).unwrap();
     assert_eq!(text.lines().count(), 3);
-    assert!(text.lines().all(|line| line.len() < 16 << 10), "{} bytes", text.len());
+    assert!(text.lines().all(|line| line.len() < 64 << 10), "{} bytes", text.len());
     assert!(!text.contains("hunter2"));
     assert!(!text.contains('\u{202e}'));
     let RecordKind::Call(read) = &records(&folder.log())[1].kind else { panic!() };

@@ -12,8 +12,8 @@ use std::{
 use common::subject;
 use proptest::{prelude::*, sample::select};
 use starcell_audit::{
-    After, CallRecord, Decision, Event, Hash, Open, Outcome, OutcomeRecord, Phase, Record, RecordKind, Widen, events,
-    least, replay, summary,
+    After, Arguments, CallRecord, Decision, Event, Hash, Open, Outcome, OutcomeRecord, Phase, Record, RecordKind,
+    Widen, events, least, replay, summary,
 };
 use starcell_policy::{CanonicalPath, Capability, Grants, Profile, Roots, Rule};
 
@@ -26,6 +26,7 @@ fn call(id: u64, capability: &str, category: &str, resource: &str, decision: Dec
         capability: capability.into(),
         category: category.into(),
         resource: resource.into(),
+        arguments: Arguments::default(),
         decision,
         rule: None,
         needed: None,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use proptest::{prelude::*, sample::select};
 use starcell_audit::{
-    After, CallRecord, Decision, Hash, Open, Outcome, OutcomeRecord, Phase, Record, RecordKind, Subject,
+    After, Arguments, CallRecord, Decision, Hash, Open, Outcome, OutcomeRecord, Phase, Record, RecordKind, Subject,
 };
 
 fn time() -> impl Strategy<Value = SystemTime> {
@@ -43,10 +43,14 @@ fn call() -> impl Strategy<Value = RecordKind> {
         any::<bool>(),
     );
     let numbers = (any::<u64>(), any::<u32>());
-    (subject, (optional(), optional(), optional()), (text(), text(), text(), text()), decided, numbers).prop_map(
+    let words = || prop::option::of(prop::collection::vec(text(), 0..20));
+    let arguments = (words(), words(), optional(), optional(), optional())
+        .prop_map(|(argv, env, cwd, object, method)| Arguments { argv, env, cwd, object, method });
+    let texts = (text(), text(), text(), text());
+    (subject, (optional(), optional(), optional(), arguments), texts, decided, numbers).prop_map(
         |(
             subject,
-            (request, rule, needed),
+            (request, rule, needed, arguments),
             (capability, category, resource, file),
             (decision, phase, cut),
             (id, line),
@@ -59,6 +63,7 @@ fn call() -> impl Strategy<Value = RecordKind> {
                 capability,
                 category,
                 resource,
+                arguments,
                 decision,
                 rule,
                 needed,
@@ -90,7 +95,7 @@ proptest! {
     fn what_is_printed_reads_back(time in time(), kind in kind()) {
         let written = Record { time, kind };
         let line = written.to_string();
-        prop_assert!(line.len() < 16 << 10);
+        prop_assert!(line.len() < 64 << 10);
         prop_assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{}", line);
         // Bounded and without secrets, and nothing else is lost.
         let read = Record::parse(&line).unwrap();

@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use starcell_audit::{AuditError, Call, Decision, Outcome, Phase, Ticket};
+use starcell_audit::{Arguments, AuditError, Call, Decision, Outcome, Phase, Ticket};
 use starcell_policy::{AddressClass, Capability, Denial, Endpoint, Grants, Host, HttpMethod, Permit, Url};
 use tokio::time::Instant;
 
@@ -289,6 +289,7 @@ impl Gate {
             needed: None,
             file: &self.app.config.script,
             line: 0,
+            arguments: Arguments::NONE,
         };
         let ticket = self.app.config.audit.intent(&call).await.map_err(|error| {
             wasmtime::Error::msg(format!("the audit log cannot be written, so {capability} was not done: {error}"))
@@ -324,6 +325,7 @@ impl Line<'_> {
             needed: self.needed,
             file: &at.file,
             line: at.line,
+            arguments: Arguments::NONE,
         };
         gate.app.config.audit.intent(&call).await
     }

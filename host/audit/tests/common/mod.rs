@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use starcell_audit::{Audit, Call, Decision, Options, Phase, Record, Seen, Subject, Writer};
+use starcell_audit::{Arguments, Audit, Call, Decision, Options, Phase, Record, Seen, Subject, Writer};
 
 /// A folder of one test, emptied first.
 pub(crate) struct Folder(PathBuf);
@@ -89,6 +89,7 @@ pub(crate) fn call(resource: &str, decision: Decision) -> Call<'_> {
         needed: Some("allow-fs"),
         file: "shop.star",
         line: 7,
+        arguments: Arguments::NONE,
     }
 }
 
