@@ -3,17 +3,23 @@
 //! A log is read with every file that its writer has renamed, and never past a line that is not as it was written.
 
 use std::fmt::Display;
-use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::path::{Path, PathBuf};
 
-use starcell_audit::{Event, LeastError, ReadError, Records, Widen, events, files_of, least, replay, summary, verify};
+use starcell_audit::{
+    AnchorError, Anchors, Event, Evidence, LeastError, ReadError, Records, VerifyError, VerifyingKey, Widen, events,
+    files_of, least, replay, summary, verify_against,
+};
 use starcell_policy::{Grants, Profile};
 
-use crate::cli::{AuditCommand, LogFlags, RuleFlags, Widening};
+use crate::cli::{AuditCommand, LogFlags, RuleFlags, Verify, Widening};
 use crate::exit::{Exit, say};
 use crate::granted::{Chosen, roots};
 use crate::permissions::line;
 use crate::run::fail;
+
+/// Bytes of a file that a key is read from.
+const MAX_KEY: u64 = 64 << 10;
 
 /// Answers a question about an audit log.
 pub fn answer(command: &AuditCommand) -> Exit {
@@ -21,7 +27,7 @@ pub fn answer(command: &AuditCommand) -> Exit {
         AuditCommand::Least { log, app, widen, profile } => narrowest(log, app.as_deref(), *widen, profile.as_deref()),
         AuditCommand::Replay { log, app, rules } => tried(log, app.as_deref(), rules),
         AuditCommand::Summary { log, app } => counted(log, app.as_deref()),
-        AuditCommand::Verify { log } => verified(log),
+        AuditCommand::Verify(verify) => verified(verify),
     };
     match answered {
         Ok((exit, text)) => say(exit, &text),
@@ -65,12 +71,33 @@ fn tried(log: &LogFlags, app: Option<&str>, rules: &RuleFlags) -> Answered {
     Ok((exit, if log.json { line(found.json()) } else { found.text() }))
 }
 
-fn verified(log: &LogFlags) -> Answered {
-    match verify(open(&log.file)?) {
-        Ok(seen) => Ok((Exit::Ok, if log.json { line(seen.json()) } else { seen.text() })),
-        Err(error) if log.json => Ok((Exit::Unsound, line(error.json()))),
-        Err(error) => Err(unsound(error)),
+fn verified(arguments: &Verify) -> Answered {
+    let Verify { files, json, expect, anchor, key } = arguments;
+    let key = key.as_deref().map(verifying_key).transpose()?;
+    let anchors = anchor.as_deref().map(|path| anchors(path, key.as_ref())).transpose()?.transpose();
+    let files = open(files)?;
+    let found = anchors.map_err(VerifyError::from).and_then(|anchors| {
+        let evidence = Evidence { expect: expect.clone(), anchors };
+        verify_against(files, &evidence)
+    });
+    match found {
+        Ok(verified) => Ok((Exit::Ok, if *json { line(verified.json()) } else { verified.text() })),
+        Err(error) if *json => Ok((Exit::Unsound, line(error.json()))),
+        Err(error) => Err((Exit::Unsound, error.to_string())),
     }
+}
+
+/// The anchors of a file; or why the file proves nothing, which is a finding about the log.
+fn anchors(path: &Path, key: Option<&VerifyingKey>) -> Result<Result<Anchors, AnchorError>, (Exit, String)> {
+    let (_, file) = opened(path).map_err(|error| cannot_read(path, &error))?;
+    Ok(Anchors::read(file, key))
+}
+
+fn verifying_key(path: &Path) -> Result<VerifyingKey, (Exit, String)> {
+    let (_, file) = opened(path).map_err(|error| cannot_read(path, &error))?;
+    let mut pem = Vec::new();
+    file.take(MAX_KEY).read_to_end(&mut pem).map_err(|error| cannot_read(path, &error))?;
+    VerifyingKey::from_pem(&pem).map_err(|error| (Exit::Usage, format!("{}: {error}", path.display())))
 }
 
 fn unsound(error: ReadError) -> (Exit, String) {
@@ -82,7 +109,7 @@ fn events_of(
     log: &LogFlags,
     app: Option<&str>,
 ) -> Result<impl Iterator<Item = Result<Event, ReadError>>, (Exit, String)> {
-    let records = Records::new(open(&log.file)?);
+    let records = Records::new(open(std::slice::from_ref(&log.file))?);
     let app = app.map(str::to_owned);
     let wanted = move |event: &Result<Event, ReadError>| match (event, &app) {
         (Ok(event), Some(app)) => event.call.subject.app == *app,
@@ -92,10 +119,14 @@ fn events_of(
 }
 
 /// The files of a log, each with its name.
-fn open(path: &Path) -> Result<Vec<Named>, (Exit, String)> {
-    let cannot = |path: &Path, error: &dyn Display| (Exit::Usage, format!("cannot read {}: {error}", path.display()));
-    let files = files_of(path).map_err(|error| cannot(path, &error))?;
-    files.iter().map(|path| opened(path).map_err(|error| cannot(path, &error))).collect()
+fn open(paths: &[PathBuf]) -> Result<Vec<Named>, (Exit, String)> {
+    let shown = paths.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+    let files = files_of(paths).map_err(|error| cannot_read(shown, &error))?;
+    files.iter().map(|path| opened(path).map_err(|error| cannot_read(path, &error))).collect()
+}
+
+fn cannot_read(path: &Path, error: &dyn Display) -> (Exit, String) {
+    (Exit::Usage, format!("cannot read {}: {error}", path.display()))
 }
 
 /// A file of a log with its name, for messages.

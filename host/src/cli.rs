@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-pub use self::audit::{AuditCommand, LogFlags, Widening};
+pub use self::audit::{AuditCommand, LogFlags, Verify, Widening};
 pub use self::check::Check;
 pub use self::completions::Completions;
 pub use self::docs::Docs;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -48,17 +48,27 @@ pub async fn run(mut arguments: Run) -> Exit {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };
+    // Before the audit log is opened, which may have something to tell.
+    let (logs, writer) = Logs::start(arguments.log_format);
+    logs.take_warnings();
     // What was asked to be recorded or kept must not run without.
-    let (audit, audit_writer) = match record::open(&arguments.record) {
+    let (audit, audit_writer) = match record::open(&arguments.record, arguments.set_aside_damaged) {
         Ok(opened) => opened,
-        Err(error) => return fail(Exit::Configuration, &format!("{:#}", anyhow::Error::new(error))),
+        Err(error) => return fail(Exit::Configuration, &format!("{error:#}")),
     };
-    let kv = match kv(arguments.state.as_deref()) {
+    let (kv, kv_aside) = match kv(arguments.state.as_deref(), arguments.set_aside_damaged) {
         Ok(kv) => kv,
         Err(error) => return fail(Exit::Configuration, &format!("{error:#}")),
     };
-    let (logs, writer) = Logs::start(arguments.log_format);
-    logs.take_warnings();
+    let log_aside = audit_writer.as_ref().and_then(Writer::set_aside);
+    let asides = [("audit log", log_aside, &arguments.record.file), ("store", kv_aside.as_deref(), &arguments.state)];
+    for (what, aside, file) in asides {
+        if let (Some(aside), Some(file)) = (aside, file) {
+            let (aside, file) = (aside.display(), file.display());
+            let text = format!("the {what} {file} was damaged: its bytes are kept in {aside}, and a new one begins");
+            logs.write(Line::error(&text)).await;
+        }
+    }
     let operator = operator(&arguments, logs);
     if let Some(file) = granted::passed_over(&arguments.grants.rules) {
         let text = format!("{file} in the working folder is not read, as it could be the script's own; see --config");
@@ -248,12 +258,17 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
     env::vars_os().filter_map(text).collect()
 }
 
-/// Where the script keeps state: in a folder that is made if it is not there, or in memory.
+/// Where the script keeps state: in a folder that is made if it is not there, or in memory. With it comes the new name
+/// of a damaged store that was set aside.
 #[expect(clippy::disallowed_methods, reason = "makes the folder that the command line names")]
-fn kv(folder: Option<&Path>) -> anyhow::Result<Kv> {
-    let Some(folder) = folder else { return Ok(Kv::memory(DEFAULT_QUOTA)) };
+fn kv(folder: Option<&Path>, set_aside_damaged: bool) -> anyhow::Result<(Kv, Option<PathBuf>)> {
+    let Some(folder) = folder else { return Ok((Kv::memory(DEFAULT_QUOTA), None)) };
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    Ok(Kv::open(&folder.join("kv.redb"), DEFAULT_QUOTA)?)
+    let file = folder.join("kv.redb");
+    match set_aside_damaged {
+        true => Ok(Kv::open_or_set_aside(&file, DEFAULT_QUOTA)?),
+        false => Ok((Kv::open(&file, DEFAULT_QUOTA)?, None)),
+    }
 }
 
 /// Writes an error to standard error. Scripts, file names and records choose words of such a text, so it is escaped.

@@ -194,17 +194,18 @@ fn a_full_file_is_renamed_and_the_log_stays_one() {
     assert_eq!(usage.code(), 2, "{}", usage.output);
 }
 
+/// No number is left for the name of the full file.
 #[test]
 fn a_file_that_cannot_be_renamed_is_told_and_goes_on() {
     let folder = folder();
-    fs::create_dir(folder.join("log")).unwrap();
-    let source = "fs.rename(\"log\", \"away\")\nfor i in range(6000):\n    fs.exists(\"x\")\n";
-    let arguments = ["--allow-fs", "--setup-cpu", "60s", "--audit", "log/audit.jsonl", "--audit-rotate", "1"];
+    fs::write(folder.join(format!("audit.jsonl.{}", u64::MAX)), "").unwrap();
+    let source = "for i in range(6000):\n    fs.exists(\"x\")\n";
+    let arguments = ["--allow-fs", "--setup-cpu", "60s", "--audit", "audit.jsonl", "--audit-rotate", "1"];
     let ended = Starcell::run_in(&folder, &arguments, source);
     assert_eq!(ended.code(), 0, "{}", ended.output);
     let told: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("cannot begin a new file")).collect();
-    assert!(!told.is_empty() && told[0].contains("error=\"No such file or directory"), "{}", ended.stderr);
-    let found = ask_json(&folder, &["audit", "summary", "--json", "away/audit.jsonl"]);
+    assert!(!told.is_empty() && told[0].contains("error=\"no number is left"), "{}", ended.stderr);
+    let found = ask_json(&folder, &["audit", "summary", "--json", "audit.jsonl"]);
     let rows = found["rows"].as_array().unwrap();
     let exists: Vec<_> = rows.iter().filter(|row| row["capability"] == "fs.exists").map(|row| &row["ok"]).collect();
     assert_eq!(exists, [6000], "nothing is missing: {found}");

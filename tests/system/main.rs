@@ -5,6 +5,8 @@
 mod asks;
 mod audit;
 mod audit_commands;
+mod audit_evidence;
+mod audit_files;
 mod audit_kill;
 mod check;
 mod client;

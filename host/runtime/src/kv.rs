@@ -13,7 +13,7 @@ mod table;
 pub(crate) mod value;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starcell_policy::{KvKey, Permit};
@@ -38,13 +38,32 @@ pub struct Kv {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KvError {
-    /// The file is damaged, in use, or cannot be written.
+    /// The file is damaged.
+    #[error(
+        "the store {path} is damaged; start with --set-aside-damaged, which keeps the file under another name and begins \
+         an empty store"
+    )]
+    Damaged {
+        /// The file.
+        path: String,
+        /// Why.
+        source: Box<redb::Error>,
+    },
+    /// The file is in use, or cannot be written.
     #[error("cannot open the store {path}")]
     Open {
         /// The file.
         path: String,
         /// Why.
         source: Box<redb::Error>,
+    },
+    /// A damaged file cannot be renamed.
+    #[error("cannot set the damaged store {path} aside")]
+    SetAside {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
     },
     /// There is no thread for the writer.
     #[error("cannot start the writer of the store")]
@@ -72,6 +91,22 @@ impl Kv {
         let table = Arc::new(Mutex::new(Table::new(quota)));
         let file = File::open(path, Arc::clone(&table))?;
         Ok(Self { table, file: Some(Arc::new(file)) })
+    }
+
+    /// Opens a store as [`open`](Self::open) does, and begins an empty one when the file is damaged. The damaged file
+    /// keeps its bytes under another name beside the old one, which is returned.
+    ///
+    /// # Errors
+    /// The file is in use by another process, or cannot be written or renamed.
+    pub fn open_or_set_aside(path: &Path, quota: usize) -> Result<(Self, Option<PathBuf>), KvError> {
+        match Self::open(path, quota) {
+            Err(KvError::Damaged { .. }) => {
+                let aside = file::set_aside(path)
+                    .map_err(|source| KvError::SetAside { path: path.display().to_string(), source })?;
+                Ok((Self::open(path, quota)?, Some(aside)))
+            }
+            opened => Ok((opened?, None)),
+        }
     }
 
     /// Another store, in memory, that holds now what this one holds.

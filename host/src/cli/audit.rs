@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use starcell_audit::Hash;
 
 use super::RuleFlags;
 
@@ -48,12 +49,34 @@ pub enum AuditCommand {
         app: Option<String>,
     },
 
-    /// Says whether the log is as it was written. Exits with 8 when a line was changed, removed, added or moved.
-    Verify {
-        /// The log.
-        #[command(flatten)]
-        log: LogFlags,
-    },
+    /// Says whether the log is as it was written. Exits with 8 when a line was changed, removed, added or moved, and when
+    /// the log does not fit what was kept elsewhere about it.
+    Verify(Verify),
+}
+
+/// Arguments of `starcell audit verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// The files that --audit wrote, in any order; the full ones beside each, FILE.1 and on, are read too.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Answers in JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Exits with 8 unless a line of the log has this hash, such as the last one that an earlier verify printed.
+    /// Repeatable.
+    #[arg(long, value_name = "HASH")]
+    pub expect: Vec<Hash>,
+
+    /// Exits with 8 unless the log holds the line of each anchor in this file, which --audit-anchor wrote.
+    #[arg(long, value_name = "FILE")]
+    pub anchor: Option<PathBuf>,
+
+    /// Exits with 8 unless each anchor is signed with the private key of this public one, in PEM.
+    #[arg(long, value_name = "FILE", requires = "anchor")]
+    pub key: Option<PathBuf>,
 }
 
 /// The log, and how to answer.

@@ -1,7 +1,8 @@
-//! What is recorded of a run, and where.
+//! The flags about the records of a run.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -24,4 +25,25 @@ pub struct RecordFlags {
     /// How many of the renamed files are kept; the oldest are deleted. All of them are kept when not given.
     #[arg(long = "audit-keep", value_name = "N", requires = "file")]
     pub keep: Option<u32>,
+
+    /// Records of the app in MiB a second on average, with bursts of 16 times as much; a call beyond that waits. 0 sets
+    /// no bound.
+    #[arg(long = "audit-rate", value_name = "MIB", requires = "file", default_value = "1")]
+    pub rate: u8,
+
+    /// Adds the count of lines and the last hash of the log to this file, which should lie where nobody who can change
+    /// the log can write; see `starcell audit verify --anchor`.
+    #[arg(long = "audit-anchor", value_name = "FILE", requires = "file")]
+    pub anchor: Option<PathBuf>,
+
+    /// Time between two anchors.
+    #[arg(
+        long = "audit-anchor-interval", value_name = "DURATION", requires = "anchor", default_value = "10s",
+        value_parser = super::duration
+    )]
+    pub anchor_interval: Duration,
+
+    /// Signs the anchors with this Ed25519 private key in PEM, as `openssl genpkey -algorithm ed25519` makes it.
+    #[arg(long = "audit-key", value_name = "FILE", requires = "anchor")]
+    pub key: Option<PathBuf>,
 }

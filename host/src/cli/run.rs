@@ -24,6 +24,11 @@ pub struct Run {
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
 
+    /// Goes on beside an audit log or a store that is damaged: the damaged file keeps its bytes under another name, and a
+    /// new one begins. Without this flag the start fails.
+    #[arg(long)]
+    pub set_aside_damaged: bool,
+
     /// Port of the script's first server, over what the script says; 0 lets the system choose.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,

@@ -6,7 +6,9 @@
 //! was done.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -42,9 +44,14 @@ impl File {
     /// Opens the file, fills the table from it and starts the thread.
     #[expect(clippy::disallowed_methods, reason = "`File` owns this thread and joins it")]
     pub(super) fn open(path: &Path, table: Arc<Mutex<Table>>) -> Result<Self, KvError> {
-        let failed = |error: redb::Error| KvError::Open { path: path.display().to_string(), source: Box::new(error) };
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|e| failed(e.into()))?;
-        load(&database, &mut lock(&table)).map_err(failed)?;
+        // A damaged file may lead redb to what it takes for impossible, and it panics; nothing of the table is used then.
+        let opened = panic::catch_unwind(AssertUnwindSafe(|| {
+            let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+            load(&database, &mut lock(&table))?;
+            Ok(database)
+        }));
+        let damaged = |_| Err(redb::Error::Corrupted("it leads the reader astray".to_owned()));
+        let database = opened.unwrap_or_else(damaged).map_err(|error| failed(path, error))?;
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new().name("kv".into()).spawn(move || write_all(&database, waiting, &table));
         Ok(Self { jobs: Some(jobs), thread: Some(thread.map_err(KvError::Thread)?) })
@@ -67,6 +74,34 @@ impl Drop for File {
             // A panic of the thread was told to those who waited for it.
             let _ = thread.join();
         }
+    }
+}
+
+/// Renames a damaged file, whose bytes stay, to the first free name of the form `FILE.damaged-N`.
+#[expect(clippy::disallowed_methods, reason = "the store owns its file")]
+pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    for number in 1..=u32::MAX {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{number}"));
+        match std::fs::symlink_metadata(&name) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return std::fs::rename(path, &name).map(|()| name.into());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("no name is free"))
+}
+
+/// Tells a damaged file from one that is in use or cannot be read: only the first may be set aside.
+fn failed(path: &Path, error: redb::Error) -> KvError {
+    let (path, source) = (path.display().to_string(), Box::new(error));
+    let is_damage = |kind| matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+    match &*source {
+        redb::Error::Io(error) if !is_damage(error.kind()) => KvError::Open { path, source },
+        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => KvError::Open { path, source },
+        _ => KvError::Damaged { path, source },
     }
 }
 
@@ -199,7 +234,7 @@ fn show(changes: HashMap<Arc<str>, Option<Entry>>, table: &mut Table) {
 mod tests {
     use super::super::value::Parts;
     use super::*;
-    use crate::kv::Lifetime;
+    use crate::kv::{Kv, Lifetime};
 
     fn open(path: &Path) -> (Arc<Mutex<Table>>, File) {
         let table = Arc::new(Mutex::new(Table::new(1 << 20)));
@@ -231,6 +266,42 @@ mod tests {
         assert!(lock(&table).used() <= used);
         drop(file);
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_damaged_store_is_set_aside_and_one_in_use_is_not() {
+        let folder = std::env::temp_dir().join(format!("starcell-kv-damaged-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("kv.redb");
+        let fill = || async {
+            let (_table, file) = open(&path);
+            for i in 0..300 {
+                file.change(format!("k{i}").as_str().into(), set(&"v".repeat(200), Lifetime::Forever)).await.unwrap();
+            }
+        };
+        let zeros = |bytes: &mut Vec<u8>| bytes[..4096].fill(0);
+        let garbage = |bytes: &mut Vec<u8>| bytes.splice(0..5000, [b'x'; 5000]).for_each(drop);
+        let short = |bytes: &mut Vec<u8>| bytes.truncate(5000);
+        let pages = |bytes: &mut Vec<u8>| bytes[4096..].fill(0xff);
+        let damages: [&dyn Fn(&mut Vec<u8>); 4] = [&zeros, &garbage, &short, &pages];
+        for (number, damage) in damages.iter().enumerate() {
+            fill().await;
+            let mut bytes = std::fs::read(&path).unwrap();
+            damage(&mut bytes);
+            std::fs::write(&path, &bytes).unwrap();
+            let refused = Kv::open(&path, 1 << 20).unwrap_err();
+            assert!(matches!(refused, KvError::Damaged { .. }), "{number}: {refused:?}");
+            assert!(refused.to_string().contains("--set-aside-damaged"), "{refused}");
+            let (kv, aside) = Kv::open_or_set_aside(&path, 1 << 20).unwrap();
+            let aside = aside.unwrap();
+            assert_eq!(aside, folder.join(format!("kv.redb.damaged-{}", number + 1)));
+            assert!(lock(&kv.table).list("", None, 1000, now()).is_empty());
+            assert!(matches!(Kv::open_or_set_aside(&path, 1 << 20), Err(KvError::Open { .. })), "it is in use");
+            drop(kv);
+            assert_eq!(Kv::open_or_set_aside(&path, 1 << 20).unwrap().1, None, "it is sound");
+            std::fs::remove_file(&path).unwrap();
+        }
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[tokio::test]
