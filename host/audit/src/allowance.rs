@@ -1,4 +1,4 @@
-//! How many bytes of records an app may cause in time.
+//! The rate at which an app may cause records.
 //!
 //! A record is never left out and a call is never refused for the rate: the call waits before its record is written, in
 //! the time of its own request, so that a flood of calls slows down the app that makes it and nobody else.

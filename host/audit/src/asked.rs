@@ -8,10 +8,10 @@ use starcell_text::{ELLIPSIS, one_line};
 
 use crate::{record::CallRecord, redact::split_connection, shown};
 
-/// Where the policy cuts the resource of a refused call.
+/// Bytes at which the policy cuts the resource of a refused call.
 const POLICY_CUTS_AT: usize = 1024;
 
-/// What was asked: a call, and for a request whose host was resolved the address.
+/// A recorded call as the policy judges it; for a request whose host was resolved, with the address.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) call: CallBuf,
@@ -23,11 +23,11 @@ pub(crate) struct Asked {
 pub struct Unjudged {
     /// The function.
     pub capability: String,
-    /// What it acted on.
+    /// The resource, as recorded.
     pub resource: String,
-    /// Why it is not known what a rule would make of it.
+    /// The reason why no rule can be tried on it.
     pub problem: String,
-    /// How many there were.
+    /// The number of such calls.
     pub calls: u64,
 }
 
@@ -52,10 +52,10 @@ impl Asked {
         self.call.call()
     }
 
-    /// Whether the grants allow it, the address included.
+    /// True if the grants allow the call, the address included.
     pub(crate) fn is_allowed(&self, grants: &Grants) -> bool {
         let call = self.call();
-        // What is not granted by name is refused before the name is resolved.
+        // A call that is not granted by name is refused before the name is resolved.
         grants.allows(&call, None) && (self.address.is_none() || grants.allows(&call, self.address))
     }
 

@@ -52,7 +52,7 @@ struct Shared {
     room: Arc<Semaphore>,
     next_id: AtomicU64,
     app_rate: Option<Rate>,
-    /// What all revisions of an app share, by tenant and app.
+    /// The bounds that all revisions of an app share, by tenant and app.
     apps: Mutex<BTreeMap<(String, String), Arc<Turns>>>,
 }
 
@@ -69,7 +69,7 @@ struct App {
     turns: Arc<Turns>,
 }
 
-/// What bounds the records of one app.
+/// The bounds of the records of one app.
 #[derive(Debug)]
 struct Turns {
     number: AppNumber,
@@ -137,7 +137,7 @@ impl Shared {
 }
 
 impl AuditApp {
-    /// Whether anything is recorded.
+    /// True if calls are recorded.
     #[must_use]
     pub const fn is_on(&self) -> bool {
         self.0.is_some()

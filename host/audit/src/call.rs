@@ -1,4 +1,4 @@
-//! What is recorded: who asked for what, and what was decided and came of it.
+//! The content of a record: the caller, the call, the decision and the outcome.
 
 /// Everything that stays the same for one app. Made once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,12 +24,12 @@ pub struct Call<'a> {
     pub phase: Phase,
     /// The function: `fs.read_text`, `http.server.serve`, `os.exec`, `kv.get`.
     pub capability: &'a str,
-    /// What rules name: `fs.read`; `time` or `random` for what needs no rule.
+    /// The capability as rules name it, such as `fs.read`; `time` or `random` for a call that needs no rule.
     pub category: &'a str,
-    /// What it acts on, canonical, as a rule would write it; for a request whose host was resolved the URL, a space and
+    /// The resource, canonical, as a rule would write it; for a request whose host was resolved the URL, a space and
     /// the address, as an endpoint of the policy prints.
     pub resource: &'a str,
-    /// What was decided.
+    /// The decision about the call.
     pub decision: Decision,
     /// The rule that decided; none for a default.
     pub rule: Option<&'a str>,
@@ -131,7 +131,7 @@ labels! {
 }
 
 labels! {
-    /// What was decided about a call.
+    /// The decision about a call.
     Decision {
         /// It is done.
         Allow "allow",
@@ -143,7 +143,7 @@ labels! {
 }
 
 labels! {
-    /// What came of a call that was done.
+    /// The end of a call that was done.
     Outcome {
         /// It succeeded.
         Ok "ok",

@@ -22,7 +22,7 @@ const SEAL: usize = START.len() + HEX + END.len();
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    /// What the first line of the first file follows.
+    /// The hash that the first line of the first file follows.
     pub const ZERO: Self = Self([0; 32]);
 
     fn of(previous: Self, body: &[u8]) -> Self {

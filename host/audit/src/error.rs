@@ -1,10 +1,10 @@
-//! Why something cannot be recorded. Whoever gets one from an intent must not do the effect.
+//! The reasons why a call cannot be recorded. A caller that gets one from an intent must not do the effect.
 
 use std::{io, path::PathBuf, sync::Arc};
 
 use thiserror::Error;
 
-/// Why the audit log cannot be opened or written. Cheap to clone: one failed write refuses many calls.
+/// The audit log cannot be opened or written. Cheap to clone: one failed write refuses many calls.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum AuditError {
@@ -13,7 +13,7 @@ pub enum AuditError {
     Anchor {
         /// The file of the anchors.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: Arc<io::Error>,
     },
     /// The last lines of an existing file are not a chain.
@@ -24,7 +24,7 @@ pub enum AuditError {
     BadTail {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The first fault that was found.
         problem: &'static str,
     },
     /// Another program wrote to the file or cut it.
@@ -61,7 +61,7 @@ pub enum AuditError {
     Open {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: Arc<io::Error>,
     },
     /// Another file, with other lines, lies at the path.
@@ -76,7 +76,7 @@ pub enum AuditError {
     /// There is no thread for the writer.
     #[error("cannot start the writer of the audit log")]
     Thread {
-        /// Why.
+        /// The cause.
         source: Arc<io::Error>,
     },
     /// The file cannot be written: a full disk, a lost mount.
@@ -84,7 +84,7 @@ pub enum AuditError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: Arc<io::Error>,
     },
 }

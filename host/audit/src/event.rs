@@ -17,11 +17,11 @@ pub struct Event {
     pub time: SystemTime,
     /// The call.
     pub call: Box<CallRecord>,
-    /// What came of it; none for a denied one. A call whose outcome is in no line is unknown.
+    /// The outcome; none for a denied call. A call whose outcome is in no line is unknown.
     pub outcome: Option<Outcome>,
-    /// How long it took.
+    /// The time from intent to outcome.
     pub duration: Duration,
-    /// How many bytes it moved.
+    /// The bytes that the call moved.
     pub bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What was kept elsewhere about a log, and what it proves.
+//! Hashes that were kept elsewhere about a log, and their proof.
 //!
 //! A log that is sound in itself may still lack its end, or be another one that was written anew. A hash that somebody
 //! noted must be that of one of its lines; each anchor must be the hash of the line of its number. The only anchors that
@@ -18,7 +18,7 @@ use crate::{
     signing::VerifyingKey,
 };
 
-/// What was kept elsewhere about a log.
+/// Hashes that were kept elsewhere about a log.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
     /// Hashes of lines.
@@ -31,9 +31,9 @@ pub struct Evidence {
 #[derive(Clone, Debug, Default)]
 pub struct Anchors {
     anchors: Vec<Anchor>,
-    /// How many of them carry a signature.
+    /// The number of anchors that carry a signature.
     pub signed: usize,
-    /// How many signatures were verified.
+    /// The number of signatures that were verified.
     pub verified: usize,
 }
 
@@ -46,7 +46,7 @@ pub enum AnchorError {
     Bad {
         /// The line, from 1.
         line: usize,
-        /// Why.
+        /// The cause.
         problem: String,
     },
     /// There is no anchor.
@@ -63,7 +63,7 @@ pub enum AnchorError {
     Unreadable(#[from] io::Error),
 }
 
-/// What is known about a log does not fit it.
+/// The log does not fit the hashes that were kept elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EvidenceError {
@@ -138,7 +138,7 @@ impl Anchors {
 pub(crate) struct Search<'a> {
     evidence: &'a Evidence,
     missing: BTreeSet<Hash>,
-    /// Where the line of an anchor is; none until it was seen. 0 is the line before the first.
+    /// The place of the line of each anchor; none until it was seen. 0 is the line before the first.
     found: BTreeMap<Hash, Option<u64>>,
 }
 

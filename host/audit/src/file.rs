@@ -42,9 +42,9 @@ pub(crate) struct LogFile {
     head: Hash,
     /// Lines that this writer wrote, in all files.
     lines: u64,
-    /// What the first line of the file says, until it is written.
+    /// The reason that the first line of the file gives, until that line is written.
     unopened: Option<After>,
-    /// Whether bytes beyond `len` may be in the file.
+    /// True while bytes beyond `len` may be in the file.
     torn: bool,
     /// The length at which a new file begins; later than asked for when renaming failed.
     rotate_at: u64,

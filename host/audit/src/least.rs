@@ -22,7 +22,7 @@ use crate::{
 /// Judgements that leaving out needless rules may take: some ten seconds.
 const MAX_JUDGEMENTS: usize = 20_000_000;
 
-/// What may be widened beyond what was recorded.
+/// The rules that may allow more than the recorded calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Widen {
     /// A path of a file to all names in its folder.
@@ -34,7 +34,7 @@ pub struct Widen {
 /// The least profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Least {
-    /// What to allow on top of `deny-all`.
+    /// The rules to allow on top of `deny-all`.
     pub allow: Vec<Rule>,
     /// Calls that it allows.
     pub calls: u64,
@@ -42,7 +42,7 @@ pub struct Least {
     pub unjudged: Vec<Unjudged>,
 }
 
-/// Why there is no least profile.
+/// There is no least profile.
 #[derive(Debug, Error)]
 pub enum LeastError<E> {
     /// A record cannot be read.
@@ -78,7 +78,7 @@ pub fn least<E>(events: impl Iterator<Item = Result<Event, E>>, widen: Widen) ->
 /// Resources with the functions used on them: each a rule.
 type Key = (Capability, String);
 
-/// What was done, and the rules that allow it.
+/// The calls that were done, and the rules that allow them.
 #[derive(Default)]
 struct Needs {
     /// The call to spell the rule with, and the functions.
@@ -161,7 +161,7 @@ fn drop_covered(rules: &mut BTreeMap<Key, Made>, done: &[Done]) {
     rules.retain(|key, made| made.wide || needed.contains(key));
 }
 
-/// Whether the others allow all that this rule helps to allow.
+/// True if the others allow all that this rule helps to allow.
 fn is_covered(key: &Key, rule: &Rule, done: &[Done], others: &BTreeMap<Key, Made>) -> bool {
     let others: Vec<Rule> = others.values().map(|made| made.rule.clone()).collect();
     let others = Granting::new(&others);
@@ -177,7 +177,7 @@ fn is_covered(key: &Key, rule: &Rule, done: &[Done], others: &BTreeMap<Key, Made
     done.iter().filter(|(asked, ..)| helps(asked)).all(|(asked, ..)| others.allows(asked))
 }
 
-/// Whether a rule may allow calls beside those it was made for: through a star, for want of a path, or as the address
+/// True if a rule may allow calls beside those it was made for: through a star, for want of a path, or as the address
 /// that other names lead to.
 fn is_wide(rule: &Rule, capability: Capability) -> bool {
     let Some(resource) = rule.resource() else {
@@ -216,7 +216,7 @@ impl Granting {
         self.0.as_ref().is_some_and(|grants| asked.is_allowed(grants))
     }
 
-    /// Whether it allows the call before its host is resolved.
+    /// True if the grants allow the call before its host is resolved.
     fn allows_name(&self, asked: &Asked) -> bool {
         self.0.as_ref().is_some_and(|grants| grants.allows(&asked.call(), None))
     }

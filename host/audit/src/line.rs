@@ -36,7 +36,7 @@ const MAX_ENV: usize = 8 << 10;
 /// 60 KiB together. A reader refuses to hold more.
 pub(crate) const MAX_LINE: usize = 64 << 10;
 
-/// What comes before an opening line.
+/// The end of the lines before an opening line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 pub enum After {
     /// A writer that ended as it should.
@@ -48,11 +48,11 @@ pub enum After {
     /// Nothing: the log begins here.
     #[serde(rename = "nothing")]
     Nothing,
-    /// The same writer, which began a new file since the old one was full.
+    /// A new file of one writer, since the old one was full.
     #[serde(rename = "rotation")]
     Rotation,
-    /// The same writer, which began a new file since the old one was no longer at its path: another program had removed,
-    /// renamed or emptied it.
+    /// A new file of one writer, since the old one was no longer at its path: another program had removed, renamed or
+    /// emptied it.
     #[serde(rename = "moved")]
     Moved,
     /// A file whose end was no sound chain; it was set aside under another name.
@@ -128,7 +128,7 @@ pub(crate) fn call(time: SystemTime, id: u64, subject: &str, call: &Call<'_>, wa
     out
 }
 
-/// What came of the call with this id.
+/// The outcome of the call with this id.
 pub(crate) fn outcome(time: SystemTime, id: u64, outcome: Outcome, duration: Duration, bytes: u64) -> String {
     let mut out = begin("outcome", time);
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);

@@ -1,27 +1,27 @@
-//! Where a log is, how much it takes, and what is done about damage.
+//! The place of a log, its bounds, and the way to treat damage.
 
 use std::{path::PathBuf, time::Duration};
 
 use crate::signing::SigningKey;
 
-/// How a log is written.
+/// The way in which a log is written.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The file that is written. Full ones are renamed to its name with `.1`, `.2` and so on.
     pub path: PathBuf,
     /// The size in bytes at which a new file begins.
     pub rotate_bytes: u64,
-    /// How many full files are kept beside the one that is written; older ones are deleted.
+    /// The number of full files that are kept beside the one that is written; older ones are deleted.
     pub keep: usize,
     /// The bytes of records that one app may cause; none for no bound.
     pub app_rate: Option<Rate>,
     /// Goes on beside a damaged file, which keeps its bytes under another name. Without it a damaged file is an error.
     pub set_aside_damaged: bool,
-    /// Where the head of the chain is kept a second time.
+    /// The second place for the head of the chain.
     pub anchor: Option<AnchorOptions>,
 }
 
-/// How many bytes of records one app may cause. A call beyond it waits, in the time of its request.
+/// The bytes of records that one app may cause. A call beyond them waits, in the time of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Bytes a second on average.

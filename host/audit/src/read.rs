@@ -1,6 +1,6 @@
 //! Reading a log: its files in order, line by line, each checked against the chain.
 //!
-//! What is read is only as good as the chain, so there is no way to read records past a break in it. A line without an
+//! Records are only as good as the chain, so there is no way to read records past a break in it. A line without an
 //! end is what a killed writer leaves; it is counted and not read, and only the last file may end in one.
 
 use std::{
@@ -34,7 +34,7 @@ struct Current<R> {
     offset: u64,
 }
 
-/// What was read so far and found sound.
+/// The lines that were read so far and found sound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Files begun.
@@ -57,7 +57,7 @@ pub struct Seen {
     pub lost: u64,
     /// Bytes of unfinished lines, those that later writers cut off included.
     pub torn_bytes: u64,
-    /// Whether the last line read is a closing one.
+    /// True if the last line read is a closing one.
     pub closed: bool,
 }
 
@@ -69,11 +69,11 @@ pub struct ReadError {
     pub file: String,
     /// The line, from 1.
     pub line: u64,
-    /// What is wrong.
+    /// The fault.
     pub problem: ReadProblem,
 }
 
-/// What is wrong with a line.
+/// The fault of a line.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReadProblem {
@@ -107,7 +107,7 @@ impl<R: BufRead> Records<R> {
         Self { files, current: None, seen: Seen::default(), line: Vec::new() }
     }
 
-    /// What was read so far.
+    /// The lines that were read so far.
     pub fn seen(&self) -> &Seen {
         &self.seen
     }

@@ -31,11 +31,11 @@ use crate::{
 pub struct Record {
     /// When it was asked for or written.
     pub time: SystemTime,
-    /// What it says.
+    /// The content.
     pub kind: RecordKind,
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordKind {
     /// A call that was about to be done, or was denied.
@@ -51,7 +51,7 @@ pub enum RecordKind {
     },
     /// A writer or a file begins.
     Open(Open),
-    /// What came of a call.
+    /// The outcome of a call.
     Outcome(OutcomeRecord),
 }
 
@@ -61,7 +61,7 @@ pub enum RecordKind {
 pub struct CallRecord {
     /// Ties it to its outcome.
     pub id: u64,
-    /// Who asked.
+    /// The caller.
     pub subject: Subject,
     pub request: Option<String>,
     pub phase: Phase,
@@ -74,7 +74,7 @@ pub struct CallRecord {
     pub needed: Option<String>,
     pub file: String,
     pub line: u32,
-    /// Whether a value was too long and ends in an ellipsis.
+    /// True if a value was too long and ends in an ellipsis.
     pub cut: bool,
 }
 
@@ -83,11 +83,11 @@ pub struct CallRecord {
 pub struct OutcomeRecord {
     /// The id of the call.
     pub id: u64,
-    /// How it ended.
+    /// The end of the call.
     pub outcome: Outcome,
-    /// How long it took.
+    /// The time from intent to outcome.
     pub duration: Duration,
-    /// How many bytes it moved.
+    /// The bytes that the call moved.
     pub bytes: u64,
 }
 
@@ -96,15 +96,15 @@ pub struct OutcomeRecord {
 pub struct Open {
     /// The hash of the line before it, which may be in another file.
     pub previous: Hash,
-    /// Where in its file the line starts.
+    /// The offset of the line in its file.
     pub at: u64,
-    /// What comes before it.
+    /// The end of the lines before it.
     pub after: After,
     /// Bytes of an unfinished line before it that were cut off.
     pub torn_bytes: u64,
 }
 
-/// Why a line is not a record.
+/// A line is not a record.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("not a record of an audit log: {0}")]
 pub struct RecordError(String);
@@ -152,11 +152,11 @@ impl fmt::Display for Record {
     }
 }
 
-/// What is recorded only on request, since every script may do it and no rule is about it.
+/// Categories that are recorded only on request, since every script may use them and no rule is about them.
 const PURE: [&str; 2] = ["random", "time"];
 
 impl CallRecord {
-    /// Whether it needs no permission: reading the time, waiting, randomness.
+    /// True for a call that needs no permission: reading the time, waiting, randomness.
     #[must_use]
     pub fn is_pure(&self) -> bool {
         PURE.contains(&self.category.as_str())

@@ -30,7 +30,7 @@ fn request(resource: &str) -> Cow<'_, str> {
     let (url, address) = split_connection(resource);
     let url = match Url::parse(url) {
         Ok(url) => url.to_string(),
-        // What is no URL may hold credentials anywhere before an `@`, and a query after any `?`.
+        // A text that is no URL may hold credentials anywhere before an `@`, and a query after any `?`.
         Err(_) => {
             let (before, rest) = url.rsplit_once('@').map_or(("", url), |(before, rest)| (before, rest));
             let scheme = before.split_once("://").map(|(scheme, _)| format!("{scheme}://")).unwrap_or_default();

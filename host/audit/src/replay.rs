@@ -1,4 +1,4 @@
-//! What other grants would have made of the recorded calls: a change of policy tried on what really happened.
+//! Recorded calls judged by other grants: a change of policy tried on real use.
 
 use std::collections::BTreeMap;
 
@@ -33,13 +33,13 @@ pub struct WouldDeny {
     pub app: String,
     /// The function.
     pub capability: String,
-    /// What it acted on.
+    /// The resource.
     pub resource: String,
-    /// How many there were.
+    /// The number of calls.
     pub calls: u64,
-    /// Of these, how many were denied when they were recorded.
+    /// The number of these calls that were denied when they were recorded.
     pub denied_then: u64,
-    /// What each layer of the grants says.
+    /// The verdict of each layer of the grants.
     pub why: String,
     /// The lowest built-in profile that would grant it; none after a deny rule.
     pub needed: Option<String>,
@@ -112,7 +112,7 @@ struct Verdict {
 }
 
 impl Replay {
-    /// What would be denied and why, then the numbers.
+    /// The calls that would be denied with the reason, then the numbers.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();

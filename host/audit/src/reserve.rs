@@ -51,7 +51,7 @@ impl Reserve {
     /// Gives the blocks behind the end of a file back that is written no more.
     pub(crate) fn release(&mut self, file: impl AsFd, len: u64) {
         let Some(held) = self.until.checked_sub(len).filter(|held| *held > 0) else { return };
-        // Where this is not supported the blocks stay with the file until it is deleted; they are few.
+        // On a file system that does not support this the blocks stay with the file until it is deleted; they are few.
         let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         let _ = fallocate(file.as_fd(), hole, len, held).and_then(|()| rustix::fs::ftruncate(file, len));
         *self = Self::default();

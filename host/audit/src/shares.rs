@@ -1,4 +1,4 @@
-//! Who fills the disk: the bytes that each app caused lately, and which apps are refused while the disk is full.
+//! The bytes that each app caused lately, and the apps that are refused while the disk is full.
 //!
 //! On a full disk the app that wrote most is refused at once. The others go on in the reserve that the file holds (see
 //! `reserve`), each with a part of it. So an app that floods the log takes the audited calls of its neighbours only after

@@ -10,7 +10,7 @@ use thiserror::Error;
 /// Stands before the text that is signed, so that a signature of an anchor is none of anything else.
 const CONTEXT: &[u8] = b"starcell audit anchor 1\n";
 
-/// What precedes the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, section 4).
+/// The bytes before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, section 4).
 const PUBLIC_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// A private key. Cheap to clone; its bytes are in no message.

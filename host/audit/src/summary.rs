@@ -1,4 +1,4 @@
-//! What was used: calls counted by app, function, resource and outcome.
+//! Use of capabilities: calls counted by app, function, resource and outcome.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,14 +20,14 @@ pub struct Row {
     pub app: String,
     /// The function.
     pub capability: String,
-    /// What it acted on.
+    /// The resource.
     pub resource: String,
-    /// How often, and how it ended.
+    /// The number of calls by their ends.
     #[serde(flatten)]
     pub counts: Counts,
 }
 
-/// How calls ended.
+/// The numbers of calls by their ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Done, and succeeded.
@@ -46,7 +46,7 @@ pub struct Counts {
     pub bytes: u64,
 }
 
-/// What was used, and how often.
+/// The use of capabilities.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// In the order of tenants, apps, functions and resources.

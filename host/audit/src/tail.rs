@@ -1,4 +1,4 @@
-//! How an existing file ends: its last whole lines, whether they belong together, and what is torn after them.
+//! The end of an existing file: its last whole lines, whether they belong together, and what is torn after them.
 
 #![expect(clippy::disallowed_types, reason = "part of what owns the files of the audit log")]
 
@@ -14,7 +14,7 @@ use crate::{
 /// Bytes of whole lines that are looked at: some hundred, and never fewer than three whatever their lengths.
 const WINDOW: usize = 4 * MAX_LINE;
 
-/// How every file begins.
+/// The start of every file.
 const OPENING: &[u8] = b"{\"v\":1,\"kind\":\"open\",";
 
 #[derive(Debug)]
@@ -65,13 +65,13 @@ pub(crate) fn ends(file: &File) -> io::Result<Option<(Hash, Hash)>> {
     Ok(Some((previous, last.1)))
 }
 
-/// Whether a file without a whole line is one of ours: what is torn is cut off, and nobody else's file shall be. A disk
+/// True if a file without a whole line is a log: its torn line is cut off, which no other file must suffer. A disk
 /// that lost power may have kept the length of a line and none of its bytes.
 fn begins_a_log(start: &[u8]) -> bool {
     OPENING.starts_with(start) || start.iter().all(|byte| *byte == 0)
 }
 
-/// Where the last newline ends; a disk that lost power may have left any number of bytes after it.
+/// The offset behind the last newline; a disk that lost power may have left any number of bytes after it.
 fn end_of_lines(file: &File, size: u64) -> io::Result<u64> {
     let mut end = size;
     while end > 0 {

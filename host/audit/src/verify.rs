@@ -1,4 +1,4 @@
-//! Whether a log is as its writers left it.
+//! The check that a log is as its writers left it.
 
 use std::io::BufRead;
 
@@ -15,7 +15,7 @@ use crate::{
 /// A log that is sound and fits what was kept elsewhere about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// What was read.
+    /// The lines that were read.
     pub seen: Seen,
     /// Hashes that were expected and found.
     pub expected: usize,
@@ -71,7 +71,7 @@ pub fn verify_against<R: BufRead>(
 }
 
 impl Verified {
-    /// What was found sound, and what may be missing for an honest reason.
+    /// The sound part of the log, and the parts that may be missing for an honest reason.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = self.seen.text();
@@ -116,7 +116,7 @@ impl VerifyError {
 }
 
 impl Seen {
-    /// What was found sound, and what may be missing for an honest reason.
+    /// The sound part of the log, and the parts that may be missing for an honest reason.
     #[must_use]
     pub fn text(&self) -> String {
         let Self { files, lines, kills, refused, lost, torn_bytes, moved, damaged, closed, .. } = self;

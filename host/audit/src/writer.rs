@@ -102,14 +102,14 @@ impl Drop for Writer {
     }
 }
 
-/// What the thread works with.
+/// The state of the thread.
 struct Thread {
     file: LogFile,
     anchoring: Option<Anchoring>,
     shares: Shares,
-    /// Whether the last write failed.
+    /// True if the last write failed.
     failing: bool,
-    /// Whether the disk was full at the last write.
+    /// True if the disk was full at the last write.
     full: bool,
 }
 
@@ -123,7 +123,7 @@ impl Thread {
         let mut open = true;
         while open && jobs.blocking_recv_many(&mut round, ROUND) > 0 {
             if let Some(close) = round.iter().position(|job| matches!(job, Job::Close)) {
-                // Whoever comes later is refused: their answer is dropped.
+                // Later callers are refused: their answer is dropped.
                 round.truncate(close);
                 open = false;
             }

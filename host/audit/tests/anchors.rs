@@ -1,4 +1,4 @@
-//! What anchors prove: a cut tail, a removed run, a chain written anew, a log removed and begun again.
+//! Losses that anchors prove: a cut tail, a removed run, a chain written anew, a log removed and begun again.
 
 #![allow(clippy::disallowed_methods, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! What a reader finds when somebody changed a log.
+//! A reader finds each change to a log.
 
 #![allow(clippy::disallowed_methods, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 

@@ -151,7 +151,7 @@ async fn a_file_of_somebody_else_refuses_calls_until_it_is_gone() {
     }
     fs::remove_file(folder.log()).unwrap();
     done(&app, "/srv/after").await.unwrap();
-    // What another program adds or cuts shows at once.
+    // Bytes that another program adds show at once.
     OpenOptions::new().append(true).open(folder.log()).unwrap().write_all(b"garbage\n").unwrap();
     let refused = done(&app, "/srv/refused").await;
     assert!(matches!(refused, Err(AuditError::Changed { .. })), "{refused:?}");

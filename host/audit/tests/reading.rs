@@ -1,4 +1,4 @@
-//! What an auditor reads out of a log: use, the least profile, another policy tried on it.
+//! Answers that an auditor gets from a log: use, the least profile, another policy tried on it.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 

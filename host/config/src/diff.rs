@@ -1,4 +1,4 @@
-//! What one profile grants or denies beyond another.
+//! The grants and denials of one profile beyond another.
 //!
 //! Rules are compared by what they cover, not by their text: a profile that allows `kv.*` loses nothing to one that
 //! allows `kv.read`. Where that cannot be seen from two rules the rule is listed, so the list may be longer than it has
@@ -9,20 +9,20 @@ use starcell_policy::{AddressClass, Fallback, Profile, Roots, Rule};
 
 use crate::ladder::otherwise;
 
-/// What two profiles differ in.
+/// The differences of two profiles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diff {
     /// The first profile.
     pub from: String,
     /// The second.
     pub to: String,
-    /// What only the first has.
+    /// Rules that only the first has.
     pub removed: Side,
-    /// What only the second has.
+    /// Rules that only the second has.
     pub added: Side,
 }
 
-/// What one profile has and the other has not.
+/// Rules of one profile that the other lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Side {
     /// Rules that allow something the other's rules are not seen to allow.
@@ -31,7 +31,7 @@ pub struct Side {
     pub deny: Vec<String>,
     /// Classes of addresses that only its requests reach.
     pub reach: Vec<&'static str>,
-    /// Whether only it allows what no rule is about.
+    /// True if only this profile allows calls that no rule is about.
     pub allows_the_rest: bool,
 }
 
@@ -63,7 +63,7 @@ impl Side {
         };
         let only = |class: &AddressClass| profile.reach().contains(*class) && !other.reach().contains(*class);
         Self {
-            // What is allowed anyway needs no rule.
+            // A profile that allows everything needs no rule to allow a call.
             allow: if other.fallback() == Fallback::Allow { Vec::new() } else { beyond(Profile::allow) },
             deny: beyond(Profile::deny),
             reach: AddressClass::ALL.into_iter().filter(only).map(AddressClass::label).collect(),
@@ -80,14 +80,14 @@ impl Side {
     }
 }
 
-/// Whether all that one rule is about is seen to be covered by the other.
+/// True if the wide rule is seen to cover all calls of the narrow one.
 pub(crate) fn covers(wide: &Rule, narrow: &Rule, roots: &Roots) -> bool {
     let spelled_out = wide.with_roots(roots).zip(narrow.with_roots(roots));
     wide.includes(narrow) || spelled_out.is_some_and(|(wide, narrow)| wide.includes(&narrow))
 }
 
 impl Diff {
-    /// Whether they are seen to grant the same.
+    /// True if the profiles are seen to grant the same calls.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.removed == Side::default() && self.added == Side::default()

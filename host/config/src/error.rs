@@ -1,4 +1,4 @@
-//! Where a configuration is wrong, and what was probably meant.
+//! The place of a mistake in a configuration, and the name that was probably meant.
 
 use std::ops::Range;
 
@@ -32,7 +32,7 @@ impl ConfigError {
         self.column
     }
 
-    /// What is wrong there.
+    /// The mistake.
     pub fn problem(&self) -> &str {
         &self.problem
     }
@@ -64,7 +64,7 @@ impl Source<'_> {
         }
     }
 
-    /// What the parser says, with a suggestion for a name it does not know.
+    /// The mistake that the parser found, with a suggestion for an unknown name.
     pub(crate) fn toml_error(&self, error: &toml::de::Error) -> ConfigError {
         let at = error.span().map_or(0, |span: Range<usize>| span.start);
         let message = error.message();

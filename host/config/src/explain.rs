@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::diff::covers;
 
-/// What the profiles make of a question.
+/// The answers of the profiles to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
@@ -18,7 +18,7 @@ pub enum Answer {
     Call {
         /// As the policy prints it.
         call: String,
-        /// What each profile decides.
+        /// The decision of each profile.
         profiles: Vec<OfCall>,
         /// The lowest built-in profile that allows it.
         granted_from: Option<String>,
@@ -33,34 +33,34 @@ pub enum Answer {
         capabilities: Vec<String>,
         /// The functions it is about.
         functions: Vec<String>,
-        /// What each profile grants of it.
+        /// The part of the rule that each profile grants.
         profiles: Vec<OfRule>,
     },
 }
 
-/// What a profile decides about a call.
+/// The decision of a profile about a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OfCall {
     /// The profile.
     pub profile: String,
-    /// Whether it allows the call. A request may still be refused for the address its host resolves to.
+    /// True if the profile allows the call. A request may still be refused for the address its host resolves to.
     pub allowed: bool,
-    /// What decides.
+    /// The rule or default that decides.
     pub why: String,
 }
 
-/// What a profile grants of a rule.
+/// The part of a rule that a profile grants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OfRule {
     /// The profile.
     pub profile: String,
-    /// How much of it.
+    /// The size of the part.
     pub extent: Extent,
-    /// What decides.
+    /// The rule or default that decides.
     pub why: String,
 }
 
-/// How much of what a rule is about a profile grants.
+/// The size of the part of a rule that a profile grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Extent {
@@ -72,7 +72,7 @@ pub enum Extent {
     Part,
 }
 
-/// Why a question has no answer.
+/// A question has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum QuestionError {
     /// A profile cannot be used here.
@@ -80,15 +80,15 @@ pub enum QuestionError {
     Grants {
         /// The profile.
         profile: String,
-        /// Why.
+        /// The cause.
         problem: Box<GrantsError>,
     },
     /// It is neither a call nor a rule.
     #[error("neither a call ({call}) nor a rule ({rule})")]
     Neither {
-        /// Why it is no call.
+        /// The reason why it is no call.
         call: Box<CallError>,
-        /// Why it is no rule.
+        /// The reason why it is no rule.
         rule: Box<RuleError>,
     },
 }

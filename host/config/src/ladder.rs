@@ -3,7 +3,7 @@
 use serde::Serialize;
 use starcell_policy::{AddressClass, Fallback, Profile, Rule};
 
-/// What one profile adds.
+/// The rules that one profile adds.
 #[derive(Debug, Serialize)]
 struct Rung<'a> {
     name: &'a str,
@@ -12,7 +12,7 @@ struct Rung<'a> {
     deny: Vec<String>,
     /// Classes of addresses that `http.client` reaches and did not reach in the base.
     reach: Vec<&'static str>,
-    /// What becomes of a call that no rule is about.
+    /// The decision about a call that no rule is about.
     otherwise: &'static str,
 }
 
@@ -55,7 +55,7 @@ pub fn ladder_text<'a>(profiles: impl IntoIterator<Item = &'a Profile>) -> Strin
         for rule in deny {
             text += &format!("  deny {rule}\n");
         }
-        // What the lowest profile reaches is of no use before a rule allows requests.
+        // The addresses of the lowest profile are of no use before a rule allows requests.
         if base.is_some() && !reach.is_empty() {
             text += &format!("  requests reach {} addresses\n", reach.join(", "));
         }
@@ -66,7 +66,7 @@ pub fn ladder_text<'a>(profiles: impl IntoIterator<Item = &'a Profile>) -> Strin
     text
 }
 
-/// The same as a JSON list.
+/// Each profile with the rules that it adds, as a JSON list.
 #[must_use]
 pub fn ladder_json<'a>(profiles: impl IntoIterator<Item = &'a Profile>) -> String {
     let rungs: Vec<Rung<'_>> = profiles.into_iter().map(Rung::of).collect();

@@ -20,7 +20,7 @@ const MAX_DEPTH: usize = 16;
 /// The name of the profile that applies when none is named.
 const DEFAULT: &str = "default";
 
-/// What a configuration file says.
+/// The content of a configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// By their names.
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
         self.profile(base, above)
     }
 
-    /// Where a table's own name is written, also when it was come upon as the base of another.
+    /// The offset of a table's own name, also when the table was found as the base of another.
     fn name_of(&self, name: &Spanned<String>) -> usize {
         let own = self.tables.get_key_value(name.get_ref().as_str());
         own.map_or(name.span().start, |(own, _)| own.span().start)

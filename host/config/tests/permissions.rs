@@ -1,4 +1,4 @@
-//! What is told about profiles: the ladder, why something is decided, what two differ in.
+//! Answers about profiles: the ladder, the reason of a decision, the differences of two.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! What the tests of the log share.
+//! Helpers that the tests of the log share.
 
 #![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used, reason = "tests, each of which uses a part")]
 
