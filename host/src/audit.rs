@@ -75,7 +75,11 @@ fn verified(arguments: &Verify) -> Answered {
     let Verify { files, json, expect, anchor, key } = arguments;
     let key = key.as_deref().map(verifying_key).transpose()?;
     let anchors = anchor.as_deref().map(|path| anchors(path, key.as_ref())).transpose()?.transpose();
-    let files = open(files)?;
+    let has_evidence = anchor.is_some() || !expect.is_empty();
+    let files = open(files).map_err(|(exit, text)| match has_evidence && is_gone(files) {
+        true => (Exit::Unsound, text),
+        false => (exit, text),
+    })?;
     let found = anchors.map_err(VerifyError::from).and_then(|anchors| {
         let evidence = Evidence { expect: expect.clone(), anchors };
         verify_against(files, &evidence)
@@ -85,6 +89,14 @@ fn verified(arguments: &Verify) -> Answered {
         Err(error) if *json => Ok((Exit::Unsound, line(error.json()))),
         Err(error) => Err((Exit::Unsound, error.to_string())),
     }
+}
+
+/// True if a file is not there. A log that something is known about must be.
+#[expect(clippy::disallowed_methods, reason = "looks for the log that the command line names")]
+fn is_gone(files: &[PathBuf]) -> bool {
+    let is_missing =
+        |path: &PathBuf| std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    files.iter().any(is_missing)
 }
 
 /// The anchors of a file; or why the file proves nothing, which is a finding about the log.

@@ -83,6 +83,7 @@ fn each_way_to_lose_lines_is_found() {
     }
     // Removed, and begun again by one more run.
     fs::remove_file(log(&folder)).unwrap();
+    assert_eq!((verify(&folder, &[]).code(), against_anchors(&folder).code()), (2, 8), "it is gone");
     let ended = Starcell::run_in(&folder, &[&["--allow-fs"][..], &ANCHORED].concat(), SOURCE);
     assert_eq!(ended.code(), 0, "{}", ended.output);
     assert!(
@@ -168,7 +169,8 @@ fn anchors_that_prove_nothing_are_no_proof() {
     assert_eq!(ended.code(), 4, "{}", ended.output);
     assert!(ended.stderr.contains("cannot anchor the audit log in elsewhere/anchors"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&anchors).unwrap(), "notes\n");
-    for arguments in [&["--audit-anchor", "x"][..], &["--audit", "a", "--audit-key", "x"]] {
+    let url = ["--audit", "a", "--audit-anchor", "http://h.example/"];
+    for arguments in [&["--audit-anchor", "x"][..], &["--audit", "a", "--audit-key", "x"], &url] {
         assert_eq!(Starcell::run_in(&folder, arguments, SOURCE).code(), 2, "{arguments:?}");
     }
 }

@@ -33,7 +33,7 @@ pub struct RecordFlags {
 
     /// Adds the count of lines and the last hash of the log to this file, which should lie where nobody who can change
     /// the log can write; see `starcell audit verify --anchor`.
-    #[arg(long = "audit-anchor", value_name = "FILE", requires = "file")]
+    #[arg(long = "audit-anchor", value_name = "FILE", requires = "file", value_parser = anchor_file)]
     pub anchor: Option<PathBuf>,
 
     /// Time between two anchors.
@@ -46,4 +46,12 @@ pub struct RecordFlags {
     /// Signs the anchors with this Ed25519 private key in PEM, as `openssl genpkey -algorithm ed25519` makes it.
     #[arg(long = "audit-key", value_name = "FILE", requires = "anchor")]
     pub key: Option<PathBuf>,
+}
+
+/// A file for anchors. A URL would otherwise become the name of a file in a folder `http:`.
+fn anchor_file(text: &str) -> Result<PathBuf, String> {
+    match text.contains("://") {
+        true => Err("anchors go to a file; mount the other machine's folder, or copy the file there".to_owned()),
+        false => Ok(text.into()),
+    }
 }
