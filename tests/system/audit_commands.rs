@@ -150,6 +150,21 @@ fn a_log_that_was_changed_is_unsound() {
     }
 }
 
+/// A log of a version whose records had no arguments, with the dates of its day.
+#[test]
+fn a_log_of_an_older_version_is_read() {
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/audit_old.jsonl");
+    let (folder, log) = (folder(), log.to_str().unwrap());
+    assert_eq!(ask_json(&folder, &["audit", "verify", "--json", log])["lines"], 8);
+    let found = ask_json(&folder, &["audit", "summary", "--json", log]);
+    let total = json!([found["total"]["ok"], found["total"]["error"], found["total"]["denied"]]);
+    assert_eq!(total, json!([1, 1, 1]), "{found}");
+    let least = ask_json(&folder, &["audit", "least", "--json", log]);
+    assert_eq!(least, json!({ "allow": ["fs.read[read_text](/srv/app/a)", "k8s.write[delete](prod/pods)"] }));
+    let replayed = ask(&folder, &["audit", "replay", "--allow-all", log]);
+    assert_eq!((replayed.code(), replayed.stdout.as_str()), (0, "3 calls allowed; denied: 0 calls\n"));
+}
+
 #[test]
 fn what_is_no_log_is_told() {
     let folder = folder();

@@ -85,6 +85,7 @@ fn a_call_without_an_outcome_is_unknown() {
         asked(4, Decision::WouldDeny),
         opened(After::Rotation),
         ended(1, Outcome::Ok),
+        opened(After::Moved),
         ended(4, Outcome::Error),
         ended(99, Outcome::Ok),
         opened(After::Kill),
