@@ -14,7 +14,7 @@ use starcell_policy::{Grants, Profile};
 
 use crate::cli::{AuditCommand, LogFlags, RuleFlags, Verify, Widening};
 use crate::exit::{Exit, say};
-use crate::granted::{Chosen, roots};
+use crate::granted::{Chosen, roots_of};
 use crate::permissions::line;
 use crate::run::fail;
 
@@ -63,7 +63,7 @@ fn narrowest(log: &LogFlags, app: Option<&str>, widening: Widening, profile: Opt
 
 fn tried(log: &LogFlags, app: Option<&str>, rules: &RuleFlags) -> Answered {
     let grants = Chosen::new(rules).and_then(|Chosen { profile, allow, deny, .. }| {
-        Grants::new(&profile, &allow, &deny, &roots()?).map_err(|error| error.to_string())
+        Grants::new(&profile, &allow, &deny, &roots_of(rules)?).map_err(|error| error.to_string())
     });
     let grants = grants.map_err(|error| (Exit::Configuration, error))?;
     let found = replay(events_of(log, app)?, &grants).map_err(unsound)?;

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use starcell_runtime::Kubernetes;
 use starcell_runtime::k8s::operator::Operator;
 
-/// The clusters of one app. Looks where to look; files are read when a script first asks.
+/// The clusters of one app. Reads the operator's files, so it is called before the script starts.
 #[must_use]
 pub fn kubernetes() -> Kubernetes {
-    Kubernetes::new(operator())
+    Kubernetes::new(&operator())
 }
 
 /// The files that KUBECONFIG names, or the one in the home folder, or the pod that this process runs in.

@@ -1,10 +1,13 @@
 //! What the command line and the configuration file grant to a script.
 
+use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use starcell_config::Config;
-use starcell_policy::{CanonicalPath, Grants, Profile, Roots, Rule};
+use starcell_policy::{CanonicalPath, EnvName, Grants, Profile, Roots, Rule, ServerAddress};
 
 use crate::cli::{GrantFlags, RuleFlags};
 
@@ -21,6 +24,10 @@ pub struct Granted {
     pub grants: Grants,
     /// The folder that its relative paths start at.
     pub cwd: CanonicalPath,
+    /// The variables that it may be granted: those of this process, and over them those that the command line gives.
+    pub environment: BTreeMap<String, String>,
+    /// The address that its first server listens on, over what it says.
+    pub host: Option<IpAddr>,
     /// All that decides in one text, of which the audit log keeps the digest.
     pub policy: String,
 }
@@ -32,11 +39,14 @@ impl Granted {
     /// The sentence for whoever typed the command.
     pub fn new(flags: &GrantFlags) -> Result<Self, String> {
         let Chosen { profile, allow, deny, .. } = Chosen::new(&flags.rules)?;
-        let roots = roots()?;
+        let roots = roots_of(&flags.rules)?;
         let grants = Grants::new(&profile, &allow, &deny, &roots).map_err(|error| error.to_string())?;
         let RuleFlags { allow, deny, .. } = &flags.rules;
         let policy = format!("{:?}", (&profile, allow, deny, &roots, flags.mode));
-        Ok(Self { grants, cwd: roots.cwd().clone(), policy })
+        let mut environment = environment();
+        environment
+            .extend(given(&flags.rules)?.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))));
+        Ok(Self { grants, cwd: roots.cwd().clone(), environment, host: roots.host(), policy })
     }
 }
 
@@ -101,7 +111,35 @@ fn rules(flag: &str, texts: &[String]) -> Result<Vec<Rule>, String> {
     texts.iter().map(|text| Rule::parse(text).map_err(|error| format!("{flag}: {error}"))).collect()
 }
 
-/// What `$CWD` and `$HOME` stand for in rules.
+/// What the variables of rules stand for, those included that the command line gives a meaning.
+///
+/// # Errors
+/// The sentence for whoever typed the command.
+pub fn roots_of(flags: &RuleFlags) -> Result<Roots, String> {
+    let roots = roots()?.with_env(given(flags)?.into_iter().map(|(name, _)| name).collect());
+    let Some(host) = &flags.host else { return Ok(roots) };
+    let address = ServerAddress::new(host, 0).map_err(|error| format!("--host: {host:?}: {error}"))?;
+    Ok(roots.with_host(address.host()))
+}
+
+/// The variables that the command line gives, with the values that it spells out.
+fn given(flags: &RuleFlags) -> Result<Vec<(EnvName, Option<String>)>, String> {
+    let read = |text: &String| {
+        let (name, value) = text.split_once('=').map_or((text.as_str(), None), |(name, value)| (name, Some(value)));
+        let name = EnvName::new(name).map_err(|error| format!("--env: {name:?}: {error}"))?;
+        Ok((name, value.map(str::to_owned)))
+    };
+    flags.env.iter().map(read).collect()
+}
+
+/// The variables of this process that are text.
+#[expect(clippy::disallowed_methods, reason = "read once, for the scripts that may ask for it")]
+pub(crate) fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    env::vars_os().filter_map(text).collect()
+}
+
+/// What `$CWD` and `$HOME` stand for in rules, links followed.
 ///
 /// # Errors
 /// The sentence for whoever typed the command.
@@ -112,7 +150,7 @@ pub fn roots() -> Result<Roots, String> {
         CanonicalPath::absolute(text).map_err(|error| format!("{}: {error}", path.display()))
     };
     let cwd = env::current_dir().map_err(|error| format!("no working directory: {error}"))?;
-    let roots = Roots::new(path(cwd)?);
+    let roots = Roots::new(path(cwd)?).following(starcell_runtime::links::follow);
     match env::var_os("HOME") {
         Some(home) if !home.is_empty() => Ok(roots.with_home(path(home.into())?)),
         _ => Ok(roots),

@@ -4,7 +4,7 @@
 //! - [`cli`], [`run`], [`watch`]: arguments to an app, and its life until it is stopped
 //! - [`granted`]: what the command line and the configuration allow
 //! - [`cluster`]: the Kubernetes cluster of the operator
-//! - [`record`]: the audit log of the app
+//! - [`record`]: the audit log of the app; `owned`: the files that no script may touch
 //! - [`servers`]: the servers of one app: bound, served, stopped, drained; exchanged when its script changes
 //! - [`listener`], [`places`], `endpoint`: an address that accepts connections for ever, within its bounds
 //! - [`connection`], `transport`, `activity`, `tls`: one connection under its deadlines
@@ -16,7 +16,7 @@
 //! - [`check`], [`docs`], [`lsp`]: what looks at a script without running it
 //! - [`completions`]: what a shell has to know of the command line
 //! - [`guest`]: the compiled guest inside this binary
-//! - [`exit`]: exit codes
+//! - [`exit`]: exit codes; [`wiping`]: the allocator
 //!
 //! What HTTP means, byte by byte, is in [`starcell_http`].
 
@@ -40,6 +40,7 @@ pub mod listener;
 pub mod logs;
 pub mod lsp;
 pub mod new;
+mod owned;
 pub mod permissions;
 pub mod places;
 mod rarely;
@@ -53,3 +54,4 @@ pub mod test;
 mod tls;
 mod transport;
 pub mod watch;
+pub mod wiping;

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use starcell::cli::{Cli, Command};
 use starcell::exit::Exit;
+use starcell::wiping::Wiping;
 use starcell::{audit, check, completions, docs, lsp, new, permissions, repl, run, test};
 
-/// A request makes and drops some hundred small objects for its store and its instances.
+/// A request makes and drops some hundred small objects for its store and its instances. What it held is wiped.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Wiping<mimalloc::MiMalloc> = Wiping(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     match Cli::parse().command {

@@ -5,7 +5,7 @@ use starcell_policy::Profile;
 
 use crate::cli::{Permissions, Question, RuleFlags};
 use crate::exit::{Exit, say};
-use crate::granted::{Chosen, config, roots};
+use crate::granted::{Chosen, config, roots, roots_of};
 use crate::run::fail;
 
 /// What a profile is called that the command line makes of flags.
@@ -47,7 +47,7 @@ fn explained(question: &str, rules: &RuleFlags, json: bool) -> Result<String, St
         Some(profile) => vec![profile],
         None => chosen.config.known().cloned().collect(),
     };
-    let answer = explain(question, &profiles, &roots()?).map_err(|error| error.to_string())?;
+    let answer = explain(question, &profiles, &roots_of(rules)?).map_err(|error| error.to_string())?;
     Ok(if json { line(answer.json()) } else { answer.text() })
 }
 

@@ -14,16 +14,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{App, AppConfig, Client, Interpreter, Kv, Outcome, Tool};
+use starcell_runtime::{App, AppConfig, Client, HostFiles, Interpreter, Kubernetes, Kv, Outcome, Tool};
 
 use crate::cli::{EdgeFlags, LogFormat, Repl};
+use crate::cluster::kubernetes;
 use crate::exit::Exit;
 use crate::granted::Granted;
+use crate::granted::environment;
 use crate::guest::GUEST;
 use crate::ids::Ids;
 use crate::logs::Logs;
+use crate::owned::{Kept, host_files};
 use crate::places::Places;
-use crate::run::{Signals, environment, fail};
+use crate::run::{Signals, fail};
 use crate::servers::{Operator, Servers};
 use terminal::{Ask, Terminal, Typed};
 
@@ -53,7 +56,14 @@ pub async fn repl(arguments: Repl) -> Exit {
     if console.terminal.is_interactive() {
         console.tell(&format!("starcell {}. {GREETING}", env!("CARGO_PKG_VERSION"))).await;
     }
-    let exit = sessions(&arguments, &granted, &interpreter, &console, signals).await;
+    let kubernetes = kubernetes();
+    let exit = match host_files(&arguments.grants.rules, Kept::default(), &kubernetes, &granted.cwd) {
+        Ok(files) => {
+            let around = (&kubernetes, &files);
+            sessions(&arguments, &granted, &interpreter, &console, signals, around).await
+        }
+        Err(error) => fail(Exit::Configuration, &error),
+    };
     drop(console);
     drop(logs);
     writer.finish().await;
@@ -67,6 +77,7 @@ async fn sessions(
     interpreter: &Arc<Interpreter>,
     console: &Arc<Console>,
     mut signals: Signals,
+    (kubernetes, files): (&Kubernetes, &HostFiles),
 ) -> Exit {
     let operator = operator(arguments, &console.logs);
     let (kv, client) = (Kv::memory(DEFAULT_QUOTA), Client::default());
@@ -75,7 +86,10 @@ async fn sessions(
         config.mode = arguments.grants.mode.into();
         config.kv = kv.clone();
         config.client = client.clone();
-        config.environment = environment();
+        config.environment = granted.environment.clone();
+        config.host = granted.host;
+        config.kubernetes = kubernetes.clone();
+        config.host_files = files.clone();
         config.limits = arguments.limits.limits();
         config.folder = Some(".".into());
         config.tool = Some(Arc::clone(console) as Arc<dyn Tool>);

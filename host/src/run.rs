@@ -1,8 +1,5 @@
 //! `starcell run`: one script, from its file to its exit code.
 
-use std::collections::BTreeMap;
-use std::env;
-use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +10,7 @@ use starcell_interp::MAX_SOURCE_BYTES;
 use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{App, AppConfig, Client, Failure, Interpreter, Kubernetes, Kv};
+use starcell_runtime::{App, AppConfig, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv};
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -24,6 +21,7 @@ use crate::granted::{self, Granted};
 use crate::guest::GUEST;
 use crate::ids::Ids;
 use crate::logs::{Line, Logs};
+use crate::owned::{Kept, exposed, host_files};
 use crate::places::Places;
 use crate::record;
 use crate::servers::{Operator, Servers};
@@ -69,6 +67,13 @@ pub async fn run(mut arguments: Run) -> Exit {
             logs.write(Line::error(&text)).await;
         }
     }
+    // Before anything of the script runs, which could change what these files say.
+    let kubernetes = kubernetes();
+    let rules = &arguments.grants.rules;
+    let host_files = match host_files(rules, kept(&arguments), &kubernetes, &granted.cwd) {
+        Ok(files) => files,
+        Err(error) => return fail(Exit::Configuration, &error),
+    };
     let operator = operator(&arguments, logs);
     if let Some(file) = granted::passed_over(&arguments.grants.rules) {
         let text = format!("{file} in the working folder is not read, as it could be the script's own; see --config");
@@ -78,8 +83,11 @@ pub async fn run(mut arguments: Run) -> Exit {
         let text = "count mode: calls that nothing allows are done all the same, and only recorded as would-deny";
         operator.logs.write(Line::warn(text).with("script", &operator.script)).await;
     }
-    let (client, kubernetes) = (Client::default(), kubernetes());
-    let launch = Launch { interpreter, operator, arguments, granted, audit, kv, client, kubernetes };
+    for text in exposed(kept(&arguments), &granted.grants, &granted.cwd) {
+        operator.logs.write(Line::warn(&text).with("script", &operator.script)).await;
+    }
+    let client = Client::default();
+    let launch = Launch { interpreter, operator, arguments, granted, audit, kv, client, kubernetes, host_files };
     let exit = live(&launch, source).await;
     drop(launch);
     let exit = match audit_writer.map(Writer::close) {
@@ -100,6 +108,12 @@ struct Launch {
     kv: Kv,
     client: Client,
     kubernetes: Kubernetes,
+    host_files: HostFiles,
+}
+
+/// What the host keeps for itself.
+fn kept(arguments: &Run) -> Kept<'_> {
+    Kept { record: Some(&arguments.record), state: arguments.state.as_deref() }
 }
 
 /// A version of the script, running.
@@ -120,7 +134,9 @@ impl Launch {
         config.kv = self.kv.clone();
         config.client = self.client.clone();
         config.kubernetes = self.kubernetes.clone();
-        config.environment = environment();
+        config.environment = granted.environment.clone();
+        config.host = granted.host;
+        config.host_files = self.host_files.clone();
         config.limits = self.arguments.limits.limits();
         config.folder = self.arguments.script.parent().map(|folder| folder.join("."));
         config.port = self.arguments.port;
@@ -249,13 +265,6 @@ fn ended(result: Result<(), Failure>, servers: &Servers) -> Exit {
         _ => false,
     };
     fail(Exit::of(&failure, bind_failed), &failure.report())
-}
-
-/// The variables of this process that are text.
-#[expect(clippy::disallowed_methods, reason = "read once, for the scripts that may ask for it")]
-pub(crate) fn environment() -> BTreeMap<String, String> {
-    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    env::vars_os().filter_map(text).collect()
 }
 
 /// Where the script keeps state: in a folder that is made if it is not there, or in memory. With it comes the new name

@@ -15,7 +15,7 @@ use http::request::Parts;
 use starcell_http::router::Routes;
 use starcell_policy::{Permit, ServerAddress};
 use starcell_runtime::edge::BoxFuture;
-use starcell_runtime::{Edge, LogRecord, ServerOptions, Serving, TlsSource};
+use starcell_runtime::{Edge, LogRecord, Serve, ServerOptions, Serving, TlsSource};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -250,24 +250,6 @@ impl Edge for Servers {
         })
     }
 
-    fn serve(&self, server: u32, serving: Serving) -> Result<(), String> {
-        let successor = lock(&self.inherited).is_some();
-        self.slot(server, |slot| {
-            let Bound { endpoint, options, tls } = slot.bound.take().ok_or("the server is not bound")?;
-            let grace = options.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT);
-            let site = Site::new(Arc::clone(&slot.routes), serving, &options, &self.operator);
-            let front = Front { site, tls, grace };
-            slot.running = Some(Arc::clone(&endpoint));
-            if successor {
-                slot.staged = Some(front);
-            } else {
-                endpoint.set(front);
-                self.start(&endpoint);
-            }
-            Ok(())
-        })
-    }
-
     fn abandon(&self, server: u32) {
         // A server that does not exist has nothing to give up.
         let _ = self.slot(server, |slot| {
@@ -304,6 +286,26 @@ impl Edge for Servers {
 
     fn log<'a>(&'a self, record: &'a LogRecord<'a>) -> BoxFuture<'a, ()> {
         Box::pin(self.operator.logs.script(&self.operator.script, record))
+    }
+}
+
+impl Serve for Servers {
+    fn serve(&self, server: u32, serving: Serving) -> Result<(), String> {
+        let successor = lock(&self.inherited).is_some();
+        self.slot(server, |slot| {
+            let Bound { endpoint, options, tls } = slot.bound.take().ok_or("the server is not bound")?;
+            let grace = options.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT);
+            let site = Site::new(Arc::clone(&slot.routes), serving, &options, &self.operator);
+            let front = Front { site, tls, grace };
+            slot.running = Some(Arc::clone(&endpoint));
+            if successor {
+                slot.staged = Some(front);
+            } else {
+                endpoint.set(front);
+                self.start(&endpoint);
+            }
+            Ok(())
+        })
     }
 }
 

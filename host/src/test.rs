@@ -17,18 +17,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{App, AppConfig, Failure, Interpreter, Kv, Suite};
+use starcell_runtime::{App, AppConfig, Failure, HostFiles, Interpreter, Kubernetes, Kv, Suite};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::cli::{EdgeFlags, LogFormat, Test};
+use crate::cluster::kubernetes;
 use crate::exit::Exit;
 use crate::granted::Granted;
 use crate::guest::GUEST;
 use crate::ids::Ids;
 use crate::logs::Logs;
+use crate::owned::{Kept, host_files};
 use crate::places::Places;
-use crate::run::{environment, fail};
+use crate::run::fail;
 use crate::servers::Operator;
 use client::Client;
 use files::TestFile;
@@ -58,7 +60,13 @@ pub async fn test(mut arguments: Test) -> Exit {
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };
     let (logs, writer) = Logs::start(LogFormat::Text);
-    let runner = Runner { interpreter, arguments, granted, logs };
+    let kubernetes = kubernetes();
+    let kept = Kept::default();
+    let host_files = match host_files(&arguments.grants.rules, kept, &kubernetes, &granted.cwd) {
+        Ok(files) => files,
+        Err(error) => return fail(Exit::Configuration, &error),
+    };
+    let runner = Runner { interpreter, arguments, granted, kubernetes, host_files, logs };
     let mut report = Report::default();
     for file in files {
         report.begin(file.path.display().to_string());
@@ -83,6 +91,8 @@ struct Runner {
     interpreter: Arc<Interpreter>,
     arguments: Test,
     granted: Granted,
+    kubernetes: Kubernetes,
+    host_files: HostFiles,
     logs: Logs,
 }
 
@@ -167,7 +177,10 @@ impl Runner {
         let mut config = AppConfig::new(script.display().to_string(), granted.grants.clone(), granted.cwd.clone());
         config.mode = self.arguments.grants.mode.into();
         config.kv = kv;
-        config.environment = environment();
+        config.environment = granted.environment.clone();
+        config.host = granted.host;
+        config.kubernetes = self.kubernetes.clone();
+        config.host_files = self.host_files.clone();
         config.limits = self.arguments.limits.limits();
         config.folder = script.parent().map(|folder| folder.join("."));
         config

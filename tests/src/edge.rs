@@ -6,7 +6,7 @@ use starcell::guest::GUEST;
 use starcell_policy::{CanonicalPath, Grants, Permit, Profile, Roots, ServerAddress};
 use starcell_runtime::edge::BoxFuture;
 use starcell_runtime::{
-    App, AppConfig, Edge, Failure, Interpreter, Level, Limits, LogRecord, Request, ServerOptions, Serving,
+    App, AppConfig, Edge, Failure, Interpreter, Level, Limits, LogRecord, Request, Serve, ServerOptions, Serving,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -80,7 +80,7 @@ fn prepare(
     let cwd = CanonicalPath::absolute("/srv").expect("absolute");
     let mut config = AppConfig::new("test.star".into(), grants("allow-local"), cwd);
     give(&mut config);
-    (App::new(Arc::clone(interpreter), config, Arc::clone(&edge) as Arc<dyn Edge>), edge)
+    (App::new(Arc::clone(interpreter), config, Arc::clone(&edge) as Arc<dyn Serve>), edge)
 }
 
 /// One `print` or log call.
@@ -148,11 +148,6 @@ impl Edge for TestEdge {
         Box::pin(async move { Ok(permit.resource().port()) })
     }
 
-    fn serve(&self, _server: u32, serving: Serving) -> Result<(), String> {
-        let sender = self.served.lock().expect("no panic").take().ok_or("this edge serves once")?;
-        sender.send(serving).map_err(|_| "the test is gone".to_owned())
-    }
-
     fn abandon(&self, _server: u32) {}
 
     fn wait(&self, _server: u32) -> BoxFuture<'_, ()> {
@@ -176,5 +171,12 @@ impl Edge for TestEdge {
         };
         self.said.lock().expect("no panic").push(said);
         Box::pin(std::future::ready(()))
+    }
+}
+
+impl Serve for TestEdge {
+    fn serve(&self, _server: u32, serving: Serving) -> Result<(), String> {
+        let sender = self.served.lock().expect("no panic").take().ok_or("this edge serves once")?;
+        sender.send(serving).map_err(|_| "the test is gone".to_owned())
     }
 }

@@ -231,3 +231,74 @@ fn a_file_adds_profiles_and_may_say_which_applies() {
     );
     assert_eq!(run(&["--config", "/none.toml"]).code(), 4);
 }
+
+/// The first rungs reach what the operator named, and nothing else of the operator's.
+#[test]
+fn files_and_variables_of_the_operator_are_named_or_out_of_reach() {
+    let outside = starcell_tests::process::folder();
+    fs::write(outside.join("credentials"), "secret").unwrap();
+    let folder = starcell_tests::process::folder();
+    fs::write(folder.join("own"), "own").unwrap();
+    std::os::unix::fs::symlink(outside.join("credentials"), folder.join("link")).unwrap();
+    let run = |arguments: &[&str], source: &str| {
+        let mut command = Command::new(binary());
+        command.arg("run").args(arguments).arg(script(source)).current_dir(&folder);
+        command.env("DATABASE_URL", "hidden").env("GREETING", "hi");
+        Starcell::spawn_command(command).wait()
+    };
+    let path = outside.join("credentials").display().to_string();
+    for profile in ["--allow-fs", "--allow-net", "--allow-local"] {
+        for call in [
+            format!("fs.read_text({path:?})"),
+            "fs.read_text(\"link\")".to_owned(),
+            format!("fs.stat({path:?})"),
+            format!("fs.exists({path:?})"),
+            format!("fs.listdir({:?})", outside.display().to_string()),
+            format!("fs.glob({:?})", outside.join("*").display().to_string()),
+            "os.env(\"DATABASE_URL\")".to_owned(),
+            "os.env(\"HOME\")".to_owned(),
+        ] {
+            let ended = run(&[profile], &call);
+            assert_eq!(ended.code(), 5, "{profile} {call}: {}", ended.output);
+            assert!(!ended.output.contains("secret") && !ended.output.contains("hidden"), "{}", ended.output);
+        }
+        let own =
+            "print(fs.read_text(\"own\"), fs.listdir(\".\"), fs.glob(\"o*\"), os.env(\"GREETING\"), os.env(\"NEW\"))";
+        let ended = run(&[profile, "--env", "GREETING", "--env", "NEW=a=b"], own);
+        let told = "own [\"link\", \"own\"] [\"own\"] hi a=b\n";
+        assert_eq!((ended.code(), ended.stdout.as_str()), (0, told), "{}", ended.output);
+    }
+    for (arguments, code) in [
+        (&["--allow-fs", "--allow", "os.env(DATABASE_URL)"][..], 0),
+        (&["--allow-all"], 0),
+        (&["--env", "DATABASE_URL"], 5),
+        (&["--allow-fs", "--env", "DATABASE_URL", "--deny", "os.env"], 5),
+        (&["--allow-fs", "--env", "1A"], 4),
+    ] {
+        assert_eq!(run(arguments, "os.env(\"DATABASE_URL\")").code(), code, "{arguments:?}");
+    }
+}
+
+#[test]
+fn allow_local_serves_on_this_machine_or_where_the_operator_says() {
+    let serve = |host: &str| {
+        format!(
+            "srv = http.server()\nsrv.handle(\"/\", lambda req: \"x\")\nprint(srv.try_start(host={host:?}, port=0).ok)\n"
+        )
+    };
+    for (arguments, host, granted) in [
+        (&["--allow-local"][..], "127.0.0.1", true),
+        (&["--allow-local"], "127.8.9.10", true),
+        (&["--allow-local"], "0.0.0.0", false),
+        (&["--allow-local"], "::", false),
+        (&["--allow-local", "--host", "0.0.0.0"], "127.0.0.1", true),
+        (&["--allow-local", "--host", "0.0.0.0"], "0.0.0.0", true),
+        (&["--allow-net", "--host", "127.0.0.1"], "127.0.0.1", false),
+        (&["--allow-local", "--deny", "http.server(:*)", "--host", "127.0.0.1"], "127.0.0.1", false),
+    ] {
+        let ended = Starcell::run(arguments, &script(&serve(host)));
+        let told = if granted { "True\n" } else { "False\n" };
+        assert!(ended.code() == 0 && ended.stdout.ends_with(told), "{arguments:?} {host}: {}", ended.output);
+    }
+    assert_eq!(Starcell::run(&["--host", "example.com"], &script("print(1)")).code(), 4);
+}

@@ -149,6 +149,9 @@ labels! {
         Ok "ok",
         /// It failed.
         Error "error",
+        /// It was ended before it was over, since its request's time ran out or its client left. What it had done by
+        /// then stays done.
+        Cancelled "cancelled",
         /// Nobody knows: the host died in between. Written by nobody; a reader infers it.
         Unknown "unknown",
     }

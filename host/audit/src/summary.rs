@@ -82,7 +82,7 @@ impl Counts {
             None => self.denied += 1,
             Some(Outcome::Ok) => self.ok += 1,
             Some(Outcome::Error) => self.error += 1,
-            Some(Outcome::Unknown) => self.unknown += 1,
+            Some(Outcome::Cancelled | Outcome::Unknown) => self.unknown += 1,
         }
         self.would_deny += u64::from(event.call.decision == Decision::WouldDeny);
         let micros = u64::try_from(event.duration.as_micros()).unwrap_or(u64::MAX);

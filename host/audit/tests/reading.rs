@@ -149,7 +149,7 @@ fn the_least_profile_is_exact_until_it_is_widened() {
         ["kv.set", "kv.write", "user:1"],
         ["k8s.list", "k8s.read", "*/pods"],
         ["k8s.list", "k8s.read", "default/pods"],
-        ["k8s.version", "k8s.read", "-"],
+        ["k8s.config", "k8s.config", "-"],
         ["os.env", "os.env", "PATH"],
     ];
     let found = least(done(&calls).into_iter(), Widen::default()).unwrap();
@@ -162,8 +162,8 @@ fn the_least_profile_is_exact_until_it_is_widened() {
         "http.client[GET](https://h.example/a)",
         "http.client[POST](https://h.example/b)",
         "http.server[serve](127.0.0.1:8080)",
+        "k8s.config[config](-/*)",
         "k8s.read[list](*/pods)",
-        "k8s.read[version](-/*)",
         "kv.read[list](user:*)",
         "kv.read[get](user:1)",
         "kv.write[set](user:1)",

@@ -4,9 +4,7 @@
 //! used as a value counts as all of it, and an attribute whose name only running tells counts as any.
 
 use serde::Serialize;
-use starcell_policy::{
-    Capability, EnvFunction, ExecFunction, Fallback, K8sFunction, KvFunction, PathFunction, Profile,
-};
+use starcell_policy::{Capability, Fallback, Profile};
 use starlark::codemap::{FileSpan, Span};
 use starlark::syntax::ast::Argument;
 
@@ -77,28 +75,17 @@ pub fn lowest_of(reached: &[Reach]) -> &'static str {
     names.max_by_key(|name| rung(name)).unwrap_or("deny-all")
 }
 
-/// The capabilities that a function of a module needs.
+/// The capabilities that a function of a module needs: those that have a function of its name, and what some do beyond
+/// their name.
 #[must_use]
 pub fn needs(module: &str, function: &str) -> Vec<Capability> {
     let function = function.strip_prefix("try_").unwrap_or(function);
     match (module, function) {
         ("fs", "copy") => vec![Capability::FsRead, Capability::FsWrite],
-        ("fs", "rename") => vec![Capability::FsRead, Capability::FsWrite],
-        ("fs", name) => PathFunction::named(name).map(PathFunction::capability).into_iter().collect(),
         // The value of `http.url` can do nothing else than ask.
-        ("http", "delete" | "get" | "head" | "options" | "patch" | "post" | "put" | "url") => {
-            vec![Capability::HttpClient]
-        }
-        ("http", "serve") => vec![Capability::HttpServer],
-        ("k8s", name) => K8sFunction::named(name).map(K8sFunction::capability).into_iter().collect(),
-        ("kv", "incr") => vec![Capability::KvWrite],
+        ("http", "url") => vec![Capability::HttpClient],
         ("kv", "update") => vec![Capability::KvRead, Capability::KvWrite],
-        ("kv", name) => KvFunction::named(name).map(KvFunction::capability).into_iter().collect(),
-        ("os", name) => {
-            let env = EnvFunction::named(name).map(EnvFunction::capability);
-            env.or_else(|| ExecFunction::named(name).map(ExecFunction::capability)).into_iter().collect()
-        }
-        _ => Vec::new(),
+        _ => Capability::needed_for(module, function),
     }
 }
 
@@ -246,7 +233,6 @@ mod tests {
             (Capability::FsRead, "allow-fs"),
             (Capability::HttpClient, "allow-net"),
             (Capability::HttpServer, "allow-local"),
-            (Capability::K8sExec, "allow-all"),
             (Capability::K8sRead, "allow-local"),
             (Capability::KvRead, "allow-fs"),
             (Capability::KvWrite, "allow-fs"),

@@ -5,7 +5,9 @@
 //! rules.
 
 use serde::Serialize;
-use starcell_policy::{CallBuf, CallError, Fallback, Grants, GrantsError, Profile, Roots, Rule, RuleError, Verdict};
+use starcell_policy::{
+    CallBuf, CallError, Explanation, Fallback, Grants, GrantsError, Profile, Roots, Rule, RuleError, Verdict,
+};
 use thiserror::Error;
 
 use crate::diff::covers;
@@ -119,7 +121,7 @@ fn of_call<'a>(
     };
     let mut found = Vec::new();
     for profile in profiles {
-        let explanation = grants(profile)?.explain(&call.call());
+        let explanation = decided(&grants(profile)?, call, roots);
         let why: Vec<String> = explanation.steps().iter().map(|step| told(&step.verdict)).collect();
         found.push(OfCall {
             profile: profile.name().to_owned(),
@@ -128,13 +130,26 @@ fn of_call<'a>(
         });
     }
     // From nothing, so that what is advised grants it by itself.
-    let advice = grants(&Profile::deny_all())?.explain(&call.call());
+    let advice = decided(&grants(&Profile::deny_all())?, call, roots);
     Ok(Answer::Call {
         call: call.to_string(),
         profiles: found,
         granted_from: advice.needed_profile().map(str::to_owned),
         rule: advice.granting_rule().map(Rule::to_string),
     })
+}
+
+/// The decision about a call on a path: the first refusal among those about each path that its links lead to, since each
+/// of them is judged when the call is made.
+fn decided(grants: &Grants, call: &CallBuf, roots: &Roots) -> Explanation {
+    let mut last = grants.explain(&call.call());
+    for call in call.spellings(roots).iter().skip(1) {
+        if !last.is_allowed() {
+            break;
+        }
+        last = grants.explain(&call.call());
+    }
+    last
 }
 
 fn told(verdict: &Verdict) -> String {

@@ -10,8 +10,10 @@ use std::fmt;
 
 /// A parse error inside a resource: the byte offset within it and what is wrong there.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub struct Fault {
+    /// The byte offset within the resource.
     pub(crate) at: usize,
+    /// What is wrong there.
     pub(crate) problem: String,
 }
 
@@ -45,6 +47,18 @@ pub(crate) fn text_continues(glob: &str, text: &str) -> bool {
 
 fn text_positions(glob: &str, text: &str) -> Vec<bool> {
     positions(glob.as_bytes(), text.bytes(), |b| *b == b'*', |b, t| *b == t)
+}
+
+/// The text with one star for each run of characters that a rule cannot spell.
+pub(crate) fn starred(text: &str, unspeakable: impl Fn(char) -> bool) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if !unspeakable(c) {
+            out.push(c);
+        } else if !out.ends_with('*') {
+            out.push('*');
+        }
+        out
+    })
 }
 
 /// The positions of `pattern` that are alive after all of `text`; the last one means a match.
@@ -130,6 +144,25 @@ impl PathGlob {
     pub(crate) fn beneath<'a>(&self, folder: impl Iterator<Item = &'a str>) -> Self {
         let folder = folder.map(|name| Segment::Literal(name.to_owned()));
         Self(folder.chain(self.0.iter().cloned()).collect())
+    }
+
+    /// The folder itself that the glob is relative to.
+    pub(crate) fn nothing_more() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The names before the first star, and what follows them.
+    pub(crate) fn split_fixed(&self) -> (Vec<&str>, Self) {
+        let fixed: Vec<&str> = self
+            .0
+            .iter()
+            .map_while(|segment| match segment {
+                Segment::Literal(name) => Some(name.as_str()),
+                Segment::AnyDepth | Segment::Glob(_) => None,
+            })
+            .collect();
+        let rest = self.0.get(fixed.len()..).unwrap_or_default().to_vec();
+        (fixed, Self(rest))
     }
 
     pub(crate) fn matches<'a>(&self, path: impl Iterator<Item = &'a str>) -> bool {

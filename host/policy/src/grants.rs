@@ -2,7 +2,7 @@
 //!
 //! A grant is a list of layers that must all allow a call. Narrowing a tenant's grants by an app's
 //! appends the app's layers, so it cannot widen anything: there is no operation that removes a
-//! layer or merges two. `$CWD` and `$HOME` are replaced here, once, by the caller's values.
+//! layer or merges two. Variables are replaced and links followed here, once, by the caller's [`Roots`].
 
 use std::{fmt, sync::Arc};
 
@@ -10,8 +10,9 @@ use thiserror::Error;
 
 use crate::{
     layer::{Layer, Source},
-    path::Roots,
     profile::Profile,
+    resource::MissingRoot,
+    roots::Roots,
     rule::Rule,
 };
 
@@ -74,11 +75,12 @@ impl fmt::Debug for Grants {
 }
 
 fn compile(profile: &Profile, allow: &[Rule], deny: &[Rule], roots: &Roots) -> Result<Layer, GrantsError> {
+    let no_home = |(rule, MissingRoot): (Rule, MissingRoot)| GrantsError::NoHome(rule);
     let mut layer = Layer::new(profile);
     for part in profile.lineage() {
-        layer.add(Source::Profile(part.name().into()), part.allow(), part.deny(), roots)?;
+        layer.add(&Source::Profile(part.name().into()), part.allow(), part.deny(), roots).map_err(no_home)?;
     }
-    layer.add(Source::Added, allow, deny, roots)?;
+    layer.add(&Source::Added, allow, deny, roots).map_err(no_home)?;
     Ok(layer)
 }
 

@@ -24,7 +24,8 @@ pub struct KnownKind {
 impl KnownKind {
     /// The kind with this plural, singular or short name in any case, optionally followed by a dot and its group.
     pub fn named(name: &str) -> Option<&'static Self> {
-        let name = name.to_ascii_lowercase();
+        // A kind's name is at most a DNS name; what is longer is not even copied.
+        let name = (name.len() <= 253).then(|| name.to_ascii_lowercase())?;
         let (stem, group) = name.split_once('.').unwrap_or((&name, ""));
         KINDS.iter().find(|known| (group.is_empty() || known.is_of(group)) && known.is_called(stem))
     }

@@ -6,12 +6,15 @@
 //! of. A call over all namespaces is granted only by a rule for all of them, and denied by a rule
 //! for any of them.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use thiserror::Error;
 
-use crate::glob::Fault;
-use crate::kinds::KnownKind;
+use crate::{
+    glob::Fault,
+    kinds::KnownKind,
+    resource::{Pattern, Reading, Resource},
+};
 
 /// A kind of object and where it is looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -95,6 +98,11 @@ impl KubernetesObject {
         self.scope == Scope::Cluster
     }
 
+    /// Whether it stands for the cluster as such.
+    fn is_the_cluster(&self) -> bool {
+        self.kind.is_none() && self.namespace().is_none()
+    }
+
     /// Whether it stands for objects of all namespaces.
     pub fn is_all_namespaces(&self) -> bool {
         self.scope == Scope::AllNamespaces
@@ -133,15 +141,51 @@ fn checked_kind(text: &str) -> Result<String, KubernetesError> {
     Ok(KnownKind::named(text).map_or_else(|| text.to_ascii_lowercase(), |known| known.plural.to_owned()))
 }
 
+impl Resource for KubernetesObject {
+    type Pattern = ObjectPattern;
+
+    /// Reads `namespace/kind`, `namespace/*`, `*/kind`, `-/kind` or `-`.
+    fn read(text: &str, _reading: &Reading<'_>) -> Result<Self, String> {
+        let object = match text.split_once('/') {
+            Some(("*", kind)) => Self::in_all_namespaces(kind),
+            Some(("-", kind)) => Self::in_cluster(kind),
+            Some((namespace, "*")) => Self::all_in_namespace(namespace),
+            Some((namespace, kind)) => Self::in_namespace(namespace, kind),
+            None if text == "-" => Ok(Self::cluster()),
+            None => Err(KubernetesError::BadKind),
+        };
+        object.map_err(|error| error.to_string())
+    }
+
+    fn in_rule(&self) -> Option<String> {
+        (!self.is_the_cluster()).then(|| self.to_string())
+    }
+
+    /// A rule names a kind; the cluster itself has none.
+    fn covering(&self) -> String {
+        if self.is_the_cluster() { format!("{self}/*") } else { self.to_string() }
+    }
+}
+
 /// `namespace/kind` of a rule, with `*` for any of either and `-` for no namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ObjectPattern {
+pub struct ObjectPattern {
     scope: Option<Scope>,
     kind: Option<String>,
 }
 
 impl ObjectPattern {
-    pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
+    fn of_kind(&self, object: &KubernetesObject) -> bool {
+        self.kind.is_none() || self.kind == object.kind
+    }
+
+    fn in_scope(&self, object: &KubernetesObject) -> bool {
+        self.scope.as_ref().is_none_or(|scope| *scope == object.scope)
+    }
+}
+
+impl Pattern<KubernetesObject> for ObjectPattern {
+    fn parse(text: &str) -> Result<Self, Fault> {
         let (scope, kind) = text.split_once('/').ok_or_else(|| Fault::new(text.len(), "expected `/` and a kind"))?;
         let scope_len = scope.len();
         let scope = match scope {
@@ -156,27 +200,20 @@ impl ObjectPattern {
         Ok(Self { scope, kind })
     }
 
-    pub(crate) fn grants(&self, object: &KubernetesObject) -> bool {
-        self.of_kind(object) && self.scope.as_ref().is_none_or(|scope| *scope == object.scope)
+    fn grants(&self, object: &KubernetesObject) -> bool {
+        self.of_kind(object) && self.in_scope(object)
     }
 
-    pub(crate) fn denies(&self, object: &KubernetesObject) -> bool {
+    fn denies(&self, object: &KubernetesObject, _address: Option<IpAddr>, _beneath: bool) -> bool {
         let within_all = object.is_all_namespaces() && self.scope != Some(Scope::Cluster);
         // Every kind is among all that is in a namespace.
-        let among = object.kind.is_none()
-            && object.namespace().is_some()
-            && self.scope.as_ref().is_none_or(|scope| *scope == object.scope);
+        let among = object.kind.is_none() && object.namespace().is_some() && self.in_scope(object);
         self.grants(object) || among || (within_all && self.of_kind(object))
     }
 
-    /// Whether it grants all that the other does.
-    pub(crate) fn includes(&self, other: &Self) -> bool {
+    fn includes(&self, other: &Self) -> bool {
         let scope = self.scope.is_none() || self.scope == other.scope;
         scope && (self.kind.is_none() || self.kind == other.kind)
-    }
-
-    fn of_kind(&self, object: &KubernetesObject) -> bool {
-        self.kind.is_none() || self.kind == object.kind
     }
 }
 
@@ -241,7 +278,11 @@ mod tests {
             ("web/*", false, false),
             ("-/namespaces", false, false),
         ] {
-            assert_eq!((pattern(text).grants(&all), pattern(text).denies(&all)), (grants, denies), "{text}");
+            assert_eq!(
+                (pattern(text).grants(&all), pattern(text).denies(&all, None, false)),
+                (grants, denies),
+                "{text}"
+            );
         }
     }
 
@@ -252,11 +293,11 @@ mod tests {
         let node = KubernetesObject::in_cluster("node").unwrap();
         let pattern = |text| ObjectPattern::parse(text).unwrap();
         assert!(!pattern("default/pods").grants(&all));
-        assert!(pattern("default/pods").denies(&all));
+        assert!(pattern("default/pods").denies(&all, None, false));
         assert!(pattern("default/po").grants(&one));
         assert!(pattern("*/pods").grants(&all));
         assert!(pattern("-/nodes").grants(&node));
-        assert!(!pattern("-/*").denies(&all));
+        assert!(!pattern("-/*").denies(&all, None, false));
         assert!(!pattern("default/*").grants(&node));
         assert!(!pattern("*/pods").grants(&KubernetesObject::cluster()));
         assert!(pattern("*/*").grants(&KubernetesObject::cluster()));

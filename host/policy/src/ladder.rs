@@ -1,17 +1,21 @@
 //! The ladder: the five built-in profiles, each a strict superset of the one before.
 //!
-//! An operator picks a rung by how far a script is trusted: nothing, this folder, the internet,
-//! this machine, everything. The default is the lowest. `http.client` is allowed from `allow-net`
-//! on; what a rung adds later is where it may connect to, so that a name anyone can register does
-//! not lead to the loopback interface or a cloud's metadata service.
+//! An operator picks a rung by how far a script is trusted: nothing, this folder, the internet, this machine, everything.
+//! The default is the lowest. No rung but the last reaches files or variables of the operator that were not named: a script
+//! that may also send requests could carry them away. `http.client` is allowed from `allow-net` on; what a rung adds later
+//! is where it may connect to, so that a name anyone can register does not lead to the loopback interface or a cloud's
+//! metadata service. Servers listen on the loopback interface unless the operator names an address.
 
 use std::sync::LazyLock;
 
 use crate::{
-    capability::Capability,
+    capability::{AnyPattern, Capability},
     egress::{AddressClass, AddressClasses},
+    name_pattern::NamePattern,
+    path_pattern::PathPattern,
     profile::{Fallback, Parts, Profile},
     rule::Rule,
+    server::ServerPattern,
 };
 
 static LADDER: LazyLock<[Profile; 5]> = LazyLock::new(|| {
@@ -20,10 +24,12 @@ static LADDER: LazyLock<[Profile; 5]> = LazyLock::new(|| {
         "allow-fs",
         Some(&deny_all),
         vec![
-            Rule::of(Capability::FsRead),
-            Rule::beneath_cwd(Capability::FsWrite),
-            Rule::beneath_cwd(Capability::FsDelete),
-            Rule::of(Capability::OsEnv),
+            // The folder itself, so that it can be listed.
+            Rule::about(Capability::FsRead, AnyPattern::Path(PathPattern::cwd())),
+            Rule::about(Capability::FsRead, AnyPattern::Path(PathPattern::beneath_cwd())),
+            Rule::about(Capability::FsWrite, AnyPattern::Path(PathPattern::beneath_cwd())),
+            Rule::about(Capability::FsDelete, AnyPattern::Path(PathPattern::beneath_cwd())),
+            Rule::about(Capability::OsEnv, AnyPattern::EnvName(NamePattern::given())),
             Rule::of_module(Capability::KvRead),
         ],
         Fallback::Deny,
@@ -31,12 +37,15 @@ static LADDER: LazyLock<[Profile; 5]> = LazyLock::new(|| {
     );
     let allow_net =
         rung("allow-net", Some(&allow_fs), vec![Rule::of(Capability::HttpClient)], Fallback::Deny, public());
+    let [loopback4, loopback6] = ServerPattern::loopback();
     let allow_local = rung(
         "allow-local",
         Some(&allow_net),
         vec![
-            Rule::of(Capability::HttpServer),
-            Rule::beneath_cwd(Capability::OsExec),
+            Rule::about(Capability::HttpServer, AnyPattern::Server(loopback4)),
+            Rule::about(Capability::HttpServer, AnyPattern::Server(loopback6)),
+            Rule::about(Capability::HttpServer, AnyPattern::Server(ServerPattern::operators())),
+            Rule::about(Capability::OsExec, AnyPattern::Program(PathPattern::beneath_cwd())),
             Rule::of(Capability::K8sRead),
             Rule::of(Capability::K8sWrite),
             Rule::of(Capability::K8sConfig),
@@ -86,9 +95,12 @@ mod tests {
         let rules = |profile: &Profile| -> Vec<String> { profile.allow().iter().map(Rule::to_string).collect() };
         let [deny_all, allow_fs, allow_net, allow_local, allow_all] = Profile::ladder();
         assert!(rules(deny_all).is_empty());
-        assert_eq!(rules(allow_fs), ["fs.read", "fs.write($CWD/**)", "fs.delete($CWD/**)", "os.env", "kv.*"]);
+        let of_files = ["fs.read($CWD)", "fs.read($CWD/**)", "fs.write($CWD/**)", "fs.delete($CWD/**)"];
+        assert_eq!(rules(allow_fs), [&of_files[..], &["os.env($ENV)", "kv.*"]].concat());
         assert_eq!(rules(allow_net), ["http.client"]);
-        assert_eq!(rules(allow_local), ["http.server", "os.exec($CWD/**)", "k8s.read", "k8s.write", "k8s.config"]);
+        let of_servers = ["http.server(127.0.0.0/8:*)", "http.server([::1]:*)", "http.server($HOST:*)"];
+        let rest = ["os.exec($CWD/**)", "k8s.read", "k8s.write", "k8s.config"];
+        assert_eq!(rules(allow_local), [&of_servers[..], &rest].concat());
         assert_eq!(allow_all.fallback(), Fallback::Allow);
     }
 

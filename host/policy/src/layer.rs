@@ -7,12 +7,12 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use crate::{
-    call::{Call, Resource},
+    call::Call,
+    capability::AnyPattern,
     egress::{AddressClass, AddressClasses},
-    grants::GrantsError,
-    path::Roots,
-    pattern::Pattern,
     profile::{Fallback, Profile},
+    resource::MissingRoot,
+    roots::Roots,
     rule::Rule,
 };
 
@@ -103,7 +103,8 @@ pub(crate) struct Layer {
 struct Compiled {
     rule: Rule,
     source: Source,
-    pattern: Option<Pattern>,
+    /// The resource under every name it has on this machine, any of which is meant; none for a rule about all.
+    patterns: Option<Vec<AnyPattern>>,
 }
 
 impl Layer {
@@ -117,16 +118,17 @@ impl Layer {
         }
     }
 
+    /// Adds rules; the error is one that names a folder which is not known.
     pub(crate) fn add(
         &mut self,
-        source: Source,
+        source: &Source,
         allow: &[Rule],
         deny: &[Rule],
         roots: &Roots,
-    ) -> Result<(), GrantsError> {
+    ) -> Result<(), (Rule, MissingRoot)> {
         let compile = |rule: &Rule| {
-            let pattern = rule.resolved(roots).map_err(|_| GrantsError::NoHome(rule.clone()))?;
-            Ok(Compiled { rule: rule.clone(), source: source.clone(), pattern })
+            let patterns = rule.spellings(roots).map_err(|missing| (rule.clone(), missing))?;
+            Ok(Compiled { rule: rule.clone(), source: source.clone(), patterns })
         };
         for rule in allow {
             self.allow.push(compile(rule)?);
@@ -143,10 +145,7 @@ impl Layer {
 
     /// Judges a call; for a request, with the address it is about to connect to.
     pub(crate) fn judge(&self, call: &Call<'_>, address: Option<IpAddr>) -> Verdict {
-        let literal = match call.resource() {
-            Resource::Url(url) => url.address(),
-            _ => None,
-        };
+        let literal = call.resource().own_address();
         let address = address.or(literal);
         if let Some(rule) = self.deny.iter().find(|rule| rule.denies(call, address)) {
             return Verdict::Denied(self.decider(Some(rule)));
@@ -176,15 +175,19 @@ impl Layer {
 
 impl Compiled {
     fn grants(&self, call: &Call<'_>) -> bool {
-        self.rule.is_about(call) && self.pattern.as_ref().is_none_or(|pattern| pattern.grants(call.resource()))
+        self.is_about(call, |pattern| call.resource().granted_by(pattern))
     }
 
     fn reaches(&self, call: &Call<'_>, address: IpAddr) -> bool {
-        self.rule.is_about(call) && self.pattern.as_ref().is_some_and(|p| p.reaches(call.resource(), address))
+        // A rule about everything names no address.
+        self.patterns.is_some() && self.is_about(call, |pattern| call.resource().reached_by(pattern, address))
     }
 
     fn denies(&self, call: &Call<'_>, address: Option<IpAddr>) -> bool {
-        self.rule.is_about(call)
-            && self.pattern.as_ref().is_none_or(|pattern| pattern.denies(call.resource(), address, call.takes_tree()))
+        self.is_about(call, |pattern| call.resource().denied_by(pattern, address, call.takes_beneath()))
+    }
+
+    fn is_about(&self, call: &Call<'_>, of_resource: impl Fn(&AnyPattern) -> bool) -> bool {
+        self.rule.is_about(call) && self.patterns.as_ref().is_none_or(|patterns| patterns.iter().any(of_resource))
     }
 }

@@ -6,8 +6,10 @@
 //! | module | job |
 //! |---|---|
 //! | `path`, `name`, `host`, `url`, `server`, `kubernetes`, `kinds` | Brings a resource to one spelling, or refuses it |
-//! | `capability`, `call` | The closed list of privileged operations; a function and its resource |
-//! | `rule`, `pattern`, `url_pattern`, `glob` | The grammar operators write, parsed once into types |
+//! | `resource`, `registry`, `capability` | What a kind of resource has to say; the closed list of privileged operations |
+//! | `call` | A function and its resource |
+//! | `rule`, `path_pattern`, `name_pattern`, `url_pattern`, `glob` | The grammar operators write, parsed once into types |
+//! | `roots` | What variables in rules stand for, and where links lead |
 //! | `profile`, `ladder` | Named sets of rules; the five that are built in |
 //! | `grants` | A profile and added rules, compiled for one app; an app only narrows its tenant |
 //! | `decide`, `layer`, `egress` | Deny over allow over fallback; names first, then each resolved address |
@@ -22,7 +24,7 @@
 //! let address = ServerAddress::new("127.0.0.1", 8080)?;
 //!
 //! let grants = Grants::new(&Profile::deny_all(), &[], &[], &roots)?;
-//! let denial = grants.http_server(ServerFunction::Serve, address).err().map(|d| d.to_string());
+//! let denial = grants.decide(ServerFunction::Serve, address).err().map(|d| d.to_string());
 //! assert_eq!(
 //!     denial.as_deref(),
 //!     Some(
@@ -33,7 +35,7 @@
 //!
 //! let rule = Rule::parse("http.server(127.0.0.1:8080)")?;
 //! let grants = Grants::new(&Profile::deny_all(), &[rule], &[], &roots)?;
-//! let permit = grants.http_server(ServerFunction::Serve, address)?;
+//! let permit = grants.decide(ServerFunction::Serve, address)?;
 //! assert_eq!(permit.resource().socket_addr().to_string(), "127.0.0.1:8080");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -55,10 +57,14 @@ mod kubernetes;
 mod ladder;
 mod layer;
 mod name;
+mod name_pattern;
 mod path;
-mod pattern;
+mod path_pattern;
 mod permit;
 mod profile;
+mod registry;
+mod resource;
+mod roots;
 mod rule;
 mod server;
 mod suggest;
@@ -68,7 +74,7 @@ mod url_pattern;
 pub use call::Call;
 pub use call_buf::{CallBuf, CallError};
 pub use capability::{
-    Capability, EnvFunction, ExecFunction, HttpMethod, K8sFunction, KvFunction, PathFunction, ResourceKind,
+    Capability, EnvFunction, ExecFunction, Function, HttpMethod, K8sFunction, KvFunction, PathFunction, ResourceKind,
     ServerFunction,
 };
 pub use denial::{Denial, DenyReason};
@@ -80,9 +86,10 @@ pub use kinds::KnownKind;
 pub use kubernetes::{KubernetesError, KubernetesObject};
 pub use layer::{Decider, Source, Verdict};
 pub use name::{EnvName, KvKey, NameError};
-pub use path::{CanonicalPath, PathError, ProgramPath, Roots};
+pub use path::{CanonicalPath, PathError, ProgramPath};
 pub use permit::{Endpoint, Permit};
 pub use profile::{Fallback, Profile, ProfileError};
+pub use roots::Roots;
 pub use rule::{Rule, RuleError};
 pub use server::ServerAddress;
 pub use suggest::nearest;

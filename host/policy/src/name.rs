@@ -1,16 +1,16 @@
 //! Names that have no structure: environment variables and keys of the key-value store.
 //!
-//! Both compare byte for byte, case included, and their patterns know one special character, `*`.
-//! Listing keys acts on every key with a prefix, so a prefix is a resource of its own: a grant must
-//! cover all of it, and a deny rule stops it when any key beneath could be denied.
+//! Both compare byte for byte, case included. Listing keys acts on every key with a prefix, so a prefix is a resource of
+//! its own.
 
 use std::fmt;
 
 use thiserror::Error;
 
-use crate::glob::{Fault, text_continues, text_includes, text_matches};
-
+/// Bytes of the name of a variable.
 const MAX_NAME: usize = 256;
+
+/// Bytes of a key.
 const MAX_KEY: usize = 1024;
 
 /// Why a text is not a name that can be judged.
@@ -108,62 +108,6 @@ impl fmt::Display for KvKey {
     }
 }
 
-/// A name glob of a rule, such as `APP_*` or `user:*`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct NamePattern(String);
-
-impl NamePattern {
-    pub(crate) fn parse_env(text: &str) -> Result<Self, Fault> {
-        match text.bytes().position(|b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b'*')) {
-            Some(at) => Err(Fault::new(at, "expected ASCII letters, digits, `_` or `*`")),
-            None if text.starts_with(|c: char| c.is_ascii_digit()) => {
-                Err(Fault::new(0, "the name of a variable does not start with a digit"))
-            }
-            None => Self::parse_key(text),
-        }
-    }
-
-    pub(crate) fn parse_key(text: &str) -> Result<Self, Fault> {
-        if text.is_empty() { Err(Fault::new(0, "expected a name")) } else { Ok(Self(squeezed(text))) }
-    }
-
-    pub(crate) fn matches_env(&self, name: &EnvName) -> bool {
-        text_matches(&self.0, &name.0)
-    }
-
-    /// Whether it grants the key, or every key with the prefix.
-    pub(crate) fn grants_key(&self, key: &KvKey) -> bool {
-        text_matches(&self.0, &key.text) && (!key.prefix || self.0.ends_with('*'))
-    }
-
-    /// Whether it grants all that the other does, as far as it can be seen from the two.
-    pub(crate) fn includes(&self, other: &Self) -> bool {
-        text_includes(&self.0, &other.0)
-    }
-
-    /// Whether it denies the key, or some key with the prefix.
-    pub(crate) fn denies_key(&self, key: &KvKey) -> bool {
-        text_matches(&self.0, &key.text) || (key.prefix && text_continues(&self.0, &key.text))
-    }
-}
-
-/// One star for a run of them.
-fn squeezed(text: &str) -> String {
-    let mut squeezed = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c != '*' || !squeezed.ends_with('*') {
-            squeezed.push(c);
-        }
-    }
-    squeezed
-}
-
-impl fmt::Display for NamePattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -180,28 +124,5 @@ mod tests {
         assert_eq!(KvKey::new("a\nb"), Err(NameError::Control));
         assert_eq!(KvKey::new(&"a".repeat(1025)), Err(NameError::TooLong));
         assert!(KvKey::prefix("").is_ok());
-    }
-
-    #[test]
-    fn variables_match_with_their_case() {
-        let pattern = NamePattern::parse_env("APP_*").unwrap();
-        assert!(pattern.matches_env(&EnvName::new("APP_PORT").unwrap()));
-        assert!(!pattern.matches_env(&EnvName::new("app_PORT").unwrap()));
-        assert_eq!(NamePattern::parse_env("A-B").unwrap_err().at, 1);
-        assert!(NamePattern::parse_env("").is_err());
-    }
-
-    #[test]
-    fn a_prefix_is_granted_whole_and_denied_by_its_parts() {
-        let users = NamePattern::parse_key("user:*").unwrap();
-        assert!(users.grants_key(&KvKey::prefix("user:").unwrap()));
-        assert!(users.grants_key(&KvKey::prefix("user:a").unwrap()));
-        assert!(!users.grants_key(&KvKey::prefix("us").unwrap()));
-        let one = NamePattern::parse_key("user:1").unwrap();
-        assert!(!one.grants_key(&KvKey::prefix("user:1").unwrap()));
-        assert!(one.denies_key(&KvKey::prefix("").unwrap()));
-        assert!(one.denies_key(&KvKey::prefix("user:").unwrap()));
-        assert!(!one.denies_key(&KvKey::prefix("user:2").unwrap()));
-        assert_eq!(NamePattern::parse_key("a**b").unwrap().to_string(), "a*b");
     }
 }

@@ -9,9 +9,10 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::glob::{Fault, PathGlob};
-
+/// Bytes of a path, as written and as it is judged: `PATH_MAX` of Linux.
 const MAX_PATH: usize = 4096;
+
+/// Bytes of one name of it: `NAME_MAX` of Linux.
 const MAX_NAME: usize = 255;
 
 /// An absolute path without `.`, `..`, empty segments or a trailing slash.
@@ -85,6 +86,10 @@ fn relative(text: &str) -> PathError {
 }
 
 fn normal<'a>(text: &'a str, mut segments: Vec<&'a str>) -> Result<CanonicalPath, PathError> {
+    // Before anything is done that takes time or memory by the length of the text.
+    if text.len() > MAX_PATH {
+        return Err(PathError::TooLong);
+    }
     if let Some((_, error)) = unspeakable(text) {
         return Err(error);
     }
@@ -103,7 +108,7 @@ fn normal<'a>(text: &'a str, mut segments: Vec<&'a str>) -> Result<CanonicalPath
 }
 
 /// The first byte that no path and no path pattern may hold, and why.
-fn unspeakable(text: &str) -> Option<(usize, PathError)> {
+pub(crate) fn unspeakable(text: &str) -> Option<(usize, PathError)> {
     let bytes = text.as_bytes();
     bytes.iter().enumerate().find_map(|(at, byte)| match byte {
         0 => Some((at, PathError::Nul)),
@@ -125,7 +130,7 @@ impl ProgramPath {
     /// Normalises the path of a program; a bare name such as `id` is refused, since `PATH` would
     /// decide what it means.
     pub fn resolve(text: &str, cwd: &CanonicalPath) -> Result<Self, PathError> {
-        if text.is_empty() || text.contains('/') {
+        if text.is_empty() || text.len() > MAX_PATH || text.contains('/') {
             CanonicalPath::resolve(text, cwd).map(Self)
         } else {
             Err(PathError::BareName)
@@ -147,117 +152,6 @@ impl From<CanonicalPath> for ProgramPath {
 impl fmt::Display for ProgramPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// The folders that `$CWD` and `$HOME` stand for in rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Roots {
-    cwd: CanonicalPath,
-    home: Option<CanonicalPath>,
-}
-
-impl Roots {
-    /// Gives `$CWD` its meaning; a rule with `$HOME` is then refused.
-    pub fn new(cwd: CanonicalPath) -> Self {
-        Self { cwd, home: None }
-    }
-
-    /// Gives `$HOME` its meaning too.
-    #[must_use]
-    pub fn with_home(self, home: CanonicalPath) -> Self {
-        Self { home: Some(home), ..self }
-    }
-
-    /// What `$CWD` stands for.
-    pub fn cwd(&self) -> &CanonicalPath {
-        &self.cwd
-    }
-
-    /// What `$HOME` stands for, if anything.
-    pub fn home(&self) -> Option<&CanonicalPath> {
-        self.home.as_ref()
-    }
-}
-
-/// A path glob of a rule, such as `$CWD/**` or `/etc/*.conf`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PathPattern {
-    root: Root,
-    glob: PathGlob,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Root {
-    Cwd,
-    Home,
-    Slash,
-}
-
-impl PathPattern {
-    pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
-        if let Some((at, error)) = unspeakable(text) {
-            return Err(Fault::new(at, error.to_string()));
-        }
-        let (root, rest) = if let Some(rest) = text.strip_prefix("$CWD") {
-            (Root::Cwd, rest)
-        } else if let Some(rest) = text.strip_prefix("$HOME") {
-            (Root::Home, rest)
-        } else {
-            (Root::Slash, text)
-        };
-        let at = text.len() - rest.len();
-        if !rest.starts_with('/') && (root == Root::Slash || !rest.is_empty()) {
-            return Err(Fault::new(at, "expected `/`, `$CWD` or `$HOME` and an absolute path"));
-        }
-        if let Some(dollar) = rest.find('$') {
-            return Err(Fault::new(at + dollar, "a variable may only start a path"));
-        }
-        let glob = PathGlob::parse(rest).map_err(|fault| fault.shifted(at))?;
-        Ok(Self { root, glob })
-    }
-
-    /// `$CWD/**`.
-    pub(crate) fn beneath_cwd() -> Self {
-        Self { root: Root::Cwd, glob: PathGlob::everything() }
-    }
-
-    /// The pattern with its variable replaced; `None` when the variable has no meaning.
-    pub(crate) fn resolved(&self, roots: &Roots) -> Option<Self> {
-        let folder = match self.root {
-            Root::Slash => return Some(self.clone()),
-            Root::Cwd => &roots.cwd,
-            Root::Home => roots.home.as_ref()?,
-        };
-        Some(Self { root: Root::Slash, glob: self.glob.beneath(folder.segments()) })
-    }
-
-    /// Whether it grants the path; one that was not resolved grants nothing.
-    pub(crate) fn grants(&self, path: &CanonicalPath) -> bool {
-        self.root == Root::Slash && self.glob.matches(path.segments())
-    }
-
-    /// Whether it grants all that the other does, as far as it can be seen from the two.
-    pub(crate) fn includes(&self, other: &Self) -> bool {
-        self.root == other.root && self.glob.includes(&other.glob)
-    }
-
-    /// Whether it denies the path, or with `tree` something beneath it.
-    pub(crate) fn denies(&self, path: &CanonicalPath, tree: bool) -> bool {
-        self.glob.covers(path.segments()) || (tree && self.glob.continues(path.segments()))
-    }
-}
-
-impl fmt::Display for PathPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let glob = self.glob.to_string();
-        match (self.root, glob.as_str()) {
-            (Root::Slash, glob) => f.write_str(glob),
-            (Root::Cwd, "/") => f.write_str("$CWD"),
-            (Root::Home, "/") => f.write_str("$HOME"),
-            (Root::Cwd, glob) => write!(f, "$CWD{glob}"),
-            (Root::Home, glob) => write!(f, "$HOME{glob}"),
-        }
     }
 }
 
@@ -301,6 +195,10 @@ mod tests {
             assert_eq!(CanonicalPath::absolute(text), Err(error), "{text}");
         }
         assert_eq!(path("/100%").as_str(), "/100%");
+        for long in ["a/".repeat(6_000_000), "x".repeat(4097), "./".repeat(2049) + "a"] {
+            assert_eq!(CanonicalPath::resolve(&long, &path("/srv")), Err(PathError::TooLong));
+            assert_eq!(ProgramPath::resolve(&long, &path("/srv")), Err(PathError::TooLong));
+        }
     }
 
     #[test]
@@ -308,23 +206,5 @@ mod tests {
         let cwd = path("/srv");
         assert_eq!(ProgramPath::resolve("id", &cwd), Err(PathError::BareName));
         assert_eq!(ProgramPath::resolve("./id", &cwd).unwrap().path(), &path("/srv/id"));
-    }
-
-    #[test]
-    fn variables_are_replaced_literally() {
-        let roots = Roots::new(path("/srv/a*b"));
-        let pattern = PathPattern::parse("$CWD/**").unwrap();
-        assert!(!pattern.grants(&path("/srv/a*b/x")), "not yet resolved");
-        let pattern = pattern.resolved(&roots).unwrap();
-        assert!(pattern.grants(&path("/srv/a*b/x")));
-        assert!(!pattern.grants(&path("/srv/acb/x")));
-        assert_eq!(PathPattern::parse("$HOME/x").unwrap().resolved(&roots), None);
-    }
-
-    #[test]
-    fn bad_patterns_have_a_position() {
-        for (text, at) in [("a/b", 0), ("$CWDx", 4), ("/a/$HOME", 3), ("/a/../b", 3), ("$CWD/..", 5), ("*", 0)] {
-            assert_eq!(PathPattern::parse(text).unwrap_err().at, at, "{text}");
-        }
     }
 }

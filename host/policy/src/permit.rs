@@ -10,7 +10,7 @@
 //! let roots = Roots::new(CanonicalPath::absolute("/srv")?);
 //! let grants = Grants::new(&Profile::named("allow-local").unwrap_or_default(), &[], &[], &roots)?;
 //! let address = ServerAddress::new("127.0.0.1", 8080)?;
-//! let permit = grants.http_server(ServerFunction::Serve, address)?;
+//! let permit = grants.decide(ServerFunction::Serve, address)?;
 //! assert_eq!(permit.resource().port(), 8080);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

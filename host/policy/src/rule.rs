@@ -17,14 +17,12 @@ use thiserror::Error;
 
 use crate::{
     call::Call,
-    capability::{Capability, ResourceKind},
+    capability::{AnyPattern, Capability, ResourceKind},
     glob::Fault,
-    path::{PathPattern, Roots},
-    pattern::Pattern,
+    resource::{MAX_RULE, MissingRoot},
+    roots::Roots,
     suggest::nearest,
 };
-
-pub(crate) const MAX_RULE: usize = 4096;
 
 /// One line of a profile: what it allows or denies depends on the list it stands in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +31,7 @@ pub struct Rule {
     category: Option<&'static str>,
     /// Sorted; empty for every function.
     functions: Vec<&'static str>,
-    resource: Option<Pattern>,
+    resource: Option<AnyPattern>,
 }
 
 /// Where and why a text is not a rule.
@@ -98,7 +96,7 @@ impl Rule {
 
     /// Its resource as written in canonical form.
     pub fn resource(&self) -> Option<String> {
-        self.resource.as_ref().map(Pattern::to_string)
+        self.resource.as_ref().map(AnyPattern::to_string)
     }
 
     /// Whether it allows all that the other allows, as far as it can be seen from the two: a yes is certain, a no may be
@@ -117,11 +115,14 @@ impl Rule {
         names && functions && resource
     }
 
-    /// The rule with `$CWD` and `$HOME` replaced, to compare it with rules that spell the folder out; none where it needs
-    /// a home folder and there is none.
+    /// The rule with its variables replaced and its links followed to their end, to compare it with rules that spell the
+    /// folder out; none where a variable stands for nothing.
     #[must_use]
     pub fn with_roots(&self, roots: &Roots) -> Option<Self> {
-        let resource = self.resolved(roots).ok()?;
+        let resource = match self.spellings(roots).ok()? {
+            Some(mut spellings) => Some(spellings.pop()?),
+            None => None,
+        };
         Some(Self { resource, ..self.clone() })
     }
 
@@ -148,19 +149,15 @@ impl Rule {
         Self { module: Some(capability.module()), category: None, functions: Vec::new(), resource: None }
     }
 
-    /// `module.category($CWD/**)`, for a capability on paths or programs.
-    pub(crate) fn beneath_cwd(capability: Capability) -> Self {
-        let pattern = match capability.kind() {
-            ResourceKind::Program => Pattern::Program(PathPattern::beneath_cwd()),
-            _ => Pattern::Path(PathPattern::beneath_cwd()),
-        };
-        Self { resource: Some(pattern), ..Self::of(capability) }
+    /// `module.category(resource)`, for a resource of the capability's kind.
+    pub(crate) fn about(capability: Capability, resource: AnyPattern) -> Self {
+        Self { resource: Some(resource), ..Self::of(capability) }
     }
 
     /// The narrowest rule that would grant the call, when one can be spelled.
     pub(crate) fn granting(call: &Call<'_>) -> Option<Self> {
         let capability = call.capability();
-        match call.rule_resource() {
+        match call.in_rule() {
             Some(resource) => Self::parse(&format!("{capability}({resource})")).ok(),
             None if capability.kind() == ResourceKind::Object => Some(Self::of(capability)),
             None => None,
@@ -173,18 +170,11 @@ impl Rule {
             && (self.functions.is_empty() || self.functions.contains(&call.function()))
     }
 
-    /// Its pattern with `$CWD` and `$HOME` replaced; `Err` when one has no meaning.
-    pub(crate) fn resolved(&self, roots: &Roots) -> Result<Option<Pattern>, MissingRoot> {
-        match &self.resource {
-            Some(pattern) => pattern.resolved(roots).map(Some).ok_or(MissingRoot),
-            None => Ok(None),
-        }
+    /// Its resource under every name that it has here, any of which is meant; none for a rule without one.
+    pub(crate) fn spellings(&self, roots: &Roots) -> Result<Option<Vec<AnyPattern>>, MissingRoot> {
+        self.resource.as_ref().map(|resource| resource.spellings(roots)).transpose()
     }
 }
-
-/// A rule names `$HOME` and no home folder was given.
-#[derive(Debug)]
-pub(crate) struct MissingRoot;
 
 impl FromStr for Rule {
     type Err = RuleError;
@@ -290,7 +280,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Everything up to the last character, which must close the parenthesis.
-    fn resource(&mut self, of: &[Capability]) -> Result<Pattern, Refusal> {
+    fn resource(&mut self, of: &[Capability]) -> Result<AnyPattern, Refusal> {
         let start = self.at;
         let rest = self.rest();
         let Some(inner) = rest.strip_suffix(')') else {
@@ -301,7 +291,7 @@ impl<'a> Parser<'a> {
         let mut kinds: Vec<ResourceKind> = of.iter().map(|c| c.kind()).collect();
         kinds.dedup();
         match kinds.as_slice() {
-            [kind] => Pattern::parse(*kind, inner).map_err(|f| (f.shifted(start), None)),
+            [kind] => AnyPattern::parse(*kind, inner).map_err(|f| (f.shifted(start), None)),
             kinds => {
                 let kinds: Vec<String> = kinds.iter().map(ResourceKind::to_string).collect();
                 let problem = format!("one resource cannot be judged as {}", kinds.join(" and "));
@@ -366,6 +356,9 @@ mod tests {
             ("kv.read(user:*)", "kv.read(user:*)"),
             ("http.server(localhost:8080)", "http.server(127.0.0.1:8080)"),
             ("http.server([::1]:*)", "http.server([::1]:*)"),
+            ("http.server(127.1.1.1/8)", "http.server(127.0.0.0/8:*)"),
+            ("http.server($HOST:80)", "http.server($HOST:80)"),
+            ("os.env($ENV)", "os.env($ENV)"),
             ("k8s.*(default/po)", "k8s.*(default/pods)"),
             ("os.exec(/usr/bin/id)", "os.exec(/usr/bin/id)"),
             ("*.client(10.0.0.0/8)", "*.client(10.0.0.0/8)"),
@@ -390,6 +383,10 @@ mod tests {
             ("k8s.read[gte]", 9, Some("get")),
             ("k8s.read[get", 12, None),
             ("k8s.read[]", 9, None),
+            ("http.server[start]", 12, None),
+            ("os.env[setenv]", 7, None),
+            ("fs.read[walk]", 8, None),
+            ("k8s.exec", 4, None),
             ("k8s.read[get;list]", 12, None),
             ("k8s.read[get]x", 13, None),
             ("http.server[localhost](:80)", 12, None),
@@ -455,6 +452,6 @@ mod tests {
     fn a_star_selects_by_name() {
         let rule = Rule::parse("*.exec").unwrap();
         let selected: Vec<_> = rule.capabilities().collect();
-        assert_eq!(selected, [Capability::K8sExec, Capability::OsExec]);
+        assert_eq!(selected, [Capability::OsExec]);
     }
 }

@@ -5,7 +5,7 @@
 //! matching, and the path a rule sees is fully decoded. User names and passwords in a URL are
 //! refused, and the query, which often holds keys, is in no message: [`Url`] prints without it.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
 use thiserror::Error;
 
@@ -160,14 +160,6 @@ impl Url {
     /// The decoded, non-empty segments of its path, which a rule compares.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &str> + Clone {
         self.segments.iter().map(String::as_str)
-    }
-
-    /// The address, when the host is one.
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        match self.host {
-            Host::Address(address) => Some(address),
-            Host::Name(_) => None,
-        }
     }
 }
 

@@ -10,15 +10,51 @@ use std::{fmt, net::IpAddr};
 use ipnet::IpNet;
 
 use crate::{
-    glob::{Fault, PathGlob},
-    host::{HostPattern, port_number, split_port},
+    glob::{Fault, PathGlob, starred},
+    host::{Host, HostPattern, port_number, split_port},
+    resource::{MAX_RULE, Pattern, ROOM_FOR_NAMES, Reading, Resource},
     url::{Scheme, Url, decoded_segment, escaped, is_unreserved},
 };
+
+impl Resource for Url {
+    type Pattern = UrlPattern;
+
+    fn read(text: &str, _reading: &Reading<'_>) -> Result<Self, String> {
+        Self::parse(text).map_err(|error| error.to_string())
+    }
+
+    fn in_rule(&self) -> Option<String> {
+        Some(self.origin())
+    }
+
+    fn covering(&self) -> String {
+        with_path(self, self.origin())
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        match self.host() {
+            Host::Address(address) => Some(*address),
+            Host::Name(_) => None,
+        }
+    }
+}
+
+/// The resource of a rule that lets a request for the URL connect to an address its host was resolved to.
+pub(crate) fn covering_address(url: &Url, address: IpAddr) -> String {
+    let host = Host::Address(address.to_canonical());
+    with_path(url, format!("{}://{host}:{}", url.scheme().as_str(), url.port()))
+}
+
+/// An origin with the path of the URL; without one, where both are too long for a rule, it is about all paths.
+fn with_path(url: &Url, origin: String) -> String {
+    let path = starred(&url.path().replace("%2A", "*"), |c| c == '*');
+    if origin.len() + path.len() > MAX_RULE - ROOM_FOR_NAMES { origin } else { origin + &path }
+}
 
 /// `[scheme://]host[:port][/path]` of a rule; a path needs a scheme. With a scheme and no port the
 /// port is the scheme's own, without a scheme it is any.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct UrlPattern {
+pub struct UrlPattern {
     scheme: Option<Scheme>,
     host: HostPattern,
     port: Option<u16>,
@@ -26,7 +62,20 @@ pub(crate) struct UrlPattern {
 }
 
 impl UrlPattern {
-    pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
+    fn fits(&self, url: &Url, denying: bool) -> bool {
+        let segments = url.segments();
+        self.scheme.is_none_or(|scheme| scheme == url.scheme())
+            && self.port.is_none_or(|port| port == url.port())
+            && self.path.as_ref().is_none_or(
+                |path| {
+                    if denying { path.covers(segments) } else { path.matches(segments) }
+                },
+            )
+    }
+}
+
+impl Pattern<Url> for UrlPattern {
+    fn parse(text: &str) -> Result<Self, Fault> {
         let (scheme, rest) = match Scheme::strip(text) {
             Some((scheme, rest)) => (Some(scheme), rest),
             None if text.contains("://") => {
@@ -72,23 +121,19 @@ impl UrlPattern {
         Ok(Self { scheme, host, port, path })
     }
 
-    /// Whether a rule with this pattern grants or denies the URL by its name.
-    pub(crate) fn names(&self, url: &Url) -> bool {
+    fn grants(&self, url: &Url) -> bool {
         self.fits(url, false) && self.host.names(url.host())
     }
 
-    /// Whether it grants a connection to this address for the URL.
-    pub(crate) fn reaches(&self, url: &Url, address: IpAddr) -> bool {
+    fn reaches(&self, url: &Url, address: IpAddr) -> bool {
         self.fits(url, false) && self.host.holds(address)
     }
 
-    /// Whether it denies the URL, by its name or by the address it leads to.
-    pub(crate) fn denies(&self, url: &Url, address: Option<IpAddr>) -> bool {
+    fn denies(&self, url: &Url, address: Option<IpAddr>, _beneath: bool) -> bool {
         self.fits(url, true) && (self.host.names(url.host()) || address.is_some_and(|a| self.host.stops(a)))
     }
 
-    /// Whether it grants all that the other does, as far as it can be seen from the two.
-    pub(crate) fn includes(&self, other: &Self) -> bool {
+    fn includes(&self, other: &Self) -> bool {
         let path = match (&self.path, &other.path) {
             (None, _) => true,
             (Some(_), None) => false,
@@ -99,19 +144,8 @@ impl UrlPattern {
             && self.host.includes(&other.host)
     }
 
-    pub(crate) fn is_of_addresses(&self) -> bool {
+    fn is_of_addresses(&self) -> bool {
         matches!(self.host, HostPattern::Net(_))
-    }
-
-    fn fits(&self, url: &Url, denying: bool) -> bool {
-        let segments = url.segments();
-        self.scheme.is_none_or(|scheme| scheme == url.scheme())
-            && self.port.is_none_or(|port| port == url.port())
-            && self.path.as_ref().is_none_or(
-                |path| {
-                    if denying { path.covers(segments) } else { path.matches(segments) }
-                },
-            )
     }
 }
 
@@ -190,7 +224,7 @@ mod tests {
             ("10.0.0.0/8", "http://10.1.1.1/", false),
         ] {
             let parsed = UrlPattern::parse(pattern).unwrap();
-            assert_eq!(parsed.names(&url(text)), expected, "{pattern} {text}");
+            assert_eq!(parsed.grants(&url(text)), expected, "{pattern} {text}");
         }
     }
 
@@ -201,7 +235,7 @@ mod tests {
         assert!(pattern.reaches(&call, "10.2.3.4".parse().unwrap()));
         assert!(!pattern.reaches(&call, "11.2.3.4".parse().unwrap()));
         assert!(!pattern.reaches(&url("http://db.example/"), "10.2.3.4".parse().unwrap()));
-        assert!(pattern.denies(&call, Some("64:ff9b::10.0.0.1".parse().unwrap())));
+        assert!(pattern.denies(&call, Some("64:ff9b::10.0.0.1".parse().unwrap()), false));
     }
 
     #[test]

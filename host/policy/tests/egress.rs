@@ -145,12 +145,12 @@ fn every_spelling_has_its_class() {
 fn allow_net_reaches_public_addresses_only() {
     let grants = grants("allow-net", &[]);
     for (host, class) in FORBIDDEN {
-        let denial = grants.http_client(HttpMethod::Get, url(host)).unwrap_err();
+        let denial = grants.decide(HttpMethod::Get, url(host)).unwrap_err();
         assert_eq!(denial.reason(), DenyReason::AddressNotGranted, "{host}");
         assert_eq!(denial.address_class(), Some(*class), "{host}");
     }
     for host in PUBLIC {
-        let permit = grants.http_client(HttpMethod::Get, url(host)).unwrap();
+        let permit = grants.decide(HttpMethod::Get, url(host)).unwrap();
         let endpoint = permit.address(address(host)).unwrap();
         assert_eq!(endpoint.resource().socket_addr().ip(), address(host));
     }
@@ -160,7 +160,7 @@ fn allow_net_reaches_public_addresses_only() {
 fn a_granted_name_does_not_lead_anywhere_else() {
     for (profile, rules) in [("allow-net", &[][..]), ("deny-all", &["http.client(evil.example)"][..])] {
         let grants = grants(profile, rules);
-        let permit = grants.http_client(HttpMethod::Get, url("evil.example")).unwrap();
+        let permit = grants.decide(HttpMethod::Get, url("evil.example")).unwrap();
         for (host, class) in FORBIDDEN {
             let denial = permit.address(address(host)).unwrap_err();
             assert_eq!(denial.address_class(), Some(*class), "{host}");
@@ -176,9 +176,9 @@ fn the_rungs_add_loopback_and_then_the_rest() {
     let local = grants("allow-local", &[]);
     let all = grants("allow-all", &[]);
     for (host, class) in FORBIDDEN {
-        let allowed = local.http_client(HttpMethod::Get, url(host)).is_ok();
+        let allowed = local.decide(HttpMethod::Get, url(host)).is_ok();
         assert_eq!(allowed, *class == Loopback, "{host}");
-        assert!(all.http_client(HttpMethod::Get, url(host)).is_ok(), "{host}");
+        assert!(all.decide(HttpMethod::Get, url(host)).is_ok(), "{host}");
     }
 }
 
@@ -186,14 +186,13 @@ fn the_rungs_add_loopback_and_then_the_rest() {
 fn a_rule_grants_the_addresses_it_names() {
     let grants = grants("allow-net", &["http.client(10.0.0.0/8)", "http.client(0xa9fea9fe:80)"]);
     for host in ["10.0.0.1", "167772161", "[::ffff:10.0.0.1]", "169.254.169.254"] {
-        assert!(grants.http_client(HttpMethod::Get, url(host)).is_ok(), "{host}");
+        assert!(grants.decide(HttpMethod::Get, url(host)).is_ok(), "{host}");
     }
     for host in ["11.0.0.0.1", "192.168.0.1", "[64:ff9b::10.0.0.1]", "169.254.169.254:81"] {
-        let refused =
-            Url::parse(&format!("http://{host}/")).map(|url| grants.http_client(HttpMethod::Get, url).is_err());
+        let refused = Url::parse(&format!("http://{host}/")).map(|url| grants.decide(HttpMethod::Get, url).is_err());
         assert!(refused.unwrap_or(true), "{host}");
     }
-    let permit = grants.http_client(HttpMethod::Get, url("db.example")).unwrap();
+    let permit = grants.decide(HttpMethod::Get, url("db.example")).unwrap();
     assert!(permit.address(address("10.2.3.4")).is_ok());
     assert!(permit.address(address("192.168.0.1")).is_err());
 }
@@ -201,8 +200,8 @@ fn a_rule_grants_the_addresses_it_names() {
 #[test]
 fn a_range_alone_grants_no_name() {
     let grants = grants("deny-all", &["http.client(10.0.0.0/8)"]);
-    assert!(grants.http_client(HttpMethod::Get, url("10.0.0.1")).is_ok());
-    let denial = grants.http_client(HttpMethod::Get, url("db.example")).unwrap_err();
+    assert!(grants.decide(HttpMethod::Get, url("10.0.0.1")).is_ok());
+    let denial = grants.decide(HttpMethod::Get, url("db.example")).unwrap_err();
     assert_eq!(denial.reason(), DenyReason::NotGranted);
 }
 
@@ -211,21 +210,21 @@ fn a_denied_range_stops_names_and_disguises() {
     let roots = Roots::new(CanonicalPath::absolute("/srv").unwrap());
     let deny = [Rule::parse("http.client(127.0.0.0/8)").unwrap()];
     let grants = Grants::new(&Profile::named("allow-all").unwrap(), &[], &deny, &roots).unwrap();
-    let permit = grants.http_client(HttpMethod::Get, url("evil.example")).unwrap();
+    let permit = grants.decide(HttpMethod::Get, url("evil.example")).unwrap();
     let disguises = FORBIDDEN.iter().filter(|(host, class)| *class == Loopback && *host != "[::1]");
     for (host, _) in disguises.filter(|(host, _)| *host != "[0:0:0:0:0:0:0:1]") {
-        let denial = grants.http_client(HttpMethod::Get, url(host)).unwrap_err();
+        let denial = grants.decide(HttpMethod::Get, url(host)).unwrap_err();
         assert_eq!(denial.reason(), DenyReason::DeniedByRule, "{host}");
         assert!(permit.address(address(host)).is_err(), "{host}");
     }
-    assert!(grants.http_client(HttpMethod::Get, url("0.0.0.0")).is_err());
+    assert!(grants.decide(HttpMethod::Get, url("0.0.0.0")).is_err());
     assert!(permit.address(address("10.0.0.1")).is_ok());
 }
 
 #[test]
 fn an_address_in_the_url_is_the_one_to_dial() {
     let grants = grants("allow-all", &[]);
-    let permit = grants.http_client(HttpMethod::Get, url("8.8.8.8")).unwrap();
+    let permit = grants.decide(HttpMethod::Get, url("8.8.8.8")).unwrap();
     let denial = permit.address(address("1.1.1.1")).unwrap_err();
     assert_eq!(denial.reason(), DenyReason::AddressNotOfUrl);
     assert!(permit.address("::ffff:8.8.8.8".parse().unwrap()).is_ok());

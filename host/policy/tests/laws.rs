@@ -24,13 +24,13 @@ enum Asked {
 impl Asked {
     fn call(&self) -> Call<'_> {
         match self {
-            Self::Env(function, name) => Call::env(*function, name),
-            Self::Exec(function, program) => Call::exec(*function, program),
-            Self::Http(method, url) => Call::http_client(*method, url),
-            Self::K8s(function, object) => Call::k8s(*function, object),
-            Self::Kv(function, key) => Call::kv(*function, key),
-            Self::Path(function, path) => Call::path(*function, path),
-            Self::Server(function, address) => Call::http_server(*function, address),
+            Self::Env(function, name) => Call::new(*function, name),
+            Self::Exec(function, program) => Call::new(*function, program),
+            Self::Http(method, url) => Call::new(*method, url),
+            Self::K8s(function, object) => Call::new(*function, object),
+            Self::Kv(function, key) => Call::new(*function, key),
+            Self::Path(function, path) => Call::new(*function, path),
+            Self::Server(function, address) => Call::new(*function, address),
         }
     }
 
@@ -179,7 +179,7 @@ proptest! {
         };
         let url = Url::parse(&format!("https://{name}/")).unwrap();
         let reaches = |rung: &Profile| {
-            let permit = grants(rung, &[], &[]).http_client(HttpMethod::Get, url.clone());
+            let permit = grants(rung, &[], &[]).decide(HttpMethod::Get, url.clone());
             permit.is_ok_and(|permit| permit.address(address).is_ok())
         };
         let answers: Vec<bool> = Profile::ladder().iter().map(reaches).collect();
@@ -241,7 +241,7 @@ proptest! {
     ) {
         let address = std::net::IpAddr::V4(bits.into());
         let reaches = |grants: &Grants| {
-            let permit = grants.http_client(HttpMethod::Get, url.clone());
+            let permit = grants.decide(HttpMethod::Get, url.clone());
             permit.is_ok_and(|permit| permit.address(address).is_ok())
         };
         let (tenant, app) = (grants(&tenant, &[], &[]), grants(&app, &[], &[]));

@@ -15,11 +15,12 @@ pub mod resolve;
 mod tls;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
+use parking_lot::Mutex;
 use starcell_policy::{Endpoint, Permit};
 use tokio::task::JoinSet;
 
@@ -48,7 +49,7 @@ impl fmt::Debug for Client {
 
 impl Default for Client {
     fn default() -> Self {
-        Self::new(Arc::new(System))
+        Self::new(Arc::new(System::default()))
     }
 }
 
@@ -100,7 +101,7 @@ impl Client {
 
     async fn connect(&self, permit: &Permit<Endpoint>) -> Result<Sender, String> {
         let (sender, connection) = connect::connect(permit, &self.0.tls).await?;
-        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.0.tasks.lock();
         while tasks.try_join_next().is_some() {}
         // Its error is that of the request which is under way.
         tasks.spawn(async move { connection.await.unwrap_or_default() });

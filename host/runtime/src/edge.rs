@@ -4,16 +4,14 @@
 //! crate's decision can make, and binds what the permit holds: the address that was checked is the one that is used.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use starcell_policy::{Permit, ServerAddress};
 
-use crate::{Position, Serving};
+use crate::bindings::starcell::guest::types::Position;
 
-/// A future of an object-safe trait.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use futures_util::future::BoxFuture;
 
 /// Severity of a log record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,9 +93,6 @@ pub trait Edge: fmt::Debug + Send + Sync + 'static {
         permit: Permit<ServerAddress>,
         tls: Option<TlsSource>,
     ) -> BoxFuture<'a, Result<u16, String>>;
-
-    /// Answers the connections of a bound server from forks of `serving`.
-    fn serve(&self, server: u32, serving: Serving) -> Result<(), String>;
 
     /// Gives up a server that was bound and cannot be served.
     fn abandon(&self, server: u32);

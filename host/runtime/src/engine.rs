@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
-use crate::artifact::InPlace;
+use crate::in_place::InPlace;
 
 /// Instances that a process with one app may hold at once: its suspended parent, and forks that answer requests, of
 /// which the host admits 512. Each costs a system call at the start for the guard page of its stack.

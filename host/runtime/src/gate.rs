@@ -1,36 +1,22 @@
 //! The one gate between a script and the world: decide, write the intent, act, write the outcome.
 //!
-//! Every privileged call goes through `Gate::pass`, which takes the decision and the effect as functions and runs
-//! them in that order, so that no capability can act before it asked, act on anything but the permit's resource, or
-//! forget to say what became of it. Where the intent cannot be written the effect does not happen. An effect that is
-//! cut short (its request's time ran out) leaves an intent without an outcome, which a reader takes for unknown.
+//! Every privileged call goes through `Gate::pass`, which decides and runs the effect in that order, so that no capability
+//! can act before it asked, act on anything but the permit's resource, or forget to say what became of it. Where the
+//! intent cannot be written the effect does not happen. An effect that is cut short, since its request's time ran out or
+//! its client left, has the outcome `cancelled`; only a host that dies leaves an intent without one.
 //!
-//! In count mode a refused call is done all the same and recorded as `would-deny`. Its permit comes from grants that
-//! allow everything, not from a way around the decision: there is none.
+//! In count mode a refused call is done all the same and recorded as `would-deny`.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use starcell_audit::{Arguments, AuditError, Call, Decision, Outcome, Phase, Ticket};
-use starcell_policy::{AddressClass, Capability, Denial, Endpoint, Grants, Host, HttpMethod, Permit, Url};
+use starcell_audit::{Arguments, AuditApp, AuditError, Call, Decision, Outcome, Phase, Ticket};
+use starcell_policy::{AddressClass, CanonicalPath, Capability, Denial, Endpoint, Function, Host, Permit, Url};
 use tokio::time::Instant;
 
-use crate::Position;
-use crate::app::App;
-use crate::bindings::starcell::guest::types::Error;
-use crate::edge::{Level, LogRecord};
-use crate::state::{Role, State};
-
-/// What becomes of a call that the grants do not cover.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// It is refused.
-    #[default]
-    Enforce,
-    /// It is done, and recorded as one that would have been refused. For learning what a script needs.
-    Count,
-}
+use crate::authority::{Authority, Decided};
+use crate::bindings::starcell::guest::types::{Error, Position};
 
 /// What an effect reports: its value and the bytes that went in or out; or the sentence for the script.
 pub(crate) type Effect<T> = Result<(T, u64), String>;
@@ -60,15 +46,10 @@ impl Pure {
 /// The gate of one instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
-    app: Arc<App>,
+    authority: Arc<Authority>,
     request: Option<Arc<str>>,
-}
-
-/// A permit and what is recorded of how it came about.
-struct Decided<R> {
-    permit: Permit<R>,
-    /// The refusal that count mode passed over.
-    waived: Option<Denial>,
+    /// What decides what a call does, beside its resource; none for most calls.
+    arguments: Option<Arc<Arguments>>,
 }
 
 impl From<String> for Error {
@@ -77,28 +58,20 @@ impl From<String> for Error {
     }
 }
 
-impl State {
-    /// The gate of this instance; only one that runs a script's code has any.
-    pub(crate) fn gate(&self) -> wasmtime::Result<Gate> {
-        match &self.role {
-            Role::Setup(app) | Role::Collect(app) => Ok(Gate { app: Arc::clone(app), request: None }),
-            Role::Request(app, id) => Ok(Gate { app: Arc::clone(app), request: Some(Arc::clone(id)) }),
-            Role::Boot | Role::Freeze(_) => {
-                Err(wasmtime::Error::msg("the guest asked for a capability while no script runs"))
-            }
-        }
-    }
-
-    /// The gate for what needs no permission, where that is recorded.
-    pub(crate) fn pure_gate(&self) -> Option<Gate> {
-        self.gate().ok().filter(|gate| gate.app.config.record_pure)
-    }
-}
-
 impl Gate {
-    /// The app this is the gate of.
-    pub(crate) fn app(&self) -> &Arc<App> {
-        &self.app
+    /// The gate of an instance that answers a request, or runs the top level if there is none.
+    pub(crate) fn new(authority: Arc<Authority>, request: Option<Arc<str>>) -> Self {
+        Self { authority, request, arguments: None }
+    }
+
+    /// The same gate for one call with these arguments, which its records hold.
+    pub(crate) fn about(&self, arguments: Arguments) -> Self {
+        Self { arguments: Some(Arc::new(arguments)), ..self.clone() }
+    }
+
+    /// Who decides.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// Whether this instance answers a request, rather than runs the top level.
@@ -107,22 +80,23 @@ impl Gate {
     }
 
     /// Decides a call, writes the intent, does `effect` with the permit, writes the outcome.
-    pub(crate) async fn pass<R, T, E, F>(
+    pub(crate) async fn pass<F, T, E, Fut>(
         &self,
         at: &Position,
-        decide: impl Fn(&Grants) -> Result<Permit<R>, Denial>,
-        effect: impl FnOnce(Permit<R>) -> F,
+        function: F,
+        resource: F::Resource,
+        effect: impl FnOnce(Permit<F::Resource>) -> Fut,
     ) -> Result<T, Error>
     where
-        R: fmt::Display,
+        F: Function,
         E: Into<Error>,
-        F: Future<Output = Result<(T, u64), E>>,
+        Fut: Future<Output = Result<(T, u64), E>>,
     {
-        let decided = match self.decide(decide) {
+        let decided = match self.authority.decide(function, resource) {
             Ok(decided) => decided,
             Err(denial) => return Err(self.denied(&denial, at).await),
         };
-        let ticket = self.intent(&decided, || decided.permit.resource().to_string(), at).await?;
+        let ticket = self.intent(&decided, at).await?;
         self.act(ticket, effect(decided.permit)).await.map_err(Into::into)
     }
 
@@ -139,19 +113,92 @@ impl Gate {
         E: Into<Error>,
         F: Future<Output = Result<(T, u64), E>>,
     {
-        let decided = match self.decide_address(permit, address) {
+        let decided = match self.authority.decide_address(permit, address) {
             Ok(decided) => decided,
             Err(denial) => return Err(self.denied(&denial, at).await),
         };
-        let told = match permit.resource().host() {
+        let was_granted_by_name = match permit.resource().host() {
             Host::Address(_) => true,
             Host::Name(_) => decided.waived.is_none() && AddressClass::of(address) == AddressClass::Public,
         };
-        let ticket = match told {
+        let ticket = match was_granted_by_name {
             true => None,
-            false => self.intent(&decided, || decided.permit.resource().to_string(), at).await?,
+            false => self.intent(&decided, at).await?,
         };
         self.act(ticket, effect(decided.permit)).await.map_err(Into::into)
+    }
+
+    /// Whether the grants cover a call, for functions that leave out what a script may not see. Nothing is recorded:
+    /// the call that looks has been.
+    pub(crate) fn covers<F: Function>(&self, function: F, resource: F::Resource) -> bool {
+        self.authority.only_counts() || self.authority.grants().decide(function, resource).is_ok()
+    }
+
+    /// Whether the grants cover a connection, likewise.
+    pub(crate) fn covers_address(&self, permit: &Permit<Url>, address: IpAddr) -> bool {
+        self.authority.only_counts() || permit.address(address).is_ok()
+    }
+
+    /// Records the refusal of a call before a rule was looked at: its resource has no canonical form (a path above the
+    /// root, a URL with credentials, a program without a path), or it is over a limit. Whoever reads the log sees the
+    /// attempt.
+    pub(crate) async fn unjudged<F: Function>(&self, function: F, resource: &str, at: &Position) {
+        self.unknown(function.capability(), function.name(), resource, at).await;
+    }
+
+    /// The same for a call of a capability whose function is none, such as a method that no request has.
+    pub(crate) async fn unknown(&self, capability: Capability, function: &str, resource: &str, at: &Position) {
+        if self.authority.audit().is_on() {
+            let (function, resource) = (shown(function), shown(resource));
+            let function = &*function;
+            let line =
+                Line { capability, function, resource: &resource, decision: Decision::Deny, rule: None, needed: None };
+            self.refused(line, at).await;
+        }
+    }
+
+    /// Records the refusal of a call on a file of the host, and gives it the form that a script sees. No grant covers
+    /// such a file, and count mode does not pass over it.
+    pub(crate) async fn hosts<F: Function>(&self, function: F, path: &CanonicalPath, at: &Position) -> Error {
+        let resource = path.to_string();
+        if self.authority.audit().is_on() {
+            let (capability, function) = (function.capability(), function.name());
+            let line =
+                Line { capability, function, resource: &resource, decision: Decision::Deny, rule: None, needed: None };
+            self.refused(line, at).await;
+        }
+        let capability = function.capability();
+        Error::Denied(format!(
+            "permission denied: {capability}({resource:?}): the file is the host's, so no rule grants it"
+        ))
+    }
+
+    /// Does what needs no permission, written down like what does. Only for an app whose operator asked for it. The
+    /// guest does not say where in its script it is.
+    pub(crate) async fn note<T>(
+        &self,
+        pure: Pure,
+        file: &str,
+        effect: impl Future<Output = wasmtime::Result<(T, u64)>>,
+    ) -> wasmtime::Result<T> {
+        let (capability, category) = pure.names();
+        let call = Call {
+            request: self.request.as_deref(),
+            phase: self.phase(),
+            capability,
+            category,
+            resource: "",
+            decision: Decision::Allow,
+            rule: None,
+            needed: None,
+            file,
+            line: 0,
+            arguments: Arguments::NONE,
+        };
+        let ticket = self.authority.audit().intent(&call).await.map_err(|error| {
+            wasmtime::Error::msg(format!("the audit log cannot be written, so {capability} was not done: {error}"))
+        })?;
+        self.act(Some(ticket), effect).await
     }
 
     /// Does what was decided and written down, and writes what became of it.
@@ -160,59 +207,20 @@ impl Gate {
         ticket: Option<Ticket>,
         effect: impl Future<Output = Result<(T, u64), E>>,
     ) -> Result<T, E> {
-        let began = ticket.is_some().then(Instant::now);
+        let open = ticket.map(|ticket| OpenCall::new(self.authority.audit(), ticket));
         let result = effect.await;
-        if let (Some(ticket), Some(began)) = (ticket, began) {
-            let (outcome, bytes) = match &result {
-                Ok((_, bytes)) => (Outcome::Ok, *bytes),
-                Err(_) => (Outcome::Error, 0),
-            };
-            self.app.config.audit.outcome(ticket, outcome, began.elapsed(), bytes);
+        if let Some(open) = open {
+            match &result {
+                Ok((_, bytes)) => open.ended(Outcome::Ok, *bytes),
+                Err(_) => open.ended(Outcome::Error, 0),
+            }
         }
         result.map(|(value, _)| value)
     }
 
-    /// Whether the grants cover a call, for functions that leave out what a script may not see. Nothing is recorded:
-    /// the call that looks has been.
-    pub(crate) fn covers<R>(&self, decide: impl Fn(&Grants) -> Result<Permit<R>, Denial>) -> bool {
-        self.app.config.mode == Mode::Count || decide(&self.app.config.grants).is_ok()
-    }
-
-    /// Whether the grants cover a connection, likewise.
-    pub(crate) fn covers_address(&self, permit: &Permit<Url>, address: IpAddr) -> bool {
-        self.app.config.mode == Mode::Count || permit.address(address).is_ok()
-    }
-
-    fn decide_address(&self, permit: &Permit<Url>, address: IpAddr) -> Result<Decided<Endpoint>, Denial> {
-        let denial = match permit.address(address) {
-            Ok(permit) => return Ok(Decided { permit, waived: None }),
-            Err(denial) => denial,
-        };
-        let method = HttpMethod::named(permit.function()).filter(|_| self.app.config.mode == Mode::Count);
-        let Some(method) = method else { return Err(denial) };
-        let everywhere = self.app.permissive.http_client(method, permit.resource().clone())?;
-        Ok(Decided { permit: everywhere.address(address)?, waived: Some(denial) })
-    }
-
-    fn decide<R>(&self, decide: impl Fn(&Grants) -> Result<Permit<R>, Denial>) -> Result<Decided<R>, Denial> {
-        match decide(&self.app.config.grants) {
-            Ok(permit) => Ok(Decided { permit, waived: None }),
-            Err(denial) if self.app.config.mode == Mode::Count => {
-                decide(&self.app.permissive).map(|permit| Decided { permit, waived: Some(denial) })
-            }
-            Err(denial) => Err(denial),
-        }
-    }
-
     /// Writes what is about to be done. Nothing that cannot be written down is done.
-    async fn intent<R>(
-        &self,
-        decided: &Decided<R>,
-        resource: impl FnOnce() -> String,
-        at: &Position,
-    ) -> Result<Option<Ticket>, Error> {
-        let audit = &self.app.config.audit;
-        if !audit.is_on() {
+    async fn intent<R: fmt::Display>(&self, decided: &Decided<R>, at: &Position) -> Result<Option<Ticket>, Error> {
+        if !self.authority.audit().is_on() {
             return Ok(None);
         }
         let (permit, waived) = (&decided.permit, decided.waived.as_ref());
@@ -220,7 +228,7 @@ impl Gate {
         let line = Line {
             capability: permit.capability(),
             function: permit.function(),
-            resource: &resource(),
+            resource: &permit.resource().to_string(),
             decision: if waived.is_some() { Decision::WouldDeny } else { Decision::Allow },
             rule: rule.as_deref(),
             needed: waived.and_then(Denial::needed_profile),
@@ -233,7 +241,7 @@ impl Gate {
 
     /// Records a refusal, and gives it the form that a script sees.
     async fn denied(&self, denial: &Denial, at: &Position) -> Error {
-        if self.app.config.audit.is_on() {
+        if self.authority.audit().is_on() {
             let resource = match denial.address() {
                 Some(address) => format!("{} {address}", denial.resource()),
                 None => denial.resource().to_owned(),
@@ -252,49 +260,11 @@ impl Gate {
         Error::Denied(denial.to_string())
     }
 
-    /// Records the refusal of a call that no profile could judge, since its resource has no canonical form: a path
-    /// above the root, a URL with credentials, a program without a path. Whoever reads the log sees the attempt.
-    pub(crate) async fn unjudged(&self, capability: Capability, function: &'static str, resource: &str, at: &Position) {
-        if self.app.config.audit.is_on() {
-            let decision = Decision::Deny;
-            self.refused(Line { capability, function, resource, decision, rule: None, needed: None }, at).await;
-        }
-    }
-
     async fn refused(&self, line: Line<'_>, at: &Position) {
         if let Err(error) = line.write(self, at).await {
-            let message = &format!("a refusal could not be recorded: {error}");
-            let request = self.request.as_deref();
-            let level = Some(Level::Error);
-            self.app.edge.log(&LogRecord { level, message, attributes: &[], at, request }).await;
+            let text = format!("a refusal could not be recorded: {error}");
+            self.authority.report().unrecorded(at, self.request.as_deref(), &text).await;
         }
-    }
-
-    /// Does what needs no permission, written down like what does. Only for an app whose operator asked for it. The
-    /// guest does not say where in its script it is.
-    pub(crate) async fn note<T>(
-        &self,
-        pure: Pure,
-        effect: impl Future<Output = wasmtime::Result<(T, u64)>>,
-    ) -> wasmtime::Result<T> {
-        let (capability, category) = pure.names();
-        let call = Call {
-            request: self.request.as_deref(),
-            phase: self.phase(),
-            capability,
-            category,
-            resource: "",
-            decision: Decision::Allow,
-            rule: None,
-            needed: None,
-            file: &self.app.config.script,
-            line: 0,
-            arguments: Arguments::NONE,
-        };
-        let ticket = self.app.config.audit.intent(&call).await.map_err(|error| {
-            wasmtime::Error::msg(format!("the audit log cannot be written, so {capability} was not done: {error}"))
-        })?;
-        self.act(Some(ticket), effect).await
     }
 
     fn phase(&self) -> Phase {
@@ -302,10 +272,50 @@ impl Gate {
     }
 }
 
+/// Characters of a script's text that errors and records of a refused call repeat. Such a text may have any length.
+const MAX_SHOWN: usize = 200;
+
+/// The start of a text that may be too long to be repeated.
+pub(crate) fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
+        None => text.into(),
+    }
+}
+
+/// A call whose intent is written and whose outcome is not. Dropping it is an outcome too.
+struct OpenCall<'a> {
+    audit: &'a AuditApp,
+    ticket: Option<Ticket>,
+    began: Instant,
+}
+
+impl<'a> OpenCall<'a> {
+    fn new(audit: &'a AuditApp, ticket: Ticket) -> Self {
+        Self { audit, ticket: Some(ticket), began: Instant::now() }
+    }
+
+    fn ended(mut self, outcome: Outcome, bytes: u64) {
+        self.write(outcome, bytes);
+    }
+
+    fn write(&mut self, outcome: Outcome, bytes: u64) {
+        if let Some(ticket) = self.ticket.take() {
+            self.audit.outcome(ticket, outcome, self.began.elapsed(), bytes);
+        }
+    }
+}
+
+impl Drop for OpenCall<'_> {
+    fn drop(&mut self) {
+        self.write(Outcome::Cancelled, 0);
+    }
+}
+
 /// What a record says of the call itself.
 struct Line<'a> {
     capability: Capability,
-    function: &'static str,
+    function: &'a str,
     resource: &'a str,
     decision: Decision,
     rule: Option<&'a str>,
@@ -325,9 +335,9 @@ impl Line<'_> {
             needed: self.needed,
             file: &at.file,
             line: at.line,
-            arguments: Arguments::NONE,
+            arguments: gate.arguments.as_deref().unwrap_or(Arguments::NONE),
         };
-        gate.app.config.audit.intent(&call).await
+        gate.authority.audit().intent(&call).await
     }
 }
 
@@ -338,3 +348,6 @@ fn name(capability: Capability, function: &str) -> String {
         _ => format!("{}.{}", capability.module(), function.to_ascii_lowercase()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::Engine;
-use wasmtime::component::{Component, ComponentExportIndex, HasSelf, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, Linker};
 
 use crate::artifact::Artifact;
-use crate::bindings::{GuestPre, starcell::guest as interfaces};
+use crate::bindings::GuestPre;
 use crate::engine::{Purpose, engine};
 use crate::failure::Failure;
 use crate::image::Image;
@@ -50,7 +50,7 @@ impl Interpreter {
     fn link(artifact: &Artifact, instances: u32) -> wasmtime::Result<Arc<Self>> {
         let engine = engine(Purpose::Run(instances))?;
         let component = artifact.load(&engine)?;
-        let linker = linker(&engine)?;
+        let linker = capability::linker(&engine)?;
         let base = pre(&linker, &component, &Image::load(&engine, artifact.base)?)?;
         let handle = handle(&component).ok_or_else(|| wasmtime::Error::msg("the guest does not export `handle`"))?;
         let ticker = Ticker::start(&engine)?;
@@ -95,7 +95,7 @@ impl Interpreter {
     pub async fn boot(&self) -> Result<Vec<u8>, Failure> {
         let limits = Limits::default();
         let meter = self.meter(limits.setup_cpu);
-        let mut store = store(self, Role::Boot, &limits, Arc::clone(&meter));
+        let mut store = store(self.engine(), Role::Boot, &limits, Arc::clone(&meter));
         let run = Box::pin(async {
             let guest = self.base.instantiate_async(&mut store).await?;
             guest.starcell_guest_interpreter().call_boot(&mut store).await
@@ -116,21 +116,4 @@ fn pre(linker: &Linker<State>, component: &Component, image: &Image) -> wasmtime
     let mut linker = linker.clone();
     linker.root().module("image", image.module())?;
     GuestPre::new(linker.instantiate_pre(component)?)
-}
-
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
-    interfaces::client::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    interfaces::fs::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    interfaces::k8s::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    interfaces::kv::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    interfaces::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    interfaces::os::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    interfaces::timer::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    interfaces::tool::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    interfaces::server::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    interfaces::source::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
-    capability::fork::add_to_linker(&mut linker)?;
-    capability::pure::add_to_linker(&mut linker)?;
-    Ok(linker)
 }

@@ -8,19 +8,24 @@
 //! - `file`: the same on disk
 //! - `value`: a value as it is stored
 
+mod clock;
+mod error;
 mod file;
 mod table;
 pub(crate) mod value;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use starcell_policy::{KvKey, Permit};
 
+use clock::now;
+pub use error::KvError;
 use file::File;
 use table::Table;
-pub(crate) use table::{Lifetime, Operation, Reply};
+pub(crate) use table::{Expected, Lifetime, Operation, Reply};
 use value::Value;
 
 /// Bytes that an app may keep unless it is given another quota: keys, values, and 64 for each pair.
@@ -32,42 +37,6 @@ pub struct Kv {
     table: Arc<Mutex<Table>>,
     /// Where changes go that must survive the process.
     file: Option<Arc<File>>,
-}
-
-/// Why a store cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KvError {
-    /// The file is damaged.
-    #[error(
-        "the store {path} is damaged; start with --set-aside-damaged, which keeps the file under another name and begins \
-         an empty store"
-    )]
-    Damaged {
-        /// The file.
-        path: String,
-        /// Why.
-        source: Box<redb::Error>,
-    },
-    /// The file is in use, or cannot be written.
-    #[error("cannot open the store {path}")]
-    Open {
-        /// The file.
-        path: String,
-        /// Why.
-        source: Box<redb::Error>,
-    },
-    /// A damaged file cannot be renamed.
-    #[error("cannot set the damaged store {path} aside")]
-    SetAside {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// There is no thread for the writer.
-    #[error("cannot start the writer of the store")]
-    Thread(#[source] std::io::Error),
 }
 
 impl fmt::Debug for Kv {
@@ -112,37 +81,46 @@ impl Kv {
     /// Another store, in memory, that holds now what this one holds.
     #[must_use]
     pub fn copy(&self) -> Self {
-        Self { table: Arc::new(Mutex::new(lock(&self.table).clone())), file: None }
+        Self { table: Arc::new(Mutex::new(self.table.lock().clone())), file: None }
     }
 
     /// The value of a key.
     pub(crate) fn get(&self, permit: &Permit<KvKey>) -> Option<Value> {
-        lock(&self.table).get(permit.resource().as_str(), now()).cloned()
+        self.table.lock().get(permit.resource().as_str(), now()).cloned()
     }
 
     /// The keys with the permitted prefix behind `after`, sorted, at most `limit` and one more that tells of others.
     pub(crate) fn list(&self, permit: &Permit<KvKey>, after: Option<&str>, limit: usize) -> Vec<String> {
-        lock(&self.table).list(permit.resource().as_str(), after, limit.saturating_add(1), now())
+        self.table.lock().list(permit.resource().as_str(), after, limit.saturating_add(1), now())
     }
 
-    /// Does an operation on the permitted key; ready when it cannot be lost any more.
-    pub(crate) async fn change(&self, permit: &Permit<KvKey>, operation: Operation) -> Result<Reply, String> {
+    /// Does an operation on the permitted key; ready when it cannot be lost any more. `compare` finds out whether two
+    /// values are equal, on a thread that may take time; it is asked again when the value has changed meanwhile.
+    pub(crate) async fn change<F>(
+        &self,
+        permit: &Permit<KvKey>,
+        mut operation: Operation,
+        compare: impl Fn(Value, Value) -> F,
+    ) -> Result<Reply, String>
+    where
+        F: Future<Output = Result<bool, String>>,
+    {
         let key = permit.resource().as_str();
-        match &self.file {
-            None => lock(&self.table).change(key, &operation, now()),
-            Some(file) => file.change(key.into(), operation).await,
+        loop {
+            let reply = match &self.file {
+                None => self.table.lock().change(key, &operation, now())?,
+                Some(file) => file.change(key.into(), operation.clone()).await?,
+            };
+            match (reply, &mut operation) {
+                (
+                    Reply::Compare(present),
+                    Operation::CompareAndSet { expected: Expected::Equal { value, compared }, .. },
+                ) => {
+                    let equal = compare(present.clone(), value.clone()).await?;
+                    *compared = Some((present, equal));
+                }
+                (reply, _) => return Ok(reply),
+            }
         }
     }
-}
-
-/// A panic while the lock was held would be a defect of one call; the table is whole between any two steps.
-fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Nanoseconds since the Unix epoch: a lifetime goes on while the process does not run.
-fn now() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }

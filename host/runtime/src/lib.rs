@@ -4,11 +4,14 @@
 //! - [`engine`]: one wasmtime engine for the process, and the reason of every number in it
 //! - [`artifact`]: the guest, compiled ahead of time, as it is stored and loaded
 //! - [`interpreter`]: the guest loaded and linked once, shared by every app
-//! - [`app`]: a script with its grants and limits; its setup runs in an instance that stays suspended while it serves
+//! - [`app`]: a script with its grants and limits; `context`: what its instances see of it
+//! - `setup`: its top level, in an instance that stays suspended while it serves
 //! - [`image`]: a captured memory that forks start from
 //! - [`serving`]: forks of a serving image, one for each request
+//! - `authority`: who decides and records an app's calls; `caller`: an app that makes one
 //! - [`gate`]: the one way to a capability: decide, write the intent, act, write the outcome
 //! - [`capability`]: what a guest may ask of the host, one file for each WIT interface
+//! - [`host_files`]: what no grant covers; [`links`]: where links lead
 //! - [`kv`]: what the store of an app keeps
 //! - [`client`]: its connections to other servers
 //! - [`k8s`]: its clusters
@@ -18,36 +21,45 @@
 
 pub mod app;
 pub mod artifact;
+mod authority;
 mod bindings;
+mod caller;
 pub mod capability;
 pub mod client;
+mod context;
 pub mod edge;
 pub mod engine;
 pub mod failure;
 pub mod gate;
+pub mod host_files;
 pub mod image;
+mod in_place;
 pub mod interpreter;
 pub mod k8s;
 pub mod kv;
 pub mod limits;
+pub mod links;
 pub mod meter;
 pub mod serving;
+mod setup;
 mod state;
 pub mod suite;
 pub mod ticker;
 pub mod tool;
 
-pub use app::{App, AppConfig};
+pub use app::App;
+pub use authority::Mode;
 pub use bindings::starcell::guest::types::{Field, Position, Request, Response};
 pub use capability::source::read as read_source;
 pub use client::Client;
+pub use context::AppConfig;
 pub use edge::{Edge, Level, LogRecord, ServerOptions, TlsFiles, TlsSource};
 pub use failure::{Failure, Limit, ScriptFailure};
-pub use gate::Mode;
+pub use host_files::HostFiles;
 pub use interpreter::Interpreter;
 pub use k8s::Kubernetes;
 pub use kv::{Kv, KvError};
 pub use limits::Limits;
-pub use serving::{Answer, Serving};
+pub use serving::{Answer, Serve, Serving};
 pub use suite::{Suite, Tested};
 pub use tool::{Outcome, Question, Reply, Tool};

@@ -64,7 +64,7 @@ impl Meter {
         self.limit
     }
 
-    /// Time the guest has run in polls that are over.
+    /// Time the guest has run in polls that are over, and the host worked for it elsewhere.
     pub fn spent(&self) -> Duration {
         Duration::from_nanos(self.spent.load(Ordering::Relaxed))
     }
@@ -72,6 +72,17 @@ impl Meter {
     /// Whether the guest has used up its time. For callbacks that run inside the guest.
     pub(crate) fn exhausted(&self) -> bool {
         self.running() >= self.limit
+    }
+
+    /// Adds what the host did for the guest on another thread.
+    pub(crate) fn charge(&self, nanoseconds: u64) {
+        self.spent.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Whether what has been charged so far is more than the guest may spend. For work on other threads, which have
+    /// clocks of their own.
+    pub(crate) fn is_overspent(&self) -> bool {
+        self.spent() >= self.limit
     }
 
     /// A poll begins.
@@ -111,7 +122,7 @@ thread_local! {
 }
 
 /// Nanoseconds that this thread has run.
-fn thread_clock() -> u64 {
+pub(crate) fn thread_clock() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }

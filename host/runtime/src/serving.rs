@@ -13,6 +13,7 @@ use wasmtime::component::InstancePre;
 
 use crate::app::App;
 use crate::bindings::starcell::guest::types::Failure as GuestFailure;
+use crate::edge::Edge;
 use crate::failure::{Failure, Limit};
 use crate::image::Image;
 use crate::meter::{Meter, Metered};
@@ -30,8 +31,14 @@ pub struct Serving {
 
 impl std::fmt::Debug for Serving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Serving").field("script", &self.app.config.script).finish_non_exhaustive()
+        f.debug_struct("Serving").field("script", &self.app.context.config.script).finish_non_exhaustive()
     }
+}
+
+/// An edge that answers requests from forks. Apart from [`Edge`], so that what a guest can call knows nothing of forks.
+pub trait Serve: Edge {
+    /// Answers the connections of a bound server from forks of `serving`.
+    fn serve(&self, server: u32, serving: Serving) -> Result<(), String>;
 }
 
 /// What became of one request.
@@ -48,9 +55,10 @@ impl Serving {
     /// module and hands over its own memory.
     pub(crate) async fn freeze(app: &Arc<App>, memory: Vec<u8>) -> Result<Self, Failure> {
         let live = load(app, memory).await?;
-        let limits = &app.config.limits;
+        let limits = app.limits();
         let meter = app.interpreter.meter(limits.setup_cpu);
-        let mut store = store(&app.interpreter, Role::Freeze(Arc::clone(app)), limits, Arc::clone(&meter));
+        let mut store =
+            store(app.interpreter.engine(), Role::Freeze(Arc::clone(&app.context)), limits, Arc::clone(&meter));
         let pre = app.interpreter.over(&live).map_err(Failure::host)?;
         let freeze = Box::pin(async {
             let guest = pre
@@ -73,7 +81,7 @@ impl Serving {
     /// The same script answering for another app: under its grants, over its store, to its edge.
     #[must_use]
     pub fn under(&self, app: &Arc<App>) -> Self {
-        Self { app: Arc::clone(app), wall: app.config.limits.request_wall, ..self.clone() }
+        Self { app: Arc::clone(app), wall: app.limits().request_wall, ..self.clone() }
     }
 
     /// The same, with less wall time for a request than its app has.
@@ -85,7 +93,7 @@ impl Serving {
 
     /// Answers one request with the handler of `route`, in a fork of its own.
     pub async fn answer(&self, route: u32, request: Request) -> Answer {
-        let limits = &self.app.config.limits;
+        let limits = self.app.limits();
         let meter = self.app.interpreter.meter(limits.request_cpu);
         let call = Metered::new(Arc::clone(&meter), Box::pin(self.call(route, request, Arc::clone(&meter))));
         // The epoch cannot wake a guest that waits for the host, so the wall deadline is outside of it.
@@ -98,18 +106,18 @@ impl Serving {
     /// # Errors
     /// No instance is free, or the image cannot be instantiated.
     pub async fn fork(&self) -> Result<(), Failure> {
-        let limits = &self.app.config.limits;
-        let role = Role::Request(Arc::clone(&self.app), "".into());
+        let limits = self.app.limits();
+        let role = Role::Request(Arc::clone(&self.app.context), "".into());
         let meter = self.app.interpreter.meter(limits.request_cpu);
-        let mut store = store(&self.app.interpreter, role, limits, meter);
+        let mut store = store(self.app.interpreter.engine(), role, limits, meter);
         let guest = self.pre.instantiate_async(&mut store).await;
         guest.map(|_| ()).map_err(|error| self.app.interpreter.instantiation_failure(&error, limits))
     }
 
     async fn call(&self, route: u32, request: Request, meter: Arc<Meter>) -> Result<Response, Failure> {
-        let limits = &self.app.config.limits;
-        let role = Role::Request(Arc::clone(&self.app), request.id.as_str().into());
-        let mut store = store(&self.app.interpreter, role, limits, meter);
+        let limits = self.app.limits();
+        let role = Role::Request(Arc::clone(&self.app.context), request.id.as_str().into());
+        let mut store = store(self.app.interpreter.engine(), role, limits, meter);
         let interpreter = &self.app.interpreter;
         let guest = self.pre.instantiate_async(&mut store).await;
         let guest = guest.map_err(|error| interpreter.instantiation_failure(&error, limits))?;

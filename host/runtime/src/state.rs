@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::clocks::WasiClocksCtx;
 use wasmtime_wasi::random::WasiRandomCtx;
 
-use crate::app::App;
+use crate::context::AppContext;
 use crate::failure::{Failure, Limit};
-use crate::interpreter::Interpreter;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::meter::Meter;
 
@@ -19,13 +19,19 @@ pub(crate) enum Role {
     /// Makes the base image; belongs to no app.
     Boot,
     /// Runs the top level of a script.
-    Setup(Arc<App>),
+    Setup(Arc<AppContext>, Arc<dyn ForkTaker>),
     /// Evaluates a test file and makes the image that its tests start from.
-    Collect(Arc<App>),
+    Collect(Arc<AppContext>),
     /// Turns a fork of a suspended script into a serving image.
-    Freeze(Arc<App>),
+    Freeze(Arc<AppContext>),
     /// Answers one request, whose id this is, or runs one test, whose name this is.
-    Request(Arc<App>, Arc<str>),
+    Request(Arc<AppContext>, Arc<str>),
+}
+
+/// Takes the memory that the top level of a script hands over to be served.
+pub(crate) trait ForkTaker: Send + Sync {
+    /// Serves a bound server from forks of it; the error is a sentence for the script.
+    fn take(&self, server: u32, image: Vec<u8>) -> BoxFuture<'_, Result<(), String>>;
 }
 
 /// Data of one store.
@@ -37,10 +43,8 @@ pub(crate) struct State {
     pub(crate) captured: Option<Vec<u8>>,
     /// What the interpreter said when it panicked.
     pub(crate) panic: Option<String>,
-    /// Calls to a cluster that this instance has made.
-    pub(crate) cluster_calls: u32,
-    /// HTTP requests that this instance has sent.
-    pub(crate) requests_sent: u32,
+    /// Calls of capabilities that bound their number, by the name of their interface.
+    counts: Vec<(&'static str, u32)>,
     clocks: Option<WasiClocksCtx>,
     random: Option<WasiRandomCtx>,
     resources: ResourceTable,
@@ -48,10 +52,10 @@ pub(crate) struct State {
 
 impl State {
     /// The app this instance belongs to.
-    pub(crate) fn app(&self) -> wasmtime::Result<&Arc<App>> {
+    pub(crate) fn app(&self) -> wasmtime::Result<&Arc<AppContext>> {
         match &self.role {
             Role::Boot => Err(wasmtime::Error::msg("the guest called the host while it booted")),
-            Role::Setup(app) | Role::Collect(app) | Role::Freeze(app) | Role::Request(app, _) => Ok(app),
+            Role::Setup(app, _) | Role::Collect(app) | Role::Freeze(app) | Role::Request(app, _) => Ok(app),
         }
     }
 
@@ -59,8 +63,23 @@ impl State {
     pub(crate) fn request(&self) -> Option<Arc<str>> {
         match &self.role {
             Role::Request(_, id) => Some(Arc::clone(id)),
-            Role::Boot | Role::Setup(_) | Role::Collect(_) | Role::Freeze(_) => None,
+            Role::Boot | Role::Setup(..) | Role::Collect(_) | Role::Freeze(_) => None,
         }
+    }
+
+    /// Counts a call to another machine; says whether the instance answers a request and has made `most` before.
+    pub(crate) fn is_over(&mut self, interface: &'static str, most: u32) -> bool {
+        let at = match self.counts.iter().position(|(counted, _)| *counted == interface) {
+            Some(at) => at,
+            None => {
+                self.counts.push((interface, 0));
+                self.counts.len() - 1
+            }
+        };
+        let Some((_, count)) = self.counts.get_mut(at) else { return false };
+        let is_over = *count >= most && matches!(self.role, Role::Request(..));
+        *count = count.saturating_add(1);
+        is_over
     }
 
     /// Why a call of the guest failed.
@@ -90,11 +109,11 @@ impl State {
 }
 
 /// A store with every limit in force.
-pub(crate) fn store(interpreter: &Interpreter, role: Role, limits: &Limits, meter: Arc<Meter>) -> Store<State> {
+pub(crate) fn store(engine: &Engine, role: Role, limits: &Limits, meter: Arc<Meter>) -> Store<State> {
     // A script that forks hands over its whole memory, in place.
     let crossing = match role {
         Role::Request(..) => limits.crossing_bytes,
-        Role::Boot | Role::Setup(_) | Role::Collect(_) | Role::Freeze(_) => {
+        Role::Boot | Role::Setup(..) | Role::Collect(_) | Role::Freeze(_) => {
             limits.crossing_bytes.max(limits.memory() + (1 << 20))
         }
     };
@@ -104,13 +123,12 @@ pub(crate) fn store(interpreter: &Interpreter, role: Role, limits: &Limits, mete
         meter,
         captured: None,
         panic: None,
-        cluster_calls: 0,
-        requests_sent: 0,
+        counts: Vec::new(),
         clocks: None,
         random: None,
         resources: ResourceTable::new(),
     };
-    let mut store = Store::new(interpreter.engine(), state);
+    let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(crossing);
     // One tick: at each the guest yields its worker, and ends if its time is used up.

@@ -42,10 +42,11 @@ impl Suite {
     /// # Errors
     /// What the file raised, the limit it hit, or what the host could not do.
     pub async fn collect(app: &Arc<App>, source: Vec<u8>) -> Result<Self, Failure> {
-        let limits = &app.config.limits;
+        let limits = app.limits();
         let meter = app.interpreter.meter(limits.setup_cpu);
-        let mut store = store(&app.interpreter, Role::Collect(Arc::clone(app)), limits, Arc::clone(&meter));
-        let script = app.script(source);
+        let mut store =
+            store(app.interpreter.engine(), Role::Collect(Arc::clone(&app.context)), limits, Arc::clone(&meter));
+        let script = app.context.script(source);
         let collect = Box::pin(async {
             let guest = app.begin(&mut store).await?;
             let result = guest.starcell_guest_interpreter().call_collect(&mut store, &script).await;
@@ -68,7 +69,7 @@ impl Suite {
 
     /// Runs one test for an app, in a fork of its own and under the limits of a setup.
     pub async fn run(&self, app: &Arc<App>, test: &str) -> Tested {
-        let limits = &app.config.limits;
+        let limits = app.limits();
         let meter = app.interpreter.meter(limits.setup_cpu);
         let run = Metered::new(Arc::clone(&meter), Box::pin(self.call(app, test, Arc::clone(&meter))));
         let result = within(limits.setup_wall, run).await;
@@ -76,8 +77,9 @@ impl Suite {
     }
 
     async fn call(&self, app: &Arc<App>, test: &str, meter: Arc<Meter>) -> Result<Option<String>, Failure> {
-        let limits = &app.config.limits;
-        let mut store = store(&app.interpreter, Role::Request(Arc::clone(app), test.into()), limits, meter);
+        let limits = app.limits();
+        let mut store =
+            store(app.interpreter.engine(), Role::Request(Arc::clone(&app.context), test.into()), limits, meter);
         let guest = self.pre.instantiate_async(&mut store).await;
         let guest = guest.map_err(|error| app.interpreter.instantiation_failure(&error, limits))?;
         let result = guest.starcell_guest_interpreter().call_test(&mut store, test).await;

@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use crate::edge::BoxFuture;
+use futures_util::future::BoxFuture;
+
 use crate::failure::ScriptFailure;
 
 /// A request of a test to the app beside it.

@@ -29,7 +29,7 @@ pub struct RuleFlags {
     #[arg(long, group = "profile")]
     pub deny_all: bool,
 
-    /// Short for --permissions allow-fs: reads files, writes below the working directory, keeps state in kv.
+    /// Short for --permissions allow-fs: files below the working directory, state in kv, and the variables of --env.
     #[arg(long, group = "profile")]
     pub allow_fs: bool,
 
@@ -37,7 +37,7 @@ pub struct RuleFlags {
     #[arg(long, group = "profile")]
     pub allow_net: bool,
 
-    /// Short for --permissions allow-local: allow-net, and serving, local programs and Kubernetes.
+    /// Short for --permissions allow-local: allow-net, and serving on this machine, local programs and Kubernetes.
     #[arg(long, group = "profile")]
     pub allow_local: bool,
 
@@ -56,6 +56,16 @@ pub struct RuleFlags {
     /// A rule to deny whatever else allows it. May be repeated.
     #[arg(long, value_name = "RULE")]
     pub deny: Vec<String>,
+
+    /// Gives the script an environment variable, with the value that it has here unless one is given. May be repeated.
+    /// Profiles from allow-fs on let the script read the variables that are given this way, and no others.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+
+    /// The address that the script's first server listens on, over what the script says. allow-local, which grants
+    /// loopback addresses, grants this one too.
+    #[arg(long, value_name = "ADDRESS")]
+    pub host: Option<String>,
 }
 
 /// What becomes of a call that nothing allows.

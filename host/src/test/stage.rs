@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use starcell_http::router::Routes;
 use starcell_policy::{Permit, ServerAddress};
 use starcell_runtime::edge::BoxFuture;
-use starcell_runtime::{Edge, LogRecord, ServerOptions, Serving, TlsSource};
+use starcell_runtime::{Edge, LogRecord, Serve, ServerOptions, Serving, TlsSource};
 use tokio_util::sync::CancellationToken;
 
 use crate::{logs, servers};
@@ -127,10 +127,6 @@ impl Edge for Stage {
         Box::pin(std::future::ready(listening))
     }
 
-    fn serve(&self, server: u32, serving: Serving) -> Result<(), String> {
-        self.server(server, |slot| slot.serving = Some(serving))
-    }
-
     fn abandon(&self, server: u32) {
         // A server that does not exist has nothing to give up.
         let _ = self.server(server, |slot| slot.serving = None);
@@ -161,6 +157,12 @@ impl Edge for Stage {
     fn log<'a>(&'a self, record: &'a LogRecord<'a>) -> BoxFuture<'a, ()> {
         self.note(&logs::said(record));
         Box::pin(std::future::ready(()))
+    }
+}
+
+impl Serve for Stage {
+    fn serve(&self, server: u32, serving: Serving) -> Result<(), String> {
+        self.server(server, |slot| slot.serving = Some(serving))
     }
 }
 

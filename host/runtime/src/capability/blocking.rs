@@ -1,16 +1,140 @@
 //! Work that blocks its thread, on threads that are there for it.
+//!
+//! One app has only so many of those threads. A place belongs to the work, not to whoever waits for it: a client that
+//! leaves does not make room for more work while the old goes on. The work is charged to the CPU time of its request and
+//! is told to stop when that is used up or nobody waits any more.
 
-use crate::app::App;
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs `work` on a thread that may block. One app has only so many at a time; the others wait.
-///
-/// What was begun is finished even when nobody waits for it any more, so each piece of work has to be bounded.
-pub(super) async fn blocking<T, E>(app: &App, work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+use crate::caller::Caller;
+use crate::meter::{Meter, thread_clock};
+
+/// CPU time, in nanoseconds, after which work under way is charged.
+const CHARGED_EVERY: u64 = 1_000_000;
+
+/// Steps between two looks at the clock, which is a system call.
+const STEPS: u32 = 64;
+
+/// Why work was not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Stopped {
+    /// Nobody waits for it.
+    #[error("nobody waits for it any more")]
+    Abandoned,
+    /// The CPU time of its request is used up.
+    #[error("the CPU time of the request is used up")]
+    Exhausted,
+}
+
+/// Work under way, for which somebody waits and pays.
+#[derive(Debug)]
+pub(super) struct Work {
+    meter: Arc<Meter>,
+    abandoned: Arc<AtomicBool>,
+    /// The clock of this thread up to which the work is paid.
+    paid: Cell<u64>,
+    steps: Cell<u32>,
+}
+
+impl Work {
+    fn new(meter: Arc<Meter>, abandoned: Arc<AtomicBool>) -> Self {
+        Self { meter, abandoned, paid: Cell::new(thread_clock()), steps: Cell::new(0) }
+    }
+
+    /// Whether the work may go on. To be asked at every step of work whose length a script chooses.
+    pub(super) fn go_on(&self) -> Result<(), Stopped> {
+        if self.abandoned.load(Ordering::Relaxed) {
+            return Err(Stopped::Abandoned);
+        }
+        let steps = self.steps.get().wrapping_add(1);
+        self.steps.set(steps);
+        if steps.is_multiple_of(STEPS) {
+            self.pay(CHARGED_EVERY);
+        }
+        match self.meter.is_overspent() {
+            true => Err(Stopped::Exhausted),
+            false => Ok(()),
+        }
+    }
+
+    /// Charges what was not charged yet, if it is at least so much.
+    fn pay(&self, at_least: u64) {
+        let now = thread_clock();
+        let owed = now.saturating_sub(self.paid.get());
+        if owed >= at_least {
+            self.meter.charge(owed);
+            self.paid.set(now);
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.pay(0);
+    }
+}
+
+/// Tells the work that nobody waits for it any more.
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs `work` on a thread that may block, once the app has a place for it.
+pub(super) async fn blocking<T, E>(
+    caller: &Caller,
+    work: impl FnOnce(&Work) -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<tokio::task::JoinError> + Send + 'static,
 {
     // The semaphore is never closed; without a permit the work would only be less bounded.
-    let _place = app.blocking.acquire().await.ok();
-    tokio::task::spawn_blocking(work).await?
+    let place = Arc::clone(&caller.app.blocking).acquire_owned().await.ok();
+    let (meter, waiting) = (Arc::clone(&caller.meter), Waiting(Arc::default()));
+    let abandoned = Arc::clone(&waiting.0);
+    let run = move || {
+        let done = work(&Work::new(meter, abandoned));
+        // Not before the work is over, whoever waits for it.
+        drop(place);
+        done
+    };
+    let done = tokio::task::spawn_blocking(run).await?;
+    drop(waiting);
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn work(limit: Duration) -> (Work, Arc<Meter>, Arc<AtomicBool>) {
+        let (meter, abandoned) = (Meter::new(limit, Arc::default()), Arc::new(AtomicBool::new(false)));
+        (Work::new(Arc::clone(&meter), Arc::clone(&abandoned)), meter, abandoned)
+    }
+
+    #[test]
+    fn work_is_charged_and_ends_with_the_time_of_its_request() {
+        let (work, meter, _) = work(Duration::from_millis(20));
+        let end = std::iter::repeat_with(|| work.go_on()).find(Result::is_err);
+        assert_eq!(end, Some(Err(Stopped::Exhausted)));
+        drop(work);
+        assert!(meter.spent() >= meter.limit() && meter.spent() < meter.limit() * 10, "{:?}", meter.spent());
+    }
+
+    #[test]
+    fn work_ends_when_nobody_waits() {
+        let (work, meter, abandoned) = work(Duration::from_secs(60));
+        assert_eq!(work.go_on(), Ok(()));
+        drop(Waiting(abandoned));
+        assert_eq!(work.go_on(), Err(Stopped::Abandoned));
+        assert!(meter.spent() < meter.limit());
+    }
 }

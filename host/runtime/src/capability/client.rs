@@ -8,15 +8,15 @@ mod message;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http_body_util::Full;
 use hyper::body::Bytes;
-use starcell_policy::{Grants, Host as UrlHost, HttpMethod, Permit, Url};
+use starcell_policy::{Capability, Host as UrlHost, HttpMethod, Permit, Url};
 use tokio::time::timeout;
 
 use crate::Position;
 use crate::bindings::starcell::guest::client::{Host, Incoming, Outgoing};
 use crate::bindings::starcell::guest::types::Error;
-use crate::gate::Gate;
+use crate::caller::Caller;
+use crate::gate::shown;
 use crate::state::State;
 use message::Message;
 
@@ -34,39 +34,44 @@ const MAX_TRIED: usize = 4;
 
 impl Host for State {
     async fn send(&mut self, request: Outgoing, at: Position) -> wasmtime::Result<Result<Incoming, Error>> {
-        let gate = self.gate()?;
-        if gate.in_request() && self.requests_sent >= MAX_REQUESTS {
-            let text = format!("more than {MAX_REQUESTS} HTTP requests for one request to the script");
-            return Ok(Err(Error::Failed(text)));
-        }
-        self.requests_sent = self.requests_sent.saturating_add(1);
+        let caller = self.caller()?;
+        let spent = self.is_over("client", MAX_REQUESTS);
         let time = request.timeout.map_or(DEFAULT_TIME, Duration::from_nanos);
-        let sending = Sending { gate, at: &at };
+        let sending = Sending { caller, at: &at };
+        if spent {
+            let text = format!("more than {MAX_REQUESTS} HTTP requests for one request to the script");
+            return Ok(Err(sending.refused(&request.method, &request.url, Error::Failed(text)).await));
+        }
         Ok(match timeout(time, sending.follow(&request)).await {
             Ok(result) => result,
             Err(_elapsed) => {
                 let text = format!("no response within {} s", time.as_secs_f64());
-                Err(Error::Failed(format!("http.{}: {text}", request.method.to_ascii_lowercase())))
+                Err(failed(&request, &text))
             }
         })
     }
 }
 
+/// An error about a request that may be none.
+fn failed(request: &Outgoing, text: &str) -> Error {
+    Error::Failed(format!("http.{}: {text}", shown(&request.method).to_ascii_lowercase()))
+}
+
 /// One call of `send`.
 struct Sending<'a> {
-    gate: Gate,
+    caller: Caller,
     at: &'a Position,
 }
 
 impl Sending<'_> {
     /// Sends a request, and those that its redirects ask for.
     async fn follow(&self, request: &Outgoing) -> Result<Incoming, Error> {
-        let failed = |text: String| Error::Failed(format!("http.{}: {text}", request.method.to_ascii_lowercase()));
-        let limit = self.gate.app().config.limits.io_bytes;
+        let failed = |text: String| failed(request, &text);
+        let limit = self.caller.app.config.limits.io_bytes;
         let mut message = match Message::new(request, limit) {
             Ok(message) => message,
             Err(text) => {
-                return Err(self.refused(HttpMethod::named(&request.method), &request.url, failed(text)).await);
+                return Err(self.refused(&request.method, &request.url, failed(text)).await);
             }
         };
         let most = request.redirects.min(MAX_REDIRECTS);
@@ -80,7 +85,7 @@ impl Sending<'_> {
                 Ok(None) => return Ok(message::incoming(&message.url, response)),
                 Err(text) => {
                     let location = message::location(&response);
-                    return Err(self.refused(Some(message.method), &location, failed(text)).await);
+                    return Err(self.refused(message.method.name(), &location, failed(text)).await);
                 }
             }
         }
@@ -88,30 +93,30 @@ impl Sending<'_> {
     }
 
     /// Records a request that is refused before anyone could judge it.
-    async fn refused(&self, method: Option<HttpMethod>, url: &str, error: Error) -> Error {
-        if let Some(method) = method {
-            self.gate.unjudged(method.capability(), method.name(), url, self.at).await;
+    async fn refused(&self, method: &str, url: &str, error: Error) -> Error {
+        match HttpMethod::named(method) {
+            Some(method) => self.caller.gate.unjudged(method, url, self.at).await,
+            None => self.caller.gate.unknown(Capability::HttpClient, method, url, self.at).await,
         }
         error
     }
 
     /// Passes the gate with one URL.
     async fn one(&self, message: &Message) -> Result<http::Response<Bytes>, Error> {
-        let decide = |grants: &Grants| grants.http_client(message.method, message.url.clone());
         let effect = |permit: Permit<Url>| async move {
             let response = self.exchange(&permit, message).await?;
             let bytes = (message.body.len() + response.body().len()) as u64;
             Ok::<_, Error>((response, bytes))
         };
-        self.gate.pass(self.at, decide, effect).await
+        self.caller.gate.pass(self.at, message.method, message.url.clone(), effect).await
     }
 
     /// Looks the name up, has each address judged, and sends to the first that is granted and answers.
     async fn exchange(&self, permit: &Permit<Url>, message: &Message) -> Result<http::Response<Bytes>, Error> {
-        let app = self.gate.app();
+        let app = &self.caller.app;
         let addresses = self.addresses(permit, message).await?;
         let mut granted: Vec<IpAddr> =
-            addresses.iter().copied().filter(|address| self.gate.covers_address(permit, *address)).collect();
+            addresses.iter().copied().filter(|address| self.caller.gate.covers_address(permit, *address)).collect();
         if granted.is_empty() {
             granted.extend(addresses.first());
         }
@@ -122,7 +127,7 @@ impl Sending<'_> {
                 let sent = app.config.client.exchange(&endpoint, request, app.config.limits.io_bytes).await;
                 sent.map(|response| (response, 0))
             };
-            match self.gate.address(permit, address, self.at, send).await {
+            match self.caller.gate.address(permit, address, self.at, send).await {
                 Ok(response) => return Ok(response),
                 Err(Error::Failed(text)) => last = message.failed(&text),
                 Err(denied) => return Err(denied),
@@ -135,7 +140,7 @@ impl Sending<'_> {
         match permit.resource().host() {
             UrlHost::Address(address) => Ok(vec![*address]),
             UrlHost::Name(name) => {
-                let found = self.gate.app().config.client.resolver().resolve(name).await;
+                let found = self.caller.app.config.client.resolver().resolve(name).await;
                 found.map_err(|_| message.failed(&format!("cannot resolve {name}")))
             }
         }

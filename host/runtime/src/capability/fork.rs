@@ -8,15 +8,12 @@ use std::sync::Arc;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList};
 
-use crate::app::App;
 use crate::bindings::starcell::guest::types::Error;
-use crate::failure::Failure;
 use crate::image;
-use crate::serving::Serving;
 use crate::state::{Role, State};
 
 /// Links the interface.
-pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.instance("starcell:guest/fork@0.1.0")?.func_wrap_async(
         "fork",
         |store: StoreContextMut<'_, State>, (server, memory, stack_pointer): (u32, WasmList<u8>, u32)| {
@@ -32,32 +29,21 @@ async fn fork(
     stack_pointer: u32,
 ) -> wasmtime::Result<Result<(), Error>> {
     let image = image::capture(memory.as_le_slice(&store), stack_pointer);
-    let app = match &store.data().role {
+    let (app, taker) = match &store.data().role {
         Role::Boot | Role::Collect(_) | Role::Freeze(_) => {
             store.data_mut().captured = Some(image);
             return Ok(Ok(()));
         }
-        Role::Setup(app) => Arc::clone(app),
+        Role::Setup(app, taker) => (Arc::clone(app), Arc::clone(taker)),
         Role::Request(..) => {
             return Ok(Err(Error::Failed("a request cannot fork its script".into())));
         }
     };
-    Ok(match serve(&app, server, image).await {
+    Ok(match taker.take(server, image).await {
         Ok(()) => Ok(()),
         Err(why) => {
             app.edge.abandon(server);
             Err(Error::Failed(why))
         }
     })
-}
-
-/// Serves a bound server from forks of the memory its script has just now.
-async fn serve(app: &Arc<App>, server: u32, memory: Vec<u8>) -> Result<(), String> {
-    let serving = Serving::freeze(app, memory).await.map_err(|failure| match failure {
-        Failure::Script(failure) => failure.message,
-        other => format!("cannot serve: {other}"),
-    })?;
-    app.edge.serve(server, serving)?;
-    app.note_serving();
-    Ok(())
 }

@@ -5,13 +5,14 @@
 //! what is not a regular file or a folder. All of it runs on threads that may block.
 //!
 //! - [`locate`]: from a permit to a place in the file system
-//! - [`content`], [`folder`], [`glob`]: what is done there
+//! - [`content`], [`folder`], [`glob`], [`names`]: what is done there
 //! - [`refusal`]: why not
 
 mod content;
 mod folder;
 mod glob;
 pub(super) mod locate;
+mod names;
 mod refusal;
 
 use std::os::fd::OwnedFd;
@@ -19,18 +20,19 @@ use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use starcell_policy::{CanonicalPath, Grants, PathFunction as Function};
+use starcell_policy::{CanonicalPath, Function as _, PathFunction as Function};
 
 use crate::Position;
 use crate::bindings::starcell::guest::fs::{Host, Info, Kind};
 use crate::bindings::starcell::guest::types::Error;
-use crate::gate::{Effect, Gate};
+use crate::caller::Caller;
+use crate::gate::{Effect, shown};
 use crate::state::State;
 use glob::Pattern;
 use locate::{Last, Spot, Walk, locate};
 use refusal::Refusal;
 
-use super::blocking::blocking;
+use super::blocking::{Work, blocking};
 
 /// Most links that one call follows; Linux has the same number.
 pub(super) const MAX_LINKS: usize = 40;
@@ -70,21 +72,21 @@ impl Host for State {
 
     async fn exists(&mut self, path: String, at: Position) -> Answer<bool> {
         let files = self.files("fs.exists", &at)?;
-        let exists = |spot: Spot| Ok((spot.entry.is_some(), 0));
+        let exists = |spot: Spot, _: &Work| Ok((spot.entry.is_some(), 0));
         let missing = |refusal: &Refusal| matches!(refusal, Refusal::Os(Errno::NOENT | Errno::NOTDIR));
         Ok(files.act_unless(Function::Exists, &path, Last::Follow, exists, move |r| missing(r).then_some(false)).await)
     }
 
     async fn stat(&mut self, path: String, at: Position) -> Answer<Info> {
         let files = self.files("fs.stat", &at)?;
-        let stat = |spot: Spot| Ok((info(&spot.entry()?.stat), 0));
+        let stat = |spot: Spot, _: &Work| Ok((info(&spot.entry()?.stat), 0));
         Ok(files.act(Function::Stat, &path, Last::Follow, stat).await)
     }
 
     async fn listdir(&mut self, path: String, at: Position) -> Answer<Vec<String>> {
         let files = self.files("fs.listdir", &at)?;
-        let list = |spot: Spot| {
-            let names = folder::names(spot.open_folder()?, &mut folder::Budget::new())?;
+        let list = |spot: Spot, work: &Work| {
+            let names = folder::names(spot.open_folder()?, &mut folder::Budget::new(work))?;
             Ok((names.into_iter().map(|name| name.text).collect(), 0))
         };
         Ok(files.act(Function::Listdir, &path, Last::Follow, list).await)
@@ -100,8 +102,8 @@ impl Host for State {
 
     async fn remove(&mut self, path: String, recursive: bool, at: Position) -> Answer<()> {
         let files = self.files("fs.remove", &at)?;
-        let remove = move |spot: Spot| match recursive {
-            true => folder::remove_all(&spot).map(|()| ((), 0)),
+        let remove = move |spot: Spot, work: &Work| match recursive {
+            true => folder::remove_all(&spot, work).map(|()| ((), 0)),
             false => folder::remove(&spot).map(|()| ((), 0)),
         };
         Ok(files.act(Function::Remove, &path, Last::Itself, remove).await)
@@ -114,7 +116,7 @@ impl Host for State {
     async fn copy(&mut self, source: String, target: String, at: Position) -> Answer<()> {
         let files = self.files("fs.copy", &at)?;
         Ok(match files.read(Function::ReadBytes, &source, files.limit()).await {
-            Ok(bytes) => files.write(Function::CopyTo, &target, bytes).await,
+            Ok(bytes) => files.write(Function::Copy, &target, bytes).await,
             Err(error) => Err(error),
         })
     }
@@ -122,41 +124,42 @@ impl Host for State {
 
 impl State {
     fn files<'a>(&self, function: &'static str, at: &'a Position) -> wasmtime::Result<Files<'a>> {
-        Ok(Files { gate: self.gate()?, function, at })
+        Ok(Files { caller: self.caller()?, function, at })
     }
 }
 
 /// A file that the host needs for a script, `option` being what names it there.
 pub(super) async fn read_for_host(
-    gate: &Gate,
+    caller: &Caller,
     option: &'static str,
     path: &str,
     limit: usize,
     at: &Position,
 ) -> Result<Vec<u8>, Error> {
-    Files { gate: gate.clone(), function: option, at }.read(Function::ReadBytes, path, limit).await
+    Files { caller: caller.clone(), function: option, at }.read(Function::ReadBytes, path, limit).await
 }
 
 /// The folder that a program is to run in, as a place alone: `$CWD`, or one that the script may look into.
-pub(super) async fn folder_to_run_in(gate: &Gate, path: Option<&str>, at: &Position) -> Result<OwnedFd, Error> {
+pub(super) async fn folder_to_run_in(caller: &Caller, path: Option<&str>, at: &Position) -> Result<OwnedFd, Error> {
     let Some(path) = path else {
-        let cwd = gate.app().config.cwd.to_string();
-        let open =
-            move || Ok(rustix::fs::open(cwd, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?);
-        let opened = blocking(gate.app(), open).await;
+        let cwd = caller.app.config.cwd.to_string();
+        let open = move |_: &Work| {
+            Ok(rustix::fs::open(cwd, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+        };
+        let opened = blocking(caller, open).await;
         return opened.map_err(|refusal: Refusal| Error::Failed(format!("$CWD: {refusal}")));
     };
-    let folder = |spot: Spot| match spot.entry()?.file_type() {
+    let folder = |spot: Spot, _: &Work| match spot.entry()?.file_type() {
         FileType::Directory => Ok((spot.open_folder()?, 0)),
         _ => Err(Refusal::Os(Errno::NOTDIR)),
     };
-    let files = Files { gate: gate.clone(), function: "fs.listdir", at };
+    let files = Files { caller: caller.clone(), function: "fs.listdir", at };
     files.act(Function::Listdir, path, Last::Follow, folder).await
 }
 
 /// One call of a function of this interface.
 struct Files<'a> {
-    gate: Gate,
+    caller: Caller,
     /// Its name in a script, or of the option that names the file, for errors.
     function: &'static str,
     at: &'a Position,
@@ -164,7 +167,7 @@ struct Files<'a> {
 
 impl Files<'_> {
     async fn read(&self, function: Function, path: &str, limit: usize) -> Result<Vec<u8>, Error> {
-        let read = move |spot: Spot| {
+        let read = move |spot: Spot, _: &Work| {
             let bytes = content::read(&spot, limit)?;
             let count = bytes.len() as u64;
             Ok((bytes, count))
@@ -174,13 +177,13 @@ impl Files<'_> {
 
     async fn write(&self, function: Function, path: &str, data: Vec<u8>) -> Result<(), Error> {
         let (data, limit) = (Arc::new(data), self.limit());
-        let write = move |spot: Spot| content::replace(&spot, &data, limit).map(|()| ((), data.len() as u64));
+        let write = move |spot: Spot, _: &Work| content::replace(&spot, &data, limit).map(|()| ((), data.len() as u64));
         self.act(function, path, Last::Follow, write).await
     }
 
     async fn append(&self, path: &str, data: Vec<u8>) -> Result<(), Error> {
         let (data, limit) = (Arc::new(data), self.limit());
-        let append = move |spot: Spot| content::append(&spot, &data, limit).map(|()| ((), data.len() as u64));
+        let append = move |spot: Spot, _: &Work| content::append(&spot, &data, limit).map(|()| ((), data.len() as u64));
         self.act(Function::AppendText, path, Last::Follow, append).await
     }
 
@@ -188,10 +191,12 @@ impl Files<'_> {
         let failed = |refusal: Refusal| self.failed(pattern, &refusal);
         let path = self.canonical(Function::Glob, pattern).await?;
         let split = Pattern::new(&path).map_err(failed)?;
-        let (base, gate) = (split.base.clone(), self.gate.clone());
-        let search = move |spot: Spot| {
-            let may_see = |path: &CanonicalPath| gate.covers(|grants| grants.path(Function::Glob, path.clone()));
-            split.matches(&spot, &may_see).map(|found| (found, 0))
+        let (base, gate) = (split.base.clone(), self.caller.gate.clone());
+        let hosts = self.caller.app.config.host_files.clone();
+        let search = move |spot: Spot, work: &Work| {
+            let may_see =
+                |path: &CanonicalPath| !hosts.has_path(path, false) && gate.covers(Function::Glob, path.clone());
+            split.matches(&spot, &may_see, work).map(|found| (found, 0))
         };
         let none = |refusal: &Refusal| matches!(refusal, Refusal::Os(Errno::NOENT | Errno::NOTDIR)).then(Vec::new);
         let found = self.act_at(Function::Glob, (pattern, base), Last::Follow, search, none).await?;
@@ -200,20 +205,19 @@ impl Files<'_> {
             return Ok(found);
         }
         // Relative as they were asked for, where that can be said.
-        let cwd = format!("{}/", self.gate.app().config.cwd.as_str().trim_end_matches('/'));
+        let cwd = format!("{}/", self.caller.app.config.cwd.as_str().trim_end_matches('/'));
         Ok(found.into_iter().map(|path| path.strip_prefix(&cwd).map(str::to_owned).unwrap_or(path)).collect())
     }
 
     /// Records each path that a script came to know. Whoever reads the log sees what it saw, and a profile made from the
     /// log lets it see that again.
     async fn note_seen(&self, found: &[String]) -> Result<(), Error> {
-        if !self.gate.app().config.audit.is_on() {
+        if !self.caller.gate.authority().audit().is_on() {
             return Ok(());
         }
         for path in found.iter().filter_map(|path| CanonicalPath::absolute(path).ok()) {
-            let decide = |grants: &Grants| grants.path(Function::Glob, path.clone());
             let nothing = |_permit| std::future::ready(Effect::Ok(((), 0)));
-            self.gate.pass(self.at, decide, nothing).await?;
+            self.caller.gate.pass(self.at, Function::Glob, path, nothing).await?;
         }
         Ok(())
     }
@@ -223,7 +227,7 @@ impl Files<'_> {
         let mut wanted = self.canonical(Function::Mkdir, path).await?;
         let mut missing = Vec::new();
         loop {
-            let make = move |spot: Spot| folder::make(&spot, parents).map(|()| (true, 0));
+            let make = move |spot: Spot, _: &Work| folder::make(&spot, parents).map(|()| (true, 0));
             let orphan =
                 move |refusal: &Refusal| (parents && matches!(refusal, Refusal::Os(Errno::NOENT))).then_some(false);
             let made = self.act_at(Function::Mkdir, (path, wanted.clone()), Last::Follow, make, orphan).await?;
@@ -240,13 +244,14 @@ impl Files<'_> {
     /// Both names are judged as writes. The source is judged for reading as well, as the whole tree it may be: under
     /// its new name it could be read where its old one was out of reach.
     async fn rename(&self, source: &str, target: &str) -> Result<(), Error> {
-        self.act(Function::Walk, source, Last::Itself, |spot: Spot| spot.entry().map(|_| ((), 0))).await?;
-        let from = |spot: Spot| {
+        self.act(Function::RenameFrom, source, Last::Itself, |spot: Spot, _: &Work| spot.entry().map(|_| ((), 0)))
+            .await?;
+        let from = |spot: Spot, _: &Work| {
             spot.entry()?;
             Ok((spot, 0))
         };
         let from = Arc::new(self.act(Function::Rename, source, Last::Itself, from).await?);
-        let rename = move |to: Spot| {
+        let rename = move |to: Spot, _: &Work| {
             rustix::fs::renameat(&from.folder, &*from.name, &to.folder, &*to.name)?;
             Ok(((), 0))
         };
@@ -259,7 +264,7 @@ impl Files<'_> {
         function: Function,
         path: &str,
         last: Last,
-        act: impl Fn(Spot) -> Result<(T, u64), Refusal> + Clone + Send + 'static,
+        act: impl Fn(Spot, &Work) -> Result<(T, u64), Refusal> + Clone + Send + 'static,
     ) -> Result<T, Error> {
         self.act_unless(function, path, last, act, |_| None).await
     }
@@ -270,7 +275,7 @@ impl Files<'_> {
         function: Function,
         path: &str,
         last: Last,
-        act: impl Fn(Spot) -> Result<(T, u64), Refusal> + Clone + Send + 'static,
+        act: impl Fn(Spot, &Work) -> Result<(T, u64), Refusal> + Clone + Send + 'static,
         otherwise: impl Fn(&Refusal) -> Option<T> + Clone + Send + 'static,
     ) -> Result<T, Error> {
         let canonical = self.canonical(function, path).await?;
@@ -283,23 +288,30 @@ impl Files<'_> {
         function: Function,
         (asked, mut path): (&str, CanonicalPath),
         last: Last,
-        act: impl Fn(Spot) -> Result<(T, u64), Refusal> + Clone + Send + 'static,
+        act: impl Fn(Spot, &Work) -> Result<(T, u64), Refusal> + Clone + Send + 'static,
         otherwise: impl Fn(&Refusal) -> Option<T> + Clone + Send + 'static,
     ) -> Result<T, Error> {
         for _ in 0..MAX_LINKS {
-            let (act, otherwise) = (act.clone(), otherwise.clone());
-            let decide = |grants: &Grants| grants.path(function, path.clone());
+            if self.caller.app.config.host_files.has_path(&path, function.takes_beneath()) {
+                return Err(self.caller.gate.hosts(function, &path, self.at).await);
+            }
+            let (act, otherwise, judged) = (act.clone(), otherwise.clone(), path.clone());
             let effect = |permit| async move {
-                let work = move || match locate(&permit, last) {
+                let hosts = self.caller.app.config.host_files.clone();
+                let work = move |work: &Work| match locate(&permit, last, (&hosts, function.takes_beneath())) {
                     Ok(Walk::Link(next)) => Ok((Err(next), 0)),
-                    Ok(Walk::Arrived(spot)) => act(spot).map(|(value, bytes)| (Ok(value), bytes)),
+                    Ok(Walk::Arrived(spot)) => act(spot, work).map(|(value, bytes)| (Ok(value), bytes)),
                     Err(refusal) => Err(refusal),
                 };
-                let done = blocking(self.gate.app(), work).await;
-                done.or_else(|refusal| otherwise(&refusal).map(|value| (Ok(value), 0)).ok_or(refusal))
-                    .map_err(|refusal: Refusal| self.sentence(asked, &refusal))
+                let done = blocking(&self.caller, work).await;
+                match done {
+                    Err(Refusal::Hosts) => Err(self.caller.gate.hosts(function, &judged, self.at).await),
+                    done => done
+                        .or_else(|refusal| otherwise(&refusal).map(|value| (Ok(value), 0)).ok_or(refusal))
+                        .map_err(|refusal: Refusal| self.failed(asked, &refusal)),
+                }
             };
-            match self.gate.pass(self.at, decide, effect).await? {
+            match self.caller.gate.pass(self.at, function, path, effect).await? {
                 Ok(value) => return Ok(value),
                 Err(next) => path = next,
             }
@@ -309,25 +321,21 @@ impl Files<'_> {
 
     /// The one spelling of a path; one that has none is refused.
     async fn canonical(&self, function: Function, path: &str) -> Result<CanonicalPath, Error> {
-        match CanonicalPath::resolve(path, &self.gate.app().config.cwd) {
+        match CanonicalPath::resolve(path, &self.caller.app.config.cwd) {
             Ok(path) => Ok(path),
             Err(error) => {
-                self.gate.unjudged(function.capability(), function.name(), path, self.at).await;
+                self.caller.gate.unjudged(function, path, self.at).await;
                 Err(self.failed(path, &error.into()))
             }
         }
     }
 
     fn limit(&self) -> usize {
-        self.gate.app().config.limits.io_bytes
-    }
-
-    fn sentence(&self, path: &str, refusal: &Refusal) -> String {
-        format!("{}({path:?}): {refusal}", self.function)
+        self.caller.app.config.limits.io_bytes
     }
 
     fn failed(&self, path: &str, refusal: &Refusal) -> Error {
-        Error::Failed(self.sentence(path, refusal))
+        Error::Failed(format!("{}({:?}): {refusal}", self.function, shown(path)))
     }
 }
 

@@ -3,59 +3,52 @@
 //! A call is decided by the kind and the namespace before anything is asked of a cluster, and its path is made of what
 //! the permit holds. Only the operator's kubeconfig is read before that, for the namespace of calls that name none.
 //!
+//! - [`objects`]: one call
 //! - [`aim`]: from what a script says to the objects it means
 //! - [`pages`]: lists that come in parts
 //! - [`reach`]: to the cluster, which is judged by its address if the script named it
 //! - [`target`]: which cluster that is
 
 mod aim;
+mod objects;
 mod pages;
 mod reach;
 mod target;
 
-use std::time::Duration;
-
 use http::Method;
 use hyper::body::Bytes;
 use serde::Serialize;
-use starcell_policy::{Grants, K8sFunction as Function};
-use tokio::time::timeout;
+use starcell_policy::K8sFunction as Function;
 
 use crate::Position;
 use crate::bindings::starcell::guest::k8s::{
     Host, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Settings, Target,
 };
 use crate::bindings::starcell::guest::types::Error;
-use crate::gate::Gate;
 use crate::k8s::exchange::ApiRequest;
-use crate::k8s::route::{Name, with_query};
+use crate::k8s::route::with_query;
 use crate::state::State;
 use aim::Several;
+use objects::Objects;
 use pages::Pages;
 use reach::Reached;
-
-/// How long a call may take that was given no time.
-const DEFAULT_TIME: Duration = Duration::from_secs(30);
-
-/// Most calls of one instance. One request to a script must not become thousands to a cluster.
-const MAX_CALLS: u32 = 100;
 
 /// What a host function answers.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 impl Host for State {
     async fn get(&mut self, target: Target, place: Place, name: String, at: Position) -> Answer<Option<String>> {
-        let call = self.objects("get", target, &at)?;
+        let call = self.objects(Function::Get, target, &at)?;
         Ok(call.within(call.get(&place, &name)).await)
     }
 
     async fn list(&mut self, target: Target, place: Place, selection: Selection, at: Position) -> Answer<Vec<String>> {
-        let call = self.objects("list", target, &at)?;
+        let call = self.objects(Function::List, target, &at)?;
         Ok(call.within(call.list(&place, &selection)).await)
     }
 
     async fn create(&mut self, target: Target, manifest: Manifest, at: Position) -> Answer<String> {
-        let call = self.objects("create", target, &at)?;
+        let call = self.objects(Function::Create, target, &at)?;
         Ok(call.within(call.create(manifest)).await)
     }
 
@@ -67,7 +60,7 @@ impl Host for State {
         force: bool,
         at: Position,
     ) -> Answer<String> {
-        let call = self.objects("apply", target, &at)?;
+        let call = self.objects(Function::Apply, target, &at)?;
         Ok(call.within(call.apply(manifest, &manager, force)).await)
     }
 
@@ -80,7 +73,7 @@ impl Host for State {
         patch_type: PatchType,
         at: Position,
     ) -> Answer<String> {
-        let call = self.objects("patch", target, &at)?;
+        let call = self.objects(Function::Patch, target, &at)?;
         Ok(call.within(call.patch(&place, &name, patch, patch_type)).await)
     }
 
@@ -93,7 +86,7 @@ impl Host for State {
         grace_period: Option<u64>,
         at: Position,
     ) -> Answer<bool> {
-        let call = self.objects("delete", target, &at)?;
+        let call = self.objects(Function::Delete, target, &at)?;
         Ok(call.within(call.delete(&place, &name, propagation, grace_period)).await)
     }
 
@@ -105,55 +98,20 @@ impl Host for State {
         options: LogOptions,
         at: Position,
     ) -> Answer<Vec<u8>> {
-        let call = self.objects("logs", target, &at)?;
+        let call = self.objects(Function::Logs, target, &at)?;
         Ok(call.within(call.logs(namespace, &pod, &options)).await)
     }
 
     async fn config(&mut self, target: Target, at: Position) -> Answer<Settings> {
-        let call = self.objects("config", target, &at)?;
+        let call = self.objects(Function::Config, target, &at)?;
         Ok(call.within(call.settings()).await)
     }
 }
 
-impl State {
-    fn objects<'a>(
-        &mut self,
-        function: &'static str,
-        target: Target,
-        at: &'a Position,
-    ) -> wasmtime::Result<Objects<'a>> {
-        let gate = self.gate()?;
-        let spent = gate.in_request() && self.cluster_calls >= MAX_CALLS;
-        self.cluster_calls = self.cluster_calls.saturating_add(1);
-        Ok(Objects { gate, function, target, at, spent })
-    }
-}
-
-/// One call of a function of this interface.
-struct Objects<'a> {
-    gate: Gate,
-    /// Its name in a script, for errors.
-    function: &'static str,
-    target: Target,
-    at: &'a Position,
-    /// Whether there were too many before it.
-    spent: bool,
-}
-
 impl Objects<'_> {
-    /// Does a call in the time it has.
-    async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        if self.spent {
-            return Err(self.failed("", &format!("more than {MAX_CALLS} calls for one request to the script")));
-        }
-        let time = self.target.timeout.map_or(DEFAULT_TIME, Duration::from_nanos);
-        let late = |_| Err(self.failed("", &format!("no answer within {} s", time.as_secs_f64())));
-        timeout(time, work).await.unwrap_or_else(late)
-    }
-
     async fn get(&self, place: &Place, name: &str) -> Result<Option<String>, Error> {
-        let aim = self.aim(place, Several::No).await?.named(self, name)?;
-        self.pass(Function::Get, aim, |reached: Reached<'_>| async move {
+        let aim = self.aim(place, Several::No).await?.named(self, name).await?;
+        self.pass(aim, |reached: Reached<'_>| async move {
             let answer = reached.send(ApiRequest::get(reached.object()?)).await?;
             let found = reached.told(answer.found(reached.name()))?;
             let object = found.map(|body| reached.text(body)).transpose()?;
@@ -165,7 +123,7 @@ impl Objects<'_> {
 
     async fn list(&self, place: &Place, selection: &Selection) -> Result<Vec<String>, Error> {
         let aim = self.aim(place, Several::Yes).await?;
-        self.pass(Function::List, aim, |reached: Reached<'_>| async move {
+        self.pass(aim, |reached: Reached<'_>| async move {
             let mut pages = Pages::default();
             while pages.wants_more(selection) {
                 let target = pages.target(&reached.collection()?, selection);
@@ -180,7 +138,7 @@ impl Objects<'_> {
 
     async fn create(&self, manifest: Manifest) -> Result<String, Error> {
         let (aim, body) = self.aim_of(manifest).await?;
-        self.pass(Function::Create, aim, |reached: Reached<'_>| async move {
+        self.pass(aim, |reached: Reached<'_>| async move {
             let target = reached.collection()?;
             reached.change(ApiRequest::with_body(Method::POST, target, "application/json", body)).await
         })
@@ -190,9 +148,9 @@ impl Objects<'_> {
     async fn apply(&self, manifest: Manifest, manager: &str, force: bool) -> Result<String, Error> {
         let (aim, body) = self.aim_of(manifest).await?;
         if aim.name.is_none() {
-            return Err(self.failed(&aim.subject(), "the object has no metadata.name, which apply needs"));
+            return Err(self.refused(&aim.subject(), "the object has no metadata.name, which apply needs").await);
         }
-        self.pass(Function::Apply, aim, |reached: Reached<'_>| async move {
+        self.pass(aim, |reached: Reached<'_>| async move {
             let force = if force { "true" } else { "false" };
             let target = with_query(&reached.object()?, &[("fieldManager", manager), ("force", force)]);
             // JSON is YAML, and this type is the only one that all clusters of today take.
@@ -202,14 +160,14 @@ impl Objects<'_> {
     }
 
     async fn patch(&self, place: &Place, name: &str, patch: String, kind: PatchType) -> Result<String, Error> {
-        let aim = self.aim(place, Several::No).await?.named(self, name)?;
-        let body = self.body(&aim.subject(), patch)?;
+        let aim = self.aim(place, Several::No).await?.named(self, name).await?;
+        let body = self.body(&aim.subject(), patch).await?;
         let content_type = match kind {
             PatchType::Json => "application/json-patch+json",
             PatchType::Merge => "application/merge-patch+json",
             PatchType::Strategic => "application/strategic-merge-patch+json",
         };
-        self.pass(Function::Patch, aim, |reached: Reached<'_>| async move {
+        self.pass(aim, |reached: Reached<'_>| async move {
             reached.change(ApiRequest::with_body(Method::PATCH, reached.object()?, content_type, body)).await
         })
         .await
@@ -222,15 +180,18 @@ impl Objects<'_> {
         propagation: Option<Propagation>,
         grace_period: Option<u64>,
     ) -> Result<bool, Error> {
-        let aim = self.aim(place, Several::No).await?.named(self, name)?;
+        let aim = self.aim(place, Several::No).await?.named(self, name).await?;
         // Deleting a namespace is deleting what is in it, so it takes the permission for all of that too.
-        let taken = aim.taken_along().map_err(|error| self.failed(&aim.subject(), &error.to_string()))?;
+        let taken = match aim.taken_along() {
+            Ok(taken) => taken,
+            Err(error) => return Err(self.refused(&aim.subject(), &error.to_string()).await),
+        };
         for object in taken {
-            let decide = |grants: &Grants| grants.k8s(Function::Delete, object.clone());
-            self.gate.pass(self.at, decide, |_permit| std::future::ready(Ok::<_, Error>(((), 0)))).await?;
+            let nothing = |_permit| std::future::ready(Ok::<_, Error>(((), 0)));
+            self.caller.gate.pass(self.at, Function::Delete, object, nothing).await?;
         }
         let body = Bytes::from(serde_json::json!(DeleteOptions::new(propagation, grace_period)).to_string());
-        self.pass(Function::Delete, aim, |reached: Reached<'_>| async move {
+        self.pass(aim, |reached: Reached<'_>| async move {
             let request = ApiRequest::with_body(Method::DELETE, reached.object()?, "application/json", body);
             let answer = reached.send(request).await?;
             let found = reached.told(answer.found(reached.name()))?;
@@ -241,7 +202,7 @@ impl Objects<'_> {
 
     async fn logs(&self, namespace: Option<String>, pod: &str, options: &LogOptions) -> Result<Vec<u8>, Error> {
         let place = Place { kind: "pods".to_owned(), namespace };
-        let aim = self.aim(&place, Several::No).await?.named(self, pod)?;
+        let aim = self.aim(&place, Several::No).await?.named(self, pod).await?;
         let (tail, since) = (options.tail.map(|lines| lines.to_string()), options.since.map(seconds));
         let since = since.map(|seconds| seconds.to_string());
         // One byte more than is taken tells a log that was cut off.
@@ -255,7 +216,7 @@ impl Objects<'_> {
             ("limitBytes", Some(&*most)),
         ];
         let query: Vec<(&str, &str)> = pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        self.pass(Function::Logs, aim, |reached: Reached<'_>| async move {
+        self.pass(aim, |reached: Reached<'_>| async move {
             let target = with_query(&format!("{}/log", reached.object()?), &query);
             let answer = reached.send(ApiRequest::get(target)).await?;
             let log = reached.told(answer.body())?;
@@ -263,31 +224,6 @@ impl Objects<'_> {
             Ok((log.into(), bytes))
         })
         .await
-    }
-
-    /// A body that is not larger than bodies may be.
-    fn body(&self, subject: &str, text: String) -> Result<Bytes, Error> {
-        match text.len() > self.limit() {
-            true => Err(self.failed(subject, &format!("what is to be sent is larger than {} MiB", self.limit() >> 20))),
-            false => Ok(text.into()),
-        }
-    }
-
-    fn name(&self, name: &str) -> Result<Name, Error> {
-        Name::new(name).map_err(|text| self.failed("", &text))
-    }
-
-    /// Bytes that an answer may have.
-    fn limit(&self) -> usize {
-        self.gate.app().config.limits.io_bytes
-    }
-
-    /// An error about a call, and what it is about as far as that is known.
-    fn failed(&self, subject: &str, text: &str) -> Error {
-        match subject {
-            "" => Error::Failed(format!("k8s.{}: {text}", self.function)),
-            _ => Error::Failed(format!("k8s.{}({subject:?}): {text}", self.function)),
-        }
     }
 }
 

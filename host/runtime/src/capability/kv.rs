@@ -1,14 +1,17 @@
 //! `starcell:guest/kv`: state that outlives a request, the capabilities `kv.read` and `kv.write`.
 
-use starcell_policy::{Grants, KvFunction as Function, KvKey, NameError, Permit};
+use starcell_policy::{KvFunction as Function, KvKey, NameError, Permit};
 
 use crate::Position;
 use crate::bindings::starcell::guest::kv::{Host, Lifetime as Wanted, Value as Given};
 use crate::bindings::starcell::guest::types::Error;
-use crate::gate::{Effect, Gate};
+use crate::caller::Caller;
+use crate::gate::{Effect, shown};
 use crate::kv::value::{Parts, Value};
-use crate::kv::{Lifetime, Operation, Reply};
+use crate::kv::{Expected, Lifetime, Operation, Reply};
 use crate::state::State;
+
+use super::blocking::{Work, blocking};
 
 /// Most keys of one answer: a mebibyte of keys as long as keys get.
 const MAX_KEYS: usize = 10_000;
@@ -54,7 +57,7 @@ impl Host for State {
         let operation = Operation::Increment { by, lifetime: lifetime_of(lifetime) };
         Ok(call.change(Function::Increment, Ok(operation)).await.map(|reply| match reply {
             Reply::Sum(sum) => sum,
-            Reply::Done | Reply::Whether(_) => 0,
+            Reply::Compare(_) | Reply::Done | Reply::Whether(_) => 0,
         }))
     }
 
@@ -69,6 +72,10 @@ impl Host for State {
         let call = self.pairs("compare_and_set", &key, &at)?;
         let expected = expected.map(|expected| call.value(expected)).transpose();
         let operation = expected.and_then(|expected| {
+            let expected = match expected {
+                None => Expected::Nothing,
+                Some(value) => Expected::Equal { value, compared: None },
+            };
             Ok(Operation::CompareAndSet { expected, value: call.value(value)?, lifetime: lifetime_of(lifetime) })
         });
         let reply = call.change(Function::CompareAndSet, operation).await;
@@ -78,13 +85,13 @@ impl Host for State {
 
 impl State {
     fn pairs<'a>(&self, function: &'static str, key: &'a str, at: &'a Position) -> wasmtime::Result<Pairs<'a>> {
-        Ok(Pairs { gate: self.gate()?, function, key, at })
+        Ok(Pairs { caller: self.caller()?, function, key, at })
     }
 }
 
 /// One call of a function of this interface.
 struct Pairs<'a> {
-    gate: Gate,
+    caller: Caller,
     /// Its name in a script, for errors.
     function: &'static str,
     key: &'a str,
@@ -96,33 +103,46 @@ impl Pairs<'_> {
     async fn look<T>(&self, function: Function, answer: impl FnOnce(Option<Value>) -> T) -> Result<T, Error> {
         let key = self.judged(function, KvKey::new(self.key)).await?;
         let look = |permit: Permit<KvKey>| {
-            let value = self.gate.app().config.kv.get(&permit);
+            let value = self.caller.app.config.kv.get(&permit);
             let bytes = value.as_ref().map_or(0, |value| value.as_bytes().len() as u64);
             std::future::ready(Effect::Ok((answer(value), bytes)))
         };
-        self.gate.pass(self.at, |grants: &Grants| grants.kv(function, key.clone()), look).await
+        self.caller.gate.pass(self.at, function, key, look).await
     }
 
     /// Passes the gate with the key and changes its value.
     async fn change(&self, function: Function, operation: Result<Operation, Error>) -> Result<Reply, Error> {
         let key = self.judged(function, KvKey::new(self.key)).await?;
-        let operation = operation?;
+        let operation = match operation {
+            Ok(operation) => operation,
+            Err(error) => {
+                self.caller.gate.unjudged(function, self.key, self.at).await;
+                return Err(error);
+            }
+        };
         let bytes = match &operation {
             Operation::Set { value, .. } | Operation::CompareAndSet { value, .. } => value.as_bytes().len() as u64,
             Operation::Delete | Operation::Increment { .. } => 0,
         };
         let change = |permit: Permit<KvKey>| async move {
-            let reply = self.gate.app().config.kv.change(&permit, operation).await;
+            let compare = |one: Value, other: Value| async move {
+                let equal = blocking(&self.caller, move |work: &Work| match work.go_on() {
+                    Ok(()) => Ok(one.equals(&other)),
+                    Err(stopped) => Err(Uncompared(stopped.to_string())),
+                });
+                equal.await.map_err(|uncompared| uncompared.0)
+            };
+            let reply = self.caller.app.config.kv.change(&permit, operation, compare).await;
             reply.map(|reply| (reply, bytes)).map_err(|error| self.sentence(&error))
         };
-        self.gate.pass(self.at, |grants: &Grants| grants.kv(function, key.clone()), change).await
+        self.caller.gate.pass(self.at, function, key, change).await
     }
 
     async fn list(&self, after: Option<String>, limit: usize, page: bool) -> Result<Vec<String>, Error> {
         let prefix = self.judged(Function::List, KvKey::prefix(self.key)).await?;
         let list =
             |permit: Permit<KvKey>| {
-                let mut keys = self.gate.app().config.kv.list(&permit, after.as_deref(), limit);
+                let mut keys = self.caller.app.config.kv.list(&permit, after.as_deref(), limit);
                 let more = keys.len() > limit;
                 keys.truncate(limit);
                 let bytes = keys.iter().map(|key| key.len() as u64).sum();
@@ -132,7 +152,7 @@ impl Pairs<'_> {
                     false => Ok((keys, bytes)),
                 })
             };
-        self.gate.pass(self.at, |grants: &Grants| grants.kv(Function::List, prefix.clone()), list).await
+        self.caller.gate.pass(self.at, Function::List, prefix, list).await
     }
 
     /// The key, if it can be one; what cannot is refused.
@@ -140,7 +160,7 @@ impl Pairs<'_> {
         match key {
             Ok(key) => Ok(key),
             Err(error) => {
-                self.gate.unjudged(function.capability(), function.name(), self.key, self.at).await;
+                self.caller.gate.unjudged(function, self.key, self.at).await;
                 Err(self.failed(&error.to_string()))
             }
         }
@@ -156,11 +176,20 @@ impl Pairs<'_> {
     }
 
     fn sentence(&self, text: &str) -> String {
-        format!("kv.{}({:?}): {text}", self.function, self.key)
+        format!("kv.{}({:?}): {text}", self.function, shown(self.key))
     }
 
     fn failed(&self, text: &str) -> Error {
         Error::Failed(self.sentence(text))
+    }
+}
+
+/// Why two values were not compared, in words.
+struct Uncompared(String);
+
+impl From<tokio::task::JoinError> for Uncompared {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self(format!("the host failed: {error}"))
     }
 }
 

@@ -11,18 +11,20 @@ mod walls;
 
 use std::os::fd::OwnedFd;
 
-use starcell_policy::{CanonicalPath, Capability, EnvFunction, EnvName, ExecFunction, Grants, ProgramPath};
+use starcell_audit::Arguments;
+use starcell_policy::{CanonicalPath, EnvFunction, EnvName, ExecFunction, ProgramPath};
 
 use crate::Position;
 use crate::bindings::starcell::guest::os::{Command, Host, Output};
 use crate::bindings::starcell::guest::types::Error;
-use crate::gate::{Effect, Gate};
+use crate::caller::Caller;
+use crate::gate::{Effect, shown};
 use crate::state::State;
 use child::{Ended, Program};
 use command::Checked;
 use walls::{Reach, Walls};
 
-use super::blocking::blocking;
+use super::blocking::{Work, blocking};
 use super::fs::{MAX_LINKS, folder_to_run_in, locate::Last, locate::Walk, locate::locate};
 
 /// What a host function answers.
@@ -30,58 +32,60 @@ type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 impl Host for State {
     async fn env(&mut self, name: String, at: Position) -> Answer<Option<String>> {
-        let gate = self.gate()?;
+        let caller = self.caller()?;
         let variable = match EnvName::new(&name) {
             Ok(variable) => variable,
             Err(error) => {
-                gate.unjudged(Capability::OsEnv, EnvFunction::Env.name(), &name, &at).await;
-                return Ok(Err(Error::Failed(format!("os.env({name:?}): {error}"))));
+                caller.gate.unjudged(EnvFunction::Env, &name, &at).await;
+                return Ok(Err(Error::Failed(format!("os.env({:?}): {error}", shown(&name)))));
             }
         };
-        let decide = |grants: &Grants| grants.env(EnvFunction::Env, variable.clone());
         let look = |permit: starcell_policy::Permit<EnvName>| {
-            let value = gate.app().config.environment.get(permit.resource().as_str()).cloned();
+            let value = caller.app.config.environment.get(permit.resource().as_str()).cloned();
             let bytes = value.as_ref().map_or(0, |value| value.len() as u64);
             std::future::ready(Effect::Ok((value, bytes)))
         };
-        Ok(gate.pass(&at, decide, look).await)
+        Ok(caller.gate.pass(&at, EnvFunction::Env, variable, look).await)
     }
 
     async fn exec(&mut self, command: Command, at: Position) -> Answer<Output> {
-        Ok(Call { gate: self.gate()?, at: &at }.exec(command).await)
+        Ok(Call { caller: self.caller()?, at: &at }.exec(command).await)
     }
 
     async fn which(&mut self, name: String, at: Position) -> Answer<Option<String>> {
-        Ok(Call { gate: self.gate()?, at: &at }.which(&name).await)
+        Ok(Call { caller: self.caller()?, at: &at }.which(&name).await)
     }
 }
 
 /// One call of `exec` or `which`.
 struct Call<'a> {
-    gate: Gate,
+    caller: Caller,
     at: &'a Position,
 }
 
 impl Call<'_> {
     async fn exec(&self, command: Command) -> Result<Output, Error> {
-        let shown = command.argv.first().cloned().unwrap_or_default();
-        let failed = |text: String| Error::Failed(format!("os.exec({shown:?}): {text}"));
-        let Checked { mut program, environment, time } = match command::checked(&command, &self.gate.app().config.cwd) {
+        let program_name = command.argv.first().cloned().unwrap_or_default();
+        let gate = self.caller.gate.about(recorded(&command));
+        let failed = |text: String| Error::Failed(format!("os.exec({:?}): {text}", shown(&program_name)));
+        let Checked { mut program, environment, time } = match command::checked(&command, &self.caller.app.config.cwd) {
             Ok(checked) => checked,
             Err(text) => {
-                self.gate.unjudged(Capability::OsExec, ExecFunction::Exec.name(), &shown, self.at).await;
+                gate.unjudged(ExecFunction::Exec, &program_name, self.at).await;
                 return Err(failed(text));
             }
         };
         for _ in 0..MAX_LINKS {
-            let folder = folder_to_run_in(&self.gate, command.folder.as_deref(), self.at).await?;
+            if self.caller.app.config.host_files.has_path(program.path(), false) {
+                return Err(gate.hosts(ExecFunction::Exec, program.path(), self.at).await);
+            }
+            let folder = folder_to_run_in(&self.caller, command.folder.as_deref(), self.at).await?;
             let run = Run { folder, environment: environment.clone(), time };
-            let decide = |grants: &Grants| grants.exec(ExecFunction::Exec, program.clone());
             let effect = |permit| async {
                 let ended = self.run(permit, run, &command).await;
-                ended.map_err(|text| format!("os.exec({shown:?}): {text}"))
+                ended.map_err(|text| format!("os.exec({:?}): {text}", shown(&program_name)))
             };
-            match self.gate.pass(self.at, decide, effect).await? {
+            match gate.pass(self.at, ExecFunction::Exec, program, effect).await? {
                 Ok(Ended { code, stdout, stderr }) => return Ok(Output { code, stdout, stderr }),
                 Err(next) => program = next.into(),
             }
@@ -96,13 +100,14 @@ impl Call<'_> {
         run: Run,
         command: &Command,
     ) -> Effect<Result<Ended, CanonicalPath>> {
-        let (app, reach) = (self.gate.app(), Reach::of(&self.gate));
+        let (app, reach) = (&self.caller.app, Reach::of(&self.caller));
         let (limit, argv, time) = (app.config.limits.io_bytes, command.argv.clone(), run.time);
         if command.stdin.len() > limit {
             return Err(format!("stdin is larger than {} MiB", limit >> 20));
         }
+        let hosts = app.config.host_files.clone();
         let start = move || {
-            let spot = match locate(&permit, Last::Follow).map_err(|refusal| refusal.to_string())? {
+            let spot = match locate(&permit, Last::Follow, (&hosts, false)).map_err(|refusal| refusal.to_string())? {
                 Walk::Arrived(spot) => spot,
                 Walk::Link(next) => return Ok(Err(next)),
             };
@@ -110,7 +115,10 @@ impl Call<'_> {
             let walls = Walls::new(handle, &reach, run.time)?;
             Program { folder: run.folder, argv, environment: run.environment }.start(walls).map(Ok)
         };
-        let running = match blocking(app, move || start().map_err(Refused)).await.map_err(|refused| refused.0)? {
+        let running = match blocking(&self.caller, move |_: &Work| start().map_err(Refused))
+            .await
+            .map_err(|refused| refused.0)?
+        {
             Ok(running) => running,
             Err(next) => return Ok((Err(next), 0)),
         };
@@ -121,8 +129,8 @@ impl Call<'_> {
 
     /// Looks only where the script may run programs, so that it learns of no others.
     async fn which(&self, name: &str) -> Result<Option<String>, Error> {
-        let failed = |text: String| Error::Failed(format!("os.which({name:?}): {text}"));
-        let config = &self.gate.app().config;
+        let failed = |text: String| Error::Failed(format!("os.which({:?}): {text}", shown(name)));
+        let config = &self.caller.app.config;
         let folders = config.environment.get("PATH").map(String::as_str).unwrap_or_default();
         let candidates = match name.contains('/') {
             true => vec![ProgramPath::resolve(name, &config.cwd)],
@@ -135,12 +143,11 @@ impl Call<'_> {
         let candidates = match candidates.into_iter().collect::<Result<Vec<_>, _>>() {
             Ok(candidates) => candidates,
             Err(error) => {
-                self.gate.unjudged(Capability::OsExec, ExecFunction::Which.name(), name, self.at).await;
+                self.caller.gate.unjudged(ExecFunction::Which, name, self.at).await;
                 return Err(failed(error.to_string()));
             }
         };
-        let may_run =
-            |program: &ProgramPath| self.gate.covers(|grants| grants.exec(ExecFunction::Which, program.clone()));
+        let may_run = |program: &ProgramPath| self.caller.gate.covers(ExecFunction::Which, program.clone());
         let mut granted: Vec<_> = candidates.iter().filter(|program| may_run(program)).collect();
         if granted.is_empty() {
             // Whoever may run none of them is told so, of the first.
@@ -158,22 +165,33 @@ impl Call<'_> {
     async fn is_there(&self, program: &ProgramPath) -> Result<Option<String>, Error> {
         let mut at = program.clone();
         for _ in 0..MAX_LINKS {
-            let decide = |grants: &Grants| grants.exec(ExecFunction::Which, at.clone());
             let effect = |permit| async {
-                let look = move || match locate(&permit, Last::Follow) {
+                let hosts = self.caller.app.config.host_files.clone();
+                let look = move |_: &Work| match locate(&permit, Last::Follow, (&hosts, false)) {
                     Ok(Walk::Link(next)) => Ok(Err(next)),
                     Ok(Walk::Arrived(spot)) => Ok(Ok(spot.into_program().is_ok())),
                     Err(_) => Ok(Ok(false)),
                 };
-                let found = blocking(self.gate.app(), look).await;
+                let found = blocking(&self.caller, look).await;
                 found.map(|found| (found, 0)).map_err(|refused: Refused| refused.0)
             };
-            match self.gate.pass(self.at, decide, effect).await? {
+            match self.caller.gate.pass(self.at, ExecFunction::Which, at, effect).await? {
                 Ok(found) => return Ok(found.then(|| program.to_string())),
                 Err(next) => at = next.into(),
             }
         }
         Ok(None)
+    }
+}
+
+/// What a record holds of a command: never the values of variables nor the input.
+fn recorded(command: &Command) -> Arguments {
+    let names = command.environment.iter().flatten().map(|field| field.name.clone());
+    let arguments = Arguments::default().argv(command.argv.iter().cloned());
+    let arguments = if command.environment.is_some() { arguments.env(names) } else { arguments };
+    match &command.folder {
+        Some(folder) => arguments.cwd(folder.clone()),
+        None => arguments,
     }
 }
 

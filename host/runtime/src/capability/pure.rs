@@ -8,36 +8,42 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::{self, Datetime};
 use wasmtime_wasi::p2::bindings::random::random;
 
-use crate::gate::{Gate, Pure};
+use crate::caller::Caller;
+use crate::gate::Pure;
 use crate::state::State;
 
-/// Links the interfaces, in the versions that wit/ has.
-pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+/// Links the clock, in the version that wit/ has.
+pub(super) fn link_clock(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut clock = linker.instance("wasi:clocks/wall-clock@0.2.12")?;
     clock.func_wrap_async("now", |mut store: StoreContextMut<'_, State>, (): ()| {
         Box::new(async move {
-            let gate = store.data().pure_gate();
+            let caller = store.data().recorded_caller();
             let now = async { Ok((wall_clock::Host::now(&mut store.data_mut().clocks())?, 0)) };
-            Ok((noted(gate, Pure::Time, now).await?,))
+            Ok((noted(caller, Pure::Time, now).await?,))
         })
     })?;
     clock.func_wrap("resolution", |mut store: StoreContextMut<'_, State>, (): ()| {
         let resolution: Datetime = wall_clock::Host::resolution(&mut store.data_mut().clocks())?;
         Ok((resolution,))
     })?;
+    Ok(())
+}
+
+/// Links the generator, in the version that wit/ has.
+pub(super) fn link_random(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut generator = linker.instance("wasi:random/random@0.2.12")?;
     generator.func_wrap_async("get-random-bytes", |mut store: StoreContextMut<'_, State>, (length,): (u64,)| {
         Box::new(async move {
-            let gate = store.data().pure_gate();
+            let caller = store.data().recorded_caller();
             let bytes = async { Ok((random::Host::get_random_bytes(store.data_mut().random(), length)?, length)) };
-            Ok((noted(gate, Pure::Random, bytes).await?,))
+            Ok((noted(caller, Pure::Random, bytes).await?,))
         })
     })?;
     generator.func_wrap_async("get-random-u64", |mut store: StoreContextMut<'_, State>, (): ()| {
         Box::new(async move {
-            let gate = store.data().pure_gate();
+            let caller = store.data().recorded_caller();
             let number = async { Ok((random::Host::get_random_u64(store.data_mut().random())?, 8)) };
-            Ok((noted(gate, Pure::Random, number).await?,))
+            Ok((noted(caller, Pure::Random, number).await?,))
         })
     })?;
     Ok(())
@@ -45,12 +51,12 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 
 /// Does it; through the gate where there is one for it.
 pub(super) async fn noted<T>(
-    gate: Option<Gate>,
+    caller: Option<Caller>,
     pure: Pure,
     effect: impl Future<Output = wasmtime::Result<(T, u64)>>,
 ) -> wasmtime::Result<T> {
-    match gate {
-        Some(gate) => gate.note(pure, effect).await,
+    match caller {
+        Some(caller) => caller.note(pure, effect).await,
         None => effect.await.map(|(value, _)| value),
     }
 }

@@ -7,13 +7,14 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use starcell_policy::{Capability, Grants, ServerAddress, ServerFunction};
+use starcell_policy::{ServerAddress, ServerFunction};
 
 use crate::Position;
-use crate::app::App;
 use crate::bindings::starcell::guest::server::{Host, Options};
 use crate::bindings::starcell::guest::types::Error;
+use crate::context::AppContext;
 use crate::edge::ServerOptions;
+use crate::gate::shown;
 use crate::state::{Role, State};
 
 /// Where a server listens that does not say: this machine only.
@@ -28,29 +29,29 @@ impl Host for State {
     }
 
     async fn listen(&mut self, server: u32, options: Options, at: Position) -> wasmtime::Result<Result<u16, Error>> {
-        let gate = self.gate()?;
-        let app = Arc::clone(gate.app());
+        let caller = self.caller()?;
+        let app = Arc::clone(&caller.app);
         if self.setup()?.is_none() {
-            return Ok(Err(Error::Failed(
-                "a server can be started only while the script sets up, not in a handler".into(),
-            )));
+            let host = options.host.as_deref().unwrap_or(DEFAULT_HOST);
+            caller.gate.unjudged(ServerFunction::Serve, host, &at).await;
+            let text = "a server can be started only while the script sets up, not in a handler";
+            return Ok(Err(Error::Failed(text.into())));
         }
         let address = match address(&app, server, &options) {
             Ok(address) => address,
             Err(why) => {
                 let host = options.host.as_deref().unwrap_or(DEFAULT_HOST);
-                gate.unjudged(Capability::HttpServer, ServerFunction::Serve.name(), host, &at).await;
+                caller.gate.unjudged(ServerFunction::Serve, host, &at).await;
                 return Ok(Err(Error::Failed(why)));
             }
         };
-        let tls = match tls::source(&gate, &at, &options).await {
+        let tls = match tls::source(&caller, &at, &options).await {
             Ok(tls) => tls,
             Err(error) => return Ok(Err(error)),
         };
         let options = server_options(options);
-        let decide = |grants: &Grants| grants.http_server(ServerFunction::Serve, address);
         let listen = |permit| async { app.edge.listen(server, options, permit, tls).await.map(|port| (port, 0)) };
-        Ok(gate.pass(&at, decide, listen).await)
+        Ok(caller.gate.pass(&at, ServerFunction::Serve, address, listen).await)
     }
 
     async fn wait(&mut self, server: u32) -> wasmtime::Result<Result<(), Error>> {
@@ -80,17 +81,18 @@ impl Host for State {
 
 impl State {
     /// The app, if this instance runs its top level.
-    fn setup(&self) -> wasmtime::Result<Option<&Arc<App>>> {
-        self.app().map(|app| matches!(self.role, Role::Setup(_)).then_some(app))
+    fn setup(&self) -> wasmtime::Result<Option<&Arc<AppContext>>> {
+        self.app().map(|app| matches!(self.role, Role::Setup(..)).then_some(app))
     }
 }
 
-/// The address a server asks for. The operator's port is for the script's first server.
-fn address(app: &App, server: u32, options: &Options) -> Result<ServerAddress, String> {
-    let host = options.host.as_deref().unwrap_or(DEFAULT_HOST);
+/// The address a server asks for. The operator's address and port are for the script's first server.
+fn address(app: &AppContext, server: u32, options: &Options) -> Result<ServerAddress, String> {
+    let operators = app.config.host.filter(|_| server == 0).map(|host| host.to_string());
+    let host = operators.as_deref().or(options.host.as_deref()).unwrap_or(DEFAULT_HOST);
     let override_port = app.config.port.filter(|_| server == 0);
     let port = override_port.or(options.port).unwrap_or(0);
-    ServerAddress::new(host, port).map_err(|error| format!("host {host:?}: {error}"))
+    ServerAddress::new(host, port).map_err(|error| format!("host {:?}: {error}", shown(host)))
 }
 
 fn server_options(options: Options) -> ServerOptions {

@@ -22,7 +22,7 @@ const MAX_BYTES: u64 = 8 << 20;
 impl Host for State {
     async fn read(&mut self, path: String) -> wasmtime::Result<Result<Vec<u8>, String>> {
         let app = match &self.role {
-            Role::Setup(app) | Role::Collect(app) => Arc::clone(app),
+            Role::Setup(app, _) | Role::Collect(app) => Arc::clone(app),
             _ => return Ok(Err("files are loaded only while the script sets up".into())),
         };
         let Some(folder) = app.config.folder.clone() else {

@@ -13,6 +13,6 @@ impl Host for State {
             tokio::time::sleep(Duration::from_nanos(nanoseconds)).await;
             Ok(((), 0))
         };
-        noted(self.pure_gate(), Pure::Sleep, sleep).await
+        noted(self.recorded_caller(), Pure::Sleep, sleep).await
     }
 }

@@ -29,7 +29,7 @@ impl Host for State {
     }
 
     async fn input(&mut self, outcome: Outcome, names: Vec<String>) -> wasmtime::Result<Result<Option<String>, Error>> {
-        let Some(tool) = self.tool()?.filter(|_| matches!(self.role, Role::Setup(_))) else {
+        let Some(tool) = self.tool()?.filter(|_| matches!(self.role, Role::Setup(..))) else {
             return Ok(Err(Error::Failed("only a session takes input".into())));
         };
         let outcome = match outcome {

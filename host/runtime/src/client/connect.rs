@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -13,7 +14,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::tls::Tls;
-use crate::edge::BoxFuture;
 
 /// Where requests of a connection go in.
 pub(crate) type Sender = SendRequest<Full<Bytes>>;

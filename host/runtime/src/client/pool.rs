@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use starcell_policy::{Endpoint, Permit, Scheme};
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ pub(super) struct Pool(Mutex<HashMap<Target, Vec<(Sender, Instant)>>>);
 impl Pool {
     /// A connection to the target that seems to be open, and may have to be waited for.
     pub(super) fn take(&self, target: &Target) -> Option<Sender> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.0.lock();
         let waiting = idle.get_mut(target)?;
         let found = loop {
             match waiting.pop() {
@@ -55,7 +55,7 @@ impl Pool {
 
     /// Keeps a connection whose response was read to its end.
     pub(super) fn put(&self, target: Target, sender: Sender) {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.0.lock();
         idle.retain(|_, waiting| {
             waiting.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < MAX_AGE);
             !waiting.is_empty()

@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::{Client, Config};
+use parking_lot::Mutex;
 use rustls::crypto::ring;
 use starcell_policy::{Endpoint, Host, Permit, Url};
 use tokio::sync::OnceCell;
 
 use super::kinds::Kinds;
-use super::{on_a_thread, words};
+use super::thread::on_a_thread;
+use super::words;
 
 /// How long a connection may take, so that the next address of a cluster gets its turn.
 pub(super) const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -88,7 +89,7 @@ impl Cluster {
         let url = format!("{scheme}://{address}{path}").parse();
         config.cluster_url = url.map_err(|_| "the server of the kubeconfig is not a URL".to_owned())?;
         let client = client(config).await?;
-        let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pinned = self.pinned.lock();
         if pinned.len() >= MAX_ADDRESSES {
             pinned.remove(0);
         }
@@ -97,7 +98,7 @@ impl Cluster {
     }
 
     fn kept(&self, address: SocketAddr) -> Option<Client> {
-        let pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        let pinned = self.pinned.lock();
         pinned.iter().find(|(to, _)| *to == address).map(|(_, client)| client.clone())
     }
 }

@@ -4,10 +4,11 @@
 //! it does not serve under the very plural name that was judged is an error, never another kind.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResource, APIResourceList};
+use parking_lot::Mutex;
 use starcell_policy::nearest;
 use tokio::time::Instant;
 
@@ -40,7 +41,7 @@ pub(crate) struct Api {
 
 impl Kinds {
     pub(crate) fn preferred(&self, group: &str) -> Option<Version> {
-        let preferred = self.preferred.lock().unwrap_or_else(PoisonError::into_inner);
+        let preferred = self.preferred.lock();
         preferred.get(group).filter(|(since, _)| since.elapsed() < MAX_AGE).map(|(_, version)| version.clone())
     }
 
@@ -51,14 +52,14 @@ impl Kinds {
         let first = told.preferred_version.or_else(|| told.versions.into_iter().next());
         let first = first.ok_or_else(|| format!("the API group {group} has no version"))?;
         let version = Version::new(&first.version)?;
-        let mut preferred = self.preferred.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut preferred = self.preferred.lock();
         make_room(&mut preferred);
         preferred.insert(group.to_owned(), (Instant::now(), version.clone()));
         Ok(version)
     }
 
     pub(crate) fn served(&self, group: &str, version: &Version) -> Option<Served> {
-        let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let served = self.served.lock();
         let key = (group.to_owned(), version.as_str().to_owned());
         served.get(&key).filter(|(since, _)| since.elapsed() < MAX_AGE).map(|(_, kinds)| Arc::clone(kinds))
     }
@@ -69,7 +70,7 @@ impl Kinds {
             serde_json::from_slice(body).map_err(|_| "the cluster's answer is no list of kinds".to_owned())?;
         // Those with a slash are parts of objects, such as their status.
         let kinds: Served = Arc::new(told.resources.into_iter().filter(|kind| !kind.name.contains('/')).collect());
-        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut served = self.served.lock();
         make_room(&mut served);
         served.insert((group.to_owned(), version.as_str().to_owned()), (Instant::now(), Arc::clone(&kinds)));
         Ok(kinds)

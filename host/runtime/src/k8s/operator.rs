@@ -6,11 +6,16 @@
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use super::cluster::Cluster;
 use super::words;
+
+/// Where a pod finds its service account.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Where to look for the operator's cluster, in this order.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +49,10 @@ impl Operator {
             });
         }
         match merged {
-            Some(kubeconfig) => Ok(Source::Kubeconfig(Box::new(kubeconfig))),
+            Some(mut kubeconfig) => {
+                inline(&mut kubeconfig);
+                Ok(Source::Kubeconfig(Box::new(kubeconfig)))
+            }
             None if self.in_pod => Ok(Source::Pod),
             None => Err(self.nothing()),
         }
@@ -62,7 +70,29 @@ impl Operator {
 }
 
 impl Source {
-    /// The cluster of a context. Blocks: certificates may be in files of their own.
+    /// The files that it names: those that were read, and those that the host reads or runs when it asks for credentials.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Pod => vec![PathBuf::from(SERVICE_ACCOUNT)],
+            Self::Kubeconfig(kubeconfig) => {
+                let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
+                let of_clusters = clusters.filter_map(|cluster| cluster.certificate_authority.as_deref());
+                let users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
+                let of_users = users.flat_map(|user| {
+                    let program = user.exec.as_ref().and_then(|exec| exec.command.as_deref());
+                    [
+                        user.client_certificate.as_deref(),
+                        user.client_key.as_deref(),
+                        user.token_file.as_deref(),
+                        program.filter(|command| command.contains('/')),
+                    ]
+                });
+                of_clusters.chain(of_users.flatten()).map(PathBuf::from).collect()
+            }
+        }
+    }
+
+    /// The cluster of a context. Blocks for as long as certificates take to parse.
     pub(super) fn cluster(self, context: Option<String>) -> Result<Cluster, String> {
         match (self, context) {
             (Self::Pod, Some(context)) => {
@@ -86,6 +116,25 @@ impl Source {
                 }
             }
         }
+    }
+}
+
+/// Puts the certificates and keys that a kubeconfig names in place of their names. A file that cannot be read stays a
+/// name, so that its error is told when its cluster is asked for. A token stays in its file, which others renew.
+#[expect(clippy::disallowed_methods, reason = "reads the files that the operator's kubeconfig names")]
+fn inline(kubeconfig: &mut Kubeconfig) {
+    let read = |file: &Option<String>| {
+        file.as_ref().and_then(|file| std::fs::read(file).ok()).map(|data| STANDARD.encode(data))
+    };
+    for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+        let data = &mut cluster.certificate_authority_data;
+        *data = data.take().or_else(|| read(&cluster.certificate_authority));
+    }
+    for user in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+        let data = &mut user.client_certificate_data;
+        *data = data.take().or_else(|| read(&user.client_certificate));
+        let data = &mut user.client_key_data;
+        *data = data.take().or_else(|| read(&user.client_key).map(Into::into));
     }
 }
 
@@ -116,7 +165,7 @@ pub(super) fn prepared(mut config: Config) -> Config {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -135,5 +184,26 @@ mod tests {
         assert!(nothing(&[]).contains("no kubeconfig is named"));
         let pod = Operator { kubeconfigs: vec!["/nowhere/a".into()], in_pod: true };
         assert!(matches!(pod.read(), Ok(Source::Pod)));
+    }
+
+    #[tokio::test]
+    async fn what_is_written_later_is_never_read() {
+        let folder = std::env::temp_dir().join(format!("starcell-operator-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts:\n- name: a\n  context: {cluster: c, user: u}\n\
+                    clusters:\n- name: c\n  cluster: {server: 'https://h.example:6443'}\n\
+                    users:\n- name: u\n  user: {tokenFile: token, exec: {apiVersion: v1, command: ./plugin}}\n";
+        let file = folder.join("config");
+        std::fs::write(&file, text).unwrap();
+        let operator = Operator { kubeconfigs: vec![file.clone(), folder.join("none")], in_pod: false };
+        let kubernetes = crate::k8s::Kubernetes::new(&operator);
+        std::fs::write(&file, text.replace("h.example", "evil.example")).unwrap();
+        std::fs::write(folder.join("none"), text.replace("h.example", "evil.example")).unwrap();
+        let cluster = kubernetes.of_operator(None).await.unwrap();
+        assert_eq!(cluster.server(), "https://h.example:6443");
+        let files: Vec<_> =
+            kubernetes.files().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        assert_eq!(files, ["config", "none", "token", "plugin"]);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

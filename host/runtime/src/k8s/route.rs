@@ -108,7 +108,7 @@ mod tests {
     fn permit(object: KubernetesObject) -> Permit<KubernetesObject> {
         let roots = Roots::new(CanonicalPath::absolute("/srv").unwrap());
         let grants = Grants::new(&Profile::named("allow-all").unwrap(), &[], &[], &roots).unwrap();
-        grants.k8s(K8sFunction::Get, object).unwrap()
+        grants.decide(K8sFunction::Get, object).unwrap()
     }
 
     #[test]

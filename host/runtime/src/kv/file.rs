@@ -9,15 +9,17 @@ use std::collections::HashMap;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use parking_lot::Mutex;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
+use super::clock::now;
+use super::error::KvError;
 use super::table::{Change, Entry, Operation, Reply, Table, check_quota, cost};
 use super::value::Value;
-use super::{KvError, lock, now};
 
 /// Keys, and values behind the time they end at (8 bytes, 0 for never).
 const PAIRS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("pairs");
@@ -47,7 +49,7 @@ impl File {
         // A damaged file may lead redb to what it takes for impossible, and it panics; nothing of the table is used then.
         let opened = panic::catch_unwind(AssertUnwindSafe(|| {
             let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
-            load(&database, &mut lock(&table))?;
+            load(&database, &mut table.lock())?;
             Ok(database)
         }));
         let damaged = |_| Err(redb::Error::Corrupted("it leads the reader astray".to_owned()));
@@ -134,10 +136,10 @@ fn decoded(stored: &[u8]) -> Option<Entry> {
 fn write_all(database: &Database, mut waiting: mpsc::Receiver<Job>, table: &Mutex<Table>) {
     let mut jobs = Vec::with_capacity(QUEUE);
     while waiting.blocking_recv_many(&mut jobs, QUEUE) > 0 {
-        let batch = Batch::of(&jobs, &lock(table), now());
+        let batch = Batch::of(&jobs, &table.lock(), now());
         match commit(database, &batch.changes) {
             Ok(()) => {
-                show(batch.changes, &mut lock(table));
+                show(batch.changes, &mut table.lock());
                 for (job, reply) in jobs.drain(..).zip(batch.replies) {
                     // Whoever asked may be gone.
                     let _ = job.answer.send(reply);
@@ -256,14 +258,14 @@ mod tests {
         file.change("k1".into(), Operation::Delete).await.unwrap();
         file.change("gone".into(), set("v", Lifetime::Nanoseconds(1))).await.unwrap();
         file.change("stays".into(), set("v", Lifetime::Nanoseconds(u64::MAX / 4))).await.unwrap();
-        let used = lock(&table).used();
+        let used = table.lock().used();
         drop((table, file));
 
         let (table, file) = open(&path);
-        assert_eq!(lock(&table).list("", None, 1000, now()).len(), 100);
-        assert!(lock(&table).get("gone", now()).is_none() && lock(&table).get("k1", now()).is_none());
-        assert!(lock(&table).entry("stays", now()).unwrap().expires.is_some());
-        assert!(lock(&table).used() <= used);
+        assert_eq!(table.lock().list("", None, 1000, now()).len(), 100);
+        assert!(table.lock().get("gone", now()).is_none() && table.lock().get("k1", now()).is_none());
+        assert!(table.lock().entry("stays", now()).unwrap().expires.is_some());
+        assert!(table.lock().used() <= used);
         drop(file);
         std::fs::remove_file(path).unwrap();
     }
@@ -295,7 +297,7 @@ mod tests {
             let (kv, aside) = Kv::open_or_set_aside(&path, 1 << 20).unwrap();
             let aside = aside.unwrap();
             assert_eq!(aside, folder.join(format!("kv.redb.damaged-{}", number + 1)));
-            assert!(lock(&kv.table).list("", None, 1000, now()).is_empty());
+            assert!(kv.table.lock().list("", None, 1000, now()).is_empty());
             assert!(matches!(Kv::open_or_set_aside(&path, 1 << 20), Err(KvError::Open { .. })), "it is in use");
             drop(kv);
             assert_eq!(Kv::open_or_set_aside(&path, 1 << 20).unwrap().1, None, "it is sound");

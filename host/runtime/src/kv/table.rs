@@ -26,15 +26,43 @@ pub(crate) enum Lifetime {
 /// A change of one key.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    CompareAndSet { expected: Option<Value>, value: Value, lifetime: Lifetime },
+    CompareAndSet { expected: Expected, value: Value, lifetime: Lifetime },
     Delete,
     Increment { by: i64, lifetime: Lifetime },
     Set { value: Value, lifetime: Lifetime },
 }
 
+/// What a value has to be.
+#[derive(Clone, Debug)]
+pub(crate) enum Expected {
+    /// None, or null.
+    Nothing,
+    /// Equal to `value`. Whether two values are equal may take parsing both, so it is never found out while the store is
+    /// locked: `compared` is what a caller found out before, and a value that it has not seen is handed back to it.
+    Equal { value: Value, compared: Option<(Value, bool)> },
+}
+
+impl Expected {
+    /// Whether the present value is the expected one; none when it has to be compared first.
+    fn is(&self, present: Option<&Value>) -> Option<bool> {
+        match (self, present) {
+            (Self::Nothing, present) => Some(present.is_none_or(Value::is_null)),
+            (Self::Equal { .. }, None) => Some(false),
+            (Self::Equal { value, compared }, Some(present)) => match compared {
+                _ if present == value => Some(true),
+                Some((seen, equal)) if seen == present => Some(*equal),
+                _ if !present.may_equal(value) => Some(false),
+                _ => None,
+            },
+        }
+    }
+}
+
 /// What came of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
+    /// Nothing yet: the present value, which has to be compared with the expected one.
+    Compare(Value),
     /// It was set.
     Done,
     /// Whether there was a value, or it was the expected one.
@@ -73,13 +101,12 @@ impl Operation {
             Self::Delete if present.is_some() => (Reply::Whether(true), Change::Remove),
             Self::Delete => (Reply::Whether(false), Change::None),
             Self::CompareAndSet { expected, value, lifetime } => {
-                let equal = match (expected, present) {
-                    (None, present) => present.is_none_or(|entry| entry.value.is_null()),
-                    (Some(expected), Some(entry)) => entry.value.equals(expected),
-                    (Some(_), None) => false,
-                };
-                let change = if equal { entry(value.clone(), *lifetime) } else { Change::None };
-                (Reply::Whether(equal), change)
+                let present = present.map(|entry| &entry.value);
+                match (expected.is(present), present) {
+                    (Some(true), _) => (Reply::Whether(true), entry(value.clone(), *lifetime)),
+                    (None, Some(present)) => (Reply::Compare(present.clone()), Change::None),
+                    (Some(false) | None, _) => (Reply::Whether(false), Change::None),
+                }
             }
             Self::Increment { by, lifetime } => {
                 let (start, lifetime) = match present {
@@ -250,6 +277,27 @@ mod tests {
             assert_eq!(table.change(key, &Operation::Delete, 0), Ok(Reply::Whether(true)));
         }
         assert_eq!(table.used(), 0);
+    }
+
+    #[test]
+    fn values_are_compared_outside_of_the_store() {
+        let json = |text: &str| Value::new(&Parts::Json(text.into())).unwrap();
+        let mut table = Table::new(1 << 20);
+        let (present, other) = (json("{\"a\":1,\"b\":2}"), json("{\"b\":2,\"a\":1}"));
+        table.change("a", &Operation::Set { value: present.clone(), lifetime: Lifetime::Forever }, 0).unwrap();
+        let set = |value: &Value, compared| Operation::CompareAndSet {
+            expected: Expected::Equal { value: value.clone(), compared },
+            value: json("3"),
+            lifetime: Lifetime::Forever,
+        };
+        assert_eq!(table.change("a", &set(&text("x"), None), 0), Ok(Reply::Whether(false)), "a text is no JSON");
+        let asked = table.change("a", &set(&other, None), 0);
+        assert_eq!(asked, Ok(Reply::Compare(present.clone())));
+        // What was found out about another value does not hold for this one.
+        assert_eq!(table.change("a", &set(&other, Some((json("1"), true))), 0), Ok(Reply::Compare(present.clone())));
+        assert_eq!(table.change("a", &set(&other, Some((present.clone(), false))), 0), Ok(Reply::Whether(false)));
+        assert_eq!(table.change("a", &set(&other, Some((present, true))), 0), Ok(Reply::Whether(true)));
+        assert_eq!(table.change("a", &set(&json("3"), None), 0), Ok(Reply::Whether(true)), "byte for byte");
     }
 
     #[test]

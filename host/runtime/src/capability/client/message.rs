@@ -1,13 +1,16 @@
 //! What of a request is the script's, and what is not: the head that frames it is the host's alone.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT, ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
     LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
-use starcell_policy::Scheme;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use starcell_policy::{HttpMethod, Scheme, Url};
 
-use super::{Bytes, Error, Full, HttpMethod, Incoming, Outgoing, Url};
-use crate::Field;
+use crate::bindings::starcell::guest::client::{Incoming, Outgoing};
+use crate::bindings::starcell::guest::types::{Error, Field};
+use crate::gate::shown;
 
 /// Fields that say where a message ends or what its connection is for.
 const HOSTS_OWN: [HeaderName; 9] = [
@@ -21,6 +24,10 @@ const HOSTS_OWN: [HeaderName; 9] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+
+/// Fields that go along when a redirect leads to another origin. Any other may be a secret, under whatever name: it was
+/// meant for one server.
+const FOR_EVERYBODY: [HeaderName; 4] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, USER_AGENT];
 
 /// How requests introduce themselves unless the script does.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("starcell/", env!("CARGO_PKG_VERSION")));
@@ -36,14 +43,15 @@ pub(super) struct Message {
 
 impl Message {
     pub(super) fn new(request: &Outgoing, limit: usize) -> Result<Self, String> {
-        let method = HttpMethod::named(&request.method).ok_or_else(|| format!("no method {:?}", request.method))?;
+        let method =
+            HttpMethod::named(&request.method).ok_or_else(|| format!("no method {:?}", shown(&request.method)))?;
         let url = Url::parse(&request.url).map_err(|error| error.to_string())?;
         if request.body.len() > limit {
             return Err(format!("the body is larger than {} MiB", limit >> 20));
         }
         let mut headers = HeaderMap::new();
         for Field { name, value } in &request.headers {
-            let bad = || format!("the header {name:?} holds a character that headers cannot");
+            let bad = || format!("the header {:?} holds a character that headers cannot", shown(name));
             let known = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
             if HOSTS_OWN.contains(&known) || known == "keep-alive" || known == "proxy-connection" {
                 return Err(format!("the header {name} is the host's to set"));
@@ -87,9 +95,9 @@ impl Message {
             next.headers.remove(CONTENT_TYPE);
         }
         if next.url.origin() != self.url.origin() {
-            // What was meant for one server is not another's.
-            next.headers.remove(AUTHORIZATION);
-            next.headers.remove(COOKIE);
+            let kept =
+                FOR_EVERYBODY.iter().flat_map(|name| next.headers.get_all(name).iter().map(move |value| (name, value)));
+            next.headers = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
         }
         Ok(Some(next))
     }
@@ -206,10 +214,14 @@ mod tests {
             message.redirected(&response)
         };
         let near = answer(307, "/next").unwrap().unwrap();
-        assert!(near.headers.contains_key(COOKIE) && near.method == HttpMethod::Post && !near.body.is_empty());
+        assert!(
+            near.headers.contains_key(http::header::COOKIE) && near.method == HttpMethod::Post && !near.body.is_empty()
+        );
         let far = answer(302, "http://other.example/").unwrap().unwrap();
-        assert!(!far.headers.contains_key(COOKIE) && !far.headers.contains_key(AUTHORIZATION));
-        assert!(far.headers.contains_key("x") && far.method == HttpMethod::Get && far.body.is_empty());
+        assert!(
+            !far.headers.contains_key(http::header::COOKIE) && !far.headers.contains_key(http::header::AUTHORIZATION)
+        );
+        assert!(!far.headers.contains_key("x") && far.method == HttpMethod::Get && far.body.is_empty());
         assert!(answer(200, "/next").unwrap().is_none());
         assert!(answer(302, "file:///etc/passwd").is_err());
         assert!(answer(302, "http://user:pass@h.example/").is_err());

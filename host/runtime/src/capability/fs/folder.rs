@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use super::locate::{FOLDER, Spot};
 use super::refusal::Refusal;
+use crate::capability::blocking::Work;
 
 /// Most entries that one call looks at.
 pub(super) const MAX_ENTRIES: usize = 100_000;
@@ -20,22 +21,27 @@ pub(super) struct Name {
     pub(super) is_folder: bool,
 }
 
-/// How many more entries a call may look at.
-pub(super) struct Budget(usize);
+/// How many more entries a call may look at, in the time that its request has.
+pub(super) struct Budget<'a> {
+    entries: usize,
+    work: &'a Work,
+}
 
-impl Budget {
-    pub(super) fn new() -> Self {
-        Self(MAX_ENTRIES)
+impl<'a> Budget<'a> {
+    pub(super) fn new(work: &'a Work) -> Self {
+        Self { entries: MAX_ENTRIES, work }
     }
 
     pub(super) fn spend(&mut self) -> Result<(), Refusal> {
-        self.0 = self.0.checked_sub(1).ok_or_else(|| Refusal::TooMuch(format!("more than {MAX_ENTRIES} entries")))?;
+        self.work.go_on()?;
+        let left = self.entries.checked_sub(1);
+        self.entries = left.ok_or_else(|| Refusal::TooMuch(format!("more than {MAX_ENTRIES} entries")))?;
         Ok(())
     }
 }
 
 /// The names in a folder, sorted. One that is not UTF-8 is left out: a script has no way to write it down.
-pub(super) fn names(folder: impl AsFd, budget: &mut Budget) -> Result<Vec<Name>, Refusal> {
+pub(super) fn names(folder: impl AsFd, budget: &mut Budget<'_>) -> Result<Vec<Name>, Refusal> {
     let mut names = Vec::new();
     for entry in Dir::read_from(&folder)? {
         let entry = entry?;
@@ -77,16 +83,16 @@ pub(super) fn remove(spot: &Spot) -> Result<(), Refusal> {
 }
 
 /// Removes what is at the place and everything beneath it, on the same file system.
-pub(super) fn remove_all(spot: &Spot) -> Result<(), Refusal> {
+pub(super) fn remove_all(spot: &Spot, work: &Work) -> Result<(), Refusal> {
     let entry = spot.entry()?;
     if entry.file_type() == FileType::Directory {
         let folder = spot.open_folder()?;
-        empty(&folder, entry.stat.st_dev, &mut Budget::new(), 0)?;
+        empty(&folder, entry.stat.st_dev, &mut Budget::new(work), 0)?;
     }
     remove(spot)
 }
 
-fn empty(folder: &OwnedFd, device: u64, budget: &mut Budget, depth: usize) -> Result<(), Refusal> {
+fn empty(folder: &OwnedFd, device: u64, budget: &mut Budget<'_>, depth: usize) -> Result<(), Refusal> {
     if depth == MAX_DEPTH {
         return Err(Refusal::TooMuch(format!("folders nested more than {MAX_DEPTH} deep")));
     }
@@ -107,7 +113,7 @@ fn empty(folder: &OwnedFd, device: u64, budget: &mut Budget, depth: usize) -> Re
 }
 
 /// Every name in a folder, also those that are not UTF-8.
-fn raw_names(folder: &OwnedFd, budget: &mut Budget) -> Result<Vec<std::ffi::CString>, Refusal> {
+fn raw_names(folder: &OwnedFd, budget: &mut Budget<'_>) -> Result<Vec<std::ffi::CString>, Refusal> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
         let name = entry?.file_name().to_owned();

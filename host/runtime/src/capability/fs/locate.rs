@@ -12,14 +12,13 @@ use rustix::io::Errno;
 use starcell_policy::{CanonicalPath, Permit, ProgramPath};
 
 use super::refusal::Refusal;
+use crate::host_files::HostFiles;
+use crate::links::beyond;
 
 /// How a folder on the way is opened: as a place alone, without the right to read it, and never through a link.
 const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Folders that hold no files but windows into the kernel: processes, devices, settings.
-const KERNEL_FOLDERS: [&str; 3] = ["/dev", "/proc", "/sys"];
-
-/// File systems of the same kind, wherever they are mounted: proc, sysfs, devpts, cgroup, cgroup2, debugfs, tracefs,
+/// File systems that hold no files but windows into the kernel, wherever they are mounted: proc, sysfs, devpts, cgroup, cgroup2, debugfs, tracefs,
 /// securityfs, bpf, configfs, efivarfs, pstore, nsfs, selinux.
 const KERNEL_FILE_SYSTEMS: [u64; 14] = [
     0x9fa0,
@@ -146,11 +145,16 @@ pub(in crate::capability) fn regular(file_type: FileType) -> Result<(), Refusal>
     }
 }
 
-/// Walks to the path of a permit.
-pub(in crate::capability) fn locate<R: Place>(permit: &Permit<R>, last: Last) -> Result<Walk, Refusal> {
+/// Walks to the path of a permit. What the host keeps for itself is not arrived at; with `beneath`, nor is a folder above
+/// it.
+pub(in crate::capability) fn locate<R: Place>(
+    permit: &Permit<R>,
+    last: Last,
+    (hosts, beneath): (&HostFiles, bool),
+) -> Result<Walk, Refusal> {
     let path = permit.resource().path().as_str();
-    if KERNEL_FOLDERS.iter().any(|folder| is_beneath(path, folder)) {
-        return Err(Refusal::Special);
+    if hosts.has_path(permit.resource().path(), beneath) {
+        return Err(Refusal::Hosts);
     }
     let mut folder = fs::openat(CWD, "/", STEP | OFlags::DIRECTORY, Mode::empty())?;
     let mut walked = String::new();
@@ -165,6 +169,9 @@ pub(in crate::capability) fn locate<R: Place>(permit: &Permit<R>, last: Last) ->
             }
             Err(error) => return Err(error.into()),
         };
+        if hosts.has(&entry.stat, beneath && is_last) {
+            return Err(Refusal::Hosts);
+        }
         let file_type = entry.file_type();
         if file_type == FileType::Symlink && !(is_last && last == Last::Itself) {
             let rest: Vec<&str> = names.collect();
@@ -192,11 +199,6 @@ fn arrived<R: Place>(permit: &Permit<R>, folder: OwnedFd, name: &str, entry: Opt
     Walk::Arrived(Spot { path: permit.resource().path().clone(), folder, name: name.to_owned(), entry })
 }
 
-/// Whether a path is a folder or beneath it.
-fn is_beneath(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 fn enter(folder: &OwnedFd, name: &str) -> Result<Entry, Errno> {
     let handle = fs::openat(folder, name, STEP, Mode::empty())?;
     let stat = fs::statat(&handle, "", AtFlags::EMPTY_PATH)?;
@@ -216,22 +218,8 @@ fn real(handle: impl AsFd) -> Result<(), Refusal> {
 fn target(link: &Entry, walked: &str, rest: &[&str]) -> Result<CanonicalPath, Refusal> {
     let target = fs::readlinkat(&link.handle, "", Vec::new())?;
     let target = target.to_str().map_err(|_| Refusal::NotText)?;
-    let from = if target.starts_with('/') { "" } else { walked };
-    let path = [from, target].into_iter().chain(rest.iter().copied()).collect::<Vec<_>>().join("/");
-    Ok(CanonicalPath::absolute(&path)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn beneath_is_by_whole_names() {
-        for path in ["/proc", "/proc/self/environ", "/dev/null"] {
-            assert!(KERNEL_FOLDERS.iter().any(|folder| is_beneath(path, folder)), "{path}");
-        }
-        for path in ["/", "/process", "/srv/proc", "/devices"] {
-            assert!(!KERNEL_FOLDERS.iter().any(|folder| is_beneath(path, folder)), "{path}");
-        }
-    }
+    let folder = walked.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let place = beyond(folder, target, 0).ok_or(Refusal::Os(Errno::LOOP))?;
+    let path = place.iter().map(String::as_str).chain(rest.iter().copied()).collect::<Vec<_>>().join("/");
+    Ok(CanonicalPath::absolute(&format!("/{path}"))?)
 }

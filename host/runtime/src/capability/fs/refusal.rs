@@ -5,12 +5,17 @@ use std::io;
 use rustix::io::Errno;
 use starcell_policy::PathError;
 
+use crate::capability::blocking::Stopped;
+
 /// Why a file operation was not done.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::capability) enum Refusal {
     /// Another process put something else in its place between two looks.
     #[error("it was changed by others while it was opened")]
     Changed,
+    /// The host keeps it for itself.
+    #[error("the file is the host's")]
+    Hosts,
     /// The way goes round in links.
     #[error("more than {0} links on the way")]
     Links(usize),
@@ -27,8 +32,11 @@ pub(in crate::capability) enum Refusal {
     #[error(transparent)]
     Path(#[from] PathError),
     /// It is no file: a device, a pipe, a socket, or a file system of the kernel.
-    #[error("not a regular file or folder; devices, pipes, sockets, /dev, /proc and /sys are out of reach")]
+    #[error("not a regular file or folder; devices, pipes, sockets and file systems of the kernel are out of reach")]
     Special,
+    /// Its request has no time left, or is gone.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// A thread of the host failed.
     #[error("the host failed: {0}")]
     Task(String),

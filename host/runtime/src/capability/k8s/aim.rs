@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use serde::Deserialize;
-use starcell_policy::{Grants, K8sFunction as Function, KnownKind, KubernetesError, KubernetesObject, Permit};
+use starcell_audit::Arguments;
+use starcell_policy::{KnownKind, KubernetesError, KubernetesObject, Permit};
 
+use super::objects::Objects;
 use super::reach::Reached;
-use super::{Error, Manifest, Objects, Place};
+use crate::bindings::starcell::guest::k8s::{Manifest, Place};
+use crate::bindings::starcell::guest::types::Error;
+use crate::gate::shown;
 use crate::k8s::cluster::Cluster;
 use crate::k8s::route::{Name, Version};
 
@@ -46,8 +50,9 @@ struct Metadata {
 
 impl Aim {
     /// The same about one object.
-    pub(super) fn named(self, call: &Objects<'_>, name: &str) -> Result<Self, Error> {
-        Ok(Self { name: Some(call.name(name)?), ..self })
+    pub(super) async fn named(self, call: &Objects<'_>, name: &str) -> Result<Self, Error> {
+        let name = call.name(&self.object.to_string(), name).await?;
+        Ok(Self { name: Some(name), ..self })
     }
 
     /// What the deletion of an object takes along: all that is in a namespace, all objects of a kind.
@@ -73,23 +78,23 @@ impl Aim {
 
 impl Objects<'_> {
     /// Passes the gate with the objects of an aim, finds out how the cluster serves them, and acts.
-    pub(super) async fn pass<'a, T, F>(
-        &'a self,
-        function: Function,
-        aim: Aim,
-        act: impl FnOnce(Reached<'a>) -> F,
-    ) -> Result<T, Error>
+    pub(super) async fn pass<'a, T, F>(&'a self, aim: Aim, act: impl FnOnce(Reached<'a>) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<(T, u64), Error>>,
     {
         let subject = aim.subject();
         let Aim { cluster, object, name, said } = aim;
+        let name_asked = name.clone();
         let effect = |permit: Permit<KubernetesObject>| async move {
             let cluster = cluster.map_err(|text| self.failed(&subject, &text))?;
             let reached = self.reach(cluster, permit, (name, subject), said).await?;
             act(reached).await
         };
-        self.gate.pass(self.at, |grants: &Grants| grants.k8s(function, object.clone()), effect).await
+        let gate = match &name_asked {
+            Some(name) => &self.caller.gate.about(Arguments::default().object(name.as_str())),
+            None => &self.caller.gate,
+        };
+        gate.pass(self.at, self.function, object, effect).await
     }
 
     /// The objects of a kind in a place.
@@ -97,23 +102,49 @@ impl Objects<'_> {
         let cluster = self.cluster().await?;
         let chosen = cluster.as_ref().map_or("default", |cluster| cluster.namespace());
         let default = self.target.namespace.as_deref().unwrap_or(chosen);
-        let object = object_at(place, default, several);
-        let object = object.map_err(|text| self.failed("", &text))?;
-        Ok(Aim { cluster, object, name: None, said: None })
+        match object_at(place, default, several) {
+            Ok(object) => Ok(Aim { cluster, object, name: None, said: None }),
+            Err(text) => Err(self.misnamed(place, default, &text).await),
+        }
+    }
+
+    /// Records a call on a kind or a namespace that there cannot be.
+    async fn misnamed(&self, place: &Place, default: &str, text: &str) -> Error {
+        let namespace = place.namespace.as_deref().unwrap_or(default);
+        let asked = format!("{}/{}", shown(namespace), shown(&place.kind));
+        self.caller.gate.unjudged(self.function, &asked, self.at).await;
+        self.failed("", text)
     }
 
     /// Where an object that says what it is goes, and the body that makes it.
     pub(super) async fn aim_of(&self, manifest: Manifest) -> Result<(Aim, Bytes), Error> {
-        let failed = |text: &str| self.failed("", text);
-        let head: Head = serde_json::from_str(&manifest.object)
-            .map_err(|error| failed(&format!("the object: {}", without_place(&error))))?;
+        let about = manifest.kind.clone().unwrap_or_default();
+        match self.read_manifest(manifest).await? {
+            Ok(found) => Ok(found),
+            Err(text) => {
+                self.caller.gate.unjudged(self.function, &about, self.at).await;
+                Err(self.failed("", &text))
+            }
+        }
+    }
+
+    /// The same; the inner error is one that is not recorded yet.
+    async fn read_manifest(&self, manifest: Manifest) -> Result<Result<(Aim, Bytes), String>, Error> {
+        let head: Head = match serde_json::from_str(&manifest.object) {
+            Ok(head) => head,
+            Err(error) => return Ok(Err(format!("the object: {}", without_place(&error)))),
+        };
         let (group, version) = head.api_version.split_once('/').unwrap_or(("", &head.api_version));
-        let version = Version::new(version).map_err(|text| failed(&format!("the object's apiVersion: {text}")))?;
+        let version = match Version::new(version) {
+            Ok(version) => version,
+            Err(text) => return Ok(Err(format!("the object's apiVersion: {text}"))),
+        };
         // An empty one is none, to clusters as well.
         let own = head.metadata.namespace.filter(|namespace| !namespace.is_empty());
         let namespace = match (manifest.namespace, own) {
             (Some(given), Some(own)) if given != own => {
-                return Err(failed(&format!("the object says the namespace {own:?}, and the call {given:?}")));
+                let (own, given) = (shown(&own), shown(&given));
+                return Ok(Err(format!("the object says the namespace {own:?}, and the call {given:?}")));
             }
             (given, own) => given.or(own),
         };
@@ -121,14 +152,16 @@ impl Objects<'_> {
         let aim = self.aim(&Place { kind, namespace }, Several::No).await?;
         let of = aim.object.plural_and_group().map_or("", |(_, group)| group);
         if of != group {
-            let text = format!("the object is of the API group {group:?}, and {} of {of:?}", aim.object);
-            return Err(failed(&text));
+            return Ok(Err(format!("the object is of the API group {:?}, and {} of {of:?}", shown(group), aim.object)));
         }
         let name = head.metadata.name.filter(|name| !name.is_empty());
-        let name = name.map(|name| self.name(&name)).transpose()?;
+        let name = match name {
+            Some(name) => Some(self.name(&aim.object.to_string(), &name).await?),
+            None => None,
+        };
         let aim = Aim { name, said: Some((version, head.kind)), ..aim };
-        let body = self.body(&aim.subject(), manifest.object)?;
-        Ok((aim, body))
+        let body = self.body(&aim.subject(), manifest.object).await?;
+        Ok(Ok((aim, body)))
     }
 }
 
@@ -139,7 +172,7 @@ fn object_at(place: &Place, default: &str, several: Several) -> Result<Kubernete
     let object = match (known.map(|known| known.namespaced), place.namespace.as_deref()) {
         (Some(false), None | Some("-")) => KubernetesObject::in_cluster(&place.kind),
         (Some(false), Some(given)) => {
-            return Err(format!("{} are in no namespace, but namespace={given:?} is given", kind()));
+            return Err(format!("{} are in no namespace, but namespace={:?} is given", kind(), shown(given)));
         }
         (Some(true), Some("-")) => {
             return Err(format!("{} are in namespaces, so namespace=\"-\" means none of them", kind()));
@@ -152,7 +185,7 @@ fn object_at(place: &Place, default: &str, several: Several) -> Result<Kubernete
         },
     };
     object.map_err(|error| match error {
-        KubernetesError::BadKind => format!("kind {:?}: {error}", place.kind),
+        KubernetesError::BadKind => format!("kind {:?}: {error}", shown(&place.kind)),
         KubernetesError::BadNamespace => error.to_string(),
     })
 }

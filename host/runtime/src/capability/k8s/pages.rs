@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Selection;
+use crate::bindings::starcell::guest::k8s::Selection;
 use crate::k8s::route::with_query;
 
 /// Objects that are asked for at a time, as kubectl does.

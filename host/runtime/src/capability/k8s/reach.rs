@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::body::Bytes;
-use starcell_policy::{Endpoint, Grants, Host, HttpMethod, KubernetesObject, Permit, Url};
+use starcell_policy::{Endpoint, Host, HttpMethod, KubernetesObject, Permit, Url};
 
-use super::{Error, Objects};
+use super::objects::Objects;
+use crate::bindings::starcell::guest::types::Error;
 use crate::k8s::cluster::Cluster;
 use crate::k8s::exchange::{Answer, ApiRequest, Fault};
 use crate::k8s::kinds::{Api, find};
@@ -184,8 +185,11 @@ impl Objects<'_> {
         let method = HttpMethod::named(request.method.as_str()).ok_or_else(|| failed("no such method"))?;
         let effect = |permit: Permit<Url>| async move {
             let addresses = self.addresses(&permit, subject).await?;
-            let mut granted: Vec<IpAddr> =
-                addresses.iter().copied().filter(|address| self.gate.covers_address(&permit, *address)).collect();
+            let mut granted: Vec<IpAddr> = addresses
+                .iter()
+                .copied()
+                .filter(|address| self.caller.gate.covers_address(&permit, *address))
+                .collect();
             if granted.is_empty() {
                 granted.extend(addresses.first());
             }
@@ -203,7 +207,7 @@ impl Objects<'_> {
                     let bytes = (request.body.len() + answer.body.len()) as u64;
                     Ok::<_, String>(((answer, bytes), 0))
                 };
-                match self.gate.address(&permit, address, self.at, send).await {
+                match self.caller.gate.address(&permit, address, self.at, send).await {
                     Ok(answered) => return Ok::<_, Error>(answered),
                     Err(Error::Failed(text)) => last = failed(&text),
                     Err(denied) => return Err(denied),
@@ -215,14 +219,14 @@ impl Objects<'_> {
             }
             Err(last)
         };
-        self.gate.pass(self.at, |grants: &Grants| grants.http_client(method, url.clone()), effect).await
+        self.caller.gate.pass(self.at, method, url, effect).await
     }
 
     async fn addresses(&self, permit: &Permit<Url>, subject: &str) -> Result<Vec<IpAddr>, Error> {
         match permit.resource().host() {
             Host::Address(address) => Ok(vec![*address]),
             Host::Name(name) => {
-                let found = self.gate.app().config.client.resolver().resolve(name).await;
+                let found = self.caller.app.config.client.resolver().resolve(name).await;
                 found.map_err(|_| self.failed(subject, &format!("cannot resolve {name}")))
             }
         }

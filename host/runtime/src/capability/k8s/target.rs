@@ -3,18 +3,21 @@
 
 use std::sync::Arc;
 
-use starcell_policy::{CanonicalPath, Grants, K8sFunction as Function, KubernetesObject, Permit};
+use starcell_policy::{CanonicalPath, K8sFunction as Function, KubernetesObject, Permit};
 
-use super::{Error, Objects, Settings};
+use super::objects::Objects;
+use crate::bindings::starcell::guest::k8s::Settings;
+use crate::bindings::starcell::guest::types::Error;
+use crate::capability::blocking::{Work, blocking};
 use crate::capability::fs::read_for_host;
 use crate::k8s::cluster::Cluster;
 use crate::k8s::script::{MAX_BYTES, Named};
-use crate::k8s::{Kubernetes, Selection, on_a_thread};
+use crate::k8s::{Kubernetes, Selection};
 
 impl Objects<'_> {
     /// The cluster of this call, or what is wrong with that of the operator. Nothing is asked of it yet.
     pub(super) async fn cluster(&self) -> Result<Result<Arc<Cluster>, String>, Error> {
-        let selection = self.selection()?;
+        let selection = self.selection().await?;
         if let Some(cluster) = self.clusters().opened(&selection) {
             return Ok(Ok(cluster));
         }
@@ -28,16 +31,18 @@ impl Objects<'_> {
     /// Opens the cluster anew and tells what calls to it use.
     pub(super) async fn settings(&self) -> Result<Settings, Error> {
         if let Some(namespace) = self.target.namespace.as_deref().filter(|namespace| *namespace != "*") {
-            KubernetesObject::in_namespace(namespace, "pods").map_err(|error| self.failed("", &error.to_string()))?;
+            if let Err(error) = KubernetesObject::in_namespace(namespace, "pods") {
+                self.caller.gate.unjudged(Function::Config, namespace, self.at).await;
+                return Err(self.failed("", &error.to_string()));
+            }
         }
-        let cluster = self.open(self.selection()?).await?;
+        let cluster = self.open(self.selection().await?).await?;
         let namespace = self.target.namespace.as_deref().unwrap_or_else(|| cluster.namespace());
         Ok(Settings { context: cluster.context.clone(), namespace: namespace.to_owned() })
     }
 
     /// Passes the gate with the choice of a cluster.
     async fn open(&self, selection: Selection) -> Result<Arc<Cluster>, Error> {
-        let decide = |grants: &Grants| grants.k8s(Function::Config, KubernetesObject::cluster());
         let effect = |_permit: Permit<KubernetesObject>| async move {
             let opened = match selection.kubeconfig {
                 // The operator's is read once, so there is nothing new to it.
@@ -56,7 +61,7 @@ impl Objects<'_> {
             };
             Ok((self.clusters().keep(selection, cluster), 0))
         };
-        self.gate.pass(self.at, decide, effect).await
+        self.caller.gate.pass(self.at, Function::Config, KubernetesObject::cluster(), effect).await
     }
 
     /// Reads a kubeconfig that the script names, and each file that it names in turn, as the script could.
@@ -77,25 +82,37 @@ impl Objects<'_> {
         &self,
         work: impl FnOnce() -> Result<T, String> + Send + 'static,
     ) -> Result<T, String> {
-        let _place = self.gate.app().blocking.acquire().await.ok();
-        on_a_thread(work).await
+        let parsed = blocking(&self.caller, move |_: &Work| work().map_err(Unparsed)).await;
+        parsed.map_err(|unparsed| unparsed.0)
     }
 
     async fn read(&self, what: &'static str, path: &str) -> Result<Vec<u8>, Error> {
-        read_for_host(&self.gate, what, path, MAX_BYTES, self.at).await
+        read_for_host(&self.caller, what, path, MAX_BYTES, self.at).await
     }
 
-    fn selection(&self) -> Result<Selection, Error> {
-        let canonical = |path: &String| {
-            let path = CanonicalPath::resolve(path, &self.gate.app().config.cwd);
-            path.map(|path| path.to_string()).map_err(|error| self.failed("", &format!("kubeconfig: {error}")))
+    async fn selection(&self) -> Result<Selection, Error> {
+        let named = self.target.kubeconfig.as_deref();
+        let kubeconfig = match named.map(|path| CanonicalPath::resolve(path, &self.caller.app.config.cwd)).transpose() {
+            Ok(path) => path.map(|path| path.to_string()),
+            Err(error) => {
+                self.caller.gate.unjudged(Function::Config, named.unwrap_or_default(), self.at).await;
+                return Err(self.failed("", &format!("kubeconfig: {error}")));
+            }
         };
-        let kubeconfig = self.target.kubeconfig.as_ref().map(canonical).transpose()?;
         Ok(Selection { kubeconfig, context: self.target.context.clone() })
     }
 
     fn clusters(&self) -> &Kubernetes {
-        &self.gate.app().config.kubernetes
+        &self.caller.app.config.kubernetes
+    }
+}
+
+/// Why a kubeconfig was not parsed, in words.
+struct Unparsed(String);
+
+impl From<tokio::task::JoinError> for Unparsed {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self(format!("the host failed: {error}"))
     }
 }
 

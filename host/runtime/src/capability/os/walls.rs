@@ -18,9 +18,9 @@ use landlock::{
 };
 use rustix::process::{Resource, Rlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-use starcell_policy::{CanonicalPath, DenyReason, Grants, PathFunction};
+use starcell_policy::{CanonicalPath, DenyReason, PathFunction};
 
-use crate::gate::Gate;
+use crate::caller::Caller;
 
 /// The walls of one child, ready to be put up.
 #[derive(Debug)]
@@ -61,13 +61,13 @@ pub(super) struct Reach {
 
 impl Reach {
     /// What the grants of a script come to for programs that know nothing of rules.
-    pub(super) fn of(gate: &Gate) -> Self {
-        let cwd = gate.app().config.cwd.clone();
+    pub(super) fn of(caller: &Caller) -> Self {
+        let cwd = caller.app.config.cwd.clone();
         let whole = CanonicalPath::absolute("/").ok();
-        let all = |function| whole.as_ref().is_some_and(|whole| beneath(gate, function, whole));
-        let here = |function| beneath(gate, function, &cwd);
+        let all = |function| whole.as_ref().is_some_and(|whole| beneath(caller, function, whole));
+        let here = |function| beneath(caller, function, &cwd);
         let (read, write) =
-            ((PathFunction::ReadBytes, PathFunction::Walk), (PathFunction::WriteBytes, PathFunction::Rename));
+            ((PathFunction::ReadBytes, PathFunction::RenameFrom), (PathFunction::WriteBytes, PathFunction::Rename));
         Self {
             read_all: all(read),
             write_all: all(write),
@@ -79,13 +79,11 @@ impl Reach {
 }
 
 /// Whether all that lies beneath a folder is granted: a name no rule was made for is, and no deny rule is about any part.
-fn beneath(gate: &Gate, (one, tree): (PathFunction, PathFunction), folder: &CanonicalPath) -> bool {
+fn beneath(caller: &Caller, (one, tree): (PathFunction, PathFunction), folder: &CanonicalPath) -> bool {
     let Ok(any) = CanonicalPath::absolute(&format!("{folder}/.starcell-any/name")) else { return false };
-    let denied = |grants: &Grants| {
-        let refusal = grants.path(tree, folder.clone()).err();
-        refusal.is_some_and(|denial| denial.reason() == DenyReason::DeniedByRule)
-    };
-    gate.covers(|grants| grants.path(one, any.clone())) && !denied(&gate.app().config.grants)
+    let refusal = caller.gate.authority().grants().decide(tree, folder.clone()).err();
+    let denied = refusal.is_some_and(|denial| denial.reason() == DenyReason::DeniedByRule);
+    caller.gate.covers(one, any) && !denied
 }
 
 impl Walls {

@@ -7,23 +7,23 @@ use std::sync::Arc;
 use crate::Position;
 use crate::bindings::starcell::guest::server::Options;
 use crate::bindings::starcell::guest::types::Error;
+use crate::caller::Caller;
 use crate::capability::fs::read_for_host;
 use crate::edge::{TlsFiles, TlsSource};
-use crate::gate::Gate;
 
 /// Bytes of a certificate chain or a key; real ones have a few thousand.
 const MAX_BYTES: usize = 1 << 20;
 
 /// Reads the files that the options name, and again whenever it is called. None if they name none.
-pub(super) async fn source(gate: &Gate, at: &Position, options: &Options) -> Result<Option<TlsSource>, Error> {
+pub(super) async fn source(caller: &Caller, at: &Position, options: &Options) -> Result<Option<TlsSource>, Error> {
     let (Some(cert), Some(key)) = (options.tls_cert.clone(), options.tls_key.clone()) else { return Ok(None) };
     // Read once here, as a refusal is told from a failure only here.
-    read(gate, at, &cert, &key).await?;
-    let (gate, at) = (gate.clone(), at.clone());
+    read(caller, at, &cert, &key).await?;
+    let (caller, at) = (caller.clone(), at.clone());
     Ok(Some(Arc::new(move || {
-        let (gate, at, cert, key) = (gate.clone(), at.clone(), cert.clone(), key.clone());
+        let (caller, at, cert, key) = (caller.clone(), at.clone(), cert.clone(), key.clone());
         Box::pin(async move {
-            read(&gate, &at, &cert, &key).await.map_err(|error| match error {
+            read(&caller, &at, &cert, &key).await.map_err(|error| match error {
                 Error::Denied(why) | Error::Failed(why) => why,
                 Error::Stopped => "the script was stopped".into(),
             })
@@ -31,8 +31,8 @@ pub(super) async fn source(gate: &Gate, at: &Position, options: &Options) -> Res
     })))
 }
 
-async fn read(gate: &Gate, at: &Position, cert_path: &str, key_path: &str) -> Result<TlsFiles, Error> {
-    let cert = read_for_host(gate, "tls_cert", cert_path, MAX_BYTES, at).await?;
-    let key = read_for_host(gate, "tls_key", key_path, MAX_BYTES, at).await?;
+async fn read(caller: &Caller, at: &Position, cert_path: &str, key_path: &str) -> Result<TlsFiles, Error> {
+    let cert = read_for_host(caller, "tls_cert", cert_path, MAX_BYTES, at).await?;
+    let key = read_for_host(caller, "tls_key", key_path, MAX_BYTES, at).await?;
     Ok(TlsFiles { cert_path: cert_path.to_owned(), cert, key_path: key_path.to_owned(), key })
 }

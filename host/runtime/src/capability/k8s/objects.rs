@@ -1,0 +1,101 @@
+//! One call of a function of the interface: who makes it, what it says, and what becomes of one that is refused.
+
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use starcell_audit::Arguments;
+use starcell_policy::K8sFunction as Function;
+use tokio::time::timeout;
+
+use crate::Position;
+use crate::bindings::starcell::guest::k8s::Target;
+use crate::bindings::starcell::guest::types::Error;
+use crate::caller::Caller;
+use crate::gate::shown;
+use crate::k8s::route::Name;
+use crate::state::State;
+
+/// How long a call may take that was given no time.
+const DEFAULT_TIME: Duration = Duration::from_secs(30);
+
+/// Most calls of one instance. One request to a script must not become thousands to a cluster.
+const MAX_CALLS: u32 = 100;
+
+/// One call of a function of this interface.
+pub(super) struct Objects<'a> {
+    pub(super) caller: Caller,
+    pub(super) function: Function,
+    pub(super) target: Target,
+    pub(super) at: &'a Position,
+    /// Whether there were too many before it.
+    spent: bool,
+}
+
+impl State {
+    /// A call of this instance.
+    pub(super) fn objects<'a>(
+        &mut self,
+        function: Function,
+        target: Target,
+        at: &'a Position,
+    ) -> wasmtime::Result<Objects<'a>> {
+        let caller = self.caller()?;
+        let spent = self.is_over("k8s", MAX_CALLS);
+        Ok(Objects { caller, function, target, at, spent })
+    }
+}
+
+impl Objects<'_> {
+    /// Does a call in the time it has.
+    pub(super) async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        if self.spent {
+            return Err(self.refused("", &format!("more than {MAX_CALLS} calls for one request to the script")).await);
+        }
+        let time = self.target.timeout.map_or(DEFAULT_TIME, Duration::from_nanos);
+        let late = |_| Err(self.failed("", &format!("no answer within {} s", time.as_secs_f64())));
+        timeout(time, work).await.unwrap_or_else(late)
+    }
+
+    /// A body that is not larger than bodies may be.
+    pub(super) async fn body(&self, subject: &str, text: String) -> Result<Bytes, Error> {
+        match text.len() > self.limit() {
+            true => {
+                let text = format!("what is to be sent is larger than {} MiB", self.limit() >> 20);
+                Err(self.refused(subject, &text).await)
+            }
+            false => Ok(text.into()),
+        }
+    }
+
+    /// The name of an object at a place.
+    pub(super) async fn name(&self, place: &str, name: &str) -> Result<Name, Error> {
+        match Name::new(name) {
+            Ok(name) => Ok(name),
+            Err(text) => {
+                // What is asked for is recorded, and the error names only what is wrong with it.
+                let gate = self.caller.gate.about(Arguments::default().object(shown(name)));
+                gate.unjudged(self.function, &format!("{place}/{}", shown(name)), self.at).await;
+                Err(self.failed("", &text))
+            }
+        }
+    }
+
+    /// Records a call that is refused before anyone could judge it. `asked` is what it is about, as far as that is known.
+    pub(super) async fn refused(&self, asked: &str, text: &str) -> Error {
+        self.caller.gate.unjudged(self.function, asked, self.at).await;
+        self.failed(asked, text)
+    }
+
+    /// Bytes that an answer may have.
+    pub(super) fn limit(&self) -> usize {
+        self.caller.app.config.limits.io_bytes
+    }
+
+    /// An error about a call, and what it is about as far as that is known.
+    pub(super) fn failed(&self, subject: &str, text: &str) -> Error {
+        match subject {
+            "" => Error::Failed(format!("k8s.{}: {text}", self.function.name())),
+            _ => Error::Failed(format!("k8s.{}({:?}): {text}", self.function.name(), shown(subject))),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What an app is made of, and what all of its instances share.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use starcell_audit::{Audit, AuditApp, Subject};
+use starcell_policy::{CanonicalPath, Grants, Roots};
+use tokio::sync::Semaphore;
+
+use crate::authority::{Authority, Mode, Report};
+use crate::bindings::starcell::guest::types::{Position, Script};
+use crate::client::Client;
+use crate::edge::{Edge, Level, LogRecord};
+use crate::host_files::HostFiles;
+use crate::k8s::Kubernetes;
+use crate::kv::{self, Kv};
+use crate::limits::Limits;
+use crate::tool::Tool;
+
+/// Most threads that one app may block at a time; the runtime has 512.
+const MAX_BLOCKING: usize = 32;
+
+/// What an app is made of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AppConfig {
+    /// Name of the script as it shall stand in messages.
+    pub script: String,
+    /// What the script may do.
+    pub grants: Grants,
+    /// What becomes of a call that the grants do not cover.
+    pub mode: Mode,
+    /// Where privileged calls are recorded.
+    pub audit: AuditApp,
+    /// Whether time, waiting and randomness are recorded too, for which no permission is needed.
+    pub record_pure: bool,
+    /// Where its handlers keep state.
+    pub kv: Kv,
+    /// What it speaks to other servers with.
+    pub client: Client,
+    /// Its Kubernetes clusters.
+    pub kubernetes: Kubernetes,
+    /// The environment that scripts may ask for: names and values.
+    pub environment: BTreeMap<String, String>,
+    /// The folder that relative paths start at: `$CWD` of the rules.
+    pub cwd: CanonicalPath,
+    /// What it may use.
+    pub limits: Limits,
+    /// The folder that `load()` reads from; none for a script without files.
+    pub folder: Option<PathBuf>,
+    /// Address for the script's first server, over whatever the script asks for.
+    pub host: Option<IpAddr>,
+    /// Port for the script's first server, over whatever the script asks for.
+    pub port: Option<u16>,
+    /// The files of the host, which no grant covers.
+    pub host_files: HostFiles,
+    /// The operator's tool that runs it, if one does.
+    pub tool: Option<Arc<dyn Tool>>,
+}
+
+impl AppConfig {
+    /// An app with the default limits, whose calls are recorded nowhere.
+    #[must_use]
+    pub fn new(script: String, grants: Grants, cwd: CanonicalPath) -> Self {
+        Self {
+            script,
+            grants,
+            mode: Mode::default(),
+            audit: Audit::off().subject(&nobody()),
+            record_pure: false,
+            kv: Kv::memory(kv::DEFAULT_QUOTA),
+            client: Client::default(),
+            kubernetes: Kubernetes::default(),
+            environment: BTreeMap::new(),
+            cwd,
+            limits: Limits::default(),
+            folder: None,
+            host: None,
+            port: None,
+            host_files: HostFiles::new(),
+            tool: None,
+        }
+    }
+}
+
+/// An app as its instances see it: nothing in it can run one.
+#[derive(Debug)]
+pub(crate) struct AppContext {
+    pub(crate) config: AppConfig,
+    /// Decides and records its calls.
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) edge: Arc<dyn Edge>,
+    /// Places for work that blocks a thread, so that one app's slow disk leaves threads to the others.
+    pub(crate) blocking: Arc<Semaphore>,
+    /// Whether a server was ever up: from then on the wall time of the top level is its own business.
+    serving: AtomicBool,
+    loaded: Mutex<Vec<PathBuf>>,
+}
+
+impl AppContext {
+    pub(crate) fn new(config: AppConfig, edge: Arc<dyn Edge>) -> Arc<Self> {
+        let AppConfig { grants, mode, audit, cwd, .. } = config.clone();
+        let report = Arc::new(ToEdge(Arc::clone(&edge)));
+        let authority = Authority::new(grants, mode, audit, &Roots::new(cwd), report);
+        let authority = Arc::new(authority.recording_pure(config.record_pure));
+        let (serving, loaded) = (AtomicBool::new(false), Mutex::default());
+        let blocking = Arc::new(Semaphore::new(MAX_BLOCKING));
+        Arc::new(Self { config, authority, edge, blocking, serving, loaded })
+    }
+
+    /// A source under the name of the script.
+    pub(crate) fn script(&self, source: Vec<u8>) -> Script {
+        Script { name: self.config.script.clone(), source }
+    }
+
+    /// The files that the script has asked for with `load()`, there or not.
+    pub(crate) fn loaded(&self) -> Vec<PathBuf> {
+        self.loaded.lock().clone()
+    }
+
+    /// Notes that a file was asked for.
+    pub(crate) fn note_loaded(&self, file: PathBuf) {
+        self.loaded.lock().push(file);
+    }
+
+    /// Whether a server was ever up.
+    pub(crate) fn has_served(&self) -> bool {
+        self.serving.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a server is up.
+    pub(crate) fn note_serving(&self) {
+        self.serving.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Tells the operator in the log.
+#[derive(Debug)]
+struct ToEdge(Arc<dyn Edge>);
+
+impl Report for ToEdge {
+    fn unrecorded<'a>(&'a self, at: &'a Position, request: Option<&'a str>, text: &'a str) -> BoxFuture<'a, ()> {
+        let write = async move {
+            let record = LogRecord { level: Some(Level::Error), message: text, attributes: &[], at, request };
+            self.0.log(&record).await;
+        };
+        write.boxed()
+    }
+}
+
+/// Whom an audit log that is off records.
+fn nobody() -> Subject {
+    let none = String::new;
+    Subject { node: none(), tenant: none(), app: none(), script_digest: none(), policy_digest: none() }
+}

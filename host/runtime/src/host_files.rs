@@ -1,0 +1,257 @@
+//! The files that the host reads, writes or runs for itself.
+//!
+//! No grant covers them, not even the whole of `allow-all`: a script that could write its own profile, its audit log or
+//! the kubeconfig that names a program for the host to run would be the host. They are known by their paths, under every
+//! name that links give them, and by device and inode, so that another name for the same file is no way around. A folder
+//! above one of them can be used, but neither removed nor moved away.
+//!
+//! Only what the operator named is here: a file beside a log whose name merely looks alike is the script's.
+
+use std::sync::Arc;
+
+use rustix::fs::Stat;
+use starcell_policy::CanonicalPath;
+
+use crate::links::{follow, identity};
+
+/// Folders of the kernel: processes, devices and settings of the machine.
+const OF_THE_KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+/// Files that are looked through to find whether one with several names is the host's.
+const MAX_LOOKED_AT: usize = 256;
+
+/// The files of the host. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct HostFiles(Arc<Vec<HostFile>>);
+
+/// A file of the host, under one of its names.
+#[derive(Clone, Debug)]
+struct HostFile {
+    path: CanonicalPath,
+    extent: Extent,
+    /// Device and inode, as far as it was there.
+    identity: Option<(u64, u64)>,
+    /// Those of the folders above it.
+    above: Vec<(u64, u64)>,
+}
+
+/// What belongs to a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// The file alone.
+    File,
+    /// Everything in the folder.
+    Folder,
+    /// The file, and those it is renamed to: with a dot and a number when it is full, with `.damaged-` and a number when
+    /// it is set aside.
+    Log,
+}
+
+impl HostFiles {
+    /// Those that every host has: the folders of the kernel.
+    #[must_use]
+    pub fn new() -> Self {
+        let folders = OF_THE_KERNEL.iter().filter_map(|path| CanonicalPath::absolute(path).ok());
+        Self(Arc::new(folders.flat_map(|path| HostFile::all(&path, Extent::Folder)).collect()))
+    }
+
+    /// Adds a file, there or not.
+    #[must_use]
+    pub fn with_file(self, path: &CanonicalPath) -> Self {
+        self.with(path, Extent::File)
+    }
+
+    /// Adds a folder with all that is in it.
+    #[must_use]
+    pub fn with_folder(self, path: &CanonicalPath) -> Self {
+        self.with(path, Extent::Folder)
+    }
+
+    /// Adds a log with the files that it is renamed to.
+    #[must_use]
+    pub fn with_log(self, path: &CanonicalPath) -> Self {
+        self.with(path, Extent::Log)
+    }
+
+    fn with(self, path: &CanonicalPath, extent: Extent) -> Self {
+        let more = HostFile::all(path, extent);
+        Self(Arc::new(self.0.iter().cloned().chain(more).collect()))
+    }
+
+    /// Whether a path is one of the host's; with `beneath` also whether one of the host's lies beneath it.
+    pub(crate) fn has_path(&self, path: &CanonicalPath, beneath: bool) -> bool {
+        self.0
+            .iter()
+            .any(|file| file.is_at(path.as_str()) || (beneath && is_beneath(file.path.as_str(), path.as_str())))
+    }
+
+    /// Whether what was found under some path is one of the host's under another name; with `beneath` also whether it is
+    /// a folder above one.
+    pub(crate) fn has(&self, stat: &Stat, beneath: bool) -> bool {
+        let found = (stat.st_dev, stat.st_ino);
+        let known = |file: &HostFile| file.identity == Some(found) || (beneath && file.above.contains(&found));
+        // A log that was renamed and a store that was made since have other inodes than at the start. Only a file with
+        // several names can be one of them under a path that is not the host's.
+        self.0.iter().any(known) || (stat.st_nlink > 1 && self.0.iter().any(|file| file.is_now(found)))
+    }
+
+    /// The paths of the host's files, for walls around programs.
+    #[expect(dead_code, reason = "read by the walls around programs")]
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &CanonicalPath> {
+        self.0.iter().map(|file| &file.path)
+    }
+}
+
+impl Default for HostFiles {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl HostFile {
+    /// The file under each name that links give it.
+    fn all(path: &CanonicalPath, extent: Extent) -> Vec<Self> {
+        let mut names = vec![path.clone()];
+        while let Some(next) = names.last().and_then(follow).filter(|next| !names.contains(next)) {
+            names.push(next);
+        }
+        let made = |path: CanonicalPath| {
+            let folders = path.as_str().match_indices('/').skip(1).map(|(end, _)| path.as_str().split_at(end).0);
+            let above = ["/"].into_iter().chain(folders).filter_map(identity).collect();
+            Self { identity: identity(path.as_str()), above, extent, path }
+        };
+        names.into_iter().map(made).collect()
+    }
+
+    /// Whether a path is this file, in this folder, or this log in one of its ages.
+    fn is_at(&self, path: &str) -> bool {
+        let Some(rest) = path.strip_prefix(self.path.as_str()) else { return false };
+        match self.extent {
+            _ if rest.is_empty() => true,
+            Extent::File => false,
+            Extent::Folder => rest.starts_with('/'),
+            Extent::Log => {
+                let age = rest.strip_prefix('.').unwrap_or_default();
+                let number = age.strip_prefix("damaged-").unwrap_or(age);
+                !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+            }
+        }
+    }
+
+    /// Whether a file is this one as it is now, one in this folder, or this log in one of its ages.
+    fn is_now(&self, found: (u64, u64)) -> bool {
+        let path = self.path.as_str();
+        match self.extent {
+            Extent::File => identity(path) == Some(found),
+            Extent::Folder if OF_THE_KERNEL.contains(&path) => false,
+            Extent::Folder => holds(path, "", found),
+            Extent::Log => {
+                let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+                identity(path) == Some(found) || holds(folder, name, found)
+            }
+        }
+    }
+}
+
+/// Whether a folder holds a file under some name that begins so.
+fn holds(folder: &str, prefix: &str, found: (u64, u64)) -> bool {
+    let Ok(opened) = rustix::fs::open(
+        if folder.is_empty() { "/" } else { folder },
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    ) else {
+        return false;
+    };
+    let entries = rustix::fs::Dir::new(opened).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| entry.file_name().to_bytes().starts_with(prefix.as_bytes()));
+    // The number of an entry is that of its inode, the device that of the folder's file system.
+    named.take(MAX_LOOKED_AT).any(|entry| entry.ino() == found.1)
+}
+
+/// Whether a path lies beneath a folder.
+fn is_beneath(path: &str, folder: &str) -> bool {
+    let folder = folder.trim_end_matches('/');
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn path(text: &str) -> CanonicalPath {
+        CanonicalPath::absolute(text).unwrap()
+    }
+
+    fn stat(path: &std::path::Path) -> Stat {
+        rustix::fs::lstat(path).unwrap()
+    }
+
+    #[test]
+    fn names_are_the_hosts_and_names_that_look_alike_are_not() {
+        let files = HostFiles::new().with_log(&path("/n/logs/a.jsonl")).with_folder(&path("/n/state"));
+        let files = files.with_file(&path("/n/starcell.toml"));
+        for (text, beneath) in [
+            ("/n/logs/a.jsonl", false),
+            ("/n/logs/a.jsonl.1", false),
+            ("/n/logs/a.jsonl.42", false),
+            ("/n/logs/a.jsonl.damaged-1", false),
+            ("/n/state", false),
+            ("/n/state/kv.redb", false),
+            ("/n/state/deep/er", false),
+            ("/n/starcell.toml", false),
+            ("/n/logs", true),
+            ("/n", true),
+            ("/", true),
+            ("/proc/self/environ", false),
+            ("/dev", false),
+            ("/sys/kernel", false),
+        ] {
+            assert!(files.has_path(&path(text), beneath), "{text}");
+        }
+        for (text, beneath) in [
+            ("/n/logs", false),
+            ("/n/logs/a.jsonl.bak", true),
+            ("/n/logs/a.jsonl.1x", true),
+            ("/n/logs/a.jsonlx", true),
+            ("/n/logs/b", true),
+            ("/n/stateful", true),
+            ("/n/starcell.toml.new", true),
+            ("/n/starcell.toml.1", true),
+            ("/process", true),
+        ] {
+            assert!(!files.has_path(&path(text), beneath), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_names_for_the_same_file_are_the_hosts() {
+        let root = std::env::temp_dir().join(format!("starcell-host-files-{}", std::process::id()));
+        fs::create_dir_all(root.join("real/state")).unwrap();
+        let root = fs::canonicalize(root).unwrap();
+        let at = |text: &str| path(root.join(text).to_str().unwrap());
+        symlink("real", root.join("alias")).unwrap();
+        fs::write(root.join("real/log"), "1").unwrap();
+        fs::write(root.join("mine"), "m").unwrap();
+        let files = HostFiles::new().with_log(&at("alias/log")).with_folder(&at("real/state"));
+        // Under the name that the operator gave, and under that of the place.
+        assert!(files.has_path(&at("alias/log"), false) && files.has_path(&at("real/log"), false));
+        fs::hard_link(root.join("real/log"), root.join("other")).unwrap();
+        assert!(files.has(&stat(&root.join("other")), false));
+        // Files that were made since.
+        fs::rename(root.join("real/log"), root.join("real/log.1")).unwrap();
+        fs::write(root.join("real/log"), "2").unwrap();
+        fs::write(root.join("real/state/kv"), "k").unwrap();
+        for (file, link) in [("real/log", "fresh"), ("real/log.1", "aged"), ("real/state/kv", "store")] {
+            fs::hard_link(root.join(file), root.join(link)).unwrap();
+            assert!(files.has(&stat(&root.join(link)), false), "{link}");
+        }
+        fs::hard_link(root.join("mine"), root.join("mine-too")).unwrap();
+        assert!(!files.has(&stat(&root.join("mine-too")), true));
+        assert!(files.has(&stat(&root.join("real")), true) && !files.has(&stat(&root.join("real")), false));
+        fs::remove_dir_all(root).unwrap();
+    }
+}
