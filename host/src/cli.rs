@@ -9,6 +9,7 @@ mod docs;
 mod edge;
 mod grants;
 mod limits;
+mod log;
 mod new;
 mod permissions;
 mod record;
@@ -20,18 +21,19 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-pub use self::audit::{AuditCommand, LogFlags, Verify, Widening};
+pub use self::audit::{AuditCommand, AuditLogFlags, Verify, Widening};
 pub use self::check::Check;
 pub use self::completions::Completions;
 pub use self::docs::Docs;
 pub use self::edge::EdgeFlags;
 pub use self::grants::{CallMode, GrantFlags, RuleFlags};
 pub use self::limits::LimitFlags;
+pub use self::log::{DEFAULT_LOG_RATE, LogFlags, LogFormat, LogLevel};
 pub use self::new::New;
 pub use self::permissions::{Permissions, Question};
 pub use self::record::RecordFlags;
 pub use self::repl::Repl;
-pub use self::run::{LogFormat, Run};
+pub use self::run::Run;
 pub use self::test::Test;
 
 /// Runs untrusted Starlark scripts as HTTP servers, each inside a WebAssembly guest it cannot leave.

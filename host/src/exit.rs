@@ -1,6 +1,5 @@
 //! Exit codes: what a caller can tell from the number alone.
 
-use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use starcell_runtime::Failure;
@@ -37,16 +36,16 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The code of a script that failed. `bind_failed` tells that the failure is that of binding an address.
+    /// The code of a script that failed.
     #[must_use]
-    pub fn of(failure: &Failure, bind_failed: bool) -> Self {
+    pub fn of(failure: &Failure) -> Self {
         match failure {
-            Failure::Script(_) if bind_failed => Self::Bind,
             Failure::Script(failure) => match failure.kind {
                 ScriptFailureKind::Raised => Self::Raised,
                 ScriptFailureKind::Syntax => Self::Syntax,
                 ScriptFailureKind::Denied => Self::Denied,
                 ScriptFailureKind::Stopped => Self::Host,
+                ScriptFailureKind::Unbound => Self::Bind,
             },
             Failure::Limit(_) => Self::Limit,
             _ => Self::Host,
@@ -57,16 +56,5 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
-    }
-}
-
-/// Writes the answer of a command to standard output. `exit` is the code for an answer that could be given.
-pub fn say(exit: Exit, text: &str) -> Exit {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => exit,
-        // Whoever reads has read enough, as `head` does.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit,
-        Err(error) => crate::run::fail(Exit::Host, &format!("cannot write the answer: {error}")),
     }
 }

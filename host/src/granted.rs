@@ -143,7 +143,7 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
 ///
 /// # Errors
 /// The sentence for whoever typed the command.
-#[expect(clippy::disallowed_methods, reason = "the only reader of the environment, with run.rs")]
+#[expect(clippy::disallowed_methods, reason = "the only reader of the environment, with surroundings.rs")]
 pub fn roots() -> Result<Roots, String> {
     let path = |path: PathBuf| {
         let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;

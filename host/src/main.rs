@@ -4,16 +4,21 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use starcell::cli::{Cli, Command};
+use starcell::commands::{audit, check, completions, docs, lsp, new, permissions, repl, run, test};
 use starcell::exit::Exit;
+use starcell::say::{Said, complain, fail, say};
 use starcell::wiping::Wiping;
-use starcell::{audit, check, completions, docs, lsp, new, permissions, repl, run, test};
 
 /// A request makes and drops some hundred small objects for its store and its instances. What it held is wiped.
 #[global_allocator]
 static ALLOCATOR: Wiping<mimalloc::MiMalloc> = Wiping(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return refuse(&error).into(),
+    };
+    match command {
         Command::Audit(command) => audit::answer(&command).into(),
         Command::Check(arguments) => check::check(&arguments).into(),
         Command::Completions(arguments) => completions::completions(&arguments).into(),
@@ -27,12 +32,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Writes what is wrong with the command line, or the help that it asks for.
+fn refuse(error: &clap::Error) -> Exit {
+    let text = error.render().to_string();
+    if error.use_stderr() { complain(text) } else { say(Exit::Ok, &Said::Text(text)) }
+}
+
 /// Runs a command that waits for something, from its start to the code it ends with.
 fn block_on(command: impl Future<Output = Exit>) -> ExitCode {
     // One thread a core: guests yield at every epoch tick, so no thread is needed for one that waits.
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return run::fail(Exit::Host, &format!("cannot start: {error}")).into(),
+        Err(error) => return fail(Exit::Host, &format!("cannot start: {error}")).into(),
     };
     let exit = runtime.block_on(command);
     // What still runs is cut here: a request past its drain deadline, or a client that reads no more.

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use starcell::guest::GUEST;
 use starcell_policy::{CanonicalPath, Grants, Permit, Profile, Roots, ServerAddress};
-use starcell_runtime::edge::BoxFuture;
+use starcell_runtime::host::BoxFuture;
 use starcell_runtime::{
-    App, AppConfig, Edge, Failure, Interpreter, Level, Limits, LogRecord, Request, Serve, ServerOptions, Serving,
+    App, AppConfig, AppHost, Failure, Interpreter, Level, Limits, ListenError, LogRecord, Request, Serve,
+    ServerOptions, Serving,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -133,7 +134,7 @@ struct TestEdge {
     said: Mutex<Vec<Said>>,
 }
 
-impl Edge for TestEdge {
+impl AppHost for TestEdge {
     fn add_route(&self, _server: u32, _pattern: &str) -> Result<(), String> {
         Ok(())
     }
@@ -144,7 +145,7 @@ impl Edge for TestEdge {
         _options: ServerOptions,
         permit: Permit<ServerAddress>,
         _tls: Option<starcell_runtime::TlsSource>,
-    ) -> BoxFuture<'a, Result<u16, String>> {
+    ) -> BoxFuture<'a, Result<u16, ListenError>> {
         Box::pin(async move { Ok(permit.resource().port()) })
     }
 

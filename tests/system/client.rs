@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use starcell_policy::HostName;
 use starcell_runtime::Client;
 use starcell_runtime::client::resolve::Resolve;
-use starcell_runtime::edge::BoxFuture;
+use starcell_runtime::host::BoxFuture;
 use starcell_tests::client::Client as TestClient;
 use starcell_tests::edge::{Deployed, interpreter, request};
 use starcell_tests::process::{Starcell, binary, folder, script};

@@ -204,6 +204,7 @@ fn wasm_failure(failure: runtime::Failure) -> Outcome {
         ScriptFailureKind::Syntax => "syntax",
         ScriptFailureKind::Denied => "denied",
         ScriptFailureKind::Stopped => "stopped",
+        ScriptFailureKind::Unbound => "unbound",
     };
     let at = (failure.at.file, failure.at.line, failure.at.column);
     Outcome::Failure { kind, message: failure.message, report: failure.report, at }

@@ -169,3 +169,40 @@ fn link(path: &Path, to: &Path) {
     std::os::unix::fs::symlink(to, &new).unwrap();
     fs::rename(&new, path).unwrap();
 }
+
+/// SIGHUP reads the script again as `--watch` does, cuts nothing, and never ends the process.
+#[test]
+fn a_hangup_reloads_and_never_kills() {
+    let path = folder().join("app.star");
+    fs::write(&path, version(1)).unwrap();
+    let mut starcell = Starcell::serve(&["--no-access-log"], &path);
+    let port = starcell.port();
+    let good = fresh(port);
+    let mut client = Client::connect(port);
+    client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n").unwrap();
+    assert_eq!(client.read(false).unwrap().status, 100);
+    fs::write(&path, version(2)).unwrap();
+    starcell.signal("HUP");
+    starcell.wait_for("the changed script has taken over");
+    until(port, "version 2");
+    client.send(b"12345").unwrap();
+    assert!(client.read(false).unwrap().text().ends_with(" got 5"));
+    fs::write(&path, "fail(\"not this time\")\n").unwrap();
+    starcell.signal("HUP");
+    let line = starcell.wait_for("the changed script cannot take over, the old one stays: ");
+    assert!(line.contains("not this time"), "{line}");
+    assert_eq!(get(port, "/").text(), "version 2");
+    let _ = good.finish();
+    assert_eq!(starcell.stop().code(), 0);
+}
+
+#[test]
+fn a_hangup_does_not_run_a_script_twice_that_serves_nothing() {
+    let path = folder().join("app.star");
+    fs::write(&path, "print(\"begins\")\ntime.sleep(\"1s\")\nprint(\"ends\")\n").unwrap();
+    let mut starcell = Starcell::spawn(&[], &path);
+    starcell.wait_for("begins");
+    starcell.signal("HUP");
+    let ended = starcell.wait();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (0, "begins\nends\n"), "{}", ended.output);
+}

@@ -12,7 +12,7 @@ use starcell_audit::{Audit, Options, Subject};
 use starcell_policy::{CanonicalPath, Grants, Host, HostName, Profile, Roots, Rule};
 use starcell_runtime::Client;
 use starcell_runtime::client::resolve::Resolve;
-use starcell_runtime::edge::BoxFuture;
+use starcell_runtime::host::BoxFuture;
 use starcell_tests::edge::{Deployed, interpreter, request};
 use starcell_tests::log::{denied, lines};
 use starcell_tests::process::{Starcell, folder};

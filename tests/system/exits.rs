@@ -36,7 +36,7 @@ fn log_lines_can_be_json() {
     let ended = Starcell::run(&["--log-format", "json"], &script("log.warn(\"a\\nb\", {\"k\": [1, 2.5, None]})\n"));
     let line: serde_json::Value = serde_json::from_str(&ended.stderr).unwrap();
     assert_eq!((&line["level"], &line["msg"]), (&"warn".into(), &"a\nb".into()));
-    assert_eq!(line["k"].to_string(), "[1,2.5,null]");
+    assert_eq!(line["attrs"]["k"].to_string(), "[1,2.5,null]");
 }
 
 #[test]
@@ -169,6 +169,29 @@ fn a_constant_too_large_ends_the_setup_at_its_limit() {
         let message = "starcell: memory limit of 64 MiB reached\n";
         assert_eq!((ended.code(), ended.stdout.as_str(), ended.stderr.as_str()), (6, "", message), "{expression}");
     }
+}
+
+#[test]
+fn the_code_comes_from_what_happened_and_not_from_words() {
+    for (source, code) in [
+        ("int(\"12a\")\n", 1),
+        ("def f():\n    return int(\"12a\")\nf()\n", 1),
+        ("fail(\"Parse error: cannot bind 127.0.0.1:80: address already in use\")\n", 1),
+        ("x = (\n", 3),
+        ("undefined_name\n", 3),
+    ] {
+        assert_eq!(Starcell::run(&[], &script(source)).code(), code, "{source:?}");
+    }
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let source = format!("srv = http.server()\nr = srv.try_start(port={port})\nfail(r.error)\n");
+    assert_eq!(
+        Starcell::run(&["--allow-local"], &script(&source)).code(),
+        1,
+        "it was caught, and then the script failed"
+    );
+    let source = format!("def start():\n    http.server().start(port={port})\nstart()\n");
+    assert_eq!(Starcell::run(&["--allow-local"], &script(&source)).code(), 7);
 }
 
 #[test]

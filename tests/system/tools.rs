@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use starcell_runtime::edge::BoxFuture;
+use starcell_runtime::host::BoxFuture;
 use starcell_runtime::{Failure, Outcome, Question, Reply, Suite, Tool};
 use starcell_tests::edge::{app, interpreter};
 

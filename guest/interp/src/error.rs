@@ -67,7 +67,8 @@ pub(crate) fn failure_kind(error: &starlark::Error) -> FailureKind {
         };
     }
     match error.kind() {
-        ErrorKind::Parser(_) | ErrorKind::Scope(_) => FailureKind::Syntax,
+        // A builtin that reads a text may raise a parser's error, too: then something was running, and has frames.
+        ErrorKind::Parser(_) | ErrorKind::Scope(_) if error.call_stack().is_empty() => FailureKind::Syntax,
         _ => FailureKind::Script,
     }
 }

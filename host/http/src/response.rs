@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::header::{TE, TRAILER, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS};
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 
 /// A response as it is sent.
 pub type Answer = Response<Bytes>;
@@ -19,6 +19,12 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+
+/// Header fields of a script's response.
+const MAX_FIELDS: usize = 1000;
+
+/// Bytes of their names and values, with the four that separate them from each other.
+const MAX_FIELD_BYTES: usize = 64 << 10;
 
 /// Why a request was not handed to the script, or the script's response not to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +47,14 @@ pub enum Refusal {
     NotFound,
     /// A route, for other methods.
     WrongMethod(String),
+    /// A host that the server does not answer for.
+    WrongHost,
     /// The same path, spelled properly.
     Elsewhere(String),
     /// As many requests as the host takes are in flight.
     Busy,
+    /// There is no memory for the body.
+    NoMemory,
 }
 
 impl Refusal {
@@ -53,8 +63,8 @@ impl Refusal {
     pub fn is_of_the_message(&self) -> bool {
         match self {
             Self::BadHost | Self::BadPath | Self::LongUrl(_) | Self::ManyFields(_) => true,
-            Self::BadBody | Self::SlowBody | Self::LargeBody(_) => true,
-            Self::NotFound | Self::WrongMethod(_) | Self::Elsewhere(_) | Self::Busy => false,
+            Self::BadBody | Self::SlowBody | Self::LargeBody(_) | Self::NoMemory => true,
+            Self::NotFound | Self::WrongMethod(_) | Self::WrongHost | Self::Elsewhere(_) | Self::Busy => false,
         }
     }
 
@@ -80,10 +90,27 @@ impl Refusal {
             Self::WrongMethod(allow) => {
                 with(text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n"), ALLOW, allow)
             }
+            Self::WrongHost => {
+                text(StatusCode::MISDIRECTED_REQUEST, "421 Misdirected Request: not a host of this server\n")
+            }
             Self::Elsewhere(location) => with(text(StatusCode::TEMPORARY_REDIRECT, ""), LOCATION, location),
-            Self::Busy => with(text(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable\n"), RETRY_AFTER, "1"),
+            Self::Busy | Self::NoMemory => {
+                with(text(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable\n"), RETRY_AFTER, "1")
+            }
         }
     }
+}
+
+/// An answer as it fits the method of its request: to HEAD without a body.
+#[must_use]
+pub fn to_method(mut answer: Answer, method: &Method) -> Answer {
+    if method == Method::HEAD {
+        // Said here, since HTTP/2 would send the body along.
+        let length = answer.body().len();
+        answer.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+        answer.body_mut().clear();
+    }
+    answer
 }
 
 /// The response to a request whose handler failed. The detail is for developers; a client of the public gets none.
@@ -95,7 +122,8 @@ pub fn failed(status: StatusCode, id: &str, detail: Option<&str>) -> Answer {
         body.push('\n');
         body.push_str(detail);
     }
-    text(status, body)
+    let answer = text(status, body);
+    if status == StatusCode::SERVICE_UNAVAILABLE { with(answer, RETRY_AFTER, "1") } else { answer }
 }
 
 /// The response of a script, checked once more.
@@ -112,7 +140,14 @@ pub fn script(
         sendable.ok_or_else(|| format!("the handler returned status {status}: only 200 to 999 can be sent"))?;
     let mut answer = Response::new(Bytes::new());
     *answer.status_mut() = status;
+    let (mut fields, mut bytes) = (0, 0);
     for (name, value) in headers {
+        // Counted before anything is made of them: a header map that is too full would panic.
+        (fields, bytes) = (fields + 1, bytes + name.len() + value.len() + 4);
+        if fields > MAX_FIELDS || bytes > MAX_FIELD_BYTES {
+            let limit = format!("at most {MAX_FIELDS} fields and {} KiB can be sent", MAX_FIELD_BYTES >> 10);
+            return Err(format!("the handler returned too many headers, or too long ones: {limit}"));
+        }
         let (name, value) = header(&name, &value)?;
         if !HOP_BY_HOP.contains(&name) {
             answer.headers_mut().append(name, value);
@@ -170,6 +205,21 @@ mod tests {
         .unwrap();
         assert_eq!(answer.headers().len(), 1);
         assert_eq!(answer.headers().get("x-a").unwrap(), "1");
+    }
+
+    #[test]
+    fn a_head_has_bounds() {
+        let fields = |count: usize, value: &str| {
+            script(200, (0..count).map(|number| (format!("x{number}"), value.to_owned())), &b""[..])
+        };
+        assert_eq!(fields(1000, "a").unwrap().headers().len(), 1000);
+        assert!(fields(1001, "").unwrap_err().contains("headers"));
+        assert!(fields(25_000, "a").unwrap_err().contains("headers"));
+        let kib = "a".repeat(1000);
+        assert!(fields(64, &kib).is_ok());
+        assert!(fields(66, &kib).unwrap_err().contains("64 KiB"));
+        let same = script(200, (0..1001).map(|_| ("set-cookie".to_owned(), String::new())), &b""[..]);
+        assert!(same.is_err(), "fields of one name count as well");
     }
 
     #[test]

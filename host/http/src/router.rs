@@ -113,6 +113,11 @@ impl Routes {
         self.patterns.get(index).map(|pattern| pattern.text())
     }
 
+    /// The hosts that patterns name.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.keys().map(String::as_str)
+    }
+
     /// The number of routes.
     pub fn len(&self) -> usize {
         self.patterns.len()

@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use parking_lot::Mutex;
 use starcell_policy::{Endpoint, Permit};
@@ -109,16 +109,19 @@ impl Client {
     }
 }
 
-/// The response with all of its body.
+/// The response with all of its body. Its pieces are gathered in one buffer: a piece that is kept would keep the whole
+/// buffer that it was read into.
 async fn whole(response: Response<Incoming>, limit: usize) -> Result<Response<Bytes>, String> {
-    let (parts, body) = response.into_parts();
-    let body = Limited::new(body, limit).collect().await.map_err(|error| {
-        match error.downcast_ref::<http_body_util::LengthLimitError>() {
-            Some(_) => format!("the response is larger than {} MiB", limit >> 20),
-            None => error.downcast_ref().map_or_else(|| error.to_string(), words),
+    let (parts, mut body) = response.into_parts();
+    let mut gathered = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(|error| words(&error))?.into_data() else { continue };
+        if gathered.len() + piece.len() > limit {
+            return Err(format!("the response is larger than {} MiB", limit >> 20));
         }
-    })?;
-    Ok(Response::from_parts(parts, body.to_bytes()))
+        gathered.extend_from_slice(&piece);
+    }
+    Ok(Response::from_parts(parts, gathered.into()))
 }
 
 /// What went wrong, with its causes.

@@ -10,13 +10,16 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use starcell_audit::{Audit, AuditApp, Subject};
+use starcell_budget::MemoryBudget;
+use starcell_log::Level;
 use starcell_policy::{CanonicalPath, Grants, Roots};
 use tokio::sync::Semaphore;
 
 use crate::authority::{Authority, Mode, Report};
 use crate::bindings::starcell::guest::types::{Position, Script};
 use crate::client::Client;
-use crate::edge::{Edge, Level, LogRecord};
+use crate::failure::{Failure, ScriptFailureKind};
+use crate::host::{AppHost, LogRecord};
 use crate::host_files::HostFiles;
 use crate::k8s::Kubernetes;
 use crate::kv::{self, Kv};
@@ -28,7 +31,6 @@ const MAX_BLOCKING: usize = 32;
 
 /// What an app is made of.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct AppConfig {
     /// Name of the script as it shall stand in messages.
     pub script: String,
@@ -52,6 +54,8 @@ pub struct AppConfig {
     pub cwd: CanonicalPath,
     /// What it may use.
     pub limits: Limits,
+    /// The bytes that the process may hold, of which guests and images take theirs.
+    pub memory: MemoryBudget,
     /// The folder that `load()` reads from; none for a script without files.
     pub folder: Option<PathBuf>,
     /// Address for the script's first server, over whatever the script asks for.
@@ -80,6 +84,7 @@ impl AppConfig {
             environment: BTreeMap::new(),
             cwd,
             limits: Limits::default(),
+            memory: MemoryBudget::unlimited(),
             folder: None,
             host: None,
             port: None,
@@ -95,23 +100,25 @@ pub(crate) struct AppContext {
     pub(crate) config: AppConfig,
     /// Decides and records its calls.
     pub(crate) authority: Arc<Authority>,
-    pub(crate) edge: Arc<dyn Edge>,
+    pub(crate) host: Arc<dyn AppHost>,
     /// Places for work that blocks a thread, so that one app's slow disk leaves threads to the others.
     pub(crate) blocking: Arc<Semaphore>,
     /// Whether a server was ever up: from then on the wall time of the top level is its own business.
     serving: AtomicBool,
     loaded: Mutex<Vec<PathBuf>>,
+    /// Where the last call is that could not bind its address.
+    unbound: Mutex<Option<Position>>,
 }
 
 impl AppContext {
-    pub(crate) fn new(config: AppConfig, edge: Arc<dyn Edge>) -> Arc<Self> {
+    pub(crate) fn new(config: AppConfig, host: Arc<dyn AppHost>) -> Arc<Self> {
         let AppConfig { grants, mode, audit, cwd, .. } = config.clone();
-        let report = Arc::new(ToEdge(Arc::clone(&edge)));
+        let report = Arc::new(ToLog(Arc::clone(&host)));
         let authority = Authority::new(grants, mode, audit, &Roots::new(cwd), report);
         let authority = Arc::new(authority.recording_pure(config.record_pure));
-        let (serving, loaded) = (AtomicBool::new(false), Mutex::default());
+        let (serving, loaded, unbound) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
         let blocking = Arc::new(Semaphore::new(MAX_BLOCKING));
-        Arc::new(Self { config, authority, edge, blocking, serving, loaded })
+        Arc::new(Self { config, authority, host, blocking, serving, loaded, unbound })
     }
 
     /// A source under the name of the script.
@@ -129,6 +136,23 @@ impl AppContext {
         self.loaded.lock().push(file);
     }
 
+    /// Notes that the call at a place could not bind its address.
+    pub(crate) fn note_unbound(&self, at: &Position) {
+        *self.unbound.lock() = Some(at.clone());
+    }
+
+    /// A failure of the script, told apart from others if it is that of a call that could not bind its address: the last
+    /// such call is at the place of the failure.
+    pub(crate) fn judged(&self, mut failure: Failure) -> Failure {
+        if let Failure::Script(script) = &mut failure
+            && script.kind == ScriptFailureKind::Raised
+            && self.unbound.lock().as_ref().is_some_and(|at| is_same(at, &script.at))
+        {
+            script.kind = ScriptFailureKind::Unbound;
+        }
+        failure
+    }
+
     /// Whether a server was ever up.
     pub(crate) fn has_served(&self) -> bool {
         self.serving.load(Ordering::Relaxed)
@@ -140,11 +164,15 @@ impl AppContext {
     }
 }
 
+fn is_same(one: &Position, other: &Position) -> bool {
+    (&one.file, one.line, one.column) == (&other.file, other.line, other.column)
+}
+
 /// Tells the operator in the log.
 #[derive(Debug)]
-struct ToEdge(Arc<dyn Edge>);
+struct ToLog(Arc<dyn AppHost>);
 
-impl Report for ToEdge {
+impl Report for ToLog {
     fn unrecorded<'a>(&'a self, at: &'a Position, request: Option<&'a str>, text: &'a str) -> BoxFuture<'a, ()> {
         let write = async move {
             let record = LogRecord { level: Some(Level::Error), message: text, attributes: &[], at, request };

@@ -34,6 +34,9 @@ pub enum Failure {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Limit {
+    /// The bytes that the process may hold.
+    #[error("the host has no memory left for this: see --memory-budget")]
+    Budget,
     /// CPU time.
     #[error("CPU time limit of {} reached", Seconds(.0))]
     Cpu(Duration),
@@ -59,6 +62,7 @@ impl Limit {
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
+            Self::Budget => "budget",
             Self::Cpu(_) => "cpu",
             Self::Crossing(_) => "crossing",
             Self::Instances(_) => "instances",
@@ -80,6 +84,8 @@ pub enum ScriptFailureKind {
     Denied,
     /// The host stopped the script.
     Stopped,
+    /// The address of a server could not be bound, and the script did not catch that.
+    Unbound,
 }
 
 /// A failure with its place in the script.

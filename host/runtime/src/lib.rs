@@ -16,7 +16,7 @@
 //! - [`client`]: its connections to other servers
 //! - [`k8s`]: its clusters
 //! - [`suite`]: a test file, whose tests run in forks of it
-//! - [`edge`], [`tool`]: what the host side (sockets, routes, logs; tests, sessions) offers to this crate
+//! - [`host`], [`tool`]: what surrounds an app: sockets, routes and logs; tests and sessions
 //! - [`failure`], [`limits`], [`meter`], [`ticker`]: how an evaluation ends, and what ends it
 
 pub mod app;
@@ -27,10 +27,10 @@ mod caller;
 pub mod capability;
 pub mod client;
 mod context;
-pub mod edge;
 pub mod engine;
 pub mod failure;
 pub mod gate;
+pub mod host;
 pub mod host_files;
 pub mod image;
 mod in_place;
@@ -53,13 +53,14 @@ pub use bindings::starcell::guest::types::{Field, Position, Request, Response};
 pub use capability::source::read as read_source;
 pub use client::Client;
 pub use context::AppConfig;
-pub use edge::{Edge, Level, LogRecord, ServerOptions, TlsFiles, TlsSource};
 pub use failure::{Failure, Limit, ScriptFailure};
+pub use host::{AppHost, ListenError, LogRecord, ServerOptions, TlsFiles, TlsSource};
 pub use host_files::HostFiles;
 pub use interpreter::Interpreter;
 pub use k8s::Kubernetes;
 pub use kv::{Kv, KvError};
 pub use limits::Limits;
 pub use serving::{Answer, Serve, Serving};
+pub use starcell_log::Level;
 pub use suite::{Suite, Tested};
 pub use tool::{Outcome, Question, Reply, Tool};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use starcell_budget::{MemoryBudget, Purpose, Taken};
 use wasmtime::ResourceLimiter;
 
 use crate::engine::MAX_MEMORY_BYTES;
@@ -49,25 +50,47 @@ impl Limits {
     }
 }
 
-/// Enforces the memory limit of one store and remembers whether it was hit, since the guest only sees an allocation
-/// fail and then traps without a word.
+/// Bytes that a guest may take beyond its image before it counts as one that grows.
+const SMALL_GROWTH: usize = 4 << 20;
+
+/// Enforces the memory limit of one store, takes what the guest grows by from the budget of the process, and remembers
+/// what was refused, since the guest only sees an allocation fail and then traps without a word.
 #[derive(Debug)]
 pub(crate) struct MemoryLimiter {
     limit: usize,
-    /// Whether an allocation was refused.
+    /// Bytes that the memory had at the start: those of its image.
+    image: usize,
+    taken: Taken,
+    /// Whether an allocation was refused for the limit.
     pub(crate) hit: bool,
+    /// Whether an allocation was refused for the budget of the process.
+    pub(crate) full: bool,
 }
 
 impl MemoryLimiter {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, hit: false }
+    pub(crate) fn new(limit: usize, budget: &MemoryBudget) -> Self {
+        Self { limit, image: 0, taken: budget.nothing(), hit: false, full: false }
+    }
+
+    /// Takes what a memory grows by. The image is shared between forks, and its request has taken what it may write of it.
+    fn afford(&mut self, current: usize, desired: usize) -> bool {
+        if current == 0 {
+            self.image = desired;
+            return true;
+        }
+        let purpose = if desired.saturating_sub(self.image) <= SMALL_GROWTH { Purpose::Small } else { Purpose::Guest };
+        self.taken.try_grow(purpose, desired.saturating_sub(current) as u64)
     }
 }
 
 impl ResourceLimiter for MemoryLimiter {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let granted = desired <= self.limit;
-        self.hit |= !granted;
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > self.limit {
+            self.hit = true;
+            return Ok(false);
+        }
+        let granted = self.afford(current, desired);
+        self.full |= !granted;
         Ok(granted)
     }
 
@@ -92,5 +115,36 @@ impl ResourceLimiter for MemoryLimiter {
 
     fn tables(&self) -> usize {
         2
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn growth_is_taken_from_the_budget_and_the_image_is_not() {
+        let budget = MemoryBudget::new(16 << 20);
+        let mut limiter = MemoryLimiter::new(64 * MIB, &budget);
+        assert!(limiter.memory_growing(0, 30 * MIB, None).unwrap());
+        assert_eq!(budget.used(), 0);
+        assert!(limiter.memory_growing(30 * MIB, 40 * MIB, None).unwrap());
+        assert_eq!(budget.used(), 10 << 20);
+        assert!(!limiter.memory_growing(40 * MIB, 45 * MIB, None).unwrap() && limiter.full && !limiter.hit);
+        let mut small = MemoryLimiter::new(64 * MIB, &budget);
+        assert!(small.memory_growing(0, MIB, None).unwrap() && small.memory_growing(MIB, 5 * MIB, None).unwrap());
+        drop((limiter, small));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn the_limit_of_a_store_comes_first() {
+        let budget = MemoryBudget::new(MIB as u64);
+        let mut limiter = MemoryLimiter::new(8 * MIB, &budget);
+        assert!(!limiter.memory_growing(0, 9 * MIB, None).unwrap());
+        assert!(limiter.hit && !limiter.full);
     }
 }

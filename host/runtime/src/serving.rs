@@ -8,17 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use starcell_budget::{Purpose, Taken};
 use tokio::time::timeout;
 use wasmtime::component::InstancePre;
 
 use crate::app::App;
 use crate::bindings::starcell::guest::types::Failure as GuestFailure;
-use crate::edge::Edge;
 use crate::failure::{Failure, Limit};
+use crate::host::AppHost;
 use crate::image::Image;
 use crate::meter::{Meter, Metered};
 use crate::state::{Role, State, store};
 use crate::{Request, Response, image};
+
+/// Native stack and tables of one fork, in bytes: more than was ever measured.
+const STACK_BYTES: u64 = 256 << 10;
 
 /// A script as it answers requests. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +30,8 @@ pub struct Serving {
     app: Arc<App>,
     pre: InstancePre<State>,
     image_bytes: usize,
+    /// The memory of the image.
+    _taken: Arc<Taken>,
     wall: Duration,
 }
 
@@ -35,8 +41,8 @@ impl std::fmt::Debug for Serving {
     }
 }
 
-/// An edge that answers requests from forks. Apart from [`Edge`], so that what a guest can call knows nothing of forks.
-pub trait Serve: Edge {
+/// A host that answers requests from forks. Apart from [`AppHost`], so that what a guest can call knows nothing of forks.
+pub trait Serve: AppHost {
     /// Answers the connections of a bound server from forks of `serving`.
     fn serve(&self, server: u32, serving: Serving) -> Result<(), String>;
 }
@@ -72,13 +78,16 @@ impl Serving {
         let frozen = store.data_mut().captured.take();
         let frozen = frozen.ok_or_else(|| Failure::Host("the guest froze without handing over its memory".into()))?;
         drop(store);
+        // A server that would not fit is an error in the script, before anything is made of it.
+        let taken = app.context.config.memory.try_take(Purpose::Guest, frozen.len() as u64);
+        let taken = Arc::new(taken.ok_or(Failure::Limit(Limit::Budget))?);
         let image = load(app, frozen).await?;
         let pre = app.interpreter.over(&image).map_err(Failure::host)?;
         let pre = pre.instance_pre().clone();
-        Ok(Self { app: Arc::clone(app), pre, image_bytes: image.bytes(), wall: limits.request_wall })
+        Ok(Self { app: Arc::clone(app), pre, image_bytes: image.bytes(), _taken: taken, wall: limits.request_wall })
     }
 
-    /// The same script answering for another app: under its grants, over its store, to its edge.
+    /// The same script answering for another app: under its grants, over its store, to its host.
     #[must_use]
     pub fn under(&self, app: &Arc<App>) -> Self {
         Self { app: Arc::clone(app), wall: app.limits().request_wall, ..self.clone() }
@@ -126,6 +135,12 @@ impl Serving {
             .map_err(Failure::host)?;
         let result = handle.call_async(&mut store, (route, &request)).await;
         result.map_err(|error| store.data().failure(&error, limits))?.0.map_err(Failure::from)
+    }
+
+    /// Bytes of memory that one fork may take before it grows: what it may write of the image, and its stack.
+    #[must_use]
+    pub fn fork_bytes(&self) -> u64 {
+        self.image_bytes as u64 + STACK_BYTES
     }
 
     /// Bytes of memory that the serving image holds.

@@ -16,19 +16,19 @@ use crate::state::{ForkTaker, Role, store};
 
 impl App {
     /// An app that has not run yet.
-    pub fn new(interpreter: Arc<Interpreter>, config: AppConfig, edge: Arc<dyn Serve>) -> Arc<Self> {
-        let context = AppContext::new(config, Arc::clone(&edge) as _);
-        let serve = move |app: Arc<Self>, server, image| serve(Arc::clone(&edge), app, server, image).boxed();
+    pub fn new(interpreter: Arc<Interpreter>, config: AppConfig, host: Arc<dyn Serve>) -> Arc<Self> {
+        let context = AppContext::new(config, Arc::clone(&host) as _);
+        let serve = move |app: Arc<Self>, server, image| serve(Arc::clone(&host), app, server, image).boxed();
         Arc::new(Self { context, interpreter, serve: Box::new(serve) })
     }
 
-    /// An app that is like this one but for what `change` changes, and for its edge. None of its forks can touch what
+    /// An app that is like this one but for what `change` changes, and for its host. None of its forks can touch what
     /// this one keeps, unless both were given the same.
     #[must_use]
-    pub fn variant(&self, change: impl FnOnce(&mut AppConfig), edge: Arc<dyn Serve>) -> Arc<Self> {
+    pub fn variant(&self, change: impl FnOnce(&mut AppConfig), host: Arc<dyn Serve>) -> Arc<Self> {
         let mut config = self.context.config.clone();
         change(&mut config);
-        Self::new(Arc::clone(&self.interpreter), config, edge)
+        Self::new(Arc::clone(&self.interpreter), config, host)
     }
 
     /// Runs the top level of the script. Returns when it has ended, which for a script that serves is after shutdown.
@@ -46,7 +46,7 @@ impl App {
             result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
         });
         tokio::select! {
-            result = Metered::new(meter, run) => result,
+            result = Metered::new(meter, run) => result.map_err(|failure| self.context.judged(failure)),
             () = self.setup_overdue(limits.setup_wall) => Err(Failure::Limit(Limit::Wall(limits.setup_wall))),
         }
     }
@@ -90,12 +90,12 @@ impl ForkTaker for Parent {
     }
 }
 
-async fn serve(edge: Arc<dyn Serve>, app: Arc<App>, server: u32, image: Vec<u8>) -> Result<(), String> {
+async fn serve(host: Arc<dyn Serve>, app: Arc<App>, server: u32, image: Vec<u8>) -> Result<(), String> {
     let serving = Serving::freeze(&app, image).await.map_err(|failure| match failure {
         Failure::Script(failure) => failure.message,
         other => format!("cannot serve: {other}"),
     })?;
-    edge.serve(server, serving)?;
+    host.serve(server, serving)?;
     app.context.note_serving();
     Ok(())
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use starcell_budget::MemoryBudget;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::clocks::WasiClocksCtx;
@@ -84,6 +85,9 @@ impl State {
 
     /// Why a call of the guest failed.
     pub(crate) fn failure(&self, error: &wasmtime::Error, limits: &Limits) -> Failure {
+        if self.memory.full {
+            return Failure::Limit(Limit::Budget);
+        }
         let panic = self.panic.as_deref().unwrap_or_default();
         // Sizes that no memory could hold are refused before they are asked for.
         let absurd = panic.contains("capacity overflow") || panic.contains("Layout::from_size_align failed");
@@ -117,9 +121,15 @@ pub(crate) fn store(engine: &Engine, role: Role, limits: &Limits, meter: Arc<Met
             limits.crossing_bytes.max(limits.memory() + (1 << 20))
         }
     };
+    let budget = match &role {
+        Role::Boot => MemoryBudget::unlimited(),
+        Role::Setup(app, _) | Role::Collect(app) | Role::Freeze(app) | Role::Request(app, _) => {
+            app.config.memory.clone()
+        }
+    };
     let state = State {
         role,
-        memory: MemoryLimiter::new(limits.memory()),
+        memory: MemoryLimiter::new(limits.memory(), &budget),
         meter,
         captured: None,
         panic: None,

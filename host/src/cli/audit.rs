@@ -14,7 +14,7 @@ pub enum AuditCommand {
     Least {
         /// The log.
         #[command(flatten)]
-        log: LogFlags,
+        log: AuditLogFlags,
         /// Looks at the calls of this app alone, as the summary names it.
         #[arg(long, value_name = "APP")]
         app: Option<String>,
@@ -30,7 +30,7 @@ pub enum AuditCommand {
     Replay {
         /// The log.
         #[command(flatten)]
-        log: LogFlags,
+        log: AuditLogFlags,
         /// Looks at the calls of this app alone, as the summary names it.
         #[arg(long, value_name = "APP")]
         app: Option<String>,
@@ -43,7 +43,7 @@ pub enum AuditCommand {
     Summary {
         /// The log.
         #[command(flatten)]
-        log: LogFlags,
+        log: AuditLogFlags,
         /// Looks at the calls of this app alone.
         #[arg(long, value_name = "APP")]
         app: Option<String>,
@@ -81,7 +81,7 @@ pub struct Verify {
 
 /// The log, and how to answer.
 #[derive(Args, Debug)]
-pub struct LogFlags {
+pub struct AuditLogFlags {
     /// The file that --audit wrote; the full ones beside it, FILE.1 and on, are read before it.
     pub file: PathBuf,
 

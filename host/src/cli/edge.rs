@@ -1,9 +1,11 @@
 //! What clients may use of a server, as flags. A script can ask for less, never for more.
 
+use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use clap::{Args, Parser};
+use starcell_edge::EdgeConfig;
 
 use super::duration;
 
@@ -27,7 +29,7 @@ pub struct EdgeFlags {
     #[arg(long, value_name = "N", default_value_t = 1024, allow_negative_numbers = true)]
     pub max_queue: u32,
 
-    /// How long a request waits for a place before it gets status 503.
+    /// How long a request waits for a place, or for memory, before it gets status 503.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub queue_time: Duration,
 
@@ -67,6 +69,11 @@ pub struct EdgeFlags {
     #[arg(long)]
     pub h2c: bool,
 
+    /// Answers requests for this host alone, and others with status 421. May be repeated. Without it any host is
+    /// answered, but with --dev on a loopback address only loopback names and the hosts of the script's patterns are.
+    #[arg(long, value_name = "NAME", value_parser = host)]
+    pub allow_host: Vec<String>,
+
     /// Keeps the X-Request-Id of a client. Only behind a proxy that sets it.
     #[arg(long)]
     pub trust_request_id: bool,
@@ -74,6 +81,38 @@ pub struct EdgeFlags {
     /// Writes no line for each request.
     #[arg(long)]
     pub no_access_log: bool,
+}
+
+/// A host without its port: a name, or an address.
+fn host(text: &str) -> Result<String, String> {
+    let address = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    match address.parse::<IpAddr>().is_ok() || (!text.is_empty() && text.bytes().all(is_name)) {
+        true => Ok(address.to_owned()),
+        false => Err("not a host; write a name such as example.com, or an address, without scheme and port".into()),
+    }
+}
+
+impl EdgeFlags {
+    /// What the flags say about connections and the bytes on them. The rest is for whoever answers requests.
+    #[must_use]
+    pub fn config(&self) -> EdgeConfig {
+        EdgeConfig {
+            max_connections: self.max_connections,
+            max_connections_per_address: self.max_connections_per_address,
+            handshake_time: self.handshake_time,
+            header_time: self.header_time,
+            idle_time: self.idle_time,
+            stall_time: self.stall_time,
+            min_rate: self.min_rate,
+            max_header_bytes: self.max_header_bytes,
+            max_body_bytes: self.max_body_bytes,
+            memory_time: self.queue_time,
+            h2c: self.h2c,
+            trust_request_id: self.trust_request_id,
+            access_log: !self.no_access_log,
+        }
+    }
 }
 
 impl Default for EdgeFlags {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use starcell_budget::{MemoryBudget, default_bytes};
 use starcell_runtime::Limits;
 
 use super::duration;
@@ -13,6 +14,12 @@ pub struct LimitFlags {
     /// Memory of each instance, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..=256))]
     pub memory: u32,
+
+    /// Memory of the whole process, in MiB: of bodies, responses, guests and images together. Work that finds none left
+    /// waits, and is then refused with status 503. Three quarters of what the control group or the machine has when not
+    /// given.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..))]
+    pub memory_budget: Option<u32>,
 
     /// CPU time that one request may use, such as 1s or 250ms.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
@@ -28,7 +35,13 @@ pub struct LimitFlags {
 }
 
 impl LimitFlags {
-    /// The same for the runtime.
+    /// The bytes that the process may hold.
+    #[must_use]
+    pub fn budget(&self) -> MemoryBudget {
+        MemoryBudget::new(self.memory_budget.map_or_else(default_bytes, |mib| u64::from(mib) << 20))
+    }
+
+    /// The limits of each instance, for the runtime.
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{EdgeFlags, GrantFlags, LimitFlags, RecordFlags};
+use super::{EdgeFlags, GrantFlags, LimitFlags, LogFlags, RecordFlags};
 
 /// Arguments of `starcell run`.
 #[derive(Args, Debug)]
@@ -41,9 +41,9 @@ pub struct Run {
     #[arg(long)]
     pub dev: bool,
 
-    /// How log lines are written to standard error.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogFlags,
 
     /// Sets a changed script up beside the running one and swaps it in if that succeeds.
     #[arg(long)]
@@ -52,13 +52,4 @@ pub struct Run {
     /// What clients may use.
     #[command(flatten)]
     pub edge: EdgeFlags,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One line of `key=value` pairs.
-    Text,
-    /// One JSON object.
-    Json,
 }

@@ -42,7 +42,7 @@ async fn fork(
     Ok(match taker.take(server, image).await {
         Ok(()) => Ok(()),
         Err(why) => {
-            app.edge.abandon(server);
+            app.host.abandon(server);
             Err(Error::Failed(why))
         }
     })

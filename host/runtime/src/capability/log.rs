@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Position;
 use crate::bindings::starcell::guest::log::{Attribute, Host, Level};
-use crate::edge::{self, LogRecord};
+use crate::host::LogRecord;
 use crate::state::State;
 
 impl Host for State {
@@ -16,10 +16,10 @@ impl Host for State {
         at: Position,
     ) -> wasmtime::Result<()> {
         let level = match level {
-            Level::Debug => edge::Level::Debug,
-            Level::Info => edge::Level::Info,
-            Level::Warn => edge::Level::Warn,
-            Level::Error => edge::Level::Error,
+            Level::Debug => starcell_log::Level::Debug,
+            Level::Info => starcell_log::Level::Info,
+            Level::Warn => starcell_log::Level::Warn,
+            Level::Error => starcell_log::Level::Error,
         };
         let attributes: Vec<_> = attributes.into_iter().map(|attribute| (attribute.name, attribute.json)).collect();
         self.say(Some(level), &message, &attributes, &at).await
@@ -38,13 +38,13 @@ impl Host for State {
 impl State {
     async fn say(
         &mut self,
-        level: Option<edge::Level>,
+        level: Option<starcell_log::Level>,
         message: &str,
         attributes: &[(String, String)],
         at: &Position,
     ) -> wasmtime::Result<()> {
-        let (edge, request) = (Arc::clone(&self.app()?.edge), self.request());
-        edge.log(&LogRecord { level, message, attributes, at, request: request.as_deref() }).await;
+        let (host, request) = (Arc::clone(&self.app()?.host), self.request());
+        host.log(&LogRecord { level, message, attributes, at, request: request.as_deref() }).await;
         Ok(())
     }
 }

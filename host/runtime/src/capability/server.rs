@@ -1,6 +1,6 @@
 //! `starcell:guest/server`: serving, the `http.server` capability.
 //!
-//! The gate stands in `listen`, before any socket exists. The permit holds the address, and the edge binds that.
+//! The gate stands in `listen`, before any socket exists. The permit holds the address, and the host of the app binds that.
 
 mod tls;
 
@@ -13,8 +13,8 @@ use crate::Position;
 use crate::bindings::starcell::guest::server::{Host, Options};
 use crate::bindings::starcell::guest::types::Error;
 use crate::context::AppContext;
-use crate::edge::ServerOptions;
 use crate::gate::shown;
+use crate::host::{ListenError, ServerOptions};
 use crate::state::{Role, State};
 
 /// Where a server listens that does not say: this machine only.
@@ -23,7 +23,7 @@ const DEFAULT_HOST: &str = "127.0.0.1";
 impl Host for State {
     async fn add_route(&mut self, server: u32, pattern: String) -> wasmtime::Result<Result<(), String>> {
         Ok(match self.setup()? {
-            Some(app) => app.edge.add_route(server, &pattern),
+            Some(app) => app.host.add_route(server, &pattern),
             None => Err("routes can be added only while the script sets up, not in a handler".into()),
         })
     }
@@ -50,7 +50,13 @@ impl Host for State {
             Err(error) => return Ok(Err(error)),
         };
         let options = server_options(options);
-        let listen = |permit| async { app.edge.listen(server, options, permit, tls).await.map(|port| (port, 0)) };
+        let listen = |permit| async {
+            let listening = app.host.listen(server, options, permit, tls).await;
+            if let Err(ListenError::Unbound(_)) = &listening {
+                app.note_unbound(&at);
+            }
+            listening.map(|port| (port, 0)).map_err(|error| error.to_string())
+        };
         Ok(caller.gate.pass(&at, ServerFunction::Serve, address, listen).await)
     }
 
@@ -58,7 +64,7 @@ impl Host for State {
         let Some(app) = self.setup()?.map(Arc::clone) else {
             return Ok(Err(Error::Failed("a handler cannot wait for a server to stop".into())));
         };
-        app.edge.wait(server).await;
+        app.host.wait(server).await;
         // What the script does after serving is a stretch of its own.
         self.meter.renew();
         Ok(Ok(()))
@@ -66,16 +72,16 @@ impl Host for State {
 
     async fn shutdown(&mut self, server: u32) -> wasmtime::Result<Result<(), Error>> {
         let app = Arc::clone(self.app()?);
-        app.edge.stop(server);
+        app.host.stop(server);
         // A handler must not wait: the server drains only when the handler's own request is over.
         if self.setup()?.is_some() {
-            app.edge.wait(server).await;
+            app.host.wait(server).await;
         }
         Ok(Ok(()))
     }
 
     async fn port(&mut self, server: u32) -> wasmtime::Result<Option<u16>> {
-        Ok(self.app()?.edge.port(server))
+        Ok(self.app()?.host.port(server))
     }
 }
 

@@ -29,6 +29,10 @@ const HOSTS_OWN: [HeaderName; 9] = [
 /// meant for one server.
 const FOR_EVERYBODY: [HeaderName; 4] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, USER_AGENT];
 
+/// Header fields of one request that a script sends, and bytes of their names and values.
+const MAX_FIELDS: usize = 1000;
+const MAX_FIELD_BYTES: usize = 64 << 10;
+
 /// How requests introduce themselves unless the script does.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("starcell/", env!("CARGO_PKG_VERSION")));
 
@@ -48,6 +52,11 @@ impl Message {
         let url = Url::parse(&request.url).map_err(|error| error.to_string())?;
         if request.body.len() > limit {
             return Err(format!("the body is larger than {} MiB", limit >> 20));
+        }
+        let bytes = request.headers.iter().map(|field| field.name.len() + field.value.len()).sum::<usize>();
+        if request.headers.len() > MAX_FIELDS || bytes > MAX_FIELD_BYTES {
+            let limit = format!("at most {MAX_FIELDS} fields and {} KiB can be sent", MAX_FIELD_BYTES >> 10);
+            return Err(format!("too many headers, or too long ones: {limit}"));
         }
         let mut headers = HeaderMap::new();
         for Field { name, value } in &request.headers {
@@ -183,6 +192,18 @@ mod tests {
             body: b"x".to_vec(),
             timeout: None,
             redirects: 5,
+        }
+    }
+
+    #[test]
+    fn a_head_has_bounds() {
+        let send = |count: usize, value: &str| {
+            let names: Vec<_> = (0..count).map(|number| format!("x{number}")).collect();
+            Message::new(&outgoing(&names.iter().map(|name| (name.as_str(), value)).collect::<Vec<_>>()), 10)
+        };
+        assert!(send(1000, "a").is_ok());
+        for (count, value) in [(1001, ""), (25_000, "a"), (66, "a".repeat(1000).as_str())] {
+            assert!(send(count, value).unwrap_err().contains("headers"), "{count}");
         }
     }
 

@@ -9,7 +9,7 @@ use crate::bindings::starcell::guest::server::Options;
 use crate::bindings::starcell::guest::types::Error;
 use crate::caller::Caller;
 use crate::capability::fs::read_for_host;
-use crate::edge::{TlsFiles, TlsSource};
+use crate::host::{TlsFiles, TlsSource};
 
 /// Bytes of a certificate chain or a key; real ones have a few thousand.
 const MAX_BYTES: usize = 1 << 20;

@@ -1,0 +1,260 @@
+//! The bytes that a process may hold.
+//!
+//! The decision: whatever a client, another server or a script can make the host keep is taken from one budget before it
+//! is kept, and given back when it is dropped. Limits of single requests bound none of this: 150 bodies of 10 MiB are
+//! 1.5 GiB. Without a sum the kernel ends the process, and with it every other tenant.
+//!
+//! What is refused: bytes that do not fit. New work waits for a moment and is then refused, which costs one request and
+//! no process.
+//!
+//! [`Purpose`] keeps one kind of attack from starving another kind of work: bodies on their way in may fill half of the
+//! budget, responses on their way out three quarters, and guests that grow seven eighths. So a small request always
+//! finds room.
+
+#![forbid(unsafe_code)]
+
+mod machine;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+pub use machine::default_bytes;
+
+/// The bytes that a process may hold. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct MemoryBudget(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limit: u64,
+    used: AtomicU64,
+    waiting: AtomicU32,
+    freed: Notify,
+}
+
+/// What bytes are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A body on its way in, beyond its first few KiB.
+    Body,
+    /// An image, and what a guest takes beyond its image.
+    Guest,
+    /// A response on its way out, beyond its first few KiB.
+    Response,
+    /// What a small request needs.
+    Small,
+}
+
+/// Bytes of a body or of a response that are [`Purpose::Small`].
+pub const SMALL: u64 = 64 << 10;
+
+/// Bytes that are taken until this is dropped.
+#[derive(Debug)]
+pub struct Taken {
+    shared: Arc<Shared>,
+    bytes: u64,
+}
+
+impl MemoryBudget {
+    /// A budget of so many bytes.
+    #[must_use]
+    pub fn new(bytes: u64) -> Self {
+        let (used, waiting, freed) = (AtomicU64::new(0), AtomicU32::new(0), Notify::new());
+        Self(Arc::new(Shared { limit: bytes, used, waiting, freed }))
+    }
+
+    /// A budget that is never used up.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::new(u64::MAX)
+    }
+
+    /// All of its bytes.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.0.limit
+    }
+
+    /// Bytes that are taken now.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Takes nothing yet, to be grown.
+    #[must_use]
+    pub fn nothing(&self) -> Taken {
+        Taken { shared: Arc::clone(&self.0), bytes: 0 }
+    }
+
+    /// Takes bytes, if they are there.
+    #[must_use]
+    pub fn try_take(&self, purpose: Purpose, bytes: u64) -> Option<Taken> {
+        let mut taken = self.nothing();
+        taken.try_grow(purpose, bytes).then_some(taken)
+    }
+
+    /// Takes bytes, and waits for them as long as `patience` lasts.
+    pub async fn take(&self, purpose: Purpose, bytes: u64, patience: Duration) -> Option<Taken> {
+        let mut taken = self.nothing();
+        taken.grow(purpose, bytes, patience).await.then_some(taken)
+    }
+}
+
+impl Taken {
+    /// Bytes that are taken.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes more bytes, if they are there. Neither waits nor allocates.
+    pub fn try_grow(&mut self, purpose: Purpose, bytes: u64) -> bool {
+        let grown = self.shared.try_add(purpose, bytes);
+        if grown {
+            self.bytes += bytes;
+        }
+        grown
+    }
+
+    /// Takes more bytes, and waits for them as long as `patience` lasts.
+    pub async fn grow(&mut self, purpose: Purpose, bytes: u64, patience: Duration) -> bool {
+        if self.try_grow(purpose, bytes) {
+            return true;
+        }
+        let shared = Arc::clone(&self.shared);
+        let _waiting = Waiting::new(&shared);
+        let growing = async {
+            loop {
+                // Registered before looking, so that bytes freed in between are not missed.
+                let mut freed = std::pin::pin!(shared.freed.notified());
+                freed.as_mut().enable();
+                if self.try_grow(purpose, bytes) {
+                    return;
+                }
+                freed.await;
+            }
+        };
+        timeout(patience, growing).await.is_ok()
+    }
+
+    /// Adds bytes that are held already, whether they fit or not: work that comes later waits for them.
+    pub fn hold(&mut self, bytes: u64) {
+        self.shared.used.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+    }
+
+    /// Gives back all but so many bytes.
+    pub fn shrink_to(&mut self, bytes: u64) {
+        if let Some(freed @ 1..) = self.bytes.checked_sub(bytes) {
+            self.bytes = bytes;
+            self.shared.free(freed);
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+    }
+}
+
+impl Purpose {
+    /// How much of a budget may be used when bytes for this are taken.
+    fn share(self, limit: u64) -> u64 {
+        match self {
+            Self::Body => limit / 2,
+            Self::Guest => limit / 8 * 7,
+            Self::Response => limit / 4 * 3,
+            Self::Small => limit,
+        }
+    }
+}
+
+impl Shared {
+    fn try_add(&self, purpose: Purpose, bytes: u64) -> bool {
+        let most = purpose.share(self.limit);
+        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= most);
+        bytes == 0 || self.used.try_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+
+    fn free(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Release);
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            self.freed.notify_waiters();
+        }
+    }
+}
+
+/// Somebody who waits, until this is dropped.
+struct Waiting<'a>(&'a Shared);
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.waiting.fetch_add(1, Ordering::SeqCst);
+        Self(shared)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_that_do_not_fit_are_waited_for_and_then_refused() {
+        let budget = MemoryBudget::new(100);
+        let mut first = budget.try_take(Purpose::Small, 80).unwrap();
+        assert!(budget.try_take(Purpose::Small, 21).is_none());
+        assert!(budget.take(Purpose::Small, 21, SECOND).await.is_none());
+        let (second, ()) = tokio::join!(budget.take(Purpose::Small, 30, SECOND), async { first.shrink_to(70) });
+        let second = second.unwrap();
+        assert_eq!((second.bytes(), budget.used()), (30, 100));
+        drop((first, second));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn each_purpose_leaves_room_for_the_next() {
+        let budget = MemoryBudget::new(800);
+        let mut taken = budget.nothing();
+        for (purpose, most) in
+            [(Purpose::Body, 400), (Purpose::Response, 600), (Purpose::Guest, 700), (Purpose::Small, 800)]
+        {
+            assert!(taken.try_grow(purpose, most - taken.bytes()), "{purpose:?}");
+            assert!(!taken.try_grow(purpose, 1), "{purpose:?}");
+        }
+        drop(taken);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_is_held_already_counts_even_where_it_does_not_fit() {
+        let budget = MemoryBudget::new(100);
+        let mut held = budget.nothing();
+        held.hold(150);
+        assert!(budget.try_take(Purpose::Small, 1).is_none());
+        assert!(budget.try_take(Purpose::Small, 0).is_some());
+        drop(held);
+        assert!(budget.try_take(Purpose::Small, 100).is_some());
+    }
+
+    #[test]
+    fn a_sum_that_overflows_does_not_fit() {
+        let budget = MemoryBudget::unlimited();
+        let _all = budget.try_take(Purpose::Small, u64::MAX).unwrap();
+        assert!(budget.try_take(Purpose::Small, 1).is_none());
+    }
+}

@@ -1,0 +1,64 @@
+//! What all listeners of a process share, and what its operator lets clients use.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+use std::time::Duration;
+
+use starcell_budget::MemoryBudget;
+use starcell_log::Logs;
+
+use crate::ids::Ids;
+use crate::places::Places;
+
+/// What clients may use. A script can ask for less, never for more.
+#[derive(Clone, Debug)]
+pub struct EdgeConfig {
+    /// Connections at once, over all listeners; half of the file descriptors of the process when not given.
+    pub max_connections: Option<NonZeroUsize>,
+    /// Connections at once from one address, or from one /64 network of IPv6.
+    pub max_connections_per_address: NonZeroU32,
+    /// Time for a TLS handshake.
+    pub handshake_time: Duration,
+    /// Time for the head of a request, from connecting or from its first byte.
+    pub header_time: Duration,
+    /// Time between two requests of a connection.
+    pub idle_time: Duration,
+    /// Time that a body, or a response on its way to the client, may take besides what `min_rate` gives it.
+    pub stall_time: Duration,
+    /// Bytes a second that a client must send of a body, or take of a response, beyond `stall_time`.
+    pub min_rate: NonZeroU32,
+    /// Largest request head, in bytes.
+    pub max_header_bytes: u32,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: u32,
+    /// How long the body of a request waits for memory.
+    pub memory_time: Duration,
+    /// Whether plain sockets take HTTP/2 from clients that start with it.
+    pub h2c: bool,
+    /// Whether the `X-Request-Id` of a client is kept.
+    pub trust_request_id: bool,
+    /// Whether each request has a line in the log.
+    pub access_log: bool,
+}
+
+/// What all listeners of a process share.
+#[derive(Debug)]
+pub struct Edge {
+    /// What clients may use.
+    pub config: EdgeConfig,
+    /// Where the edge's own lines and those about requests go.
+    pub logs: Logs,
+    /// The bytes that this process may hold.
+    pub memory: MemoryBudget,
+    pub(crate) places: Arc<Places>,
+    pub(crate) ids: Ids,
+}
+
+impl Edge {
+    /// The edge of this process; its connections share one set of places and one budget.
+    #[must_use]
+    pub fn new(config: EdgeConfig, memory: MemoryBudget, logs: Logs) -> Arc<Self> {
+        let places = Places::new(config.max_connections, config.max_connections_per_address);
+        Arc::new(Self { config, logs, memory, places, ids: Ids::new() })
+    }
+}

@@ -1,0 +1,202 @@
+//! What scripts and the host have to say: one bounded, escaped line each.
+//!
+//! - [`Logs`]: the way into the log, for the host and for each script
+//! - [`line`], [`field`], `attributes`, `value`: a line, the names that only the host may use, and bounds
+//! - `budget`, `tally`: how much a script may write, and what was not written
+//! - `sink`: the buffer, and the one thread that empties it
+//! - `warnings`: what the crates of the host warn of
+//!
+//! The decision: a script's words are hostile input to whoever reads the log. A character that ends lines, drives
+//! terminals or turns text around is escaped; a line has at most 64 KiB as it is written; a script's attributes cannot
+//! pass for fields of the host; and what an app writes in time is bounded, with what is missing told.
+//!
+//! The log never stands in the way. Nothing of the host waits for a reader of it: not an answer, not a drain, not the
+//! end. Only a script that logs faster than the log is read waits, in its own time.
+
+mod attributes;
+mod budget;
+pub mod field;
+mod level;
+pub mod line;
+mod sink;
+mod tally;
+mod time;
+mod value;
+mod warnings;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use starcell_text::one_line;
+use tokio::time::Instant;
+
+pub use self::budget::LogRate;
+pub use self::field::Field;
+pub use self::level::{Format, Level};
+pub use self::line::{Line, Remark};
+pub use self::sink::LogWriter;
+
+use self::budget::Budget;
+use self::sink::{Sink, Stream};
+use self::tally::Tally;
+use self::value::{bounded, printed};
+
+/// Bytes of a failing handler's report when its app is over its budget.
+const SHORT_REPORT: usize = 200;
+
+thread_local! {
+    /// Where a line is put together.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// The log of the host or of one script. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Logs {
+    sink: Sink,
+    format: Format,
+    least: Level,
+    tally: Arc<Tally>,
+    script: Option<Arc<Script>>,
+}
+
+/// The script that a log is of.
+#[derive(Debug)]
+struct Script {
+    name: Arc<str>,
+    budget: Budget,
+}
+
+impl Logs {
+    /// The log of the host, and the thread that writes it. Lines below the level `least` are left out.
+    #[must_use]
+    pub fn start(format: Format, least: Level) -> (Self, LogWriter) {
+        let (sink, writer) = Sink::start(format);
+        let tally = sink.tally(None);
+        (Self { sink, format, least, tally, script: None }, writer)
+    }
+
+    /// The log of a script: its lines name the script, and what the script says is taken from a budget of its own.
+    #[must_use]
+    pub fn of_script(&self, name: &str, rate: LogRate) -> Self {
+        let name: Arc<str> = name.into();
+        let tally = self.sink.tally(Some(Arc::clone(&name)));
+        Self { tally, script: Some(Arc::new(Script { name, budget: Budget::new(rate) })), ..self.clone() }
+    }
+
+    /// Takes what the crates of the host warn of into this log, for the rest of the process.
+    pub fn take_warnings(&self) {
+        warnings::listen(self.clone());
+    }
+
+    /// Tells the operator something on standard output.
+    pub fn announce(&self, text: &str) {
+        if !self.sink.put(Stream::Out, &format!("starcell: {}\n", one_line(text))) {
+            self.tally.unread();
+        }
+    }
+
+    /// Writes a line of the host.
+    pub fn say(&self, level: Level, message: &str) {
+        self.write(level, message, |_| {});
+    }
+
+    /// Writes a line of the host with the fields that `add` adds.
+    pub fn write(&self, level: Level, message: &str, add: impl FnOnce(&mut Line<'_>)) {
+        self.put(Instant::now(), level, message, |line| {
+            self.name(line);
+            add(line);
+        });
+    }
+
+    /// Writes the line of a request that was answered `now`.
+    pub fn access(&self, now: Instant, add: impl FnOnce(&mut Line<'_>)) {
+        self.put(now, Level::Info, "access", add);
+    }
+
+    /// Writes why the handler of a request failed. The report is the script's doing and is taken from its budget; over
+    /// that it is cut short, as a line about a request is never left out.
+    pub fn failure(&self, report: &str, add: impl FnOnce(&mut Line<'_>)) {
+        let length = report.len().min(value::MAX_VALUE);
+        let report = if self.affords(length) { report.into() } else { bounded(report, SHORT_REPORT) };
+        self.write(Level::Error, &report, add);
+    }
+
+    /// Writes what a script said. Waits while there is no room.
+    pub async fn script(&self, remark: &Remark<'_>) {
+        let (stream, text) = match remark.level {
+            None => (Stream::Out, printed(remark.message)),
+            Some(level) if level < self.least => return,
+            Some(level) => {
+                let mut text = String::new();
+                let mut line = Line::begin(&mut text, self.format, Instant::now(), level, remark.message);
+                self.name(&mut line);
+                line.remark(remark);
+                line.end();
+                (Stream::Err, text)
+            }
+        };
+        if !self.affords(text.len()) {
+            self.tally.over_budget();
+        } else if !self.sink.put_patiently(stream, &text).await {
+            self.tally.unread();
+        }
+    }
+
+    /// Writes to standard output; waits while there is no room.
+    pub async fn out(&self, text: &str) {
+        self.sink.put_patiently(Stream::Out, text).await;
+    }
+
+    /// Writes to standard error; waits while there is no room.
+    pub async fn err(&self, text: &str) {
+        self.sink.put_patiently(Stream::Err, text).await;
+    }
+
+    /// Waits until everything so far is written.
+    pub async fn settle(&self) {
+        self.sink.settle().await;
+    }
+
+    /// From now on no script waits for room: the process is to end.
+    pub fn hurry(&self) {
+        self.sink.hurry();
+    }
+
+    /// Takes bytes from the budget of the script; the host has none.
+    fn affords(&self, bytes: usize) -> bool {
+        self.script.as_ref().is_none_or(|script| script.budget.take(bytes))
+    }
+
+    fn name(&self, line: &mut Line<'_>) {
+        if let Some(script) = &self.script {
+            line.text(Field::SCRIPT, &script.name);
+        }
+    }
+
+    fn put(&self, now: Instant, level: Level, message: &str, add: impl FnOnce(&mut Line<'_>)) {
+        if level < self.least {
+            return;
+        }
+        let put = LINE.with_borrow_mut(|text| {
+            text.clear();
+            let mut line = Line::begin(text, self.format, now, level, message);
+            add(&mut line);
+            line.end();
+            self.sink.put(Stream::Err, text)
+        });
+        if !put {
+            self.tally.unread();
+        }
+    }
+}
+
+/// What a script said, for a reader who knows when and by whom: a line without its time, or what `print` wrote.
+#[must_use]
+pub fn said(remark: &Remark<'_>) -> String {
+    let Some(level) = remark.level else { return printed(remark.message) };
+    let mut text = String::new();
+    let mut line = Line::begin(&mut text, Format::Text, Instant::now(), level, remark.message);
+    line.remark(remark);
+    line.end();
+    text.split_once(' ').map_or(text.as_str(), |(_time, rest)| rest).to_owned()
+}

@@ -1,0 +1,321 @@
+//! From a request to its answer: find its route, read its body, wait for a place, run its handler in a fork, respond.
+//!
+//! The story is the same whether the bytes of the request came over a socket or from a test. Routing costs no guest and
+//! waits for nothing, so a request that has no route is answered at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::request::Parts;
+use starcell_budget::{Purpose, SMALL};
+use starcell_edge::{Answered, Asked, Body, ClientLimits, Gathered, Held, Peer, RequestId, Responder, Responding};
+use starcell_http::request::{self, Origin, Pairs};
+use starcell_http::response::{self, Answer, Refusal};
+use starcell_http::router::Found;
+use starcell_runtime::{Failure, Field, Limit};
+
+use crate::site::{Handlers, Site};
+
+impl<H: Handlers> Responder for Site<H> {
+    fn limits(&self) -> &ClientLimits {
+        &self.limits
+    }
+
+    fn respond(self: Arc<Self>, asked: Asked) -> Responding {
+        answer(self, asked)
+    }
+}
+
+/// Answers a request.
+#[must_use]
+pub fn answer<H: Handlers>(site: Arc<Site<H>>, asked: Asked) -> Responding {
+    let Asked { parts, id, peer, body } = asked;
+    let target = match find(&site, &parts) {
+        Ok(target) => target,
+        Err(refusal) => return Responding::Now(Answered::refused(parts, id, refusal)),
+    };
+    let route = site.routes.pattern(target.index).map(str::to_owned);
+    let mut story = Story { parts, id, peer, cpu: None, held: Held::default() };
+    Responding::Later(Box::pin(async move {
+        let result = match story.run(&site, target, body).await {
+            Ok(Err(failure)) => Ok(story.failed(&site, &failure)),
+            Ok(Ok(answer)) => Ok(answer),
+            Err(refusal) => Err(refusal),
+        };
+        let Story { parts, id, cpu, held, .. } = story;
+        Answered { parts, id, result, route, cpu, held }
+    }))
+}
+
+/// A request that has a route.
+struct Story {
+    parts: Parts,
+    id: RequestId,
+    peer: Arc<Peer>,
+    /// Time that a guest ran for it.
+    cpu: Option<Duration>,
+    /// What it holds until its response is sent.
+    held: Held,
+}
+
+/// What a request is for.
+struct Target {
+    host: String,
+    /// Which of the routes.
+    index: usize,
+    /// The same for the guest.
+    route: u32,
+    /// The values of its wildcards.
+    params: Pairs,
+}
+
+/// Finds out what a request is for, or why it is refused.
+fn find<H: Handlers>(site: &Site<H>, parts: &Parts) -> Result<Target, Refusal> {
+    let host = request::check(parts, site.terms.max_url_bytes)?;
+    if !site.hosts.allows(host) {
+        return Err(Refusal::WrongHost);
+    }
+    let (path, query) = (parts.uri.path(), parts.uri.query());
+    let (index, params) = match site.routes.find(parts.method.as_str(), host, path, query) {
+        Found::Route { index, params } => {
+            (index, params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        }
+        Found::Redirect { location } => return Err(Refusal::Elsewhere(location)),
+        Found::MethodNotAllowed { allow } => return Err(Refusal::WrongMethod(allow)),
+        Found::NotFound => return Err(Refusal::NotFound),
+    };
+    let route = u32::try_from(index).map_err(|_| Refusal::NotFound)?;
+    Ok(Target { host: host.to_owned(), index, route, params })
+}
+
+impl Story {
+    /// Reads the request whole, waits for a place and for memory, and runs its handler in a fork.
+    async fn run<H: Handlers>(
+        &mut self,
+        site: &Site<H>,
+        target: Target,
+        body: Body,
+    ) -> Result<Result<Answer, Failure>, Refusal> {
+        let Gathered { bytes, taken: of_body } = body.read().await?;
+        let origin = Origin { remote: self.peer.address.clone(), tls: self.peer.tls, id: self.id.text().to_owned() };
+        let request = request::read(&self.parts, target.host, target.params, bytes, origin);
+        let (patience, memory) = (site.terms.queue_time, &site.terms.edge.memory);
+        let place = site.queue.enter(patience).await.ok_or(Refusal::Busy)?;
+        let of_fork = memory.take(Purpose::Small, site.handlers.bytes(), patience).await.ok_or(Refusal::Busy)?;
+        let answer = site.handlers.answer(target.route, crossing(request)).await;
+        drop((of_body, of_fork));
+        self.cpu = Some(answer.cpu);
+        let response = match answer.result {
+            Ok(response) => response,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        // The response is there already. If there is no room to keep it while the client takes it, it is dropped.
+        let bytes = response.body.len() as u64;
+        let purpose = if bytes <= SMALL { Purpose::Small } else { Purpose::Response };
+        let of_response = memory.try_take(purpose, bytes).ok_or(Refusal::Busy)?;
+        // A client that does not take its response keeps its place as well: else a server would make more of them.
+        self.held = Held::new((place, of_response));
+        let headers = response.headers.into_iter().map(|field| (field.name, field.value));
+        Ok(response::script(response.status, headers, response.body).map_err(Failure::Host))
+    }
+
+    /// The response to a request whose handler failed. The client gets the request id and no more; what the script
+    /// raised is noted with that id, and shown where the operator is its developer.
+    fn failed<H: Handlers>(&self, site: &Site<H>, failure: &Failure) -> Answer {
+        site.failures.note(&self.parts, self.id.text(), failure);
+        let status = match failure {
+            Failure::Limit(Limit::Instances(_) | Limit::Budget) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let detail = site.terms.dev.then(|| failure.report());
+        response::failed(status, self.id.text(), detail.as_deref())
+    }
+}
+
+/// The request as it crosses the border.
+fn crossing(request: request::Request) -> starcell_runtime::Request {
+    let fields = |pairs: Pairs| pairs.into_iter().map(|(name, value)| Field { name, value }).collect();
+    starcell_runtime::Request {
+        method: request.method,
+        path: request.path,
+        url: request.url,
+        params: fields(request.params),
+        query: fields(request.query),
+        headers: request.headers,
+        body: request.body.into(),
+        remote_addr: request.remote_addr,
+        host: request.host,
+        tls: request.tls,
+        id: request.id,
+        proto: request.proto.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::sync::Mutex;
+
+    use bytes::Bytes;
+    use starcell_budget::MemoryBudget;
+    use starcell_edge::{Edge, EdgeConfig, Ids};
+    use starcell_http::router::Routes;
+    use starcell_log::{Format, Level, LogRate, Logs};
+    use starcell_runtime::ServerOptions;
+
+    use super::*;
+    use crate::hosts::Hosts;
+    use crate::site::FailureNotes;
+    use crate::terms::AppTerms;
+
+    /// Handlers that say what they were asked, or fail.
+    #[derive(Debug)]
+    struct Fake;
+
+    impl Handlers for Fake {
+        async fn answer(&self, route: u32, request: starcell_runtime::Request) -> starcell_runtime::Answer {
+            let body = format!("{route} {} {}", request.path, request.body.len());
+            let result = match request.path.as_str() {
+                "/fails" => Err(Failure::Host("secret".to_owned())),
+                "/full" => Err(Failure::Limit(Limit::Budget)),
+                "/large" => Ok(vec![0; 1 << 20]),
+                _ => Ok(body.into_bytes()),
+            };
+            let result = result.map(|body| starcell_runtime::Response { status: 200, headers: Vec::new(), body });
+            starcell_runtime::Answer { result, cpu: Duration::from_micros(5) }
+        }
+
+        fn bytes(&self) -> u64 {
+            1000
+        }
+    }
+
+    #[derive(Debug, Default)]
+    struct Notes(Mutex<Vec<String>>);
+
+    impl FailureNotes for Notes {
+        fn note(&self, parts: &Parts, _id: &str, failure: &Failure) {
+            self.0.lock().unwrap().push(format!("{}: {failure}", parts.uri.path()));
+        }
+    }
+
+    struct Told {
+        site: Arc<Site<Fake>>,
+        notes: Arc<Notes>,
+        memory: MemoryBudget,
+    }
+
+    fn site(memory: u64, dev: bool) -> Told {
+        let (logs, _writer) = Logs::start(Format::Text, Level::Error);
+        let second = Duration::from_secs(1);
+        let config = EdgeConfig {
+            max_connections: None,
+            max_connections_per_address: NonZeroU32::MIN,
+            handshake_time: second,
+            header_time: second,
+            idle_time: second,
+            stall_time: second,
+            min_rate: NonZeroU32::MIN,
+            max_header_bytes: 1000,
+            max_body_bytes: 10,
+            memory_time: second,
+            h2c: false,
+            trust_request_id: false,
+            access_log: false,
+        };
+        let memory = MemoryBudget::new(memory);
+        let rate = LogRate { bytes_per_second: NonZeroU32::MIN };
+        let terms = AppTerms {
+            script: "a.star".to_owned(),
+            allow_hosts: Vec::new(),
+            dev,
+            request_time: second,
+            max_requests: 1,
+            max_queue: 0,
+            queue_time: second,
+            max_url_bytes: 100,
+            edge: Edge::new(config, memory.clone(), logs.clone()),
+            logs: logs.of_script("a.star", rate),
+        };
+        let mut routes = Routes::new();
+        for pattern in ["GET /{name}", "POST /{name}"] {
+            routes.add(pattern).unwrap();
+        }
+        let notes = Arc::new(Notes::default());
+        let hosts = Hosts::Only { names: ["a".to_owned()].into(), loopback: false };
+        let site =
+            Site::with(Arc::new(routes), Fake, &ServerOptions::default(), &Arc::new(terms), hosts, notes.clone());
+        Told { site, notes, memory }
+    }
+
+    fn asked(told: &Told, method: &str, host: &str, path: &str, body: &'static str) -> Responding {
+        let request = http::Request::builder().method(method).uri(path).header("host", host).body(()).unwrap();
+        let peer = Arc::new(Peer { address: "192.0.2.1:1".to_owned(), tls: false });
+        let body = Body::whole(Bytes::from(body), told.site.client_limits());
+        answer(Arc::clone(&told.site), Asked { parts: request.into_parts().0, id: Ids::new().next(), peer, body })
+    }
+
+    async fn later(told: &Told, method: &str, path: &str, body: &'static str) -> Answered {
+        match asked(told, method, "a", path, body) {
+            Responding::Later(answered) => answered.await,
+            Responding::Now(answered) => panic!("at once: {answered:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_without_a_route_is_answered_at_once() {
+        let told = site(1 << 20, false);
+        for (method, host, path, status) in
+            [("GET", "a", "/a/b", 404), ("PUT", "a", "/a", 405), ("GET", "b", "/a", 421), ("GET", "a b", "/a", 400)]
+        {
+            let Responding::Now(answered) = asked(&told, method, host, path, "") else { panic!("{path}") };
+            assert_eq!(answered.into_answer().status(), status, "{method} {host} {path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handler_answers() {
+        let told = site(1 << 20, false);
+        let answered = later(&told, "POST", "/x", "body").await;
+        assert_eq!((answered.route.as_deref(), answered.cpu), (Some("POST /{name}"), Some(Duration::from_micros(5))));
+        let answer = answered.into_answer();
+        assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, &b"1 /x 4"[..]));
+        assert_eq!(later(&told, "HEAD", "/x", "").await.into_answer().headers()["content-length"], "6");
+        assert_eq!(later(&told, "POST", "/x", "12345678901").await.result.unwrap_err(), Refusal::LargeBody(10));
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_noted_and_not_told() {
+        for (dev, shown) in [(false, false), (true, true)] {
+            let told = site(1 << 20, dev);
+            let answer = later(&told, "GET", "/fails", "").await.into_answer();
+            assert_eq!(answer.status(), 500);
+            assert_eq!(String::from_utf8_lossy(answer.body()).contains("secret"), shown);
+            assert_eq!(*told.notes.0.lock().unwrap(), ["/fails: secret"]);
+        }
+        let answer = later(&site(1 << 20, false), "GET", "/full", "").await.into_answer();
+        assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_and_memory_are_held_until_the_response_is_sent() {
+        let told = site(1 << 20, false);
+        let answered = later(&told, "GET", "/x", "").await;
+        assert_eq!(told.memory.used(), 6);
+        assert_eq!(later(&told, "GET", "/x", "").await.result.unwrap_err(), Refusal::Busy, "there is one place");
+        drop(answered);
+        assert_eq!(told.memory.used(), 0);
+        assert!(later(&told, "GET", "/x", "").await.result.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_fit_is_refused() {
+        let told = site(500, false);
+        assert_eq!(later(&told, "GET", "/x", "").await.result.unwrap_err(), Refusal::Busy, "no room for a fork");
+        let told = site(1 << 20, false);
+        assert_eq!(later(&told, "GET", "/large", "").await.result.unwrap_err(), Refusal::Busy);
+        assert_eq!(told.memory.used(), 0);
+    }
+}

@@ -1,0 +1,84 @@
+//! All that an app is started with, in one value.
+//!
+//! `starcell run`, `repl` and `test` all start apps through [`Launch`], a struct without defaults: a command that
+//! forgets a part does not compile, and neither does a new part that some command does not give.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use starcell_audit::AuditApp;
+use starcell_budget::MemoryBudget;
+use starcell_policy::{CanonicalPath, Grants};
+use starcell_runtime::{App, AppConfig, Client, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Serve, Tool};
+
+/// All that an app is started with.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The guest of this process.
+    pub interpreter: Arc<Interpreter>,
+    /// Name of the script as it shall stand in messages.
+    pub script: String,
+    /// The folder that `load()` reads from; none for a script without files.
+    pub folder: Option<PathBuf>,
+    /// What the script may do.
+    pub grants: Grants,
+    /// The folder that relative paths start at: `$CWD` of the rules.
+    pub cwd: CanonicalPath,
+    /// What becomes of a call that the grants do not cover.
+    pub mode: Mode,
+    /// Where privileged calls are recorded.
+    pub audit: AuditApp,
+    /// Whether time, waiting and randomness are recorded too, for which no permission is needed.
+    pub record_pure: bool,
+    /// Where handlers keep state.
+    pub kv: Kv,
+    /// The connections to other servers.
+    pub client: Client,
+    /// The Kubernetes clusters.
+    pub kubernetes: Kubernetes,
+    /// The environment that the script may ask for: names and values.
+    pub environment: BTreeMap<String, String>,
+    /// What the app may use.
+    pub limits: Limits,
+    /// The bytes that the process may hold.
+    pub memory: MemoryBudget,
+    /// Address for the script's first server, over whatever the script asks for.
+    pub host: Option<IpAddr>,
+    /// The files of the host, which no grant covers.
+    pub host_files: HostFiles,
+    /// Port for the script's first server, over whatever the script asks for.
+    pub port: Option<u16>,
+    /// The operator's tool that runs the app, if one does.
+    pub tool: Option<Arc<dyn Tool>>,
+}
+
+impl Launch {
+    /// The app, which has not run yet.
+    #[must_use]
+    pub fn app(self, surroundings: Arc<dyn Serve>) -> Arc<App> {
+        let Self { interpreter, script, folder, grants, cwd, mode, audit, record_pure, .. } = self;
+        let Self { kv, client, kubernetes, environment, limits, memory, host, host_files, port, tool, .. } = self;
+        let config = AppConfig {
+            script,
+            grants,
+            mode,
+            audit,
+            record_pure,
+            kv,
+            client,
+            kubernetes,
+            environment,
+            cwd,
+            limits,
+            memory,
+            folder,
+            host,
+            host_files,
+            port,
+            tool,
+        };
+        App::new(interpreter, config, surroundings)
+    }
+}

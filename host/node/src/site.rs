@@ -1,0 +1,112 @@
+//! A server as its clients meet it: routes, what answers them, and what a client may use.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::request::Parts;
+use starcell_edge::{ClientLimits, ClientWishes};
+use starcell_http::router::Routes;
+use starcell_log::{Field, Logs};
+use starcell_runtime::{Failure, Request, ServerOptions, Serving};
+
+use crate::hosts::Hosts;
+use crate::queue::Queue;
+use crate::terms::AppTerms;
+
+/// What runs the handlers of a server: forks of a serving image, or what a test has in their place.
+pub trait Handlers: fmt::Debug + Send + Sync + 'static {
+    /// Answers a request with the handler of a route.
+    fn answer(&self, route: u32, request: Request) -> impl Future<Output = starcell_runtime::Answer> + Send;
+
+    /// Bytes of memory that one request may take before it grows.
+    fn bytes(&self) -> u64;
+}
+
+impl Handlers for Serving {
+    fn answer(&self, route: u32, request: Request) -> impl Future<Output = starcell_runtime::Answer> + Send {
+        Self::answer(self, route, request)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.fork_bytes()
+    }
+}
+
+/// A server as its clients meet it.
+#[derive(Debug)]
+pub struct Site<H = Serving> {
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) handlers: H,
+    pub(crate) limits: ClientLimits,
+    pub(crate) queue: Queue,
+    pub(crate) terms: Arc<AppTerms>,
+    pub(crate) hosts: Hosts,
+    pub(crate) failures: Arc<dyn FailureNotes>,
+}
+
+/// Where the failures of handlers are noted.
+pub trait FailureNotes: fmt::Debug + Send + Sync + 'static {
+    /// Notes why the handler of a request failed. Must not wait: the answer is held back meanwhile.
+    fn note(&self, parts: &Parts, id: &str, failure: &Failure);
+}
+
+impl FailureNotes for Logs {
+    fn note(&self, parts: &Parts, id: &str, failure: &Failure) {
+        self.failure(&failure.report(), |line| {
+            line.text(Field::REQUEST, id);
+            line.text(Field::METHOD, parts.method.as_str());
+            line.text(Field::PATH, parts.uri.path());
+        });
+    }
+}
+
+impl Site {
+    /// A server that is about to be served. Its handlers have no more time than it has for a response.
+    #[must_use]
+    pub fn new(
+        routes: Arc<Routes>,
+        serving: Serving,
+        options: &ServerOptions,
+        terms: &Arc<AppTerms>,
+        hosts: Hosts,
+        failures: Arc<dyn FailureNotes>,
+    ) -> Arc<Self> {
+        let time = options.write_timeout.map_or(terms.request_time, |time| time.min(terms.request_time));
+        Site::with(routes, serving.within(time), options, terms, hosts, failures)
+    }
+}
+
+impl<H: Handlers> Site<H> {
+    /// A server with these handlers.
+    pub(crate) fn with(
+        routes: Arc<Routes>,
+        handlers: H,
+        options: &ServerOptions,
+        terms: &Arc<AppTerms>,
+        hosts: Hosts,
+        failures: Arc<dyn FailureNotes>,
+    ) -> Arc<Self> {
+        let wishes = ClientWishes {
+            read: options.read_timeout,
+            idle: options.idle_timeout,
+            send: options.write_timeout,
+            header_bytes: options.max_header_bytes,
+            body_bytes: options.max_body_bytes,
+        };
+        Arc::new(Self {
+            routes,
+            handlers,
+            limits: ClientLimits::new(&terms.edge.config, &wishes),
+            queue: Queue::new(terms.max_requests, terms.max_queue),
+            terms: Arc::clone(terms),
+            hosts,
+            failures,
+        })
+    }
+
+    /// What clients may use.
+    #[must_use]
+    pub fn client_limits(&self) -> &ClientLimits {
+        &self.limits
+    }
+}

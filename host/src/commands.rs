@@ -1,0 +1,12 @@
+//! The subcommands, one module for each. No command knows another one.
+
+pub mod audit;
+pub mod check;
+pub mod completions;
+pub mod docs;
+pub mod lsp;
+pub mod new;
+pub mod permissions;
+pub mod repl;
+pub mod run;
+pub mod test;

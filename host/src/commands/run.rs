@@ -1,0 +1,275 @@
+//! `starcell run`: one script, from its file to its exit code.
+
+mod record;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use starcell_audit::{Audit, Writer};
+use starcell_interp::MAX_SOURCE_BYTES;
+use starcell_log::{Level, Logs};
+use starcell_node::subject::subject;
+use starcell_node::{AppTerms, Launch, Servers};
+use starcell_runtime::engine::INSTANCES;
+use starcell_runtime::host::BoxFuture;
+use starcell_runtime::kv::DEFAULT_QUOTA;
+use starcell_runtime::{App, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv};
+use tokio::io::AsyncReadExt as _;
+
+use crate::cli::{CallMode, Run};
+use crate::cluster::kubernetes;
+use crate::exit::Exit;
+use crate::granted::{self, Granted};
+use crate::guest::GUEST;
+use crate::owned::{Kept, exposed, host_files};
+use crate::say::fail;
+use crate::signals::{Reload, Signals};
+use crate::terms;
+use watch::Watch;
+
+/// Runs a script until it ends or is stopped.
+#[expect(clippy::disallowed_methods, reason = "looks at the script that the command line names")]
+pub async fn run(mut arguments: Run) -> Exit {
+    // Before anything that takes time: until then a signal to read files again would end the process.
+    let (Ok(signals), Ok(reload)) = (Signals::new(), Reload::new()) else {
+        return fail(Exit::Host, "cannot listen for signals");
+    };
+    // A folder is the script that lies in it as `main.star`.
+    if tokio::fs::metadata(&arguments.script).await.is_ok_and(|about| about.is_dir()) {
+        arguments.script.push("main.star");
+    }
+    let source = match read(&arguments.script).await {
+        Ok(source) => source,
+        Err(error) => return fail(Exit::Usage, &format!("cannot read {}: {error}", arguments.script.display())),
+    };
+    let granted = match Granted::new(&arguments.grants) {
+        Ok(granted) => granted,
+        Err(error) => return fail(Exit::Configuration, &error),
+    };
+    let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
+        Ok(interpreter) => interpreter,
+        Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
+    };
+    // Before the audit log is opened, which may have something to tell.
+    let (logs, writer) = Logs::start(arguments.log.format.into(), arguments.log.level.into());
+    logs.take_warnings();
+    // What was asked to be recorded or kept must not run without.
+    let (audit, audit_writer) = match record::open(&arguments.record, arguments.set_aside_damaged) {
+        Ok(opened) => opened,
+        Err(error) => return fail(Exit::Configuration, &format!("{error:#}")),
+    };
+    let (kv, kv_aside) = match kv(arguments.state.as_deref(), arguments.set_aside_damaged) {
+        Ok(kv) => kv,
+        Err(error) => return fail(Exit::Configuration, &format!("{error:#}")),
+    };
+    let log_aside = audit_writer.as_ref().and_then(Writer::set_aside);
+    let asides = [("audit log", log_aside, &arguments.record.file), ("store", kv_aside.as_deref(), &arguments.state)];
+    for (what, aside, file) in asides {
+        if let (Some(aside), Some(file)) = (aside, file) {
+            let (aside, file) = (aside.display(), file.display());
+            let text = format!("the {what} {file} was damaged: its bytes are kept in {aside}, and a new one begins");
+            logs.say(Level::Error, &text);
+        }
+    }
+    // Before anything of the script runs, which could change what these files say.
+    let kubernetes = kubernetes();
+    let rules = &arguments.grants.rules;
+    let host_files = match host_files(rules, kept(&arguments), &kubernetes, &granted.cwd) {
+        Ok(files) => files,
+        Err(error) => return fail(Exit::Configuration, &error),
+    };
+    let script = arguments.script.display().to_string();
+    let memory = arguments.limits.budget();
+    let (limits, edge, rate) = (&arguments.limits, &arguments.edge, arguments.log.rate());
+    let terms = terms::app(script, arguments.dev, limits, edge, &memory, &logs, rate);
+    if let Some(file) = granted::passed_over(&arguments.grants.rules) {
+        let text = format!("{file} in the working folder is not read, as it could be the script's own; see --config");
+        logs.say(Level::Warn, &text);
+    }
+    if arguments.grants.mode == CallMode::Count {
+        let text = "count mode: calls that nothing allows are done all the same, and only recorded as would-deny";
+        terms.logs.say(Level::Warn, text);
+    }
+    for text in exposed(kept(&arguments), &granted.grants, &granted.cwd) {
+        terms.logs.say(Level::Warn, &text);
+    }
+    let client = Client::default();
+    let runner = Runner { interpreter, terms, arguments, granted, audit, kv, client, kubernetes, host_files };
+    let exit = live(&runner, source, signals, reload).await;
+    drop(runner);
+    let exit = match audit_writer.map(Writer::close) {
+        Some(Err(error)) => fail(Exit::Host, &format!("{:#}", anyhow::Error::new(error))),
+        _ => exit,
+    };
+    writer.finish().await;
+    exit
+}
+
+/// All that a version of the script is started with.
+struct Runner {
+    interpreter: Arc<Interpreter>,
+    terms: Arc<AppTerms>,
+    arguments: Run,
+    granted: Granted,
+    audit: Audit,
+    kv: Kv,
+    client: Client,
+    kubernetes: Kubernetes,
+    host_files: HostFiles,
+}
+
+/// What the host keeps for itself.
+fn kept(arguments: &Run) -> Kept<'_> {
+    Kept { record: Some(&arguments.record), state: arguments.state.as_deref() }
+}
+
+/// A version of the script, running.
+struct Version {
+    app: Arc<App>,
+    servers: Arc<Servers>,
+    run: BoxFuture<'static, Result<(), Failure>>,
+}
+
+impl Runner {
+    fn version(&self, source: Vec<u8>, servers: Arc<Servers>) -> Version {
+        let (script, granted, arguments) = (self.terms.script.clone(), &self.granted, &self.arguments);
+        let launch = Launch {
+            interpreter: Arc::clone(&self.interpreter),
+            folder: arguments.script.parent().map(|folder| folder.join(".")),
+            grants: granted.grants.clone(),
+            cwd: granted.cwd.clone(),
+            mode: arguments.grants.mode.into(),
+            audit: self.audit.subject(&subject(&script, &source, &granted.policy)),
+            record_pure: arguments.record.pure,
+            kv: self.kv.clone(),
+            client: self.client.clone(),
+            kubernetes: self.kubernetes.clone(),
+            environment: granted.environment.clone(),
+            host: granted.host,
+            host_files: self.host_files.clone(),
+            limits: arguments.limits.limits(),
+            memory: self.terms.edge.memory.clone(),
+            port: arguments.port,
+            tool: None,
+            script,
+        };
+        let app = launch.app(servers.clone());
+        let running = Arc::clone(&app);
+        Version { app, servers, run: Box::pin(async move { running.run(source).await }) }
+    }
+
+    /// Reads the script again, for a version that takes over once it serves.
+    async fn successor(&self, current: &Version) -> Option<Version> {
+        match read(&self.arguments.script).await {
+            Ok(source) => Some(self.version(source, current.servers.successor())),
+            Err(error) => {
+                self.terms.logs.say(Level::Error, &format!("cannot read the script again: {error}"));
+                None
+            }
+        }
+    }
+}
+
+/// Reads the script, or as much of it as tells that it is too large: a device has no end.
+#[expect(clippy::disallowed_types, reason = "reads the script that the command line names")]
+async fn read(script: &Path) -> std::io::Result<Vec<u8>> {
+    let mut source = Vec::new();
+    let file = tokio::fs::File::open(script).await?;
+    file.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut source).await?;
+    Ok(source)
+}
+
+/// The life of a script, and of those that replace it when it has changed or a SIGHUP asks for that.
+async fn live(runner: &Runner, source: Vec<u8>, mut signals: Signals, mut reload: Reload) -> Exit {
+    let (watched, logs) = (runner.arguments.watch, &runner.terms.logs);
+    let mut watch = Watch::new(&runner.arguments.script);
+    let mut current = runner.version(source, Servers::new(Arc::clone(&runner.terms)));
+    let mut next: Option<Version> = None;
+    // Files of the last version that could not take over: what it lacks may come in one of them.
+    let mut tried = Vec::new();
+    loop {
+        let successor = next.as_ref().map(|next| Arc::clone(&next.servers));
+        tokio::select! {
+            biased;
+            () = ready(successor.as_deref()) => {
+                if let Some(new) = next.take() {
+                    current.servers.resign();
+                    current = new;
+                    logs.say(Level::Info, "the changed script has taken over");
+                }
+            }
+            result = &mut current.run => {
+                let exit = ended(result);
+                // Servers that the script started and did not wait for end with it.
+                current.servers.close().await;
+                return exit;
+            }
+            // The first signal stops the servers, and the script goes on below its `serve()`. The second ends the
+            // process, as does the first when nothing is served.
+            exit = signals.next() => {
+                // A log that nobody reads must not hold up the end.
+                logs.hurry();
+                if !current.servers.stop_all() {
+                    return exit;
+                }
+                next = None;
+            }
+            result = ending(next.as_mut()) => {
+                tried = next.take().map(|next| next.app.loaded()).unwrap_or_default();
+                let why = result.err().map_or_else(|| "it does not serve".into(), |failure| failure.report().to_string());
+                let text = format!("the changed script cannot take over, the old one stays: {why}");
+                logs.say(Level::Error, &text);
+            }
+            () = watch.changed(|| [current.app.loaded(), tried.clone()].concat()), if watched => {
+                next = runner.successor(&current).await;
+            }
+            () = reload.asked() => {
+                runner.audit.reopen();
+                if current.servers.are_serving() {
+                    next = runner.successor(&current).await;
+                } else {
+                    logs.say(Level::Info, "SIGHUP: the script serves nothing, so it is not started again");
+                }
+            }
+        }
+    }
+}
+
+/// Ends when a version that is to take over has done so.
+async fn ready(next: Option<&Servers>) {
+    match next {
+        Some(servers) => servers.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends with a version that is to take over.
+async fn ending(next: Option<&mut Version>) -> Result<(), Failure> {
+    match next {
+        Some(next) => (&mut next.run).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says how the script ended and gives the code for it.
+fn ended(result: Result<(), Failure>) -> Exit {
+    match result {
+        Ok(()) => Exit::Ok,
+        Err(failure) => fail(Exit::of(&failure), &failure.report()),
+    }
+}
+
+/// Where the script keeps state: in a folder that is made if it is not there, or in memory. With it comes the new name
+/// of a damaged store that was set aside.
+#[expect(clippy::disallowed_methods, reason = "makes the folder that the command line names")]
+fn kv(folder: Option<&Path>, set_aside_damaged: bool) -> anyhow::Result<(Kv, Option<PathBuf>)> {
+    let Some(folder) = folder else { return Ok((Kv::memory(DEFAULT_QUOTA), None)) };
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let file = folder.join("kv.redb");
+    match set_aside_damaged {
+        true => Ok(Kv::open_or_set_aside(&file, DEFAULT_QUOTA)?),
+        false => Ok((Kv::open(&file, DEFAULT_QUOTA)?, None)),
+    }
+}

@@ -1,0 +1,61 @@
+//! Notices that a file of the script has changed.
+//!
+//! By looking: it works on every file system, survives editors that replace a file by renaming another one over it, and
+//! costs one system call a file each time.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How often the files are looked at. A change counts once it has rested for one look, so that half a file is not read.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The files of a script, as they were when they last counted as changed.
+#[derive(Debug)]
+pub(super) struct Watch {
+    script: PathBuf,
+    seen: BTreeMap<PathBuf, Stamp>,
+    /// As they were at the last look.
+    before: BTreeMap<PathBuf, Stamp>,
+}
+
+/// What changes with a file; a file that is not there has none.
+type Stamp = Option<(u64, Option<SystemTime>)>;
+
+impl Watch {
+    /// Watches a script, from its first look on.
+    #[must_use]
+    pub(super) fn new(script: &Path) -> Self {
+        Self { script: script.to_owned(), seen: BTreeMap::new(), before: BTreeMap::new() }
+    }
+
+    /// Ends when the script, or one of `files`, has changed. A script that is not there now is waited for.
+    pub(super) async fn changed(&mut self, files: impl Fn() -> Vec<PathBuf>) {
+        loop {
+            let now = self.look(files()).await;
+            // What is watched from now on has not changed by that.
+            for (file, stamp) in &now {
+                self.seen.entry(file.clone()).or_insert(*stamp);
+            }
+            let rests = now == self.before;
+            self.before.clone_from(&now);
+            let changed = now.iter().any(|(file, stamp)| self.seen.get(file) != Some(stamp));
+            if changed && rests && now.get(&self.script).is_some_and(Option::is_some) {
+                self.seen = now;
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "looks at the script that the command line names")]
+    async fn look(&self, mut files: Vec<PathBuf>) -> BTreeMap<PathBuf, Stamp> {
+        files.push(self.script.clone());
+        let mut stamps = BTreeMap::new();
+        for file in files {
+            let about = tokio::fs::metadata(&file).await.ok();
+            stamps.insert(file, about.map(|about| (about.len(), about.modified().ok())));
+        }
+        stamps
+    }
+}
