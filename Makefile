@@ -20,6 +20,11 @@ QUIET := env -u RUST_BACKTRACE
 
 SCRIPT = tests/scripts/hello.star
 
+# The patched crates: without them no cargo command finds its dependencies. Cheap when they are up to date.
+.PHONY: .sources
+.sources:
+	guest/starlark/patch.sh
+
 .PHONY: build run guest test lint bench format fuzz
 build: guest
 	cargo build $(PACKAGES)
@@ -27,7 +32,7 @@ build: guest
 run: build
 	exec "$(RELEASE)/starcell" run --allow-local "$(SCRIPT)"
 
-guest:
+guest: .sources
 	guest/toolchain.sh
 	guest/build.sh
 
@@ -39,10 +44,10 @@ bench: build
 	$(QUIET) "$(RELEASE)/starcell-bench"
 
 # Needs neither the guest nor the host: the targets are of the pure crates, built with coverage of their own.
-fuzz:
+fuzz: .sources
 	tests/fuzz/run.sh
 
-format:
+format: .sources
 	cargo fmt --all
 	cargo fmt --manifest-path tests/fuzz/Cargo.toml
 
@@ -70,7 +75,7 @@ lint: .lint-format .lint-layers .lint-shell .lint-deny .lint-clippy .lint-guest 
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 
-.lint-format: .lint-tools
+.lint-format: .sources .lint-tools
 	cargo fmt --all -- --check
 	cargo fmt --manifest-path tests/fuzz/Cargo.toml -- --check
 
@@ -96,7 +101,7 @@ define without
 	echo 'lint: $(1) depends on none of $(2)'
 endef
 
-.lint-layers:
+.lint-layers: .sources
 	$(call without,starcell-policy,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-check,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-config,tokio|hyper|wasmtime|starcell-runtime)
@@ -107,10 +112,10 @@ endef
 	$(call without,starcell-text,starcell|tokio|hyper|wasmtime)
 	$(call without,starcell-interp,wit-bindgen|wasmtime|starcell-policy)
 
-.lint-deny:
+.lint-deny: .sources
 	@if type -P cargo-deny >/dev/null; then set -x; cargo deny --locked check bans licenses sources; \
 	else echo 'lint: skipped licences, bans and sources: cargo-deny is not installed'; fi
 
 .lint-shell:
-	@if type -P shellcheck >/dev/null; then set -x; shellcheck -x .ci/run .ci/install guest/*.sh tests/fuzz/*.sh; \
+	@if type -P shellcheck >/dev/null; then set -x; shellcheck -x .ci/run .ci/install guest/*.sh guest/starlark/*.sh tests/fuzz/*.sh; \
 	else echo 'lint: skipped shell scripts: shellcheck is not installed'; fi

@@ -10,6 +10,7 @@ out=$root/guest
 
 find_toolchain
 need_toolchain
+guest/starlark/patch.sh
 # Flags in the environment would replace those of .cargo/config.toml, which the guest cannot do without.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 # Flags for the last step, where all crates are optimised together. What is small enough is inlined there, and LLVM's own

@@ -26,6 +26,7 @@ flags=(
   -Cllvm-args=-sanitizer-coverage-trace-compares
   -Zsanitizer=address
 )
+guest/starlark/patch.sh
 # Not --locked: the lock file follows the crates of the product, and nothing that ships is built from it.
 env -u CARGO_BUILD_RUSTFLAGS RUSTC_BOOTSTRAP=1 RUSTFLAGS="${flags[*]}" CARGO_TARGET_DIR="$work" \
   cargo build --manifest-path tests/fuzz/Cargo.toml --release --target "$machine"

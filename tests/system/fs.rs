@@ -43,7 +43,7 @@ fn each_function_does_what_it_says() {
     let ended = Starcell::run_in(&folder, &["--allow-fs"], &source);
     assert_eq!(ended.code(), 0, "{}", ended.output);
     let expected = [
-        r#"["one", "two \xfc"]"#,
+        r#"["one", "two ü"]"#,
         "2 True",
         "True False False False",
         "True False 11 True True",

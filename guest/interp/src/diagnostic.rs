@@ -8,7 +8,6 @@ use starlark::values::ValueError;
 use starlark::{Error, ErrorKind};
 use starlark_syntax::call_stack::CALL_STACK_TRACEBACK_PREFIX;
 
-use crate::MAX_CALL_DEPTH;
 use crate::error::{cause, failure_kind, usage};
 use crate::host::{Failure, Position};
 use crate::request;
@@ -93,10 +92,7 @@ fn reword(error: Error, phase: Phase) -> Error {
     let Some(text) = better_text(&error, phase) else {
         return error;
     };
-    let kind = match error.kind() {
-        ErrorKind::StackOverflow(_) => ErrorKind::StackOverflow(anyhow::Error::msg(text)),
-        _ => usage(text).into_kind(),
-    };
+    let kind = usage(text).into_kind();
     let mut better = match error.span() {
         Some(span) => Error::new_spanned(kind, span.span, &span.file),
         None => Error::new_kind(kind),
@@ -106,9 +102,6 @@ fn reword(error: Error, phase: Phase) -> Error {
 }
 
 fn better_text(error: &Error, phase: Phase) -> Option<String> {
-    if let ErrorKind::StackOverflow(_) = error.kind() {
-        return Some(format!("call stack overflow: more than {MAX_CALL_DEPTH} nested calls"));
-    }
     match cause(error)?.downcast_ref::<ValueError>()? {
         ValueError::CannotMutateImmutableValue => match phase {
             Phase::Setup => None,

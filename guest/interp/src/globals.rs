@@ -11,7 +11,7 @@ use starlark::environment::{Globals, GlobalsBuilder, LibraryExtension};
 use crate::fields::Fields;
 use crate::host::Request;
 use crate::testing::NativeHost;
-use crate::{modules, result, setup, shift};
+use crate::{modules, result, setup};
 
 /// Touches each builtin type's method table and each module once.
 const WARM_UP: &str = r#"
@@ -88,7 +88,6 @@ fn builder() -> GlobalsBuilder {
     ])
     .with(modules::register)
     .with(result::register)
-    .with(shift::register)
 }
 
 fn warm_up() {

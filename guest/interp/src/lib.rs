@@ -6,7 +6,8 @@
 //!
 //! The modules, in the order a script meets them:
 //!
-//! - `prescan`: bounds nesting before the recursive parser sees the source.
+//! - `prescan`: bounds nesting before the recursive parser sees the source; `unneeded` has hints for lines of other
+//!   hosts and languages.
 //! - `dialect`, `globals`: the language and its predeclared names; [`boot`] builds them once.
 //! - `load`: the files of a script, those first that others load.
 //! - `setup`: [`run`] and [`run_native`] evaluate the top level.
@@ -49,10 +50,10 @@ mod result;
 mod serving;
 mod session;
 mod setup;
-mod shift;
 mod suite;
 pub mod testing;
 pub mod tools;
+mod unneeded;
 
 pub use fields::Fields;
 pub use globals::boot;

@@ -17,7 +17,7 @@ use crate::error::usage;
 use crate::host::Host;
 use crate::prescan::prescan;
 use crate::session::{Session, evaluator};
-use crate::{setup, shift};
+use crate::{setup, unneeded};
 
 /// Files of one script.
 pub const MAX_FILES: usize = 500;
@@ -39,7 +39,7 @@ pub(crate) fn resolve(host: &dyn Host, script: &str, source: &str) -> starlark::
             files.done.extend(open.pop().map(|open| open.file));
             continue;
         };
-        let path = normal(&load.path).map_err(|why| refused(&load, &why))?;
+        let path = normal(&load.path).map_err(|why| missing(&load, why))?;
         if let Some(first) = open.iter().position(|open| open.file.path == path && !path.is_empty()) {
             return Err(refused(&load, &cycle(&open, first, &path)));
         }
@@ -90,7 +90,7 @@ impl Files<'_> {
         if self.asked.len() > MAX_FILES {
             return Err(refused(load, &format!("a script may load {MAX_FILES} files at most")));
         }
-        let bytes = self.host.read_source(&path).map_err(|why| refused(load, &why))?;
+        let bytes = self.host.read_source(&path).map_err(|why| missing(load, why))?;
         let name = format!("{}{path}", self.folder);
         let source = setup::text(&name, &bytes)?;
         parse(&name, path, source)
@@ -98,15 +98,22 @@ impl Files<'_> {
 }
 
 fn parse(name: &str, path: String, source: &str) -> starlark::Result<File> {
-    let mut ast = syntax(name, source)?;
-    ast.replace_binary_operators(&shift::replacement());
-    Ok(File { path, ast })
+    Ok(File { path, ast: syntax(name, source)? })
 }
 
 /// The syntax tree of a text, as it was written.
 pub(crate) fn syntax(name: &str, source: &str) -> starlark::Result<AstModule> {
     prescan(&CodeMap::new(name.to_owned(), source.to_owned()))?;
-    AstModule::parse(name, source.to_owned(), &DIALECT)
+    AstModule::parse(name, source.to_owned(), &DIALECT).map_err(as_syntax)
+}
+
+/// An error of the parser as one: for some of them starlark has another kind.
+fn as_syntax(error: Error) -> Error {
+    if let (ErrorKind::Other(_), Some(span)) = (error.kind(), error.span().cloned()) {
+        let text = anyhow::Error::msg(error.without_diagnostic().to_string());
+        return Error::new_spanned(ErrorKind::Parser(text), span.span, &span.file);
+    }
+    error
 }
 
 /// The folder of a script as a prefix.
@@ -123,6 +130,19 @@ pub(crate) fn normal(path: &str) -> Result<String, String> {
     match parts.contains(&"..") {
         true => Err("a path cannot leave the script's folder".into()),
         false => Ok(parts.join("/")),
+    }
+}
+
+/// No file can be read for a load, perhaps because none is needed.
+fn missing(load: &Load, why: String) -> Error {
+    refused(load, &hinted(&load.path, why))
+}
+
+/// Why there is no file for a load of `path`, with what to do when the script needs none.
+pub(crate) fn hinted(path: &str, why: String) -> String {
+    match unneeded::load(path) {
+        Some(hint) => format!("{why}; {hint}"),
+        None => why,
     }
 }
 

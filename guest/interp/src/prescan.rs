@@ -10,6 +10,7 @@ use starlark::{Error, ErrorKind};
 use starlark_syntax::lexer::{Lexer, Token};
 
 use crate::dialect::DIALECT;
+use crate::unneeded;
 
 /// Most levels a syntax tree may have, by the weights below.
 ///
@@ -37,9 +38,10 @@ pub(crate) fn prescan(source: &CodeMap) -> starlark::Result<()> {
     check_text(source)?;
     let mut shape = Shape::default();
     for lexeme in Lexer::new(source.source(), &DIALECT, source.clone()) {
-        // What the lexer refuses, the parser refuses at the same place, with a better text.
-        let Ok((begin, token, end)) = lexeme else {
-            return Ok(());
+        let (begin, token, end) = match lexeme {
+            Ok(lexeme) => lexeme,
+            // What the lexer refuses, the parser refuses at the same place, with a better text.
+            Err(refused) => return reserved(source, &refused.into_error()).map_or(Ok(()), Err),
         };
         shape.token(&token).map_err(|text| error(source, begin, end, text))?;
     }
@@ -61,6 +63,16 @@ fn check_text(source: &CodeMap) -> starlark::Result<()> {
         Some(at) => Err(error(source, at, at, "NUL byte in the script".to_owned())),
         None => Ok(()),
     }
+}
+
+/// The error for a reserved word for which there is something to say.
+fn reserved(source: &CodeMap, refused: &Error) -> Option<Error> {
+    let span = refused.span()?.span;
+    let (begin, end) = (span.begin().get() as usize, span.end().get() as usize);
+    let word = source.source().get(begin..end)?;
+    let line = source.source().get(begin..)?.lines().next()?;
+    let hint = unneeded::reserved(word, line)?;
+    Some(error(source, begin, end, format!("cannot use reserved keyword `{word}`: {hint}")))
 }
 
 fn error(source: &CodeMap, begin: usize, end: usize, text: String) -> Error {
@@ -118,8 +130,6 @@ impl Shape {
             Token::Newline => self.ended_line(),
             Token::Indent => self.indented(),
             Token::Dedent => self.dedented(),
-            // See `crate::shift`.
-            Token::LessLessEqual => return Err("`<<=` is not supported: write `x = x << n`".to_owned()),
             token => self.in_line(token),
         }
         if self.current.base + self.current.depth() > MAX_DEPTH {

@@ -11,7 +11,7 @@ use starlark::environment::Globals;
 use starlark::syntax::AstModule;
 
 use crate::globals::{globals, of_tests};
-use crate::{diagnostic, load, modules, setup, shift};
+use crate::{diagnostic, load, modules, setup};
 
 /// The predeclared names, for the type checker: those of a script, or those of a test file.
 #[must_use]
@@ -23,7 +23,7 @@ pub fn predeclared(test_file: bool) -> &'static Globals {
 #[must_use]
 pub fn test_documentation() -> DocModule {
     let scripts = documentation();
-    of_tests().documentation().filter(|(name, _)| name != shift::LEFT_SHIFT && !scripts.members.contains_key(name))
+    of_tests().documentation().filter(|(name, _)| !scripts.members.contains_key(name))
 }
 
 /// Parses one file; `name` is how errors call it. It must be UTF-8 and within the bounds on size and nesting.
@@ -42,6 +42,12 @@ pub fn load_path(path: &str) -> Result<String, String> {
     load::normal(path)
 }
 
+/// Why there is no file for a `load()` of `path`, with what to do when the script needs none.
+#[must_use]
+pub fn missing_load(path: &str, why: String) -> String {
+    load::hinted(path, why)
+}
+
 /// An error alone, in one line.
 #[must_use]
 pub fn message(error: &starlark::Error) -> String {
@@ -52,7 +58,6 @@ pub fn message(error: &starlark::Error) -> String {
 #[must_use]
 pub fn documentation() -> DocModule {
     let mut module = globals().documentation();
-    module.members.shift_remove(shift::LEFT_SHIFT);
     for (name, item) in module.members.iter_mut() {
         complete_item(name, item);
         if let DocItem::Module(module) = item {

@@ -89,7 +89,7 @@ impl Finder<'_> {
             let wanted = match tools::load_path(&path) {
                 Ok(wanted) => wanted,
                 Err(why) => {
-                    self.refuse("load-path", &path, &why, at);
+                    self.refuse("load-path", &path, &tools::missing_load(&path, why), at);
                     continue;
                 }
             };
@@ -111,7 +111,7 @@ impl Finder<'_> {
         match self.source.read(&wanted) {
             Ok(text) => self.parse(&format!("{}{wanted}", self.folder), wanted, &text),
             Err(why) => {
-                self.refuse("load-missing", path, &why, at);
+                self.refuse("load-missing", path, &tools::missing_load(path, why), at);
                 None
             }
         }

@@ -36,7 +36,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// ```text
     /// >>> html.unescape("&lt;b&gt; &copy; &#39;")
-    /// "<b> \xa9 '"
+    /// "<b> © '"
     /// ```
     fn unescape<'v>(s: Given<'v, &'v str>) -> starlark::Result<String> {
         Ok(htmlize::unescape(s.get("html.unescape", "s")?).into_owned())

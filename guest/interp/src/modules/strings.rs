@@ -112,7 +112,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// ```text
     /// >>> strings.unquote("\"caf\\u00e9\"")
-    /// "caf\xe9"
+    /// "café"
     /// ```
     fn unquote<'v>(s: Given<'v, &'v str>) -> starlark::Result<String> {
         let text = s.get("strings.unquote", "s")?;

@@ -25,5 +25,6 @@ mod response;
 mod scripts;
 mod server;
 mod source;
+mod spec;
 mod suite;
 mod waiting;
