@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use starcell_check::Source;
+use starcell_check::ScriptFiles;
 
 /// The files of a script's folder. Nothing leads out of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder(pub(crate) PathBuf);
 
-impl Source for Folder {
+impl ScriptFiles for Folder {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         starcell_runtime::read_source(&self.0, path)
     }

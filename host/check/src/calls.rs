@@ -8,7 +8,7 @@ use starlark::syntax::ast::{Argument, AstArgument};
 
 use crate::builtins::{Builtins, builtins};
 use crate::diagnostic::Diagnostic;
-use crate::facts::{Bound, Call, Callee, Facts, Variable};
+use crate::facts::{Bound, CallSite, Callee, Facts, Variable};
 
 /// What is wrong with the calls and the members in a file.
 pub(crate) fn check(ast: &AstModule, facts: &Facts<'_>) -> Vec<Diagnostic> {
@@ -48,7 +48,7 @@ impl Check<'_> {
         }
     }
 
-    fn call(&mut self, call: &Call<'_>) {
+    fn call(&mut self, call: &CallSite<'_>) {
         match call.callee {
             Callee::Predeclared(name) => {
                 if let Some(function) = self.builtins.function("", name) {
@@ -65,7 +65,7 @@ impl Check<'_> {
         }
     }
 
-    fn method(&mut self, variable: Variable<'_>, name: &str, call: &Call<'_>) {
+    fn method(&mut self, variable: Variable<'_>, name: &str, call: &CallSite<'_>) {
         let Some((module, maker)) = maker(self.facts, variable) else { return };
         let Some((typ, methods)) = self.builtins.returned(module, maker) else { return };
         match methods.members.get(name) {
@@ -85,7 +85,7 @@ impl Check<'_> {
         self.error("unknown-name", format!("{of} has no {name}{hint}"), span);
     }
 
-    fn arguments(&mut self, name: &str, params: &DocParams, call: &Call<'_>) {
+    fn arguments(&mut self, name: &str, params: &DocParams, call: &CallSite<'_>) {
         let given = Given::of(call.args);
         let by_position: Vec<&DocParam> = params.pos_only.iter().chain(&params.pos_or_named).collect();
         if let (Some(extra), None) = (given.positional.get(by_position.len()), &params.args) {

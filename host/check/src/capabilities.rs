@@ -27,9 +27,9 @@ pub struct Reach {
 impl Reach {
     /// What JSON says of it.
     #[must_use]
-    pub fn record(&self) -> Record<'_> {
+    pub fn record(&self) -> ReachRecord<'_> {
         let span = self.at.resolve_span();
-        Record {
+        ReachRecord {
             capability: self.capability.to_string(),
             profile: lowest(self.capability),
             via: &self.via,
@@ -43,7 +43,7 @@ impl Reach {
 
 /// A reached capability as JSON has it.
 #[derive(Debug, Serialize)]
-pub struct Record<'r> {
+pub struct ReachRecord<'r> {
     capability: String,
     /// The lowest built-in profile that grants it.
     profile: &'static str,

@@ -16,7 +16,7 @@ const SHOWN_BYTES: usize = 160;
 const MESSAGE_BYTES: usize = 2000;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The script cannot work as it is written.

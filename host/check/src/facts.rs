@@ -3,16 +3,15 @@
 //! Scopes are those of the language: a name that is bound anywhere in a function or at the top level means that binding
 //! everywhere in it. So `fs` is the module exactly where no binding of the script is nearer.
 
-mod place;
+mod conditions;
 mod walk;
 
 use std::collections::{HashMap, HashSet};
 
 use starlark::codemap::Span;
-use starlark::syntax::AstModule;
 use starlark::syntax::ast::{AstArgument, AstExpr, AstNoPayload, DefP};
 
-pub use place::{Place, Relation};
+pub use conditions::{Conditions, Relation};
 
 /// The scope that binds a name, and the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +35,7 @@ pub enum Callee<'a> {
 
 /// One call.
 #[derive(Clone, Debug)]
-pub struct Call<'a> {
+pub struct CallSite<'a> {
     /// What is called.
     pub callee: Callee<'a>,
     /// With what.
@@ -46,7 +45,7 @@ pub struct Call<'a> {
     /// The callee alone.
     pub name: Span,
     /// Under what conditions it happens.
-    pub place: Place,
+    pub place: Conditions,
 }
 
 /// A use of a predeclared module.
@@ -84,7 +83,7 @@ pub struct Attribute<'a> {
 #[derive(Debug, Default)]
 pub struct Facts<'a> {
     /// Every call of something that has a name, in the order of the text.
-    pub calls: Vec<Call<'a>>,
+    pub calls: Vec<CallSite<'a>>,
     /// Every use of a predeclared module.
     pub mentions: Vec<Mention<'a>>,
     /// Every attribute that is taken from something else than a predeclared module.
@@ -96,12 +95,28 @@ pub struct Facts<'a> {
     /// Calls by the place of what is called.
     callees: HashMap<Span, usize>,
     exports: HashSet<&'a str>,
+    functions: Vec<&'a DefP<AstNoPayload>>,
+    /// The scope inside of each function, by the place of its name, or of the whole lambda.
+    scopes: HashMap<Span, usize>,
 }
 
 impl<'a> Facts<'a> {
-    /// Reads a syntax tree; `modules` are the names of the predeclared modules.
-    pub fn read(ast: &'a AstModule, modules: &HashSet<&'a str>) -> Self {
-        walk::read(ast.statement(), modules)
+    /// Every definition of a function.
+    #[must_use]
+    pub fn functions(&self) -> &[&'a DefP<AstNoPayload>] {
+        &self.functions
+    }
+
+    /// The scope inside of the function whose name, or of the lambda that, is at a place.
+    #[must_use]
+    pub fn scope(&self, function: Span) -> Option<usize> {
+        self.scopes.get(&function).copied()
+    }
+
+    /// Everything that a variable is bound to.
+    #[must_use]
+    pub fn bindings(&self, variable: Variable<'a>) -> &[Bound<'a>] {
+        self.bindings.get(&variable).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// What a variable is bound to, if it is bound once and for all.
@@ -115,13 +130,13 @@ impl<'a> Facts<'a> {
 
     /// The call that an expression is.
     #[must_use]
-    pub fn call(&self, expr: &AstExpr) -> Option<&Call<'a>> {
+    pub fn call(&self, expr: &AstExpr) -> Option<&CallSite<'a>> {
         self.calls.get(*self.called.get(&expr.span)?)
     }
 
     /// The call of what is at a place; none if it is not called there.
     #[must_use]
-    pub fn call_of(&self, callee: Span) -> Option<&Call<'a>> {
+    pub fn call_of(&self, callee: Span) -> Option<&CallSite<'a>> {
         self.calls.get(*self.callees.get(&callee)?)
     }
 

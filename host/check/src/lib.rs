@@ -9,9 +9,11 @@
 //! - [`facts`]: what its syntax tree says: calls, bindings, uses of the predeclared modules
 //! - `names`: starlark's own resolver, linter and type checker
 //! - `builtins`, `calls`: the arguments of calls of builtins
+//! - `frozen`: state of the module that requests change, which they cannot
 //! - `routes`: patterns, by the router that serves them
 //! - [`capabilities`]: what the script can ask the host for
 //! - [`report`], [`diagnostic`]: what was found, as text with carets or as JSON
+//! - `outcome`: a report as plain data, which a process of its own hands over
 //! - [`mod@reference`]: the reference of the modules, from their own documentation
 
 #![forbid(unsafe_code)]
@@ -21,7 +23,9 @@ mod calls;
 pub mod capabilities;
 pub mod diagnostic;
 pub mod facts;
+mod frozen;
 mod names;
+mod outcome;
 pub mod program;
 pub mod reference;
 pub mod report;
@@ -29,5 +33,6 @@ mod routes;
 
 pub use builtins::{Builtins, builtins};
 pub use diagnostic::{Diagnostic, Severity};
-pub use program::Source;
-pub use report::{Report, check};
+pub use outcome::{Finding, Outcome, TextPosition};
+pub use program::ScriptFiles;
+pub use report::{Report, check, check_in_steps};

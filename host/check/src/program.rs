@@ -12,7 +12,7 @@ use starlark::syntax::AstModule;
 use crate::diagnostic::Diagnostic;
 
 /// Where the text of a script's files comes from.
-pub trait Source {
+pub trait ScriptFiles {
     /// Reads a file by its path in the script's folder; the error is a sentence.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ pub struct Program {
 
 impl Program {
     /// Finds the files of a script. `script` is how diagnostics call it, `text` what it says.
-    pub fn find(source: &dyn Source, script: &str, text: &[u8]) -> Self {
+    pub fn find(source: &dyn ScriptFiles, script: &str, text: &[u8]) -> Self {
         let mut finder =
             Finder { source, folder: folder(script).to_owned(), asked: HashSet::new(), program: Self::default() };
         finder.program.test = script.ends_with(TEST_FILE_SUFFIX);
@@ -63,7 +63,7 @@ impl Program {
 }
 
 struct Finder<'s> {
-    source: &'s dyn Source,
+    source: &'s dyn ScriptFiles,
     /// Of the script, as a prefix of names.
     folder: String,
     asked: HashSet<String>,

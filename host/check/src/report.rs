@@ -6,10 +6,11 @@ use serde::Serialize;
 use starcell_policy::nearest;
 
 use crate::builtins::builtins;
-use crate::capabilities::{self, Reach, Record};
+use crate::capabilities::{self, Reach, ReachRecord};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::facts::Facts;
-use crate::program::{File, Program, Source};
+use crate::frozen::{self, Outside};
+use crate::program::{File, Program, ScriptFiles};
 use crate::{calls, names, routes};
 
 /// Most diagnostics that are told of one script. Who has more of them has one cause.
@@ -35,47 +36,84 @@ pub struct Report {
     pub places_left_out: usize,
 }
 
+/// What the check of names and types says when it was cut.
+const UNFINISHED: &str = "the check of names and types was not finished: the script needs more time or memory than a \
+                          check may take; everything else was checked";
+
 /// Checks a script: `script` is how messages call it, `text` what it says, `source` where the files it loads are.
 ///
 /// Nothing is evaluated. It needs as much stack as the interpreter: run it on a thread with some megabytes.
-pub fn check(source: &dyn Source, script: &str, text: &[u8]) -> Report {
+pub fn check(source: &dyn ScriptFiles, script: &str, text: &[u8]) -> Report {
+    let mut last = Report::default();
+    check_in_steps(source, script, text, |report| last = report);
+    last
+}
+
+/// Checks a script, and hands over a report after each step: first everything whose cost grows with the text alone,
+/// with an advice that names and types are missing; then the whole.
+///
+/// The type checker has no bound of its own: a script of a kilobyte can keep it for ever. Whoever runs this under
+/// limits, and is cut by them, still has the report of the first step.
+pub fn check_in_steps(source: &dyn ScriptFiles, script: &str, text: &[u8], mut step: impl FnMut(Report)) {
     let program = Program::find(source, script, text);
     let modules = builtins().modules();
     let files: Vec<_> = program.files.iter().map(|file| (file, Facts::read(&file.ast, &modules))).collect();
     let mut diagnostics = Vec::new();
     for (file, facts) in &files {
         diagnostics.extend(calls::check(&file.ast, facts));
+        diagnostics.extend(frozen::check(&file.ast, facts, &outside(file, &files, program.is_test())));
         diagnostics.extend(routes::check(&file.ast, facts));
     }
     // Enough of them: more are not told.
     let known = diagnostics.len().min(MAX_TOLD);
-    for found in names::check(&program) {
-        // The type checker says it again where a call or a member is told about already.
-        let told = diagnostics.iter().take(known).any(|known| same_place(known, &found));
-        if !told {
-            diagnostics.push(found);
-        }
-    }
+    diagnostics.extend(unexported(&files));
+    diagnostics.extend(program.diagnostics.iter().cloned());
     let mut capabilities = capabilities::reached(&files);
     capabilities.sort_by(|one, other| {
         let place = |reach: &Reach| (reach.capability, reach.at.filename().to_owned(), reach.at.span.begin());
         place(one).cmp(&place(other))
     });
     let places_left_out = shorten(&mut capabilities);
-    diagnostics.extend(unexported(&files));
     drop(files);
-    diagnostics.extend(program.diagnostics);
+    let report = |diagnostics: Vec<Diagnostic>| {
+        let (files, broken, capabilities) = (program.names.clone(), program.broken, capabilities.clone());
+        let (diagnostics, left_out) = in_order(diagnostics);
+        Report { files, diagnostics, capabilities, broken, left_out, places_left_out }
+    };
+    let cut = program.files.last().map(|file| {
+        let begin = file.ast.statement().span.begin();
+        let start = file.ast.file_span(starlark::codemap::Span::new(begin, begin));
+        Diagnostic::new(Severity::Advice, "unfinished", UNFINISHED, start)
+    });
+    step(report(diagnostics.iter().cloned().chain(cut).collect()));
+    let (told, mut all) = (diagnostics.get(..known).unwrap_or_default().to_vec(), diagnostics);
+    // The type checker says it again where a call or a member is told about already.
+    all.extend(names::check(&program).into_iter().filter(|found| !told.iter().any(|known| same_place(known, found))));
+    step(report(all));
+}
+
+/// Diagnostics by file and place, each once, and how many are left out.
+fn in_order(mut diagnostics: Vec<Diagnostic>) -> (Vec<Diagnostic>, usize) {
     diagnostics.sort_by(Diagnostic::order);
     diagnostics.dedup_by(|one, other| one.at == other.at && one.message == other.message);
     let left_out = diagnostics.len().saturating_sub(MAX_TOLD);
-    let broken = program.broken;
     // What ends a check comes first whatever else there is.
     if left_out > 0 {
         diagnostics.sort_by_key(|found| (found.code != "syntax", found.severity));
         diagnostics.truncate(MAX_TOLD);
         diagnostics.sort_by(Diagnostic::order);
     }
-    Report { files: program.names, diagnostics, capabilities, broken, left_out, places_left_out }
+    (diagnostics, left_out)
+}
+
+/// What of a file runs in requests although the file itself does not say so.
+fn outside<'f>(file: &File, files: &'f [(&File, Facts<'_>)], is_test: bool) -> Outside<'f> {
+    let loaded = files.iter().flat_map(|(other, _)| {
+        let loads = other.ast.loads().into_iter();
+        let loads = loads.filter(|load| other.loads.get(load.module_id).is_some_and(|path| *path == file.path));
+        loads.flat_map(|load| load.symbols.into_values())
+    });
+    Outside { loaded: loaded.collect(), is_test: is_test && file.path.is_empty() }
 }
 
 /// Names that `load()` asks for and the other file does not have.
@@ -194,7 +232,7 @@ struct Json<'r> {
     files: &'r [String],
     diagnostics: &'r [Diagnostic],
     left_out: usize,
-    capabilities: Vec<Record<'r>>,
+    capabilities: Vec<ReachRecord<'r>>,
     places_left_out: usize,
     profile: &'static str,
 }

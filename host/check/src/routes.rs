@@ -12,7 +12,7 @@ use starlark::syntax::ast::{Argument, AstArgument, AstExpr, AstLiteral, AstParam
 
 use crate::calls::maker;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::facts::{Bound, Call, Callee, Facts, Place, Relation, Variable};
+use crate::facts::{Bound, CallSite, Callee, Conditions, Facts, Relation, Variable};
 
 /// Routes of one server; the host takes no more.
 const MAX_ROUTES: usize = 1000;
@@ -67,7 +67,7 @@ struct Table<'a> {
 struct Route<'a> {
     pattern: &'a str,
     at: Span,
-    place: Place,
+    place: Conditions,
 }
 
 impl<'a> Table<'a> {
@@ -75,7 +75,7 @@ impl<'a> Table<'a> {
         &mut self,
         pattern: &'a AstExpr,
         handler: Option<&'a AstExpr>,
-        call: &Call<'a>,
+        call: &CallSite<'a>,
         ast: &AstModule,
         facts: &Facts<'a>,
         found: &mut Vec<Diagnostic>,
@@ -191,7 +191,7 @@ fn lower_case(route: &Route<'_>, ast: &AstModule) -> Option<Diagnostic> {
 }
 
 /// The patterns and handlers of `http.serve`.
-fn pairs<'a>(call: &Call<'a>) -> Vec<(&'a AstExpr, Option<&'a AstExpr>)> {
+fn pairs<'a>(call: &CallSite<'a>) -> Vec<(&'a AstExpr, Option<&'a AstExpr>)> {
     match argument(call.args, 0, "routes").map(|routes| &routes.node) {
         Some(Expr::Dict(pairs)) => pairs.iter().map(|(pattern, handler)| (pattern, Some(handler))).collect(),
         _ => Vec::new(),

@@ -5,12 +5,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use starcell_check::{Report, Severity, Source, check};
+use starcell_check::{Report, ScriptFiles, Severity, check};
 
 /// Files in memory.
 struct Files(HashMap<String, Vec<u8>>);
 
-impl Source for Files {
+impl ScriptFiles for Files {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         self.0.get(path).cloned().ok_or_else(|| "there is no such file in the script's folder".into())
     }
@@ -364,7 +364,7 @@ fn whatever_hides_a_module_counts_as_all_of_it() {
 /// The files of a folder.
 struct Folder(std::path::PathBuf);
 
-impl Source for Folder {
+impl ScriptFiles for Folder {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         std::fs::read(self.0.join(path)).map_err(|error| error.to_string())
     }

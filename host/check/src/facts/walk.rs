@@ -5,35 +5,40 @@
 use std::collections::HashSet;
 
 use starlark::codemap::Span;
+use starlark::syntax::AstModule;
 use starlark::syntax::ast::{
     Argument, AssignTarget, AstArgument, AstAssignTarget, AstExpr, AstLiteral, AstParameter, AstStmt, Clause, Expr,
     ForClause, Parameter, Stmt,
 };
 
-use super::{Attribute, Bound, Call, Callee, Facts, Mention, Place, Variable};
+use super::{Attribute, Bound, CallSite, Callee, Conditions, Facts, Mention, Variable};
 
 /// Builtins that only look at what a value is. What they are given does not become reachable by it.
 const LOOKS: [&str; 3] = ["dir", "hasattr", "type"];
 
-pub(super) fn read<'a>(module: &'a AstStmt, modules: &HashSet<&'a str>) -> Facts<'a> {
-    let mut names = HashSet::new();
-    bound_in(module, &mut names);
-    let mut walk = Walk {
-        modules,
-        facts: Facts::default(),
-        scopes: vec![Scope { number: 0, names }],
-        last_scope: 0,
-        place: Place::default(),
-        last_condition: 0,
-        loaded: HashSet::new(),
-    };
-    walk.stmt(module);
-    let mut facts = walk.facts;
-    facts.called = facts.calls.iter().enumerate().map(|(at, call)| (call.span, at)).collect();
-    facts.callees = facts.calls.iter().enumerate().map(|(at, call)| (call.name, at)).collect();
-    facts.exports = walk.scopes.into_iter().flat_map(|scope| scope.names).collect();
-    facts.exports.retain(|name| !name.starts_with('_') && !walk.loaded.contains(name));
-    facts
+impl<'a> Facts<'a> {
+    /// Reads a syntax tree; `modules` are the names of the predeclared modules.
+    pub fn read(ast: &'a AstModule, modules: &HashSet<&'a str>) -> Self {
+        let module = ast.statement();
+        let mut names = HashSet::new();
+        bound_in(module, &mut names);
+        let mut walk = Walk {
+            modules,
+            facts: Self::default(),
+            scopes: vec![Scope { number: 0, names }],
+            last_scope: 0,
+            place: Conditions::default(),
+            last_condition: 0,
+            loaded: HashSet::new(),
+        };
+        walk.stmt(module);
+        let mut facts = walk.facts;
+        facts.called = facts.calls.iter().enumerate().map(|(at, call)| (call.span, at)).collect();
+        facts.callees = facts.calls.iter().enumerate().map(|(at, call)| (call.name, at)).collect();
+        facts.exports = walk.scopes.into_iter().flat_map(|scope| scope.names).collect();
+        facts.exports.retain(|name| !name.starts_with('_') && !walk.loaded.contains(name));
+        facts
+    }
 }
 
 struct Walk<'a, 'm> {
@@ -42,7 +47,7 @@ struct Walk<'a, 'm> {
     /// The innermost last.
     scopes: Vec<Scope<'a>>,
     last_scope: usize,
-    place: Place,
+    place: Conditions,
     last_condition: u32,
     /// Names that `load()` binds; they are not loaded on from here.
     loaded: HashSet<&'a str>,
@@ -94,7 +99,8 @@ impl<'a> Walk<'a, '_> {
                 }
                 let mut names = HashSet::new();
                 bound_in(&def.body, &mut names);
-                self.function(&def.params, names, |walk| walk.stmt(&def.body));
+                self.facts.functions.push(def);
+                self.function(def.name.span, &def.params, names, |walk| walk.stmt(&def.body));
             }
             Stmt::Load(load) => {
                 for arg in &load.args {
@@ -117,7 +123,9 @@ impl<'a> Walk<'a, '_> {
                 [from, to, step].into_iter().flatten().for_each(|part| self.expr(part));
             }
             Expr::Identifier(name) => self.value(&name.node.ident, expr.span),
-            Expr::Lambda(lambda) => self.function(&lambda.params, HashSet::new(), |walk| walk.expr(&lambda.body)),
+            Expr::Lambda(lambda) => {
+                self.function(expr.span, &lambda.params, HashSet::new(), |walk| walk.expr(&lambda.body));
+            }
             Expr::Literal(_) => {}
             Expr::Not(of) | Expr::Minus(of) | Expr::Plus(of) | Expr::BitNot(of) => self.expr(of),
             Expr::Op(left, operator, right) => {
@@ -205,7 +213,7 @@ impl<'a> Walk<'a, '_> {
         }
         if let Some(callee_is) = called {
             let place = self.place.clone();
-            self.facts.calls.push(Call { callee: callee_is, args, span, name: callee.span, place });
+            self.facts.calls.push(CallSite { callee: callee_is, args, span, name: callee.span, place });
         }
     }
 
@@ -259,7 +267,13 @@ impl<'a> Walk<'a, '_> {
         });
     }
 
-    fn function(&mut self, params: &'a [AstParameter], mut names: HashSet<&'a str>, body: impl FnOnce(&mut Self)) {
+    fn function(
+        &mut self,
+        at: Span,
+        params: &'a [AstParameter],
+        mut names: HashSet<&'a str>,
+        body: impl FnOnce(&mut Self),
+    ) {
         for param in params {
             if let Parameter::Normal(_, typ, default) = &param.node {
                 typ.iter().for_each(|typ| self.expr(&typ.node.expr));
@@ -270,6 +284,7 @@ impl<'a> Walk<'a, '_> {
             params.iter().filter_map(|param| Some(param.node.ident()?.node.ident.as_str())).collect();
         names.extend(&params);
         let number = self.condition();
+        self.facts.scopes.insert(at, self.last_scope + 1);
         self.scope(names, |walk| {
             params.into_iter().for_each(|param| walk.bind(param, Bound::Unknown));
             walk.within(number, 0, body);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lsp_types::{Diagnostic, DiagnosticSeverity, NumberOrString, Position, Range};
-use starcell_check::{Severity, Source as _, builtins, check};
+use starcell_check::{Severity, ScriptFiles as _, builtins, check};
 use starcell_interp::tools;
 use starlark::docs::DocModule;
 use starlark_lsp::server::{LspContext, LspEvalResult, LspUri, StringLiteralResult};

@@ -2,7 +2,7 @@
 
 /// The conditions around a place, outermost first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place(Vec<Step>);
+pub struct Conditions(Vec<Step>);
 
 /// One condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Relation {
     Exclusive,
 }
 
-impl Place {
+impl Conditions {
     pub(super) fn enter(&mut self, of: u32, branch: u32) {
         self.0.push(Step { of, branch });
     }
@@ -51,8 +51,8 @@ impl Place {
 mod tests {
     use super::*;
 
-    fn place(steps: &[(u32, u32)]) -> Place {
-        Place(steps.iter().map(|(of, branch)| Step { of: *of, branch: *branch }).collect())
+    fn place(steps: &[(u32, u32)]) -> Conditions {
+        Conditions(steps.iter().map(|(of, branch)| Step { of: *of, branch: *branch }).collect())
     }
 
     #[test]
