@@ -53,6 +53,12 @@ pub enum Command {
     Audit(AuditCommand),
     /// Checks scripts without running them, and lists what they can ask the host for.
     Check(Check),
+    /// Checks one script for `check` and `lsp`, in a process that ends when it has used up its time or memory.
+    #[command(hide = true)]
+    CheckWorker {
+        /// Seconds of processor time.
+        cpu: u64,
+    },
     /// Writes what a shell needs to complete the command line.
     Completions(Completions),
     /// Writes the reference of the modules, as Markdown.

@@ -1,8 +1,21 @@
-//! The files of a script's folder, for commands that look at a script without running it.
+//! The files that a command was told to look at: a script, or a folder of them.
+//!
+//! A folder may come from a stranger. Its files are opened beneath it by the kernel, which follows no link out of it, and
+//! only files are opened, so that no command shows what lies elsewhere or waits for a pipe. A file that the command line
+//! names itself is the operator's choice and is read wherever it leads.
 
-use std::path::PathBuf;
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "looks at what the command line names")]
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use starcell_check::ScriptFiles;
+use starcell_interp::MAX_SOURCE_BYTES;
+use starcell_runtime::{SourceError, read_source};
+
+/// The script that a folder stands for.
+pub(crate) const MAIN: &str = "main.star";
 
 /// The files of a script's folder. Nothing leads out of it.
 #[derive(Clone, Debug)]
@@ -10,6 +23,56 @@ pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl ScriptFiles for Folder {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        starcell_runtime::read_source(&self.0, path)
+        read_source(&self.0, path).map_err(|error| error.to_string())
+    }
+}
+
+/// Whether the command line names a folder.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| about.is_dir())
+}
+
+/// Reads a file of a folder by its path in there.
+///
+/// # Errors
+/// A sentence that names the file: it is not there, is no file, or leads out of the folder.
+pub(crate) fn read(folder: &Path, path: &str) -> Result<Vec<u8>, String> {
+    read_source(folder, path).map_err(|error| match error {
+        SourceError::Outside => format!("{path}: a link leads out of the folder"),
+        error => format!("{path}: {error}"),
+    })
+}
+
+/// Reads a file that the command line names, or as much of it as tells that it is too large: a device has no end.
+///
+/// # Errors
+/// A sentence that names the file.
+pub(crate) fn read_named(path: &Path) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut text));
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    }
+}
+
+/// The names of the scripts in a folder, sorted.
+///
+/// # Errors
+/// The folder cannot be read, or holds no script.
+pub(crate) fn scripts(folder: &Path) -> Result<Vec<String>, String> {
+    let cannot = |error: std::io::Error| format!("cannot read {}: {error}", folder.display());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(cannot)? {
+        let name = entry.map_err(cannot)?.file_name();
+        match name.into_string() {
+            Ok(name) if name.ends_with(".star") => names.push(name),
+            _ => {}
+        }
+    }
+    names.sort_unstable();
+    match names.is_empty() {
+        true => Err(format!("there is no script in {}: none of its files ends in .star", folder.display())),
+        false => Ok(names),
     }
 }

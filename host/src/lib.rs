@@ -7,7 +7,8 @@
 //! - [`cluster`]: the Kubernetes cluster of the operator
 //! - `owned`: the files that no script may touch
 //! - [`signals`]: SIGINT and SIGTERM
-//! - `folder`: the files that a script can load
+//! - `folder`: the files that a command was told to look at
+//! - [`worker`]: the check of one script, in a process of its own
 //! - [`guest`]: the compiled guest inside this binary
 //! - [`say`], [`exit`]: what a command writes to the terminal, and the code it ends with
 //! - [`wiping`]: the allocator
@@ -26,3 +27,4 @@ pub mod say;
 pub mod signals;
 pub mod terms;
 pub mod wiping;
+pub mod worker;

@@ -8,6 +8,7 @@ use starcell::commands::{audit, check, completions, docs, lsp, new, permissions,
 use starcell::exit::Exit;
 use starcell::say::{Said, complain, fail, say};
 use starcell::wiping::Wiping;
+use starcell::worker;
 
 /// A request makes and drops some hundred small objects for its store and its instances. What it held is wiped.
 #[global_allocator]
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     match command {
         Command::Audit(command) => audit::answer(&command).into(),
         Command::Check(arguments) => check::check(&arguments).into(),
+        Command::CheckWorker { cpu } => worker::work(cpu).into(),
         Command::Completions(arguments) => completions::completions(&arguments).into(),
         Command::Docs(arguments) => docs::docs(&arguments).into(),
         Command::Lsp => lsp::lsp().into(),

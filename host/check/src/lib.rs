@@ -33,6 +33,6 @@ mod routes;
 
 pub use builtins::{Builtins, builtins};
 pub use diagnostic::{Diagnostic, Severity};
-pub use outcome::{Finding, Outcome, TextPosition};
+pub use outcome::{Finding, Outcome, TextPosition, unfinished};
 pub use program::ScriptFiles;
 pub use report::{Report, check, check_in_steps};

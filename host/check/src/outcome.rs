@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::program::beginning;
 use crate::report::Report;
 
 /// Everything that a command shows of a check.
@@ -14,6 +15,8 @@ pub struct Outcome {
     pub text: String,
     /// The report as one line of JSON, with its newline.
     pub json: String,
+    /// Whether the script was taken apart within the limits; if not, there is nothing but the advice that says so.
+    pub parsed: bool,
     /// Whether a file does not parse.
     pub broken: bool,
     /// How many errors there are.
@@ -55,12 +58,22 @@ impl From<&Report> for Outcome {
         Self {
             text: report.text(),
             json: report.json() + "\n",
+            parsed: true,
             broken: report.broken,
             errors: report.count(Severity::Error),
             warnings: report.count(Severity::Warning),
             findings: report.diagnostics.iter().map(Finding::from).collect(),
         }
     }
+}
+
+/// The outcome for a script that could not even be taken apart within the limits.
+#[must_use]
+pub fn unfinished(script: &str) -> Outcome {
+    let text = "the check was not finished: the script needs more time or memory than a check may take";
+    let advice = Diagnostic::new(Severity::Advice, "unfinished", text, beginning(script));
+    let report = Report { files: vec![script.to_owned()], diagnostics: vec![advice], ..Report::default() };
+    Outcome { parsed: false, ..Outcome::from(&report) }
 }
 
 impl From<&Diagnostic> for Finding {

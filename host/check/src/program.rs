@@ -149,7 +149,7 @@ fn folder(script: &str) -> &str {
 }
 
 /// The place of an error that has none.
-fn beginning(name: &str) -> FileSpan {
+pub(crate) fn beginning(name: &str) -> FileSpan {
     let start = Pos::new(0);
     CodeMap::new(name.to_owned(), String::new()).file_span(Span::new(start, start))
 }

@@ -50,7 +50,7 @@ pub mod tool;
 pub use app::App;
 pub use authority::Mode;
 pub use bindings::starcell::guest::types::{Field, Position, Request, Response};
-pub use capability::source::read as read_source;
+pub use capability::source::{SourceError, read as read_source};
 pub use client::Client;
 pub use context::AppConfig;
 pub use failure::{Failure, Limit, ScriptFailure};

@@ -29,39 +29,60 @@ impl Host for State {
             return Ok(Err("there is no such file in the script's folder".into()));
         };
         app.note_loaded(folder.join(&path));
-        let read = tokio::task::spawn_blocking(move || read(&folder, &path));
+        let read = tokio::task::spawn_blocking(move || read(&folder, &path).map_err(|error| error.to_string()));
         Ok(read.await.unwrap_or_else(|error| Err(error.to_string())))
     }
+}
+
+/// Why a file of a script's folder cannot be read. The texts are sentences for the author of the script.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// There is none of that name.
+    #[error("there is no such file in the script's folder")]
+    Missing,
+    /// A link or `..` leads out of the folder.
+    #[error("a link leads out of the script's folder")]
+    Outside,
+    /// It is a folder, a pipe, a device.
+    #[error("it is not a file")]
+    Special,
+    /// It is larger than a source can be.
+    #[error("it has more than {MAX_BYTES} bytes")]
+    Large,
+    /// The file system refused.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
 }
 
 /// Reads a file of a script's folder, which nothing in the path leads out of. It blocks.
 ///
 /// # Errors
-/// A sentence: there is no such file, it leads out of the folder, or it is larger than a source can be.
-pub fn read(folder: &Path, path: &str) -> Result<Vec<u8>, String> {
+/// There is no such file, it leads out of the folder, or it is larger than a source can be.
+pub fn read(folder: &Path, path: &str) -> Result<Vec<u8>, SourceError> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let folder = openat(CWD, folder, flags | OFlags::DIRECTORY, Mode::empty()).map_err(sentence)?;
+    let folder = openat(CWD, folder, flags | OFlags::DIRECTORY, Mode::empty()).map_err(refused)?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     // Without NONBLOCK a named pipe would be waited for.
-    let file = openat2(&folder, path, flags | OFlags::NONBLOCK, Mode::empty(), resolve).map_err(sentence)?;
+    let file = openat2(&folder, path, flags | OFlags::NONBLOCK, Mode::empty(), resolve).map_err(refused)?;
     let file = File::from(file);
-    let about = file.metadata().map_err(|error| error.to_string())?;
-    if !about.is_file() {
-        return Err("it is not a file".into());
+    if !file.metadata()?.is_file() {
+        return Err(SourceError::Special);
     }
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > MAX_BYTES {
-        true => Err(format!("it has more than {MAX_BYTES} bytes")),
+        true => Err(SourceError::Large),
         false => Ok(bytes),
     }
 }
 
-fn sentence(error: Errno) -> String {
+fn refused(error: Errno) -> SourceError {
     match error {
-        Errno::NOENT => "there is no such file in the script's folder".into(),
-        Errno::XDEV | Errno::LOOP => "a link leads out of the script's folder".into(),
-        error => std::io::Error::from(error).to_string(),
+        Errno::NOENT => SourceError::Missing,
+        Errno::XDEV | Errno::LOOP => SourceError::Outside,
+        // A socket cannot be opened at all.
+        Errno::NXIO => SourceError::Special,
+        error => SourceError::System(error.into()),
     }
 }
 
@@ -91,11 +112,11 @@ mod tests {
             ("none.star", "no such file"),
             ("lib", "not a file"),
         ] {
-            let error = read(&folder, path).unwrap_err();
+            let error = read(&folder, path).unwrap_err().to_string();
             assert!(error.contains(why), "{path}: {error}");
         }
         let secret = root.join("secret.star");
-        assert!(read(&folder, secret.to_str().unwrap()).unwrap_err().contains("leads out"));
+        assert!(read(&folder, secret.to_str().unwrap()).unwrap_err().to_string().contains("leads out"));
         std::fs::remove_dir_all(root).unwrap();
     }
 }

@@ -1,16 +1,20 @@
 //! What starlark's language server asks: texts, trees, diagnostics, and where a `load()` leads.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use lsp_types::{Diagnostic, DiagnosticSeverity, NumberOrString, Position, Range};
-use starcell_check::{Severity, ScriptFiles as _, builtins, check};
+use starcell_check::{Finding, ScriptFiles as _, Severity, TextPosition, builtins};
 use starcell_interp::tools;
 use starlark::docs::DocModule;
 use starlark_lsp::server::{LspContext, LspEvalResult, LspUri, StringLiteralResult};
 
-use super::documents::to_utf16;
 use super::stubs;
 use crate::folder::Folder;
+use crate::worker;
+
+/// Processor time for the check of one document. The server answers one message after the other, and an editor waits.
+const CPU: Duration = Duration::from_secs(2);
 
 /// How many folders above a file its script is looked for.
 const MAX_ABOVE: usize = 8;
@@ -25,10 +29,14 @@ impl LspContext for Context {
             return LspEvalResult { diagnostics: Vec::new(), ast: tools::parse("builtin", content.as_bytes()).ok() };
         };
         let name = path.display().to_string();
-        let ast = tools::parse(&name, content.as_bytes()).ok();
-        let report = check(&Folder(root(path)), &name, content.as_bytes());
+        let outcome = match worker::check(&root(path), &name, content.as_bytes(), CPU) {
+            Ok(outcome) => outcome,
+            Err(error) => return LspEvalResult { diagnostics: vec![failed(&error)], ast: None },
+        };
+        // Parsed here only when the worker has shown that it takes neither long nor much.
+        let ast = outcome.parsed.then(|| tools::parse(&name, content.as_bytes()).ok()).flatten();
         // What is wrong in a file that it loads is told where that one is open.
-        let own = report.diagnostics.iter().filter(|found| found.at.filename() == name);
+        let own = outcome.findings.iter().filter(|found| found.file == name);
         LspEvalResult { diagnostics: own.map(diagnostic).collect(), ast }
     }
 
@@ -89,17 +97,16 @@ fn root(file: &Path) -> PathBuf {
     above.into_iter().find(|folder| folder.join("main.star").is_file()).unwrap_or(own).to_owned()
 }
 
-fn diagnostic(found: &starcell_check::Diagnostic) -> Diagnostic {
-    let span = found.at.resolve_span();
-    let position = |line: usize, column: usize| {
-        let text = found.at.file.line_span_opt(line).map(|span| found.at.file.source_span(span)).unwrap_or_default();
-        Position { line: u32::try_from(line).unwrap_or(u32::MAX), character: to_utf16(text, column) }
-    };
+/// The check itself failed: told at the beginning of the document.
+fn failed(error: &std::io::Error) -> Diagnostic {
+    let severity = Some(DiagnosticSeverity::ERROR);
+    Diagnostic { severity, message: format!("cannot check the script: {error}"), ..Diagnostic::default() }
+}
+
+fn diagnostic(found: &Finding) -> Diagnostic {
+    let position = |at: TextPosition| Position { line: at.line, character: at.column };
     Diagnostic {
-        range: Range {
-            start: position(span.begin.line, span.begin.column),
-            end: position(span.end.line, span.end.column),
-        },
+        range: Range { start: position(found.begin), end: position(found.end) },
         severity: Some(match found.severity {
             Severity::Error => DiagnosticSeverity::ERROR,
             Severity::Warning => DiagnosticSeverity::WARNING,
