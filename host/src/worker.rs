@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
-use starcell_check::{Outcome, check_in_steps, unfinished};
+use starcell_check::{Checked, check_in_steps, unfinished};
 
 use crate::exit::Exit;
 use crate::folder::Folder;
@@ -40,7 +40,7 @@ struct Task {
 ///
 /// # Errors
 /// The process cannot be started.
-pub(crate) fn check(folder: &Path, name: &str, text: &[u8], cpu: Duration) -> io::Result<Outcome> {
+pub(crate) fn check(folder: &Path, name: &str, text: &[u8], cpu: Duration) -> io::Result<Checked> {
     let mut child = start(cpu)?;
     let task = Task { folder: folder.to_owned(), name: name.to_owned() };
     // A process that its limits have ended already reads no more; what it said counts.
@@ -87,7 +87,7 @@ pub fn work(cpu_seconds: u64) -> Exit {
     let (Ok(_), Ok(task)) = (read, serde_json::from_slice::<Task>(&line)) else { return Exit::Usage };
     let checking = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
         check_in_steps(&Folder(task.folder), &task.name, &text, |report| {
-            let Ok(mut line) = serde_json::to_vec(&Outcome::from(&report)) else { return };
+            let Ok(mut line) = serde_json::to_vec(&Checked::from(&report)) else { return };
             line.push(b'\n');
             let mut output = io::stdout().lock();
             // Whoever asked has gone when this fails.

@@ -13,7 +13,7 @@
 //! - `routes`: patterns, by the router that serves them
 //! - [`capabilities`]: what the script can ask the host for
 //! - [`report`], [`diagnostic`]: what was found, as text with carets or as JSON
-//! - `outcome`: a report as plain data, which a process of its own hands over
+//! - `checked`: a report as plain data, which a process of its own hands over
 //! - [`mod@reference`]: the reference of the modules, from their own documentation
 
 #![forbid(unsafe_code)]
@@ -21,18 +21,18 @@
 mod builtins;
 mod calls;
 pub mod capabilities;
+mod checked;
 pub mod diagnostic;
 pub mod facts;
 mod frozen;
 mod names;
-mod outcome;
 pub mod program;
 pub mod reference;
 pub mod report;
 mod routes;
 
 pub use builtins::{Builtins, builtins};
+pub use checked::{Checked, Finding, TextPosition, unfinished};
 pub use diagnostic::{Diagnostic, Severity};
-pub use outcome::{Finding, Outcome, TextPosition, unfinished};
 pub use program::ScriptFiles;
 pub use report::{Report, check, check_in_steps};

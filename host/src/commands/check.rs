@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use starcell_check::Outcome;
+use starcell_check::Checked;
 
 use crate::cli::Check;
 use crate::exit::Exit;
@@ -64,7 +64,7 @@ fn scripts(path: &Path) -> Result<Vec<Script>, String> {
     }
 }
 
-fn verdict(outcome: &Outcome, deny_warnings: bool) -> Exit {
+fn verdict(outcome: &Checked, deny_warnings: bool) -> Exit {
     let warnings = deny_warnings && outcome.warnings > 0;
     match outcome.broken {
         true => Exit::Syntax,

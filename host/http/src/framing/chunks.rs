@@ -1,7 +1,7 @@
 //! A chunked body: sizes, data, trailers.
 
-use super::Violation;
 use super::head::Head;
+use super::violation::Violation;
 
 /// Characters of one line with a chunk's size, its extensions included. Nobody sends extensions but attackers.
 const MAX_LINE: u16 = 256;

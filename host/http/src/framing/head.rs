@@ -1,7 +1,15 @@
 //! The head of a message, line by line.
 
 use super::class::{TARGET, TEXT, is_text, passing, token};
-use super::{Follows, Violation};
+use super::violation::Violation;
+
+/// How a message goes on after its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follows {
+    Nothing,
+    Length(u64),
+    Chunks,
+}
 
 /// A place in the head.
 #[derive(Debug, Default)]

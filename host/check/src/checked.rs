@@ -10,7 +10,7 @@ use crate::report::Report;
 
 /// Everything that a command shows of a check.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct Checked {
     /// The report for a terminal.
     pub text: String,
     /// The report as one line of JSON, with its newline.
@@ -53,7 +53,7 @@ pub struct TextPosition {
     pub column: u32,
 }
 
-impl From<&Report> for Outcome {
+impl From<&Report> for Checked {
     fn from(report: &Report) -> Self {
         Self {
             text: report.text(),
@@ -69,11 +69,11 @@ impl From<&Report> for Outcome {
 
 /// The outcome for a script that could not even be taken apart within the limits.
 #[must_use]
-pub fn unfinished(script: &str) -> Outcome {
+pub fn unfinished(script: &str) -> Checked {
     let text = "the check was not finished: the script needs more time or memory than a check may take";
     let advice = Diagnostic::new(Severity::Advice, "unfinished", text, beginning(script));
     let report = Report { files: vec![script.to_owned()], diagnostics: vec![advice], ..Report::default() };
-    Outcome { parsed: false, ..Outcome::from(&report) }
+    Checked { parsed: false, ..Checked::from(&report) }
 }
 
 impl From<&Diagnostic> for Finding {
