@@ -56,6 +56,36 @@ pub(crate) fn read_named(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
+/// The script that a command was told to start: a file, or the `main.star` of a folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The script's own path.
+    pub(crate) script: PathBuf,
+    /// The folder that the command line names in place of the script.
+    folder: Option<PathBuf>,
+}
+
+impl Entry {
+    /// What a path on the command line stands for.
+    pub(crate) fn of(path: &Path) -> Self {
+        match is_folder(path) {
+            true => Self { script: path.join(MAIN), folder: Some(path.to_owned()) },
+            false => Self { script: path.to_owned(), folder: None },
+        }
+    }
+
+    /// Reads the script as it is now.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, String> {
+        match &self.folder {
+            Some(folder) => read(folder, MAIN),
+            None => read_named(&self.script),
+        }
+    }
+}
+
 /// The names of the scripts in a folder, sorted.
 ///
 /// # Errors

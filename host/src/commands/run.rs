@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use starcell_audit::{Audit, Writer};
-use starcell_interp::MAX_SOURCE_BYTES;
 use starcell_log::{Level, Logs};
 use starcell_node::subject::subject;
 use starcell_node::{AppTerms, Launch, Servers};
@@ -16,11 +15,11 @@ use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::{App, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv};
-use tokio::io::AsyncReadExt as _;
 
 use crate::cli::{CallMode, Run};
 use crate::cluster::kubernetes;
 use crate::exit::Exit;
+use crate::folder::Entry;
 use crate::granted::{self, Granted};
 use crate::guest::GUEST;
 use crate::owned::{Kept, exposed, host_files};
@@ -30,19 +29,16 @@ use crate::terms;
 use watch::Watch;
 
 /// Runs a script until it ends or is stopped.
-#[expect(clippy::disallowed_methods, reason = "looks at the script that the command line names")]
 pub async fn run(mut arguments: Run) -> Exit {
     // Before anything that takes time: until then a signal to read files again would end the process.
     let (Ok(signals), Ok(reload)) = (Signals::new(), Reload::new()) else {
         return fail(Exit::Host, "cannot listen for signals");
     };
-    // A folder is the script that lies in it as `main.star`.
-    if tokio::fs::metadata(&arguments.script).await.is_ok_and(|about| about.is_dir()) {
-        arguments.script.push("main.star");
-    }
-    let source = match read(&arguments.script).await {
+    let entry = Entry::of(&arguments.script);
+    arguments.script.clone_from(&entry.script);
+    let source = match read(&entry).await {
         Ok(source) => source,
-        Err(error) => return fail(Exit::Usage, &format!("cannot read {}: {error}", arguments.script.display())),
+        Err(error) => return fail(Exit::Usage, &error),
     };
     let granted = match Granted::new(&arguments.grants) {
         Ok(granted) => granted,
@@ -96,7 +92,7 @@ pub async fn run(mut arguments: Run) -> Exit {
         terms.logs.say(Level::Warn, &text);
     }
     let client = Client::default();
-    let runner = Runner { interpreter, terms, arguments, granted, audit, kv, client, kubernetes, host_files };
+    let runner = Runner { entry, interpreter, terms, arguments, granted, audit, kv, client, kubernetes, host_files };
     let exit = live(&runner, source, signals, reload).await;
     drop(runner);
     let exit = match audit_writer.map(Writer::close) {
@@ -109,6 +105,7 @@ pub async fn run(mut arguments: Run) -> Exit {
 
 /// All that a version of the script is started with.
 struct Runner {
+    entry: Entry,
     interpreter: Arc<Interpreter>,
     terms: Arc<AppTerms>,
     arguments: Run,
@@ -162,7 +159,7 @@ impl Runner {
 
     /// Reads the script again, for a version that takes over once it serves.
     async fn successor(&self, current: &Version) -> Option<Version> {
-        match read(&self.arguments.script).await {
+        match read(&self.entry).await {
             Ok(source) => Some(self.version(source, current.servers.successor())),
             Err(error) => {
                 self.terms.logs.say(Level::Error, &format!("cannot read the script again: {error}"));
@@ -172,13 +169,10 @@ impl Runner {
     }
 }
 
-/// Reads the script, or as much of it as tells that it is too large: a device has no end.
-#[expect(clippy::disallowed_types, reason = "reads the script that the command line names")]
-async fn read(script: &Path) -> std::io::Result<Vec<u8>> {
-    let mut source = Vec::new();
-    let file = tokio::fs::File::open(script).await?;
-    file.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut source).await?;
-    Ok(source)
+/// Reads the script without blocking a thread of the async runtime.
+async fn read(entry: &Entry) -> Result<Vec<u8>, String> {
+    let entry = entry.clone();
+    tokio::task::spawn_blocking(move || entry.read()).await.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 /// The life of a script, and of those that replace it when it has changed or a SIGHUP asks for that.

@@ -115,7 +115,7 @@ impl Runner {
     /// Runs the tests of one file.
     async fn file(&self, file: &TestFile, report: &mut Report) -> Result<(), Trouble> {
         let silent = |why: String| (String::new(), why);
-        let source = read(&file.path).await.map_err(silent)?;
+        let source = read(file, &file.path).await.map_err(silent)?;
         let subject = self.set_up(file).await?;
         let stage = subject.stage.for_test();
         let tests = self.app(&file.path, &source, subject.kv.copy(), &stage);
@@ -160,7 +160,7 @@ impl Runner {
         let (stage, kv) = (Arc::new(Stage::default()), Kv::memory(DEFAULT_QUOTA));
         let mut running = JoinSet::new();
         let Some(script) = &file.script else { return Ok(Subject { app: None, stage, kv, _running: running }) };
-        let source = read(script).await.map_err(|why| (String::new(), why))?;
+        let source = read(file, script).await.map_err(|why| (String::new(), why))?;
         let app = self.app(script, &source, kv.clone(), &stage);
         let run = Arc::clone(&app);
         running.spawn(async move { run.run(source).await });
@@ -214,7 +214,8 @@ impl Runner {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "reads the scripts and tests that the command line names")]
-async fn read(path: &Path) -> Result<Vec<u8>, String> {
-    tokio::fs::read(path).await.map_err(|error| format!("cannot read {}: {error}", path.display()))
+/// Reads a test file or its script without blocking a thread of the async runtime.
+async fn read(file: &TestFile, path: &Path) -> Result<Vec<u8>, String> {
+    let (file, path) = (file.clone(), path.to_owned());
+    tokio::task::spawn_blocking(move || file.read(&path)).await.unwrap_or_else(|error| Err(error.to_string()))
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use starcell_interp::TEST_FILE_SUFFIX as SUFFIX;
 
+use crate::folder;
+
 /// Folders below one that is searched: more are a mistake, such as a link that was followed by a mount.
 const MAX_DEPTH: usize = 64;
 
@@ -17,13 +19,29 @@ pub(super) struct TestFile {
     pub(super) path: PathBuf,
     /// What it tests, if that is there: a test of files that are loaded has no script beside it.
     pub(super) script: Option<PathBuf>,
+    /// The folder that was searched, if one was: nothing outside of it is read.
+    within: Option<PathBuf>,
 }
 
 impl TestFile {
-    fn new(path: PathBuf) -> Self {
+    fn new(path: PathBuf, within: Option<&Path>) -> Self {
         let script = name(&path).and_then(|name| name.strip_suffix(SUFFIX)).map(|stem| format!("{stem}.star"));
         let script = script.map(|script| path.with_file_name(script)).filter(|script| script.is_file());
-        Self { path, script }
+        Self { path, script, within: within.map(Path::to_owned) }
+    }
+
+    /// Reads the test file or its script.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub(super) fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        match &self.within {
+            Some(folder) => {
+                let inside = path.strip_prefix(folder).unwrap_or(path).display().to_string();
+                folder::read(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }, &inside)
+            }
+            None => folder::read_named(path),
+        }
     }
 }
 
@@ -38,13 +56,13 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<BTreeSet<TestFile>, String> {
         let path = path.strip_prefix(".").unwrap_or(path);
         if path.as_os_str().is_empty() || path.is_dir() {
             let before = found.len();
-            walk(path, 0, &mut found)?;
+            walk(path, path, 0, &mut found)?;
             if found.len() == before {
                 let folder = if path.as_os_str().is_empty() { ".".into() } else { path.display().to_string() };
                 return Err(format!("there is no file in {folder} whose name ends in {SUFFIX}"));
             }
         } else {
-            found.insert(TestFile::new(file(path)?));
+            found.insert(TestFile::new(file(path)?, None));
         }
     }
     Ok(found)
@@ -69,7 +87,7 @@ fn file(path: &Path) -> Result<PathBuf, String> {
 }
 
 /// Adds the test files of a folder and of those below it. Links to folders are not followed, nor hidden ones entered.
-fn walk(folder: &Path, depth: usize, found: &mut BTreeSet<TestFile>) -> Result<(), String> {
+fn walk(root: &Path, folder: &Path, depth: usize, found: &mut BTreeSet<TestFile>) -> Result<(), String> {
     if depth > MAX_DEPTH {
         return Err(format!("{} is more than {MAX_DEPTH} folders deep", folder.display()));
     }
@@ -82,9 +100,16 @@ fn walk(folder: &Path, depth: usize, found: &mut BTreeSet<TestFile>) -> Result<(
             continue;
         }
         if entry.file_type().map_err(failed)?.is_dir() {
-            walk(&path, depth + 1, found)?;
+            walk(root, &path, depth + 1, found)?;
         } else if name(&path).is_some_and(|name| name.ends_with(SUFFIX)) && path.is_file() {
-            found.insert(TestFile::new(path));
+            let file = TestFile::new(path, Some(root));
+            // A link that leads out is told before any test runs.
+            for linked in
+                [Some(&file.path), file.script.as_ref()].into_iter().flatten().filter(|path| path.is_symlink())
+            {
+                file.read(linked)?;
+            }
+            found.insert(file);
         }
     }
     Ok(())
