@@ -121,3 +121,70 @@ fn it_always_ends() {
     assert!(deep.stdout.contains("nested or chained too deeply"), "{}", deep.stdout);
     assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
 }
+
+/// Small scripts that would keep the type checker or the parser for ever, or for longer than anybody waits.
+#[test]
+fn scripts_made_to_keep_the_checker_end_and_the_rest_is_told() {
+    let chain = |step: &str| {
+        let steps: String =
+            (1..40).map(|n| format!("    a{n} = {}\n", step.replace('@', &format!("a{}", n - 1)))).collect();
+        format!("def f(c):\n    a0 = (1,)\n{steps}    return a39\nfs.raed_text(\"x\")\n")
+    };
+    for script in [chain("(@, @)"), chain("(@, @) if c else (@,)"), chain("struct(x = @, y = @)")] {
+        let ended = check(&[], &script(&script));
+        assert_eq!(ended.code(), 1, "{}", ended.output);
+        assert!(ended.stdout.contains("unfinished"), "{}", ended.stdout);
+        assert!(ended.stdout.contains("raed_text"), "other findings are told: {}", ended.stdout);
+    }
+    let digits = format!("x = {}\n", "7".repeat(2_000_000));
+    let ended = check(&[], &script(&digits));
+    assert_eq!(ended.code(), 0, "{}", ended.output);
+}
+
+#[test]
+fn a_folder_is_read_as_its_owner_made_it() {
+    let place = folder();
+    let (app, inner) = (place.join("app"), place.join("app/lib"));
+    std::fs::create_dir_all(&inner).unwrap();
+    std::fs::write(place.join("secret.star"), "password = 1\n").unwrap();
+    std::fs::write(inner.join("real.star"), "x = 1\n").unwrap();
+    // A link within the folder is one of its files.
+    std::os::unix::fs::symlink("lib/real.star", app.join("a.star")).unwrap();
+    let fine = check(&[], &app);
+    assert_eq!(fine.code(), 0, "{}", fine.output);
+    std::os::unix::fs::symlink("../secret.star", app.join("b.star")).unwrap();
+    let out = check(&[], &app);
+    assert_eq!(out.code(), 2, "{}", out.output);
+    assert!(out.stderr.contains("b.star: a link leads out of the folder"), "{}", out.stderr);
+    assert!(!out.output.contains("password"), "{}", out.output);
+    std::fs::remove_file(app.join("b.star")).unwrap();
+    pipe_at(&app.join("p.star"));
+    let pipe = check(&[], &app);
+    assert_eq!(pipe.code(), 2, "{}", pipe.output);
+    assert!(pipe.stderr.contains("p.star: it is not a file"), "{}", pipe.stderr);
+}
+
+/// `run`, `check` and `test` on a folder whose script or test is a link to a file elsewhere.
+#[test]
+fn no_command_runs_what_a_link_in_a_folder_leads_to() {
+    let place = folder();
+    let app = place.join("app");
+    std::fs::create_dir(&app).unwrap();
+    std::fs::write(place.join("secret.star"), "print(\"secret\")\ndef test_it(t):\n    fail(\"secret\")\n").unwrap();
+    std::os::unix::fs::symlink("../secret.star", app.join("main.star")).unwrap();
+    for command in ["run", "check"] {
+        let ended = Starcell::command(&app, &[command, "."], "");
+        assert_eq!(ended.code(), 2, "{command}: {}", ended.output);
+        assert!(ended.stderr.contains("main.star: a link leads out of the folder"), "{command}: {}", ended.stderr);
+        assert!(!ended.output.contains("secret"), "{command}: {}", ended.output);
+    }
+    std::fs::rename(app.join("main.star"), app.join("a_test.star")).unwrap();
+    let ended = Starcell::command(&app, &["test", "."], "");
+    assert_eq!(ended.code(), 2, "{}", ended.output);
+    assert!(ended.stderr.contains("a_test.star: a link leads out of the folder"), "{}", ended.stderr);
+}
+
+fn pipe_at(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
+}

@@ -155,3 +155,17 @@ fn hostile_documents_do_not_end_it() {
     }
     assert_eq!(editor.close().code(), Some(0));
 }
+
+/// The server answers for other documents while one of them is made to keep the type checker.
+#[test]
+fn a_document_that_cannot_be_checked_keeps_no_other_waiting() {
+    let (app, main, _) = app();
+    let (mut editor, _) = Editor::open(&app);
+    let steps: String = (1..40).map(|n| format!("    a{n} = (a{0}, a{0})\n", n - 1)).collect();
+    let hostile = app.join("hostile.star");
+    std::fs::write(&hostile, "").unwrap();
+    let found = editor.diagnostics(&hostile, &format!("def f():\n    a0 = (1,)\n{steps}    return a39\n"));
+    assert_eq!((found.len(), &found[0]["code"]), (1, &json!("unfinished")), "{found:?}");
+    assert_eq!(editor.diagnostics(&main, MAIN), Vec::<Value>::new());
+    assert_eq!(editor.close().code(), Some(0));
+}

@@ -449,3 +449,113 @@ fn hostile_texts_are_survived() {
         assert!(begun.elapsed().as_secs() < 60, "{name} took {:?}", begun.elapsed());
     }
 }
+
+/// Containers of the module, and what changes them in a request: each line with a comment is an error.
+#[test]
+fn requests_cannot_change_the_module() {
+    for handler in [
+        "def h(req):\n    items.append(1)",
+        "def h(req):\n    items[0] += 1",
+        "def h(req):\n    table[\"a\"] = 1",
+        "def h(req):\n    table[\"a\"][\"b\"] = 1",
+        "def h(req):\n    items.pop()",
+        "def h(req):\n    seen.add(1)",
+        "def h(req):\n    table[\"a\"].append(1)",
+        "def change():\n    items.append(1)\ndef h(req):\n    change()",
+        "def change(list):\n    list.append(1)\ndef h(req):\n    change(items)",
+        "def change(list):\n    list.append(1)\ndef pass_on(list):\n    change(list)\ndef h(req):\n    pass_on(items)",
+        "h = lambda req: items.append(1)",
+        "def make():\n    def inner(req):\n        items.append(1)\n    return inner\nh = make()",
+    ] {
+        let script = format!(
+            "items = []\ntable = {{}}\nseen = set()\n{handler}\nsrv = http.server()\nsrv.handle(\"GET /\", h)\nsrv.serve()\n"
+        );
+        let report = one(&script);
+        let found: Vec<_> = report.diagnostics.iter().filter(|found| found.code == "frozen-state").collect();
+        assert_eq!(found.len(), 1, "{handler}: {:?}", report.diagnostics);
+        assert!(found[0].message.contains("kv"), "{}", found[0].message);
+    }
+}
+
+#[test]
+fn middleware_of_both_forms_cannot_change_the_module() {
+    for middleware in [
+        "def m(next):\n    def inner(req):\n        items.append(1)\n        return next(req)\n    return inner",
+        "def m(req, next):\n    items.append(1)\n    return next(req)",
+        // Made once, by the setup, and frozen with it.
+        "def m(next):\n    count = [0]\n    def inner(req):\n        count[0] += 1\n        return next(req)\n    return inner",
+    ] {
+        let script = format!(
+            "items = []\n{middleware}\nsrv = http.server()\nsrv.use(m)\nsrv.handle(\"GET /\", lambda req: \"ok\")\nsrv.serve()\n"
+        );
+        let report = one(&script);
+        assert!(report.diagnostics.iter().any(|found| found.code == "frozen-state"), "{middleware}: {report:?}");
+    }
+}
+
+#[test]
+fn what_the_setup_changes_and_what_a_request_makes_is_right() {
+    let silent = "\
+items = []
+table = {}
+def add(value):
+    items.append(value)
+    table[value] = len(items)
+[add(value) for value in [\"a\", \"b\"]]
+add(\"c\")
+names = sorted(items, key = lambda item: table[item])
+def register(srv):
+    routes = []
+    for name in items:
+        routes.append(name)
+        srv.handle(\"GET /\" + name, lambda req: name)
+def h(req):
+    own = []
+    own.append(req.path)
+    copy = list(items)
+    copy.append(\"d\")
+    mine = dict(table)
+    mine[\"x\"] = 1
+    for item in items:
+        own.append(item)
+    return {\"own\": own, \"copy\": copy, \"mine\": mine}
+def m(req, next):
+    seen = {}
+    seen[\"a\"] = 1
+    return next(req)
+srv = http.server()
+register(srv)
+srv.use(m)
+srv.handle(\"GET /h\", h)
+srv.serve()
+";
+    let report = one(silent);
+    assert!(!report.diagnostics.iter().any(|found| found.code == "frozen-state"), "{report:?}");
+}
+
+#[test]
+fn a_loaded_file_is_frozen_for_whoever_calls_its_functions() {
+    let report = checked(&[
+        ("main.star", "load(\"lib.star\", \"add\")\nadd(1)\n"),
+        ("lib.star", "items = []\ndef add(value):\n    items.append(value)\ndef own():\n    items.append(2)\nown()\n"),
+    ]);
+    let found: Vec<_> = report.diagnostics.iter().filter(|found| found.code == "frozen-state").collect();
+    assert_eq!(found.len(), 1, "{report:?}");
+    assert_eq!(found[0].at.resolve_span().begin.line + 1, 3);
+}
+
+/// The report of the first step is what is left of a check that was cut.
+#[test]
+fn the_first_step_tells_all_but_names_and_types() {
+    let text = "items = []\nsrv = http.server()\nsrv.handle(\"GET /\", lambda req: items.append(nope))\nfs.read(1)\n";
+    let run = move |files: &Files| {
+        let mut steps = Vec::new();
+        starcell_check::check_in_steps(files, "main.star", text.as_bytes(), |report| steps.push(report));
+        assert_eq!(steps.len(), 2);
+        let first: Vec<_> = steps[0].diagnostics.iter().map(|found| found.code.as_str()).collect();
+        assert!(first.contains(&"unfinished") && first.contains(&"frozen-state"), "{first:?}");
+        steps.pop().unwrap()
+    };
+    let last = on_a_large_stack(run, Files(HashMap::new()));
+    assert!(!last.diagnostics.iter().any(|found| found.code == "unfinished"), "{last:?}");
+}
