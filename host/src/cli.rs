@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod docs;
 mod edge;
+mod forks;
 mod grants;
 mod limits;
 mod log;
@@ -26,6 +27,7 @@ pub use self::check::Check;
 pub use self::completions::Completions;
 pub use self::docs::Docs;
 pub use self::edge::EdgeFlags;
+pub use self::forks::ForkFlags;
 pub use self::grants::{CallMode, GrantFlags, RuleFlags};
 pub use self::limits::LimitFlags;
 pub use self::log::{DEFAULT_LOG_RATE, LogFlags, LogFormat, LogLevel};
@@ -89,6 +91,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
+    use starcell_runtime::Forks;
+
     use super::*;
 
     fn run(arguments: &[&str]) -> Result<Run, clap::Error> {
@@ -114,6 +118,14 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
         let error = run(&["--permissions", "deny-all", "--allow-local"]).unwrap_err();
         assert!(error.to_string().contains("cannot be used with"), "{error}");
+    }
+
+    #[test]
+    fn forks_are_parked_unless_said_otherwise() {
+        assert_eq!(run(&[]).unwrap().forks.forks(), Forks::default());
+        assert_eq!(run(&["--fresh"]).unwrap().forks.forks(), Forks::Fresh);
+        assert_eq!(run(&["--compare-every", "1"]).unwrap().forks.forks(), Forks::Parked { compare_every: 1 });
+        assert!(run(&["--compare-every", "0"]).is_err() && run(&["--fresh", "--compare-every", "1"]).is_err());
     }
 
     #[test]

@@ -26,18 +26,21 @@ pub(crate) fn run() {
     let bench = std::env::current_exe().unwrap();
     let file = script(HELLO);
     let arguments = ["run", "--allow-local", "--no-access-log", "--port", "0", file.to_str().unwrap()];
+    let fresh = [&arguments[..], &["--fresh"]].concat();
     let mut servers = [
         Server::start("hyper, constant", command(&bench, &["serve-hyper"])),
         Server::start("native Starlark, no sandbox", command(&bench, &["serve-native"])),
-        Server::start("starcell, fork per request", command(&binary(), &arguments)),
+        Server::start("starcell, fresh forks", command(&binary(), &fresh)),
+        Server::start("starcell, parked forks", command(&binary(), &arguments)),
     ];
     for _ in 0..ROUNDS {
         servers.iter_mut().for_each(Server::round);
     }
     servers.iter().for_each(Server::print);
-    let [hyper, native, forked] = &servers;
-    println!("starcell / native Starlark    {:.2}", forked.against(native));
-    println!("starcell / hyper              {:.2}", forked.against(hyper));
+    let [hyper, native, fresh, parked] = &servers;
+    println!("                    fresh forks   parked forks");
+    println!("of native Starlark  {:>11.2} {:>14.2}", fresh.against(native), parked.against(native));
+    println!("of hyper            {:>11.2} {:>14.2}", fresh.against(hyper), parked.against(hyper));
 }
 
 /// One of the servers that take turns.

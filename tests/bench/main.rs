@@ -22,6 +22,8 @@ mod load;
 mod micro;
 mod plain;
 
+use starcell_runtime::Forks;
+
 /// The allocator of the product.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,7 +36,8 @@ fn main() {
         ["micro"] => micro::run(),
         ["audit"] => audit::run(),
         // For a profiler: one thing, over and over.
-        ["spin", route] => micro::spin(route.parse().unwrap()),
+        ["spin", route] => micro::spin(route.parse().unwrap(), Forks::default(), 100_000),
+        ["spin", route, "fresh"] => micro::spin(route.parse().unwrap(), Forks::Fresh, 100_000),
         ["deploy"] => micro::deploy(),
         ["serve-plain", answer] => plain::serve(answer, None),
         ["serve-plain", answer, cert, key] => plain::serve(answer, Some((cert.as_ref(), key.as_ref()))),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use starcell_interp::testing::NativeHost;
-use starcell_runtime::Limits;
+use starcell_runtime::{Forks, Limits};
 use starcell_tests::edge::{Deployed, interpreter, request};
 
 use crate::HELLO;
@@ -22,11 +22,11 @@ pub(crate) fn run() {
 }
 
 /// Answers with one handler until a profiler has seen enough.
-pub(crate) fn spin(route: u32) {
+pub(crate) fn spin(route: u32, forks: Forks, count: u32) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let app = Deployed::start(&interpreter(), HELLO, Limits::default()).await.unwrap();
-        for _ in 0..100_000 {
+        let app = Deployed::start_with(&interpreter(), HELLO, |config| config.forks = forks).await.unwrap();
+        for _ in 0..count {
             app.serving.answer(route, request("/hello?name=Bob")).await.result.unwrap();
         }
     });
@@ -71,32 +71,41 @@ async fn measure() {
     };
     println!("fork + drop                   {:>9.1} us", us(fork));
 
+    let fresh = Deployed::start_with(&interpreter, HELLO, |config| config.forks = Forks::Fresh).await.unwrap();
     let host = NativeHost::new();
     let native = starcell_interp::run_native(&host, "bench.star", HELLO).1.expect("it serves");
-    println!("handler                          forked     native   ratio");
+    println!("handler                           fresh     parked     native   fresh/native   parked/native");
     for (name, route, count) in HANDLERS {
-        let mut rounds = [Vec::new(), Vec::new()];
+        let mut rounds = [const { Vec::new() }; 3];
         for _ in 0..ROUNDS {
-            let began = Instant::now();
-            for _ in 0..count {
-                let answer = app.serving.answer(route, request("/hello?name=Bob")).await;
-                assert_eq!(answer.result.unwrap().status, 200);
-            }
-            rounds[0].push(began.elapsed() / count);
+            rounds[0].push(answers(&fresh, route, count).await);
+            rounds[1].push(answers(&app, route, count).await);
             let began = Instant::now();
             for _ in 0..count {
                 assert_eq!(native.handle(&host, route, native_request()).unwrap().status, 200);
             }
-            rounds[1].push(began.elapsed() / count);
+            rounds[2].push(began.elapsed() / count);
         }
-        let [forked, native] = rounds.map(|mut times| {
+        let [fresh, parked, native] = rounds.map(|mut times| {
             times.sort();
-            times[ROUNDS / 2]
+            us(times[ROUNDS / 2])
         });
-        let ratio = forked.as_secs_f64() / native.as_secs_f64();
-        println!("{name:<28} {:>8.1} us {:>8.1} us  {ratio:>5.2}", us(forked), us(native));
+        let ratios = [fresh / native, parked / native].map(|ratio| format!("{ratio:>12.2}"));
+        println!("{name:<28} {fresh:>7.1} us {parked:>7.1} us {native:>7.1} us   {}", ratios.join("   "));
     }
+    println!("{:?}", interpreter.forks());
+    fresh.stop().await.unwrap();
     app.stop().await.unwrap();
+}
+
+/// Time of one answer.
+async fn answers(app: &Deployed, route: u32, count: u32) -> Duration {
+    let began = Instant::now();
+    for _ in 0..count {
+        let answer = app.serving.answer(route, request("/hello?name=Bob")).await;
+        assert_eq!(answer.result.unwrap().status, 200);
+    }
+    began.elapsed() / count
 }
 
 fn native_request() -> starcell_interp::Request {

@@ -6,7 +6,7 @@ use starcell::guest::GUEST;
 use starcell_policy::{CanonicalPath, Grants, Permit, Profile, Roots, ServerAddress};
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::{
-    App, AppConfig, AppHost, Failure, Interpreter, Level, Limits, ListenError, LogRecord, Request, Serve,
+    App, AppConfig, AppHost, Failure, Forks, Interpreter, Level, Limits, ListenError, LogRecord, Request, Serve,
     ServerOptions, Serving,
 };
 use tokio::sync::{Notify, oneshot};
@@ -21,6 +21,10 @@ pub fn interpreter() -> Arc<Interpreter> {
     static INTERPRETER: OnceLock<Arc<Interpreter>> = OnceLock::new();
     Arc::clone(INTERPRETER.get_or_init(|| Interpreter::load(&GUEST, INSTANCES).expect("the guest loads")))
 }
+
+/// Every way to keep forks: parked, parked with each reset compared, and thrown away.
+pub const ALL_FORKS: [Forks; 3] =
+    [Forks::Parked { compare_every: 1000 }, Forks::Parked { compare_every: 1 }, Forks::Fresh];
 
 /// A script whose first server is served to the test.
 #[derive(Debug)]

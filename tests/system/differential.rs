@@ -9,8 +9,8 @@ use std::time::Duration;
 use starcell_interp::testing::NativeHost;
 use starcell_interp::{self as interp, FailureKind, run_native};
 use starcell_runtime::failure::ScriptFailureKind;
-use starcell_runtime::{self as runtime, Field, Interpreter, Level, Limits};
-use starcell_tests::edge::{Deployed, Said, interpreter};
+use starcell_runtime::{self as runtime, AppConfig, Field, Forks, Interpreter, Level, Limits};
+use starcell_tests::edge::{ALL_FORKS, Deployed, Said, interpreter};
 
 use cases::Case;
 
@@ -60,7 +60,7 @@ fn left_shifts_lose_nothing() {
     let case = Case { source, requests: vec![(0, interp::Request::default())] };
     let expected = format!("{:?}", shifts.map(|(value, by)| value << by)).replace(' ', "");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for run in [runtime.block_on(in_wasm(&case)), natively(&case)] {
+    for run in [runtime.block_on(in_wasm(&case, Forks::default())), natively(&case)] {
         let [Outcome::Response { body, .. }] = &run.outcomes[..] else { panic!("{run:?}") };
         assert_eq!(*body, expected);
     }
@@ -103,10 +103,13 @@ fn compare(cases: &[Case]) {
     let mut differences = String::new();
     for case in cases {
         let native = natively(case);
-        let wasm = runtime.block_on(in_wasm(case));
         assert!(!native.outcomes.is_empty(), "nothing was compared for:\n{}", case.source);
-        if native != wasm {
-            differences.push_str(&difference(case, &native, &wasm));
+        for forks in ALL_FORKS {
+            let wasm = runtime.block_on(in_wasm(case, forks));
+            if native != wasm {
+                differences.push_str(&format!("\nwith {forks:?}"));
+                differences.push_str(&difference(case, &native, &wasm));
+            }
         }
     }
     assert!(differences.is_empty(), "{differences}");
@@ -147,13 +150,14 @@ fn natively(case: &Case) -> Run {
     run
 }
 
-async fn in_wasm(case: &Case) -> Run {
+async fn in_wasm(case: &Case, forks: Forks) -> Run {
     static INTERPRETER: OnceLock<Arc<Interpreter>> = OnceLock::new();
     let interpreter = INTERPRETER.get_or_init(interpreter);
     let mut run = Run::default();
     // Hostile examples work up to a limit of the interpreter, which may take longer than a tenant has by default.
     let patient = Limits { request_cpu: Duration::from_secs(20), memory_bytes: 256 << 20, ..Limits::default() };
-    let app = match Deployed::start(interpreter, &case.source, patient).await {
+    let give = |config: &mut AppConfig| (config.limits, config.forks) = (patient, forks);
+    let app = match Deployed::start_with(interpreter, &case.source, give).await {
         Ok(app) => app,
         Err(runtime::Failure::Stopped) => {
             run.outcomes.push(Outcome::Ended);

@@ -89,9 +89,16 @@ srv.handle("GET /look", look)
 srv.serve()
 "#;
 
+/// Every way to keep forks.
+const FORKS: [&[&str]; 3] = [&[], &["--compare-every", "1"], &["--fresh"]];
+
 #[test]
 fn a_canary_is_not_found_by_10000_requests() {
-    let mut starcell = Starcell::serve(&[], &script(CANARY));
+    FORKS.into_iter().for_each(look_for_canaries);
+}
+
+fn look_for_canaries(forks: &[&str]) {
+    let mut starcell = Starcell::serve(forks, &script(CANARY));
     let port = starcell.port();
     let mut client = Client::connect(port);
     assert_eq!(client.get("/look").text(), "clean");
@@ -121,6 +128,8 @@ fn a_canary_is_not_found_by_10000_requests() {
             });
         }
     });
+    let ended = starcell.stop();
+    assert!(!ended.output.contains("not put back"), "{}", ended.output);
 }
 
 fn plant(client: &mut Client, trick: &str) -> Response {
@@ -240,7 +249,12 @@ const ATTACKS: [(&str, &str); 18] = [
 
 #[test]
 fn what_uses_up_a_limit_ends_alone() {
-    let mut starcell = Starcell::serve(&["--request-cpu", "500ms", "--no-access-log"], &script(HOSTILE));
+    FORKS.into_iter().for_each(attack);
+}
+
+fn attack(forks: &[&str]) {
+    let arguments = [forks, &["--request-cpu", "500ms", "--no-access-log"]].concat();
+    let mut starcell = Starcell::serve(&arguments, &script(HOSTILE));
     let port = starcell.port();
     let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
@@ -309,8 +323,13 @@ fn no_two_forks_share_randomness_or_a_clock() {
     let source = "first = random.token(16)\nbegan = time.unix_nano()\n\
                   srv = http.server()\n\
                   srv.handle(\"GET /\", lambda req: [random.token(16), time.unix_nano(), first, began])\nsrv.serve()\n";
-    let starcell = Starcell::serve(&[], &script(source));
-    let mut client = Client::connect(starcell.port());
+    for forks in FORKS {
+        let starcell = Starcell::serve(forks, &script(source));
+        unlike_each_other(&mut Client::connect(starcell.port()));
+    }
+}
+
+fn unlike_each_other(client: &mut Client) {
     let (mut tokens, mut last) = (HashSet::new(), 0);
     for _ in 0..1000 {
         let (token, now, first, began): (String, u64, String, u64) =

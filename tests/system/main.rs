@@ -45,6 +45,7 @@ mod logs;
 mod lsp;
 mod many;
 mod new;
+mod parked;
 mod permissions;
 mod programs;
 mod repl;

@@ -134,7 +134,8 @@ fn globals(section: GlobalSectionReader<'_>) -> Result<u32, SplitError> {
     }
 }
 
-fn stack_pointer(global: &Global<'_>) -> Result<u32, SplitError> {
+/// The initial value of a global that is a stack pointer.
+pub(crate) fn stack_pointer(global: &Global<'_>) -> Result<u32, SplitError> {
     let found = match (global.ty.mutable, global.ty.content_type, global.ty.shared) {
         (true, ValType::I32, false) => match constant(&global.init_expr)? {
             Some(value) => return Ok(value),

@@ -19,7 +19,7 @@
 //!
 //! The order is that of a build: [`keep_results`] leaves out what would free results, [`check_imports`] judges the
 //! component, [`split`] makes the shared component and its base image, with imports that are called directly (`direct`),
-//! and at run time [`image`] makes the image of a fork.
+//! and [`image`] makes the base image. At run time the host maps memories itself, over one [`shared_image`].
 
 #![forbid(unsafe_code)]
 
@@ -29,10 +29,12 @@ mod error;
 mod image;
 mod outline;
 mod results;
+mod shared;
 mod split;
 
 pub use error::SplitError;
 pub use image::{IMAGE_PAGE, ImageStats, WASM_PAGE, image, stats};
 pub use outline::{check_imports, exports, imports};
 pub use results::keep_results;
+pub use shared::{Contents, contents, shared_image};
 pub use split::{IMAGE_IMPORT, MEMORY_EXPORT, STACK_POINTER_EXPORT, Split, split};

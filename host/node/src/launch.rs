@@ -11,7 +11,9 @@ use std::sync::Arc;
 use starcell_audit::AuditApp;
 use starcell_budget::MemoryBudget;
 use starcell_policy::{CanonicalPath, Grants};
-use starcell_runtime::{App, AppConfig, Client, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Serve, Tool};
+use starcell_runtime::{
+    App, AppConfig, Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Serve, Tool,
+};
 
 /// All that an app is started with.
 #[derive(Clone, Debug)]
@@ -42,6 +44,8 @@ pub struct Launch {
     pub environment: BTreeMap<String, String>,
     /// What the app may use.
     pub limits: Limits,
+    /// How the forks that answer its requests are kept.
+    pub forks: Forks,
     /// The bytes that the process may hold.
     pub memory: MemoryBudget,
     /// Address for the script's first server, over whatever the script asks for.
@@ -59,7 +63,8 @@ impl Launch {
     #[must_use]
     pub fn app(self, surroundings: Arc<dyn Serve>) -> Arc<App> {
         let Self { interpreter, script, folder, grants, cwd, mode, audit, record_pure, .. } = self;
-        let Self { kv, client, kubernetes, environment, limits, memory, host, host_files, port, tool, .. } = self;
+        let Self { kv, client, kubernetes, environment, limits, forks, memory, host, host_files, port, tool, .. } =
+            self;
         let config = AppConfig {
             script,
             grants,
@@ -72,6 +77,7 @@ impl Launch {
             environment,
             cwd,
             limits,
+            forks,
             memory,
             folder,
             host,

@@ -15,6 +15,8 @@ use crate::context::AppContext;
 use crate::failure::Failure;
 use crate::interpreter::Interpreter;
 use crate::limits::Limits;
+use crate::memory::image::Image;
+use crate::memory::raw::Fork;
 use crate::state::State;
 
 /// An app of this process.
@@ -25,8 +27,7 @@ pub struct App {
 }
 
 /// Serves a bound server of an app from forks of the memory that its script handed over.
-pub(crate) type ServeImage =
-    Box<dyn Fn(Arc<App>, u32, Vec<u8>) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+pub(crate) type ServeImage = Box<dyn Fn(Arc<App>, u32, Image) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,8 +47,7 @@ impl App {
     }
 
     /// An instance that has run nothing yet.
-    pub(crate) async fn begin(&self, store: &mut Store<State>) -> Result<Guest, Failure> {
-        let guest = self.interpreter.base().instantiate_async(store).await;
-        guest.map_err(|error| self.interpreter.instantiation_failure(&error, self.limits()))
+    pub(crate) async fn begin(&self, store: Store<State>) -> Result<(Fork<State>, Guest), Failure> {
+        self.interpreter.start(store, self.interpreter.base(), self.limits()).await
     }
 }

@@ -5,17 +5,12 @@
 //! only `unsafe` of the host: compiled code is executed as it is.
 
 #![expect(unsafe_code, reason = "see the argument at each block")]
-#![expect(clippy::disallowed_types, reason = "the only files here are memory that has no name")]
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::ptr::NonNull;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
-use rustix::io::Errno;
 use rustix::param::page_size;
 use wasmtime::component::Component;
-use wasmtime::{Engine, Module, Precompiled};
+use wasmtime::{Engine, Precompiled};
 
 use crate::engine::{Purpose, engine};
 use crate::failure::Failure;
@@ -55,52 +50,4 @@ impl Artifact {
             }
         }
     }
-}
-
-/// Loads an image so that its memory exists once: forks map it from the very file that it is loaded from. wasmtime would
-/// otherwise keep it twice, in what it loaded and in a file that it makes of that.
-pub(crate) fn load_image(engine: &Engine, image: &[u8]) -> wasmtime::Result<Module> {
-    let compiled = engine.precompile_module(image)?;
-    let file = File::from(memfd_create("starcell-image", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
-    write_sparse(&file, &compiled)?;
-    seal(&file)?;
-    // SAFETY: the bytes are what `precompile_module` returned on the line above. The file has no name, this is its only
-    // descriptor, and it is sealed, so nothing can change it.
-    unsafe { Module::deserialize_open_file(engine, file) }
-}
-
-/// Makes sure that nobody changes a file any more. The kernel waits 150 ms for whoever holds one of its pages, such as
-/// the reclaim of memory on a busy machine, and then refuses; so it is asked again.
-fn seal(file: &File) -> std::io::Result<()> {
-    const ATTEMPTS: u32 = 20;
-    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    for _ in 1..ATTEMPTS {
-        match fcntl_add_seals(file, seals) {
-            Err(Errno::BUSY) => {}
-            other => return Ok(other?),
-        }
-    }
-    Ok(fcntl_add_seals(file, seals)?)
-}
-
-/// Writes the runs of pages that are not zero: the others, a third of an image, then take no memory.
-fn write_sparse(file: &File, bytes: &[u8]) -> std::io::Result<()> {
-    const PAGE: usize = 4096;
-    const ZERO: [u8; PAGE] = [0; PAGE];
-    file.set_len(bytes.len() as u64)?;
-    let is_zero = |page: &&[u8]| ZERO.get(..page.len()) == Some(*page);
-    let mut pages = bytes.chunks(PAGE).peekable();
-    let mut offset = 0;
-    while let Some(page) = pages.next() {
-        let zero = is_zero(&page);
-        let mut length = page.len();
-        while let Some(next) = pages.next_if(|next| is_zero(next) == zero) {
-            length += next.len();
-        }
-        if !zero {
-            file.write_all_at(bytes.get(offset..offset + length).unwrap_or_default(), offset as u64)?;
-        }
-        offset += length;
-    }
-    Ok(())
 }

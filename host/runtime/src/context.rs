@@ -24,6 +24,7 @@ use crate::host_files::HostFiles;
 use crate::k8s::Kubernetes;
 use crate::kv::{self, Kv};
 use crate::limits::Limits;
+use crate::parking::Forks;
 use crate::tool::Tool;
 
 /// Most threads that one app may block at a time; the runtime has 512.
@@ -54,6 +55,8 @@ pub struct AppConfig {
     pub cwd: CanonicalPath,
     /// What it may use.
     pub limits: Limits,
+    /// How the forks that answer its requests are kept.
+    pub forks: Forks,
     /// The bytes that the process may hold, of which guests and images take theirs.
     pub memory: MemoryBudget,
     /// The folder that `load()` reads from; none for a script without files.
@@ -84,6 +87,7 @@ impl AppConfig {
             environment: BTreeMap::new(),
             cwd,
             limits: Limits::default(),
+            forks: Forks::default(),
             memory: MemoryBudget::unlimited(),
             folder: None,
             host: None,

@@ -1,35 +1,45 @@
 //! The guest, loaded and linked once for all apps of the process.
 //!
-//! Scripts differ by their images alone: every instance of every app runs the same compiled component over a memory of
-//! its own. A tenant therefore never reaches the compiler, and an app costs its image.
+//! Scripts differ by their images alone: every instance of every app runs the same compiled component, with the same
+//! imports, over a memory that the host maps from the image. A tenant therefore never reaches the compiler, and an app
+//! costs its image.
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use wasmtime::Engine;
-use wasmtime::component::{Component, ComponentExportIndex, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, Instance, Linker};
+use wasmtime::{Engine, Module, Store};
 
 use crate::artifact::Artifact;
-use crate::bindings::GuestPre;
+use crate::bindings::{Guest, GuestPre};
 use crate::engine::{Purpose, engine};
 use crate::failure::Failure;
-use crate::image::Image;
 use crate::limits::Limits;
+use crate::memory::image::{Image, STACK_POINTER};
+use crate::memory::raw::{Arena, Fork, Slot, Watching};
 use crate::meter::{Meter, Metered};
+use crate::parked::Parked;
+use crate::parking::{ForkCounts, MAX_PARKED, Parking, Sweeper};
 use crate::state::{Role, State, store};
 use crate::ticker::Ticker;
 use crate::{capability, failure::Limit};
 
+/// The unit in which guests count their memory.
+const WASM_PAGE: usize = 65536;
+
 /// The guest of this process.
 pub struct Interpreter {
     engine: Engine,
-    component: Component,
-    linker: Linker<State>,
-    base: GuestPre<State>,
+    pre: GuestPre<State>,
+    base: Arc<Image>,
     handle: ComponentExportIndex,
+    arena: Arc<Arena>,
     instances: u32,
     ticker: Ticker,
+    parking: Arc<Parking<Parked>>,
+    _sweeper: Sweeper,
 }
 
 impl fmt::Debug for Interpreter {
@@ -48,13 +58,18 @@ impl Interpreter {
     }
 
     fn link(artifact: &Artifact, instances: u32) -> wasmtime::Result<Arc<Self>> {
-        let engine = engine(Purpose::Run(instances))?;
+        let engine = engine(Purpose::Run)?;
         let component = artifact.load(&engine)?;
-        let linker = capability::linker(&engine)?;
-        let base = pre(&linker, &component, &Image::load(&engine, artifact.base)?)?;
+        let contents = starcell_image::contents(artifact.base)?;
+        let size = usize::try_from(contents.pages)? * WASM_PAGE;
+        let base = Arc::new(Image::new(&contents.parts, size, contents.stack_pointer)?);
+        let pre = pre(capability::linker(&engine)?, &component, contents.pages)?;
         let handle = handle(&component).ok_or_else(|| wasmtime::Error::msg("the guest does not export `handle`"))?;
+        let arena = Arena::new(instances as usize + MAX_PARKED)?;
         let ticker = Ticker::start(&engine)?;
-        Ok(Arc::new(Self { engine, component, linker, base, handle, instances, ticker }))
+        let parking = Parking::new();
+        let sweeper = parking.start()?;
+        Ok(Arc::new(Self { engine, pre, base, handle, arena, instances, ticker, parking, _sweeper: sweeper }))
     }
 
     /// The engine of this process.
@@ -67,16 +82,8 @@ impl Interpreter {
         Meter::new(limit, Arc::clone(self.ticker.demand()))
     }
 
-    /// Sorts an error of instantiation: the pool being full is a limit, anything else is the host's.
-    pub(crate) fn instantiation_failure(&self, error: &wasmtime::Error, limits: &Limits) -> Failure {
-        match error.is::<wasmtime::PoolConcurrencyLimitError>() {
-            true => Failure::Limit(Limit::Instances(self.instances)),
-            false => Failure::from_call(error, limits, false),
-        }
-    }
-
-    /// What a script starts from.
-    pub(crate) fn base(&self) -> &GuestPre<State> {
+    /// What every script starts from.
+    pub(crate) fn base(&self) -> &Arc<Image> {
         &self.base
     }
 
@@ -86,24 +93,68 @@ impl Interpreter {
         &self.handle
     }
 
-    /// Readies the component for being instantiated over `image`. Costs some ten microseconds.
-    pub(crate) fn over(&self, image: &Image) -> wasmtime::Result<GuestPre<State>> {
-        pre(&self.linker, &self.component, image)
+    /// The forks that are parked.
+    pub(crate) fn parking(&self) -> &Arc<Parking<Parked>> {
+        &self.parking
     }
 
-    /// Boots the guest and returns its memory as the bytes of an image: what every script starts from.
+    /// What became of forks so far.
+    #[must_use]
+    pub fn forks(&self) -> ForkCounts {
+        self.parking.counts()
+    }
+
+    /// Makes an instance over an image that is thrown away after its one call, with all of the guest's exports looked up.
+    pub(crate) async fn start(
+        &self,
+        store: Store<State>,
+        image: &Arc<Image>,
+        limits: &Limits,
+    ) -> Result<(Fork<State>, Guest), Failure> {
+        let (mut fork, instance) = self.fork(store, image, limits, Watching::Nothing).await?;
+        let guest = Guest::new(fork.store(), &instance).map_err(Failure::host)?;
+        Ok((fork, guest))
+    }
+
+    /// Makes an instance over an image.
+    pub(crate) async fn fork(
+        &self,
+        store: Store<State>,
+        image: &Arc<Image>,
+        limits: &Limits,
+        watching: Watching<'_>,
+    ) -> Result<(Fork<State>, Instance), Failure> {
+        if image.size() > limits.memory() {
+            return Err(Failure::Limit(Limit::Memory(limits.memory())));
+        }
+        let slot = Slot::new(&self.arena, image, 0, watching);
+        let slot = slot.map_err(|error| Failure::Host(format!("cannot map an image: {error}")))?;
+        let slot = slot.ok_or(Failure::Limit(Limit::Instances(self.instances)))?;
+        self.parking.made.fetch_add(1, Ordering::Relaxed);
+        let fork = Fork::new(store, slot, async |store| self.pre.instance_pre().instantiate_async(store).await).await;
+        let (mut fork, instance) = fork.map_err(|error| Failure::from_call(&error, limits, false))?;
+        let slot = Arc::clone(fork.slot());
+        fork.store().data_mut().slot = Some(slot);
+        Ok((fork, instance))
+    }
+
+    /// Boots the guest and returns its memory as the bytes of an image module: what every script starts from.
+    ///
+    /// # Errors
+    /// The guest trapped, or did not hand over its memory.
     pub async fn boot(&self) -> Result<Vec<u8>, Failure> {
         let limits = Limits::default();
         let meter = self.meter(limits.setup_cpu);
-        let mut store = store(self.engine(), Role::Boot, &limits, Arc::clone(&meter));
+        let store = store(self.engine(), Role::Boot, &limits, Arc::clone(&meter));
         let run = Box::pin(async {
-            let guest = self.base.instantiate_async(&mut store).await?;
-            guest.starcell_guest_interpreter().call_boot(&mut store).await
+            let (mut fork, guest) = self.start(store, &self.base, &limits).await?;
+            let result = guest.starcell_guest_interpreter().call_boot(fork.store()).await;
+            result.map_err(|error| fork.store().data().failure(&error, &limits))?;
+            Ok::<_, Failure>(fork.store().data_mut().captured.take())
         });
-        let result = Metered::new(meter, run).await;
-        result.map_err(|error| store.data().failure(&error, &limits))?;
-        let image = store.data_mut().captured.take();
-        image.ok_or_else(|| Failure::Host("the guest booted without handing over its memory".into()))
+        let image = Metered::new(meter, run).await?;
+        let image = image.ok_or_else(|| Failure::Host("the guest booted without handing over its memory".into()))?;
+        Ok(image.to_module())
     }
 }
 
@@ -112,8 +163,9 @@ fn handle(component: &Component) -> Option<ComponentExportIndex> {
     component.get_export_index(Some(&interface), "handle")
 }
 
-fn pre(linker: &Linker<State>, component: &Component, image: &Image) -> wasmtime::Result<GuestPre<State>> {
-    let mut linker = linker.clone();
-    linker.root().module("image", image.module())?;
+/// Links the component with the host's functions and with the image module, which is one for all scripts.
+fn pre(mut linker: Linker<State>, component: &Component, base_pages: u64) -> wasmtime::Result<GuestPre<State>> {
+    let image = Module::new(component.engine(), starcell_image::shared_image(base_pages, STACK_POINTER))?;
+    linker.root().module(starcell_image::IMAGE_IMPORT, &image)?;
     GuestPre::new(linker.instantiate_pre(component)?)
 }

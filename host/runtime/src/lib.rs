@@ -6,8 +6,9 @@
 //! - [`interpreter`]: the guest loaded and linked once, shared by every app
 //! - [`app`]: a script with its grants and limits; `context`: what its instances see of it
 //! - `setup`: its top level, in an instance that stays suspended while it serves
-//! - [`image`]: a captured memory that forks start from
-//! - [`serving`]: forks of a serving image, one for each request
+//! - `memory`: images that forks start from, and memories that are put back to them
+//! - [`serving`]: requests, each answered in a fork of a serving image
+//! - `parked`, [`parking`]: forks that wait for the next request of their revision
 //! - `authority`: who decides and records an app's calls; `caller`: an app that makes one
 //! - [`gate`]: the one way to a capability: decide, write the intent, act, write the outcome
 //! - [`capability`]: what a guest may ask of the host, one file for each WIT interface
@@ -32,14 +33,16 @@ pub mod failure;
 pub mod gate;
 pub mod host;
 pub mod host_files;
-pub mod image;
 mod in_place;
 pub mod interpreter;
 pub mod k8s;
 pub mod kv;
 pub mod limits;
 pub mod links;
+mod memory;
 pub mod meter;
+mod parked;
+pub mod parking;
 pub mod serving;
 mod setup;
 mod state;
@@ -60,6 +63,7 @@ pub use interpreter::Interpreter;
 pub use k8s::Kubernetes;
 pub use kv::{Kv, KvError};
 pub use limits::Limits;
+pub use parking::{ForkCounts, Forks};
 pub use serving::{Answer, Serve, Serving};
 pub use starcell_log::Level;
 pub use suite::{Suite, Tested};

@@ -43,7 +43,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The memory limit as the pool can grant it.
+    /// The memory limit as the host can grant it.
     #[must_use]
     pub fn memory(&self) -> usize {
         self.memory_bytes.min(MAX_MEMORY_BYTES)
@@ -58,8 +58,8 @@ const SMALL_GROWTH: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct MemoryLimiter {
     limit: usize,
-    /// Bytes that the memory had at the start: those of its image.
-    image: usize,
+    /// Bytes that the memory had before it grew for the first time: those of its image.
+    image: Option<usize>,
     taken: Taken,
     /// Whether an allocation was refused for the limit.
     pub(crate) hit: bool,
@@ -69,16 +69,16 @@ pub(crate) struct MemoryLimiter {
 
 impl MemoryLimiter {
     pub(crate) fn new(limit: usize, budget: &MemoryBudget) -> Self {
-        Self { limit, image: 0, taken: budget.nothing(), hit: false, full: false }
+        Self { limit, image: None, taken: budget.nothing(), hit: false, full: false }
     }
 
     /// Takes what a memory grows by. The image is shared between forks, and its request has taken what it may write of it.
     fn afford(&mut self, current: usize, desired: usize) -> bool {
         if current == 0 {
-            self.image = desired;
             return true;
         }
-        let purpose = if desired.saturating_sub(self.image) <= SMALL_GROWTH { Purpose::Small } else { Purpose::Guest };
+        let image = *self.image.get_or_insert(current);
+        let purpose = if desired.saturating_sub(image) <= SMALL_GROWTH { Purpose::Small } else { Purpose::Guest };
         self.taken.try_grow(purpose, desired.saturating_sub(current) as u64)
     }
 }
@@ -100,7 +100,7 @@ impl ResourceLimiter for MemoryLimiter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        // Tables are made once, at instantiation, within the pool's bound; the build refuses a guest that grows one.
+        // Tables are made once, at instantiation, within the compiled bound; the build refuses a guest that grows one.
         Ok(current == 0 || desired <= current)
     }
 

@@ -1,25 +1,33 @@
-//! Forks of a serving image: one for each request, thrown away after it.
+//! Requests, each answered in a fork of a serving image.
 //!
-//! Nothing a request does can reach another: not its neighbour, since they share no memory, and not its successor,
-//! since the fork is gone. A trap, a limit or a panic ends that request alone.
+//! Nothing a request does can reach another: not its neighbour, since they share no memory, and not its successor, whose fork
+//! is a new one, or one that was put back to the image ([`crate::parked`] has the argument). A trap, a limit or a panic ends
+//! that request alone, and its fork is thrown away.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use starcell_budget::{Purpose, Taken};
+use starcell_log::Level;
 use tokio::time::timeout;
-use wasmtime::component::InstancePre;
 
 use crate::app::App;
-use crate::bindings::starcell::guest::types::Failure as GuestFailure;
 use crate::failure::{Failure, Limit};
-use crate::host::AppHost;
-use crate::image::Image;
+use crate::host::{AppHost, LogRecord};
+use crate::memory::image::Image;
+use crate::memory::raw::Watching;
 use crate::meter::{Meter, Metered};
-use crate::state::{Role, State, store};
-use crate::{Request, Response, image};
+use crate::parked::{Parked, Reset};
+use crate::parking::{Forks, Lot};
+use crate::state::{Role, store};
+use crate::{Position, Request, Response};
+
+/// Requests that get forks which are thrown away, after one whose fork could not be put back. Watching a fork costs some 7 us
+/// for each page that it writes, which is lost when it is not used again.
+const AFTER_A_SPOILED_ONE: u32 = 32;
 
 /// Native stack and tables of one fork, in bytes: more than was ever measured.
 const STACK_BYTES: u64 = 256 << 10;
@@ -28,11 +36,23 @@ const STACK_BYTES: u64 = 256 << 10;
 #[derive(Clone)]
 pub struct Serving {
     app: Arc<App>,
-    pre: InstancePre<State>,
-    image_bytes: usize,
+    image: Arc<Image>,
     /// The memory of the image.
     _taken: Arc<Taken>,
+    forks: Arc<RevisionForks>,
     wall: Duration,
+}
+
+/// The forks of a revision.
+#[derive(Debug)]
+struct RevisionForks {
+    parked: Arc<Lot<Parked>>,
+    /// The pages that its requests write: hot from the start in the next fork.
+    hot: Mutex<Vec<u32>>,
+    /// Forks that are not watched, since one before them could not be put back.
+    unwatched: AtomicU32,
+    /// Memories that were put back.
+    resets: AtomicU64,
 }
 
 impl std::fmt::Debug for Serving {
@@ -59,38 +79,32 @@ pub struct Answer {
 impl Serving {
     /// Makes the serving image of a script from the memory it handed over in `start()`: a fork of it freezes the
     /// module and hands over its own memory.
-    pub(crate) async fn freeze(app: &Arc<App>, memory: Vec<u8>) -> Result<Self, Failure> {
-        let live = load(app, memory).await?;
+    pub(crate) async fn freeze(app: &Arc<App>, live: Image) -> Result<Self, Failure> {
         let limits = app.limits();
         let meter = app.interpreter.meter(limits.setup_cpu);
-        let mut store =
-            store(app.interpreter.engine(), Role::Freeze(Arc::clone(&app.context)), limits, Arc::clone(&meter));
-        let pre = app.interpreter.over(&live).map_err(Failure::host)?;
+        let store = store(app.interpreter.engine(), Role::Freeze(Arc::clone(&app.context)), limits, Arc::clone(&meter));
+        let live = Arc::new(live);
         let freeze = Box::pin(async {
-            let guest = pre
-                .instantiate_async(&mut store)
-                .await
-                .map_err(|e| app.interpreter.instantiation_failure(&e, limits))?;
-            let result = guest.starcell_guest_interpreter().call_freeze(&mut store).await;
-            result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
+            let (mut fork, guest) = app.interpreter.start(store, &live, limits).await?;
+            let result = guest.starcell_guest_interpreter().call_freeze(fork.store()).await;
+            result.map_err(|error| fork.store().data().failure(&error, limits))??;
+            Ok::<_, Failure>(fork.store().data_mut().captured.take())
         });
-        Metered::new(meter, freeze).await?;
-        let frozen = store.data_mut().captured.take();
+        let frozen = Metered::new(meter, freeze).await?;
         let frozen = frozen.ok_or_else(|| Failure::Host("the guest froze without handing over its memory".into()))?;
-        drop(store);
-        // A server that would not fit is an error in the script, before anything is made of it.
-        let taken = app.context.config.memory.try_take(Purpose::Guest, frozen.len() as u64);
+        // A server that would not fit is an error in the script, before a request is answered.
+        let taken = app.context.config.memory.try_take(Purpose::Guest, frozen.bytes() as u64);
         let taken = Arc::new(taken.ok_or(Failure::Limit(Limit::Budget))?);
-        let image = load(app, frozen).await?;
-        let pre = app.interpreter.over(&image).map_err(Failure::host)?;
-        let pre = pre.instance_pre().clone();
-        Ok(Self { app: Arc::clone(app), pre, image_bytes: image.bytes(), _taken: taken, wall: limits.request_wall })
+        let (image, forks) = (Arc::new(frozen), Arc::new(RevisionForks::new(app)));
+        Ok(Self { app: Arc::clone(app), image, _taken: taken, forks, wall: limits.request_wall })
     }
 
-    /// The same script answering for another app: under its grants, over its store, to its host.
+    /// The same script answering for another app: under its grants, over its store, to its host. It shares no fork with this
+    /// one.
     #[must_use]
     pub fn under(&self, app: &Arc<App>) -> Self {
-        Self { app: Arc::clone(app), wall: app.limits().request_wall, ..self.clone() }
+        let forks = Arc::new(RevisionForks::new(app));
+        Self { app: Arc::clone(app), forks, wall: app.limits().request_wall, ..self.clone() }
     }
 
     /// The same, with less wall time for a request than its app has.
@@ -110,51 +124,135 @@ impl Serving {
         Answer { result, cpu: meter.spent() }
     }
 
-    /// Makes a fork and drops it: what a request costs before any of its own code runs.
+    /// Makes a new fork and drops it: what a request costs that finds none parked, before any of its own code runs.
     ///
     /// # Errors
     /// No instance is free, or the image cannot be instantiated.
     pub async fn fork(&self) -> Result<(), Failure> {
-        let limits = self.app.limits();
-        let role = Role::Request(Arc::clone(&self.app.context), "".into());
-        let meter = self.app.interpreter.meter(limits.request_cpu);
-        let mut store = store(self.app.interpreter.engine(), role, limits, meter);
-        let guest = self.pre.instantiate_async(&mut store).await;
-        guest.map(|_| ()).map_err(|error| self.app.interpreter.instantiation_failure(&error, limits))
+        let meter = self.app.interpreter.meter(self.app.limits().request_cpu);
+        self.new_fork(self.role(""), meter, Watching::Nothing).await.map(|_| ())
     }
 
     async fn call(&self, route: u32, request: Request, meter: Arc<Meter>) -> Result<Response, Failure> {
         let limits = self.app.limits();
-        let role = Role::Request(Arc::clone(&self.app.context), request.id.as_str().into());
-        let mut store = store(self.app.interpreter.engine(), role, limits, meter);
-        let interpreter = &self.app.interpreter;
-        let guest = self.pre.instantiate_async(&mut store).await;
-        let guest = guest.map_err(|error| interpreter.instantiation_failure(&error, limits))?;
-        let handle = guest
-            .get_typed_func::<(u32, &Request), (Result<Response, GuestFailure>,)>(&mut store, interpreter.handle())
-            .map_err(Failure::host)?;
-        let result = handle.call_async(&mut store, (route, &request)).await;
-        result.map_err(|error| store.data().failure(&error, limits))?.0.map_err(Failure::from)
+        let parking = self.app.interpreter.parking();
+        let role = self.role(&request.id);
+        let mut fork = match self.forks.parked.take() {
+            Some(mut fork) => {
+                parking.reused.fetch_add(1, Ordering::Relaxed);
+                fork.renew(role, limits, meter);
+                fork
+            }
+            None if self.parks() && self.forks.is_watched() => {
+                let hot = self.forks.hot.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                self.new_fork(role, meter, Watching::AllBut(&hot)).await?
+            }
+            None => {
+                let mut fork = self.new_fork(role, meter, Watching::Nothing).await?;
+                return fork.answer(route, request, limits).await;
+            }
+        };
+        // An error drops the fork, and so does the end of this future.
+        let response = fork.answer(route, request, limits).await?;
+        self.park(fork).await;
+        Ok(response)
+    }
+
+    fn role(&self, request: &str) -> Role {
+        Role::Request(Arc::clone(&self.app.context), request.into())
+    }
+
+    async fn new_fork(&self, role: Role, meter: Arc<Meter>, watching: Watching<'_>) -> Result<Parked, Failure> {
+        let (limits, interpreter) = (self.app.limits(), &self.app.interpreter);
+        let store = store(interpreter.engine(), role, limits, meter);
+        let (fork, instance) = interpreter.fork(store, &self.image, limits, watching).await?;
+        Parked::new(fork, &instance, interpreter.handle())
+    }
+
+    /// Puts a fork back to its image, and keeps it for the next request of this revision.
+    async fn park(&self, mut fork: Parked) {
+        let parking = self.app.interpreter.parking();
+        match fork.put_back() {
+            Reset::Spoiled => {
+                parking.spoiled.fetch_add(1, Ordering::Relaxed);
+                self.forks.unwatched.store(AFTER_A_SPOILED_ONE, Ordering::Relaxed);
+                return;
+            }
+            Reset::Done { learned: true } => {
+                *self.forks.hot.lock().unwrap_or_else(PoisonError::into_inner) = fork.hot();
+            }
+            Reset::Done { learned: false } => {}
+        }
+        if self.is_compared() {
+            parking.compared.fetch_add(1, Ordering::Relaxed);
+            if let Some(address) = fork.difference() {
+                parking.differs();
+                return self.report(address).await;
+            }
+        }
+        let bytes = fork.bytes();
+        // A fork that waits gives way to whoever needs the memory now.
+        if let Some(taken) = self.app.context.config.memory.try_take(Purpose::Guest, bytes as u64) {
+            fork.hold(taken);
+            self.forks.parked.put(fork, bytes);
+        }
+    }
+
+    /// Whether forks are parked.
+    fn parks(&self) -> bool {
+        self.app.context.config.forks != Forks::Fresh && self.app.interpreter.parking().is_on()
+    }
+
+    /// Counts a reset; says whether the whole memory is to be compared after it.
+    fn is_compared(&self) -> bool {
+        let Forks::Parked { compare_every } = self.app.context.config.forks else { return false };
+        self.forks.resets.fetch_add(1, Ordering::Relaxed).is_multiple_of(compare_every.max(1))
+    }
+
+    /// Says in the log that a memory was not put back.
+    async fn report(&self, address: usize) {
+        let message = format!(
+            "a fork was not put back as its image is, at address {address:#x}; every request has a new fork from now on; this is \
+             a defect of starcell"
+        );
+        let record = LogRecord {
+            level: Some(Level::Error),
+            message: &message,
+            attributes: &[],
+            at: &Position { file: String::new(), line: 0, column: 0 },
+            request: None,
+        };
+        self.app.context.host.log(&record).await;
     }
 
     /// Bytes of memory that one fork may take before it grows: what it may write of the image, and its stack.
     #[must_use]
     pub fn fork_bytes(&self) -> u64 {
-        self.image_bytes as u64 + STACK_BYTES
+        self.image.bytes() as u64 + STACK_BYTES
     }
 
     /// Bytes of memory that the serving image holds.
     #[must_use]
     pub fn image_bytes(&self) -> usize {
-        self.image_bytes
+        self.image.bytes()
     }
 }
 
-/// Loads an image without blocking a thread of the async runtime.
-pub(crate) async fn load(app: &App, bytes: Vec<u8>) -> Result<Image, Failure> {
-    let engine = app.interpreter.engine().clone();
-    let loaded = tokio::task::spawn_blocking(move || image::Image::load(&engine, &bytes)).await;
-    loaded.map_err(|error| Failure::Host(format!("loading an image: {error}")))?.map_err(Failure::host)
+impl RevisionForks {
+    fn new(app: &App) -> Self {
+        Self {
+            parked: app.interpreter.parking().lot(),
+            hot: Mutex::default(),
+            unwatched: AtomicU32::new(0),
+            resets: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether the next new fork is watched, so that it can be put back.
+    fn is_watched(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.unwatched.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err()
+    }
 }
 
 /// The outcome, unless it takes too long or a host function panics.

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::context::{AppConfig, AppContext};
 use crate::failure::{Failure, Limit};
 use crate::interpreter::Interpreter;
+use crate::memory::image::Image;
 use crate::meter::Metered;
 use crate::serving::{Serve, Serving};
 use crate::state::{ForkTaker, Role, store};
@@ -38,12 +39,12 @@ impl App {
     pub async fn run(self: &Arc<Self>, source: Vec<u8>) -> Result<(), Failure> {
         let limits = self.limits();
         let meter = self.interpreter.meter(limits.setup_cpu);
-        let mut store = store(self.interpreter.engine(), self.setup_role(), limits, Arc::clone(&meter));
+        let store = store(self.interpreter.engine(), self.setup_role(), limits, Arc::clone(&meter));
         let script = self.context.script(source);
         let run = Box::pin(async {
-            let guest = self.begin(&mut store).await?;
-            let result = guest.starcell_guest_interpreter().call_run(&mut store, &script).await;
-            result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
+            let (mut fork, guest) = self.begin(store).await?;
+            let result = guest.starcell_guest_interpreter().call_run(fork.store(), &script).await;
+            result.map_err(|error| fork.store().data().failure(&error, limits))?.map_err(Failure::from)
         });
         tokio::select! {
             result = Metered::new(meter, run) => result.map_err(|failure| self.context.judged(failure)),
@@ -59,11 +60,11 @@ impl App {
     pub async fn interact(self: &Arc<Self>) -> Result<(), Failure> {
         let limits = self.limits();
         let meter = self.interpreter.meter(limits.setup_cpu);
-        let mut store = store(self.interpreter.engine(), self.setup_role(), limits, Arc::clone(&meter));
+        let store = store(self.interpreter.engine(), self.setup_role(), limits, Arc::clone(&meter));
         let run = Box::pin(async {
-            let guest = self.begin(&mut store).await?;
-            let result = guest.starcell_guest_interpreter().call_interact(&mut store).await;
-            result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
+            let (mut fork, guest) = self.begin(store).await?;
+            let result = guest.starcell_guest_interpreter().call_interact(fork.store()).await;
+            result.map_err(|error| fork.store().data().failure(&error, limits))?.map_err(Failure::from)
         });
         Metered::new(meter, run).await
     }
@@ -85,12 +86,12 @@ impl App {
 struct Parent(Arc<App>);
 
 impl ForkTaker for Parent {
-    fn take(&self, server: u32, image: Vec<u8>) -> BoxFuture<'_, Result<(), String>> {
+    fn take(&self, server: u32, image: Image) -> BoxFuture<'_, Result<(), String>> {
         (self.0.serve)(Arc::clone(&self.0), server, image)
     }
 }
 
-async fn serve(host: Arc<dyn Serve>, app: Arc<App>, server: u32, image: Vec<u8>) -> Result<(), String> {
+async fn serve(host: Arc<dyn Serve>, app: Arc<App>, server: u32, image: Image) -> Result<(), String> {
     let serving = Serving::freeze(&app, image).await.map_err(|failure| match failure {
         Failure::Script(failure) => failure.message,
         other => format!("cannot serve: {other}"),

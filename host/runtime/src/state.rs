@@ -13,6 +13,8 @@ use wasmtime_wasi::random::WasiRandomCtx;
 use crate::context::AppContext;
 use crate::failure::{Failure, Limit};
 use crate::limits::{Limits, MemoryLimiter};
+use crate::memory::image::Image;
+use crate::memory::raw::Slot;
 use crate::meter::Meter;
 
 /// What an instance is there for; decides what its host calls mean.
@@ -32,7 +34,7 @@ pub(crate) enum Role {
 /// Takes the memory that the top level of a script hands over to be served.
 pub(crate) trait ForkTaker: Send + Sync {
     /// Serves a bound server from forks of it; the error is a sentence for the script.
-    fn take(&self, server: u32, image: Vec<u8>) -> BoxFuture<'_, Result<(), String>>;
+    fn take(&self, server: u32, image: Image) -> BoxFuture<'_, Result<(), String>>;
 }
 
 /// Data of one store.
@@ -41,7 +43,9 @@ pub(crate) struct State {
     pub(crate) memory: MemoryLimiter,
     pub(crate) meter: Arc<Meter>,
     /// The image of the memory that the guest handed over, in the roles where that is the result.
-    pub(crate) captured: Option<Vec<u8>>,
+    pub(crate) captured: Option<Image>,
+    /// The memory of the instance, once there is one.
+    pub(crate) slot: Option<Arc<Slot>>,
     /// What the interpreter said when it panicked.
     pub(crate) panic: Option<String>,
     /// Calls of capabilities that bound their number, by the name of their interface.
@@ -52,6 +56,28 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// A state in which nothing was done yet.
+    pub(crate) fn new(role: Role, limits: &Limits, meter: Arc<Meter>) -> Self {
+        let budget = match &role {
+            Role::Boot => MemoryBudget::unlimited(),
+            Role::Setup(app, _) | Role::Collect(app) | Role::Freeze(app) | Role::Request(app, _) => {
+                app.config.memory.clone()
+            }
+        };
+        Self {
+            role,
+            memory: MemoryLimiter::new(limits.memory(), &budget),
+            meter,
+            captured: None,
+            slot: None,
+            panic: None,
+            counts: Vec::new(),
+            clocks: None,
+            random: None,
+            resources: ResourceTable::new(),
+        }
+    }
+
     /// The app this instance belongs to.
     pub(crate) fn app(&self) -> wasmtime::Result<&Arc<AppContext>> {
         match &self.role {
@@ -114,35 +140,9 @@ impl State {
 
 /// A store with every limit in force.
 pub(crate) fn store(engine: &Engine, role: Role, limits: &Limits, meter: Arc<Meter>) -> Store<State> {
-    // A script that forks hands over its whole memory, in place.
-    let crossing = match role {
-        Role::Request(..) => limits.crossing_bytes,
-        Role::Boot | Role::Setup(..) | Role::Collect(_) | Role::Freeze(_) => {
-            limits.crossing_bytes.max(limits.memory() + (1 << 20))
-        }
-    };
-    let budget = match &role {
-        Role::Boot => MemoryBudget::unlimited(),
-        Role::Setup(app, _) | Role::Collect(app) | Role::Freeze(app) | Role::Request(app, _) => {
-            app.config.memory.clone()
-        }
-    };
-    let state = State {
-        role,
-        memory: MemoryLimiter::new(limits.memory(), &budget),
-        meter,
-        captured: None,
-        panic: None,
-        counts: Vec::new(),
-        clocks: None,
-        random: None,
-        resources: ResourceTable::new(),
-    };
-    let mut store = Store::new(engine, state);
+    let mut store = Store::new(engine, State::new(role, limits, meter));
+    allow(&mut store, limits);
     store.limiter(|state| &mut state.memory);
-    store.set_hostcall_fuel(crossing);
-    // One tick: at each the guest yields its worker, and ends if its time is used up.
-    store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
         let meter = &store.data().meter;
         match meter.exhausted() {
@@ -151,4 +151,24 @@ pub(crate) fn store(engine: &Engine, role: Role, limits: &Limits, meter: Arc<Met
         }
     });
     store
+}
+
+/// Gives a store whose fork was put back a state in which nothing was done yet: of the one before it nothing is left.
+pub(crate) fn renew(store: &mut Store<State>, role: Role, limits: &Limits, meter: Arc<Meter>) {
+    *store.data_mut() = State::new(role, limits, meter);
+    allow(store, limits);
+}
+
+/// Gives a store what its role may use.
+fn allow(store: &mut Store<State>, limits: &Limits) {
+    // A script that forks hands over its whole memory, in place.
+    let crossing = match store.data().role {
+        Role::Request(..) => limits.crossing_bytes,
+        Role::Boot | Role::Setup(..) | Role::Collect(_) | Role::Freeze(_) => {
+            limits.crossing_bytes.max(limits.memory() + (1 << 20))
+        }
+    };
+    store.set_hostcall_fuel(crossing);
+    // One tick: at each the guest yields its worker, and ends if its time is used up.
+    store.set_epoch_deadline(1);
 }

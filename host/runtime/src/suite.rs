@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
-use crate::bindings::GuestPre;
 use crate::failure::Failure;
+use crate::memory::image::Image;
 use crate::meter::{Meter, Metered};
-use crate::serving::{load, within};
-use crate::state::{Role, State, store};
+use crate::serving::within;
+use crate::state::{Role, store};
 
 /// A test file as its tests start from it.
 pub struct Suite {
     tests: Vec<String>,
-    pre: GuestPre<State>,
+    image: Arc<Image>,
 }
 
 impl fmt::Debug for Suite {
@@ -44,21 +44,18 @@ impl Suite {
     pub async fn collect(app: &Arc<App>, source: Vec<u8>) -> Result<Self, Failure> {
         let limits = app.limits();
         let meter = app.interpreter.meter(limits.setup_cpu);
-        let mut store =
+        let store =
             store(app.interpreter.engine(), Role::Collect(Arc::clone(&app.context)), limits, Arc::clone(&meter));
         let script = app.context.script(source);
         let collect = Box::pin(async {
-            let guest = app.begin(&mut store).await?;
-            let result = guest.starcell_guest_interpreter().call_collect(&mut store, &script).await;
-            result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
+            let (mut fork, guest) = app.begin(store).await?;
+            let result = guest.starcell_guest_interpreter().call_collect(fork.store(), &script).await;
+            let tests = result.map_err(|error| fork.store().data().failure(&error, limits))??;
+            Ok((tests, fork.store().data_mut().captured.take()))
         });
-        let tests = within(limits.setup_wall, Metered::new(meter, collect)).await?;
-        let image = store.data_mut().captured.take();
+        let (tests, image) = within(limits.setup_wall, Metered::new(meter, collect)).await?;
         let image = image.ok_or_else(|| Failure::Host("a test file ended without handing over its memory".into()))?;
-        drop(store);
-        let image = load(app, image).await?;
-        let pre = app.interpreter.over(&image).map_err(Failure::host)?;
-        Ok(Self { tests, pre })
+        Ok(Self { tests, image: Arc::new(image) })
     }
 
     /// The tests, in the order of the file.
@@ -78,11 +75,10 @@ impl Suite {
 
     async fn call(&self, app: &Arc<App>, test: &str, meter: Arc<Meter>) -> Result<Option<String>, Failure> {
         let limits = app.limits();
-        let mut store =
-            store(app.interpreter.engine(), Role::Request(Arc::clone(&app.context), test.into()), limits, meter);
-        let guest = self.pre.instantiate_async(&mut store).await;
-        let guest = guest.map_err(|error| app.interpreter.instantiation_failure(&error, limits))?;
-        let result = guest.starcell_guest_interpreter().call_test(&mut store, test).await;
-        result.map_err(|error| store.data().failure(&error, limits))?.map_err(Failure::from)
+        let role = Role::Request(Arc::clone(&app.context), test.into());
+        let store = store(app.interpreter.engine(), role, limits, meter);
+        let (mut fork, guest) = app.interpreter.start(store, &self.image, limits).await?;
+        let result = guest.starcell_guest_interpreter().call_test(fork.store(), test).await;
+        result.map_err(|error| fork.store().data().failure(&error, limits))?.map_err(Failure::from)
     }
 }

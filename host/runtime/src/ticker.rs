@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_clock_stands_still_without_guests_and_goes_on_with_one() {
-        let engine = engine(Purpose::Run(1)).unwrap();
+        let engine = engine(Purpose::Run).unwrap();
         let ticker = Ticker::start(&engine).unwrap();
         let demand = Arc::clone(ticker.demand());
         for _ in 0..3 {

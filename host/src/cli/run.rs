@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{EdgeFlags, GrantFlags, LimitFlags, LogFlags, RecordFlags};
+use super::{EdgeFlags, ForkFlags, GrantFlags, LimitFlags, LogFlags, RecordFlags};
 
 /// Arguments of `starcell run`.
 #[derive(Args, Debug)]
@@ -36,6 +36,10 @@ pub struct Run {
     /// What each instance may use.
     #[command(flatten)]
     pub limits: LimitFlags,
+
+    /// What becomes of forks.
+    #[command(flatten)]
+    pub forks: ForkFlags,
 
     /// Sends the traceback of a failing handler to the client. For development only.
     #[arg(long)]

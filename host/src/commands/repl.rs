@@ -18,7 +18,7 @@ use starcell_node::{Launch, Servers};
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{Client, HostFiles, Interpreter, Kubernetes, Kv, Outcome, Tool};
+use starcell_runtime::{Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Outcome, Tool};
 
 use crate::cli::{DEFAULT_LOG_RATE, EdgeFlags, Repl};
 use crate::cluster::kubernetes;
@@ -112,6 +112,7 @@ async fn sessions(
             host: granted.host,
             host_files: files.clone(),
             limits: arguments.limits.limits(),
+            forks: Forks::default(),
             memory: memory.clone(),
             port: None,
             tool: Some(Arc::clone(console) as Arc<dyn Tool>),

@@ -147,6 +147,7 @@ impl Runner {
             host: granted.host,
             host_files: self.host_files.clone(),
             limits: arguments.limits.limits(),
+            forks: arguments.forks.forks(),
             memory: self.terms.edge.memory.clone(),
             port: arguments.port,
             tool: None,

@@ -22,7 +22,7 @@ use starcell_log::{Format, Level, Logs};
 use starcell_node::subject::subject;
 use starcell_node::{AppTerms, Launch};
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{App, AppConfig, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv, Suite};
+use starcell_runtime::{App, AppConfig, Client, Failure, Forks, HostFiles, Interpreter, Kubernetes, Kv, Suite};
 use starcell_text::terminal;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -192,6 +192,7 @@ impl Runner {
             host: granted.host,
             host_files: self.host_files.clone(),
             limits: self.arguments.limits.limits(),
+            forks: Forks::default(),
             memory: self.memory.clone(),
             port: None,
             tool: None,

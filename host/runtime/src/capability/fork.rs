@@ -1,7 +1,7 @@
 //! `starcell:guest/fork`: a guest hands over its memory.
 //!
 //! Linked by hand so that the memory is read in place. What the memory contains is the tenant's own and is never
-//! interpreted here: it becomes data of a module without code.
+//! interpreted here: it becomes an image.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList};
 
 use crate::bindings::starcell::guest::types::Error;
-use crate::image;
+use crate::memory::image::{Image, MEMORY_START};
 use crate::state::{Role, State};
 
 /// Links the interface.
@@ -28,7 +28,7 @@ async fn fork(
     memory: &WasmList<u8>,
     stack_pointer: u32,
 ) -> wasmtime::Result<Result<(), Error>> {
-    let image = image::capture(memory.as_le_slice(&store), stack_pointer);
+    let image = capture(&store, memory, stack_pointer)?;
     let (app, taker) = match &store.data().role {
         Role::Boot | Role::Collect(_) | Role::Freeze(_) => {
             store.data_mut().captured = Some(image);
@@ -46,4 +46,14 @@ async fn fork(
             Err(Error::Failed(why))
         }
     })
+}
+
+/// The image of a memory as it is now. Takes about half a millisecond for each MiB that is not zero.
+fn capture(store: &StoreContextMut<'_, State>, memory: &WasmList<u8>, stack_pointer: u32) -> wasmtime::Result<Image> {
+    let memory = memory.as_le_slice(store);
+    let size = memory.len() + MEMORY_START;
+    // Behind what was ever written all is zero; to look at it would have it made.
+    let written = store.data().slot.as_ref().map_or(size, |slot| slot.written().min(size));
+    let memory = memory.get(..written - MEMORY_START).unwrap_or_default();
+    Ok(Image::capture(memory, size, stack_pointer)?)
 }
