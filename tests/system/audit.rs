@@ -26,7 +26,7 @@ fn every_call_is_recorded_with_its_decision_and_outcome() {
     let expected = [
         ("fs.write_text", "fs.write", path("a.txt"), "allow", Some("fs.write($CWD/**)"), None, 1),
         ("fs.read_text", "fs.read", "/etc/hostname".to_owned(), "deny", Some("fs.read(/etc/**)"), None, 2),
-        ("fs.read_text", "fs.read", path("none.txt"), "allow", Some("fs.read"), None, 3),
+        ("fs.read_text", "fs.read", path("none.txt"), "allow", Some("fs.read($CWD/**)"), None, 3),
         ("fs.write_text", "fs.write", outside, "deny", None, Some("allow-all"), 4),
     ];
     assert_eq!(calls.len(), expected.len());

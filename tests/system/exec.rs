@@ -89,7 +89,7 @@ fn the_environment_is_asked_for_by_name() {
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(lines[0], "cell None 1", "{}", ended.output);
     assert!(
-        lines[1].starts_with("permission denied: os.env(\"SECRET\"): not granted by deny-all; granted from allow-fs")
+        lines[1].starts_with("permission denied: os.env(\"SECRET\"): not granted by deny-all; granted from allow-all")
     );
     assert!(lines[2].starts_with("os.env(\"A=B\"): an environment variable is named by"), "{}", lines[2]);
 }

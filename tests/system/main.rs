@@ -48,6 +48,7 @@ mod new;
 mod parked;
 mod permissions;
 mod programs;
+mod refusals;
 mod repl;
 mod rule_links;
 mod scripts;
