@@ -8,6 +8,7 @@ mod audit_commands;
 mod audit_evidence;
 mod audit_files;
 mod audit_kill;
+mod audit_records;
 mod check;
 mod client;
 mod completions;

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hyper::body::Bytes;
+use starcell_audit::Arguments;
 use starcell_policy::{Capability, Host as UrlHost, HttpMethod, Permit, Url};
 use tokio::time::timeout;
 
@@ -16,7 +17,7 @@ use crate::Position;
 use crate::bindings::starcell::guest::client::{Host, Incoming, Outgoing};
 use crate::bindings::starcell::guest::types::Error;
 use crate::caller::Caller;
-use crate::gate::shown;
+use crate::gate::{Gate, shown};
 use crate::state::State;
 use message::Message;
 
@@ -94,11 +95,17 @@ impl Sending<'_> {
 
     /// Records a request that is refused before anyone could judge it.
     async fn refused(&self, method: &str, url: &str, error: Error) -> Error {
+        let gate = self.gate(method);
         match HttpMethod::named(method) {
-            Some(method) => self.caller.gate.unjudged(method, url, self.at).await,
-            None => self.caller.gate.unknown(Capability::HttpClient, method, url, self.at).await,
+            Some(method) => gate.unjudged(method, url, self.at).await,
+            None => gate.unknown(Capability::HttpClient, method, url, self.at).await,
         }
         error
+    }
+
+    /// The gate for requests of a method.
+    fn gate(&self, method: &str) -> Gate {
+        self.caller.gate.about(Arguments::default().method(shown(method)))
     }
 
     /// Passes the gate with one URL.
@@ -108,7 +115,7 @@ impl Sending<'_> {
             let bytes = (message.body.len() + response.body().len()) as u64;
             Ok::<_, Error>((response, bytes))
         };
-        self.caller.gate.pass(self.at, message.method, message.url.clone(), effect).await
+        self.gate(message.method.name()).pass(self.at, message.method, message.url.clone(), effect).await
     }
 
     /// Looks the name up, has each address judged, and sends to the first that is granted and answers.
@@ -127,7 +134,7 @@ impl Sending<'_> {
                 let sent = app.config.client.exchange(&endpoint, request, app.config.limits.io_bytes).await;
                 sent.map(|response| (response, 0))
             };
-            match self.caller.gate.address(permit, address, self.at, send).await {
+            match self.gate(message.method.name()).address(permit, address, self.at, send).await {
                 Ok(response) => return Ok(response),
                 Err(Error::Failed(text)) => last = message.failed(&text),
                 Err(denied) => return Err(denied),
