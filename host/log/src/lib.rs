@@ -193,10 +193,20 @@ impl Logs {
 /// What a script said, for a reader who knows when and by whom: a line without its time, or what `print` wrote.
 #[must_use]
 pub fn said(remark: &Remark<'_>) -> String {
+    let text = written(Format::Text, remark);
+    match (remark.level, text.split_once(' ')) {
+        (Some(_), Some((_time, rest))) => rest.to_owned(),
+        _ => text,
+    }
+}
+
+/// What a script said as the log has it, without the name of the script: a whole line, or what `print` wrote.
+#[must_use]
+pub fn written(format: Format, remark: &Remark<'_>) -> String {
     let Some(level) = remark.level else { return printed(remark.message) };
     let mut text = String::new();
-    let mut line = Line::begin(&mut text, Format::Text, Instant::now(), level, remark.message);
+    let mut line = Line::begin(&mut text, format, Instant::now(), level, remark.message);
     line.remark(remark);
     line.end();
-    text.split_once(' ').map_or(text.as_str(), |(_time, rest)| rest).to_owned()
+    text
 }

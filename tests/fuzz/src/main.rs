@@ -9,7 +9,7 @@
 //! - `wire`: hyper over memory, for the two targets that need the bytes of a connection
 //! - `request`, `route`, `query`, `response`: the HTTP edge
 //! - `rule`, `call`, `config`, `audit`: what operators write and read
-//! - `record`: texts of scripts as the audit log and the log write them
+//! - `log`, `record`: texts of scripts as the log and the audit log write them
 //! - `source`, `check`: the parser and the check before it; what `starcell check` makes of it
 //! - `modules`: builtins of scripts, by laws written in Starlark (`src/scripts`)
 
@@ -18,6 +18,7 @@
 mod audit;
 mod call;
 mod config;
+mod log;
 mod modules;
 mod query;
 mod record;

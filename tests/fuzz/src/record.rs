@@ -55,7 +55,7 @@ fn run(data: &[u8]) {
 fn shown(text: &str) {
     let line = one_line(text);
     assert!(!line.contains(disturbs), "{line:?}");
-    assert!(!terminal(text).contains(|c| disturbs(c) && c != '\n' && c != '\t'), "{text:?}");
+    assert!(!terminal(text).contains(|c: char| disturbs(c) && c != '\n' && c != '\t'), "{text:?}");
     if is_plain(text) {
         assert_eq!(line, text);
     }
@@ -117,10 +117,10 @@ fn record(parts: &[&str]) {
     let read = Record::parse(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
     assert_eq!(read.to_string(), line);
     let RecordKind::Call(read) = read.kind else { panic!("{line}") };
-    for (written, read) in
-        [(&call.subject.app, &read.subject.app), (&call.file, &read.file), (&call.capability, &read.capability)]
-    {
-        assert!(written == read || read.ends_with(ELLIPSIS) && read.cut, "{written:?} became {read:?}");
+    let texts =
+        [(&call.subject.app, &read.subject.app), (&call.file, &read.file), (&call.capability, &read.capability)];
+    for (given, found) in texts {
+        assert!(given == found || (found.ends_with(ELLIPSIS) && read.cut), "{given:?} became {found:?}");
     }
     assert_eq!((read.id, read.decision, read.line), (call.id, call.decision, call.line));
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{audit, call, config, modules, query, record, request, response, route, rule, source};
+use crate::{audit, call, config, log, modules, query, record, request, response, route, rule, source};
 
 /// One target.
 #[derive(Clone, Debug)]
@@ -23,6 +23,7 @@ pub(crate) fn all() -> Vec<Target> {
         audit::target(),
         call::target(),
         config::target(),
+        log::target(),
         query::target(),
         record::target(),
         request::target(),
