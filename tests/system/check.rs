@@ -130,8 +130,8 @@ fn scripts_made_to_keep_the_checker_end_and_the_rest_is_told() {
             (1..40).map(|n| format!("    a{n} = {}\n", step.replace('@', &format!("a{}", n - 1)))).collect();
         format!("def f(c):\n    a0 = (1,)\n{steps}    return a39\nfs.raed_text(\"x\")\n")
     };
-    for script in [chain("(@, @)"), chain("(@, @) if c else (@,)"), chain("struct(x = @, y = @)")] {
-        let ended = check(&[], &script(&script));
+    for text in [chain("(@, @)"), chain("(@, @) if c else (@,)"), chain("struct(x = @, y = @)")] {
+        let ended = check(&[], &script(&text));
         assert_eq!(ended.code(), 1, "{}", ended.output);
         assert!(ended.stdout.contains("unfinished"), "{}", ended.stdout);
         assert!(ended.stdout.contains("raed_text"), "other findings are told: {}", ended.stdout);

@@ -63,12 +63,6 @@ fn from_utf16(line: &str, column: usize) -> usize {
     line.len()
 }
 
-/// The column of the protocol for a number of characters of a line.
-pub(super) fn to_utf16(line: &str, characters: usize) -> u32 {
-    let units: usize = line.chars().take(characters).map(char::len_utf16).sum();
-    u32::try_from(units).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -80,7 +74,6 @@ mod tests {
     fn columns_count_in_utf_16() {
         assert_eq!(from_utf16("é\u{1f600}x", 3), "é\u{1f600}".len());
         assert_eq!(from_utf16("abc", 99), 3);
-        assert_eq!(to_utf16("é\u{1f600}x", 2), 3);
     }
 
     #[test]
