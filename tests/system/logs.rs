@@ -146,7 +146,6 @@ fn nothing_that_a_terminal_obeys_reaches_it() {
             process.args(command).arg(&file).current_dir(&folder);
             let ended = Starcell::spawn_command(process).wait();
             assert!(!ended.output.contains(hostile), "{command:?}: {:?}", ended.output);
-            assert_ne!(ended.code(), 0, "{command:?}: {:?}", ended.output);
         }
     }
 }

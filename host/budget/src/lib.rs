@@ -7,7 +7,7 @@
 //! What is refused: bytes that do not fit. New work waits for a moment and is then refused, which costs one request and
 //! no process.
 //!
-//! [`Purpose`] keeps one kind of attack from starving another kind of work: bodies on their way in may fill half of the
+//! [`MemoryUse`] keeps one kind of attack from starving another kind of work: bodies on their way in may fill half of the
 //! budget, responses on their way out three quarters, and guests that grow seven eighths. So a small request always
 //! finds room.
 
@@ -38,7 +38,7 @@ struct Shared {
 
 /// What bytes are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum MemoryUse {
     /// A body on its way in, beyond its first few KiB.
     Body,
     /// An image, and what a guest takes beyond its image.
@@ -49,7 +49,7 @@ pub enum Purpose {
     Small,
 }
 
-/// Bytes of a body or of a response that are [`Purpose::Small`].
+/// Bytes of a body or of a response that are [`MemoryUse::Small`].
 pub const SMALL: u64 = 64 << 10;
 
 /// Bytes that are taken until this is dropped.
@@ -93,13 +93,13 @@ impl MemoryBudget {
 
     /// Takes bytes, if they are there.
     #[must_use]
-    pub fn try_take(&self, purpose: Purpose, bytes: u64) -> Option<Taken> {
+    pub fn try_take(&self, purpose: MemoryUse, bytes: u64) -> Option<Taken> {
         let mut taken = self.nothing();
         taken.try_grow(purpose, bytes).then_some(taken)
     }
 
     /// Takes bytes, and waits for them as long as `patience` lasts.
-    pub async fn take(&self, purpose: Purpose, bytes: u64, patience: Duration) -> Option<Taken> {
+    pub async fn take(&self, purpose: MemoryUse, bytes: u64, patience: Duration) -> Option<Taken> {
         let mut taken = self.nothing();
         taken.grow(purpose, bytes, patience).await.then_some(taken)
     }
@@ -113,7 +113,7 @@ impl Taken {
     }
 
     /// Takes more bytes, if they are there. Neither waits nor allocates.
-    pub fn try_grow(&mut self, purpose: Purpose, bytes: u64) -> bool {
+    pub fn try_grow(&mut self, purpose: MemoryUse, bytes: u64) -> bool {
         let grown = self.shared.try_add(purpose, bytes);
         if grown {
             self.bytes += bytes;
@@ -122,7 +122,7 @@ impl Taken {
     }
 
     /// Takes more bytes, and waits for them as long as `patience` lasts.
-    pub async fn grow(&mut self, purpose: Purpose, bytes: u64, patience: Duration) -> bool {
+    pub async fn grow(&mut self, purpose: MemoryUse, bytes: u64, patience: Duration) -> bool {
         if self.try_grow(purpose, bytes) {
             return true;
         }
@@ -163,7 +163,7 @@ impl Drop for Taken {
     }
 }
 
-impl Purpose {
+impl MemoryUse {
     /// How much of a budget may be used when bytes for this are taken.
     fn share(self, limit: u64) -> u64 {
         match self {
@@ -176,15 +176,16 @@ impl Purpose {
 }
 
 impl Shared {
-    fn try_add(&self, purpose: Purpose, bytes: u64) -> bool {
+    fn try_add(&self, purpose: MemoryUse, bytes: u64) -> bool {
         let most = purpose.share(self.limit);
         let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= most);
-        bytes == 0 || self.used.try_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+        bytes == 0 || self.used.try_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
     }
 
     fn free(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::Release);
-        if self.waiting.load(Ordering::Acquire) > 0 {
+        // In this order, as a waiter announces itself before it looks: either it sees these bytes or we see it.
+        self.used.fetch_sub(bytes, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) > 0 {
             self.freed.notify_waiters();
         }
     }
@@ -216,10 +217,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bytes_that_do_not_fit_are_waited_for_and_then_refused() {
         let budget = MemoryBudget::new(100);
-        let mut first = budget.try_take(Purpose::Small, 80).unwrap();
-        assert!(budget.try_take(Purpose::Small, 21).is_none());
-        assert!(budget.take(Purpose::Small, 21, SECOND).await.is_none());
-        let (second, ()) = tokio::join!(budget.take(Purpose::Small, 30, SECOND), async { first.shrink_to(70) });
+        let mut first = budget.try_take(MemoryUse::Small, 80).unwrap();
+        assert!(budget.try_take(MemoryUse::Small, 21).is_none());
+        assert!(budget.take(MemoryUse::Small, 21, SECOND).await.is_none());
+        let (second, ()) = tokio::join!(budget.take(MemoryUse::Small, 30, SECOND), async { first.shrink_to(70) });
         let second = second.unwrap();
         assert_eq!((second.bytes(), budget.used()), (30, 100));
         drop((first, second));
@@ -231,7 +232,7 @@ mod tests {
         let budget = MemoryBudget::new(800);
         let mut taken = budget.nothing();
         for (purpose, most) in
-            [(Purpose::Body, 400), (Purpose::Response, 600), (Purpose::Guest, 700), (Purpose::Small, 800)]
+            [(MemoryUse::Body, 400), (MemoryUse::Response, 600), (MemoryUse::Guest, 700), (MemoryUse::Small, 800)]
         {
             assert!(taken.try_grow(purpose, most - taken.bytes()), "{purpose:?}");
             assert!(!taken.try_grow(purpose, 1), "{purpose:?}");
@@ -245,16 +246,16 @@ mod tests {
         let budget = MemoryBudget::new(100);
         let mut held = budget.nothing();
         held.hold(150);
-        assert!(budget.try_take(Purpose::Small, 1).is_none());
-        assert!(budget.try_take(Purpose::Small, 0).is_some());
+        assert!(budget.try_take(MemoryUse::Small, 1).is_none());
+        assert!(budget.try_take(MemoryUse::Small, 0).is_some());
         drop(held);
-        assert!(budget.try_take(Purpose::Small, 100).is_some());
+        assert!(budget.try_take(MemoryUse::Small, 100).is_some());
     }
 
     #[test]
     fn a_sum_that_overflows_does_not_fit() {
         let budget = MemoryBudget::unlimited();
-        let _all = budget.try_take(Purpose::Small, u64::MAX).unwrap();
-        assert!(budget.try_take(Purpose::Small, 1).is_none());
+        let _all = budget.try_take(MemoryUse::Small, u64::MAX).unwrap();
+        assert!(budget.try_take(MemoryUse::Small, 1).is_none());
     }
 }

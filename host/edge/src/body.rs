@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use starcell_budget::{MemoryBudget, Purpose, SMALL, Taken};
+use starcell_budget::{MemoryBudget, MemoryUse, SMALL, Taken};
 use starcell_http::response::Refusal;
 use tokio::time::{Instant, timeout_at};
 
@@ -140,7 +140,7 @@ impl<'a> Room<'a> {
         }
         let capacity = length.max(self.bytes.capacity() * 2).clamp(FIRST_ROOM, limit.max(length));
         let missing = (capacity as u64).saturating_sub(self.taken.bytes());
-        let purpose = if capacity as u64 <= SMALL { Purpose::Small } else { Purpose::Body };
+        let purpose = if capacity as u64 <= SMALL { MemoryUse::Small } else { MemoryUse::Body };
         let at_once = self.taken.try_grow(purpose, missing);
         if !at_once && !self.taken.grow(purpose, missing, self.terms.patience).await {
             return Err(Refusal::NoMemory);

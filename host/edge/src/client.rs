@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::activity::Activity;
+use crate::address::BoundAddress;
 use crate::edge::Edge;
-use crate::endpoint::Endpoint;
 use crate::responder::Peer;
 
 /// The client of one connection.
@@ -17,7 +17,7 @@ pub(crate) struct Client {
     /// What goes on in its connection.
     pub(crate) activity: Arc<Activity>,
     /// What it asks.
-    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) endpoint: Arc<BoundAddress>,
     pub(crate) edge: Arc<Edge>,
 }
 

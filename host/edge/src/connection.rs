@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use starcell_budget::Purpose;
+use starcell_budget::MemoryUse;
 use starcell_http::framing::Guard;
 use starcell_log::{Field, Level};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -21,9 +21,9 @@ use tokio::time::{interval, timeout};
 use tokio_util::either::Either;
 
 use crate::activity::Activity;
+use crate::address::BoundAddress;
 use crate::client::{Client, Terms};
 use crate::edge::Edge;
-use crate::endpoint::Endpoint;
 use crate::exchange::exchange;
 use crate::limits::ClientLimits;
 use crate::rarely::Rarely;
@@ -69,7 +69,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(crate) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
-    endpoint: &Arc<Endpoint>,
+    endpoint: &Arc<BoundAddress>,
     edge: &Arc<Edge>,
     terms: Terms,
 ) {
@@ -174,7 +174,7 @@ impl Connection {
 
     async fn http2<S: AsyncRead + AsyncWrite + Socket + Unpin>(self, socket: S, first: Bytes) {
         // What its client may send before anybody has read it.
-        let window = self.client.edge.memory.try_take(Purpose::Response, CONNECTION_WINDOW.into());
+        let window = self.client.edge.memory.try_take(MemoryUse::Response, CONNECTION_WINDOW.into());
         let Some(_window) = window else {
             return self.note("closed a connection: there is no memory for one that carries several requests");
         };

@@ -6,7 +6,7 @@
 //!
 //! In the order a request meets them:
 //! - [`edge`]: what all listeners of a process share, and what clients may use
-//! - [`endpoint`]: an address that is bound, and what stands behind it at the moment
+//! - [`address`]: an address that is bound, and what stands behind it at the moment
 //! - [`listener`], [`places`]: connections accepted for ever, within bounds
 //! - [`tls`]: certificates, read again when they change
 //! - `connection`, `transport`, `socket`, `activity`, `streams`, `pace`: one connection under its deadlines
@@ -19,11 +19,11 @@
 
 mod access;
 mod activity;
+pub mod address;
 pub mod body;
 mod client;
 mod connection;
 pub mod edge;
-pub mod endpoint;
 mod exchange;
 pub mod ids;
 pub mod limits;
@@ -37,9 +37,9 @@ mod streams;
 pub mod tls;
 mod transport;
 
+pub use address::{BindError, BoundAddress, Front};
 pub use body::{Body, Gathered};
 pub use edge::{Edge, EdgeConfig};
-pub use endpoint::{BindError, Endpoint, Front};
 pub use ids::{Ids, RequestId};
 pub use limits::{ClientLimits, ClientWishes};
 pub use places::Places;

@@ -15,10 +15,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::address::BoundAddress;
 use crate::client::Terms;
 use crate::connection;
 use crate::edge::Edge;
-use crate::endpoint::Endpoint;
 use crate::rarely::Rarely;
 use crate::tls;
 
@@ -30,13 +30,13 @@ const REFUSALS: usize = 512;
 
 /// Begins to serve an endpoint that has something behind it, in a task of its own.
 #[expect(clippy::disallowed_methods, reason = "whoever waits for the endpoint to end waits for this task")]
-pub fn start(endpoint: &Arc<Endpoint>, edge: &Arc<Edge>) {
+pub fn start(endpoint: &Arc<BoundAddress>, edge: &Arc<Edge>) {
     tokio::spawn(serve(Arc::clone(endpoint), Arc::clone(edge)));
 }
 
 /// Serves an endpoint until it shall stop, then lets requests in flight go on for as long as its front says.
 #[expect(clippy::disallowed_methods, reason = "a task holds a token of the tracker that is waited for")]
-async fn serve(endpoint: Arc<Endpoint>, edge: Arc<Edge>) {
+async fn serve(endpoint: Arc<BoundAddress>, edge: Arc<Edge>) {
     let Some(listener) = endpoint.take_listener() else { return };
     let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
     let refusals = Arc::new(Semaphore::new(REFUSALS));
@@ -74,11 +74,11 @@ async fn serve(endpoint: Arc<Endpoint>, edge: Arc<Edge>) {
 
 /// What a connection holds while it lasts.
 enum Held {
-    Place(#[expect(dead_code, reason = "held for its drop")] crate::places::Place),
+    Place(#[expect(dead_code, reason = "held for its drop")] crate::places::ConnectionPlace),
     Refusal(#[expect(dead_code, reason = "held for its drop")] tokio::sync::OwnedSemaphorePermit),
 }
 
-async fn drain(endpoint: &Endpoint, edge: &Edge, connections: &TaskTracker, cut: &CancellationToken) {
+async fn drain(endpoint: &BoundAddress, edge: &Edge, connections: &TaskTracker, cut: &CancellationToken) {
     connections.close();
     if let Some(front) = endpoint.front()
         && tokio::time::timeout(front.grace, connections.wait()).await.is_err()
@@ -92,7 +92,7 @@ async fn drain(endpoint: &Endpoint, edge: &Edge, connections: &TaskTracker, cut:
 }
 
 /// Keeps the certificate of whatever stands behind the endpoint up to date.
-async fn follow_certificate(endpoint: &Endpoint, edge: &Edge) {
+async fn follow_certificate(endpoint: &BoundAddress, edge: &Edge) {
     while let Some(front) = endpoint.front() {
         if let Some(tls) = &front.tls {
             tls.refresh(&edge.logs).await;

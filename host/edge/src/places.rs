@@ -28,7 +28,7 @@ struct Taken {
 
 /// A place that is taken until this is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct ConnectionPlace {
     places: Arc<Places>,
     network: IpAddr,
 }
@@ -42,7 +42,7 @@ impl Places {
     }
 
     /// A place for a connection from `address`; none if all are taken, or all of that address.
-    pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionPlace> {
         let network = network(address);
         // No code that can panic runs under this lock.
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,11 +55,11 @@ impl Places {
         }
         *count += 1;
         taken.total += 1;
-        Some(Place { places: Arc::clone(self), network })
+        Some(ConnectionPlace { places: Arc::clone(self), network })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.total = taken.total.saturating_sub(1);

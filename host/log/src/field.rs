@@ -1,7 +1,7 @@
 //! The names of the fields that the host writes.
 //!
 //! A field of the host is named by a [`Field`] and by nothing else, so the list below is whole. It is what keeps a
-//! script's attribute from passing for the host's: see [`attributes`](crate::attributes).
+//! script's attribute from passing for the host's.
 
 /// A field that the host writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

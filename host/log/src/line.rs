@@ -143,7 +143,7 @@ mod tests {
             ("access method=\"GET\" status=200", " error \"access method=\\\"GET\\\" status=200\"\n"),
             ("a level=error b", " error \"a level=error b\"\n"),
             ("", " error \"\"\n"),
-            ("a\nb", " error \"a\\u000ab\"\n"),
+            ("a\nb", " error \"a\\nb\"\n"),
         ] {
             let line = written(Format::Text, message, |_| {});
             assert!(line.ends_with(expected), "{line}");

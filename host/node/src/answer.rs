@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::request::Parts;
-use starcell_budget::{Purpose, SMALL};
+use starcell_budget::{MemoryUse, SMALL};
 use starcell_edge::{Answered, Asked, Body, ClientLimits, Gathered, Held, Peer, RequestId, Responder, Responding};
 use starcell_http::request::{self, Origin, Pairs};
 use starcell_http::response::{self, Answer, Refusal};
@@ -102,7 +102,7 @@ impl Story {
         let request = request::read(&self.parts, target.host, target.params, bytes, origin);
         let (patience, memory) = (site.terms.queue_time, &site.terms.edge.memory);
         let place = site.queue.enter(patience).await.ok_or(Refusal::Busy)?;
-        let of_fork = memory.take(Purpose::Small, site.handlers.bytes(), patience).await.ok_or(Refusal::Busy)?;
+        let of_fork = memory.take(MemoryUse::Small, site.handlers.bytes(), patience).await.ok_or(Refusal::Busy)?;
         let answer = site.handlers.answer(target.route, crossing(request)).await;
         drop((of_body, of_fork));
         self.cpu = Some(answer.cpu);
@@ -112,7 +112,7 @@ impl Story {
         };
         // The response is there already. If there is no room to keep it while the client takes it, it is dropped.
         let bytes = response.body.len() as u64;
-        let purpose = if bytes <= SMALL { Purpose::Small } else { Purpose::Response };
+        let purpose = if bytes <= SMALL { MemoryUse::Small } else { MemoryUse::Response };
         let of_response = memory.try_take(purpose, bytes).ok_or(Refusal::Busy)?;
         // A client that does not take its response keeps its place as well: else a server would make more of them.
         self.held = Held::new((place, of_response));

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use starcell_edge::{CertificatePem, CertificateSource, Endpoint, Front, Tls, listener};
+use starcell_edge::{BoundAddress, CertificatePem, CertificateSource, Front, Tls, listener};
 use starcell_http::router::Routes;
 use starcell_policy::{Permit, ServerAddress};
 use starcell_runtime::host::BoxFuture;
@@ -32,7 +32,7 @@ pub struct Servers {
     terms: Arc<AppTerms>,
     slots: Mutex<Vec<Slot>>,
     /// Endpoints of the predecessor, until this app takes over; the place is the number of the server.
-    inherited: Mutex<Option<Vec<Option<Arc<Endpoint>>>>>,
+    inherited: Mutex<Option<Vec<Option<Arc<BoundAddress>>>>>,
     /// Cancelled once this app serves, if it is a successor.
     ready: CancellationToken,
 }
@@ -44,14 +44,14 @@ struct Slot {
     bound: Option<Bound>,
     /// What will stand behind the endpoint when the successor takes over.
     staged: Option<Front>,
-    running: Option<Arc<Endpoint>>,
+    running: Option<Arc<BoundAddress>>,
     port: Option<u16>,
 }
 
 /// A server that has its address and no script behind it yet.
 #[derive(Debug)]
 struct Bound {
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<BoundAddress>,
     options: ServerOptions,
     tls: Option<Arc<Tls>>,
 }
@@ -70,7 +70,7 @@ impl Servers {
         Self::with(Arc::clone(&self.terms), Some(inherited))
     }
 
-    fn with(terms: Arc<AppTerms>, inherited: Option<Vec<Option<Arc<Endpoint>>>>) -> Arc<Self> {
+    fn with(terms: Arc<AppTerms>, inherited: Option<Vec<Option<Arc<BoundAddress>>>>) -> Arc<Self> {
         let (slots, inherited) = (Mutex::default(), Mutex::new(inherited));
         Arc::new(Self { terms, slots, inherited, ready: CancellationToken::new() })
     }
@@ -121,16 +121,16 @@ impl Servers {
     }
 
     /// The endpoint of a server: its predecessor's, or a new one.
-    async fn endpoint(&self, server: u32, permit: &Permit<ServerAddress>) -> Result<Arc<Endpoint>, ListenError> {
+    async fn endpoint(&self, server: u32, permit: &Permit<ServerAddress>) -> Result<Arc<BoundAddress>, ListenError> {
         let asked = permit.resource().socket_addr();
         if let Some(endpoint) = self.inherit(server, asked) {
             return Ok(endpoint);
         }
-        Endpoint::bind(asked).await.map_err(|error| ListenError::Unbound(error.to_string()))
+        BoundAddress::bind(asked).await.map_err(|error| ListenError::Unbound(error.to_string()))
     }
 
     /// The endpoint of the predecessor at an address, or at the same server with a port of the system's choice.
-    fn inherit(&self, server: u32, asked: SocketAddr) -> Option<Arc<Endpoint>> {
+    fn inherit(&self, server: u32, asked: SocketAddr) -> Option<Arc<BoundAddress>> {
         let inherited = lock(&self.inherited);
         let endpoints = inherited.as_ref()?;
         let same = endpoints.get(server as usize)?.as_ref().filter(|endpoint| endpoint.asked() == asked);
@@ -161,7 +161,7 @@ impl Servers {
     }
 
     /// Begins to answer at an endpoint that has something behind it.
-    fn start(&self, endpoint: &Arc<Endpoint>) {
+    fn start(&self, endpoint: &Arc<BoundAddress>) {
         let tls = endpoint.front().is_some_and(|front| front.tls.is_some());
         let scheme = if tls { "https" } else { "http" };
         let text = format!("serving {} on {scheme}://{}", self.terms.script, endpoint.address());

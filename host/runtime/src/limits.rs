@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use starcell_budget::{MemoryBudget, Purpose, Taken};
+use starcell_budget::{MemoryBudget, MemoryUse, Taken};
 use wasmtime::ResourceLimiter;
 
 use crate::engine::MAX_MEMORY_BYTES;
@@ -78,7 +78,7 @@ impl MemoryLimiter {
             return true;
         }
         let image = *self.image.get_or_insert(current);
-        let purpose = if desired.saturating_sub(image) <= SMALL_GROWTH { Purpose::Small } else { Purpose::Guest };
+        let purpose = if desired.saturating_sub(image) <= SMALL_GROWTH { MemoryUse::Small } else { MemoryUse::Guest };
         self.taken.try_grow(purpose, desired.saturating_sub(current) as u64)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use starcell_budget::{Purpose, Taken};
+use starcell_budget::{MemoryUse, Taken};
 use starcell_log::Level;
 use tokio::time::timeout;
 
@@ -93,7 +93,7 @@ impl Serving {
         let frozen = Metered::new(meter, freeze).await?;
         let frozen = frozen.ok_or_else(|| Failure::Host("the guest froze without handing over its memory".into()))?;
         // A server that would not fit is an error in the script, before a request is answered.
-        let taken = app.context.config.memory.try_take(Purpose::Guest, frozen.bytes() as u64);
+        let taken = app.context.config.memory.try_take(MemoryUse::Guest, frozen.bytes() as u64);
         let taken = Arc::new(taken.ok_or(Failure::Limit(Limit::Budget))?);
         let (image, forks) = (Arc::new(frozen), Arc::new(RevisionForks::new(app)));
         Ok(Self { app: Arc::clone(app), image, _taken: taken, forks, wall: limits.request_wall })
@@ -192,7 +192,7 @@ impl Serving {
         }
         let bytes = fork.bytes();
         // A fork that waits gives way to whoever needs the memory now.
-        if let Some(taken) = self.app.context.config.memory.try_take(Purpose::Guest, bytes as u64) {
+        if let Some(taken) = self.app.context.config.memory.try_take(MemoryUse::Guest, bytes as u64) {
             fork.hold(taken);
             self.forks.parked.put(fork, bytes);
         }

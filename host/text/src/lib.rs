@@ -136,8 +136,14 @@ fn push_visible(out: &mut String, c: char) {
     }
 }
 
-/// Adds a character as JSON escapes it: one escape for each of its UTF-16 units.
+/// Adds a character as JSON escapes it: by its short name, or one escape for each of its UTF-16 units.
 fn push_units(out: &mut String, c: char) {
+    match c {
+        '\n' => return out.push_str("\\n"),
+        '\r' => return out.push_str("\\r"),
+        '\t' => return out.push_str("\\t"),
+        _ => {}
+    }
     for unit in c.encode_utf16(&mut [0; 2]) {
         // Writing to a String cannot fail.
         let _ = write!(out, "\\u{unit:04x}");
@@ -163,7 +169,7 @@ mod tests {
         for (text, written, shown) in [
             ("plain ~", r#""plain ~""#, "plain ~"),
             ("a\"b\\c", r#""a\"b\\c""#, "a\"b\\c"),
-            ("a\r\nb\t", r#""a\u000d\u000ab\u0009""#, r"a\r\nb\t"),
+            ("a\r\nb\t", r#""a\r\nb\t""#, r"a\r\nb\t"),
             ("\u{1b}[31m", r#""\u001b[31m""#, r"\u001b[31m"),
             ("\u{9b}31m\u{7f}", r#""\u009b31m\u007f""#, r"\u009b31m\u007f"),
             ("x\u{202e}txt\u{2066}", r#""x\u202etxt\u2066""#, r"x\u202etxt\u2066"),

@@ -19,7 +19,7 @@ use crate::tls::Tls;
 
 /// An address that is bound, and served once there is something behind it.
 #[derive(Debug)]
-pub struct Endpoint {
+pub struct BoundAddress {
     /// What was asked for; the port may be 0.
     asked: SocketAddr,
     /// What the system gave.
@@ -45,7 +45,7 @@ pub struct Front {
     pub grace: Duration,
 }
 
-impl Endpoint {
+impl BoundAddress {
     /// Binds an address.
     ///
     /// # Errors
