@@ -6,6 +6,7 @@ mod audit;
 mod check;
 mod completions;
 mod docs;
+mod doctor;
 mod edge;
 mod forks;
 mod grants;
@@ -17,6 +18,7 @@ mod record;
 mod repl;
 mod run;
 mod test;
+mod walls;
 
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ pub use self::audit::{AuditCommand, AuditLogFlags, Verify, Widening};
 pub use self::check::Check;
 pub use self::completions::Completions;
 pub use self::docs::Docs;
+pub use self::doctor::Doctor;
 pub use self::edge::EdgeFlags;
 pub use self::forks::ForkFlags;
 pub use self::grants::{CallMode, GrantFlags, RuleFlags};
@@ -37,6 +40,7 @@ pub use self::record::RecordFlags;
 pub use self::repl::Repl;
 pub use self::run::Run;
 pub use self::test::Test;
+pub use self::walls::{Demand, WallFlags};
 
 /// Runs untrusted Starlark scripts as HTTP servers, each inside a WebAssembly guest it cannot leave.
 #[derive(Debug, Parser)]
@@ -65,6 +69,8 @@ pub enum Command {
     Completions(Completions),
     /// Writes the reference of the modules, as Markdown.
     Docs(Docs),
+    /// Shows what this machine can stop programs from, and by which means; fails where os.exec would be refused.
+    Doctor(Doctor),
     /// Speaks the Language Server Protocol on standard input and output, for editors.
     Lsp,
     /// Makes a folder with a working script, its test and its permissions.

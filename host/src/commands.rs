@@ -4,6 +4,7 @@ pub mod audit;
 pub mod check;
 pub mod completions;
 pub mod docs;
+pub mod doctor;
 pub mod lsp;
 pub mod new;
 pub mod permissions;

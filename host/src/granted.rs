@@ -1,6 +1,6 @@
 //! What the command line and the configuration file grant to a script.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use starcell_config::Config;
 use starcell_policy::{CanonicalPath, EnvName, Grants, Profile, Roots, Rule, ServerAddress};
+use starcell_runtime::{ExecWalls, Programs};
 
 use crate::cli::{GrantFlags, RuleFlags};
 
@@ -26,6 +27,8 @@ pub struct Granted {
     pub cwd: CanonicalPath,
     /// The variables that it may be granted: those of this process, and over them those that the command line gives.
     pub environment: BTreeMap<String, String>,
+    /// The variables that the command line gives: those a script may set for its programs.
+    pub variables: BTreeSet<String>,
     /// The address that its first server listens on, over what it says.
     pub host: Option<IpAddr>,
     /// All that decides in one text, of which the audit log keeps the digest.
@@ -43,10 +46,17 @@ impl Granted {
         let grants = Grants::new(&profile, &allow, &deny, &roots).map_err(|error| error.to_string())?;
         let RuleFlags { allow, deny, .. } = &flags.rules;
         let policy = format!("{:?}", (&profile, allow, deny, &roots, flags.mode));
+        let given = given(&flags.rules)?;
+        let variables = given.iter().map(|(name, _)| name.to_string()).collect();
         let mut environment = environment();
-        environment
-            .extend(given(&flags.rules)?.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))));
-        Ok(Self { grants, cwd: roots.cwd().clone(), environment, host: roots.host(), policy })
+        environment.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))));
+        Ok(Self { grants, cwd: roots.cwd().clone(), environment, variables, host: roots.host(), policy })
+    }
+
+    /// How programs of the script run.
+    #[must_use]
+    pub fn programs(&self, walls: ExecWalls) -> Programs {
+        Programs { walls, variables: self.variables.clone() }
     }
 }
 

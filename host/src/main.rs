@@ -3,18 +3,23 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use starcell::cli::{Cli, Command};
-use starcell::commands::{audit, check, completions, docs, lsp, new, permissions, repl, run, test};
+use starcell::cli::{Cli, Command, WallFlags};
+use starcell::commands::{audit, check, completions, docs, doctor, lsp, new, permissions, repl, run, test};
 use starcell::exit::Exit;
 use starcell::say::{Said, complain, fail, say};
 use starcell::wiping::Wiping;
 use starcell::worker;
+use starcell_runtime::{node_walls, room};
 
 /// A request makes and drops some hundred small objects for its store and its instances. What it held is wiped.
 #[global_allocator]
 static ALLOCATOR: Wiping<mimalloc::MiMalloc> = Wiping(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
+    // The process of a program that a script runs: it has nothing to do with the command line.
+    if let Some(code) = room::serve_if_called() {
+        return code;
+    }
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => return refuse(&error).into(),
@@ -25,12 +30,13 @@ fn main() -> ExitCode {
         Command::CheckWorker { cpu } => worker::work(cpu).into(),
         Command::Completions(arguments) => completions::completions(&arguments).into(),
         Command::Docs(arguments) => docs::docs(&arguments).into(),
+        Command::Doctor(arguments) => doctor::doctor(&arguments).into(),
         Command::Lsp => lsp::lsp().into(),
         Command::New(arguments) => new::new(&arguments).into(),
         Command::Permissions(arguments) => permissions::answer(&arguments).into(),
-        Command::Repl(arguments) => block_on(repl::repl(arguments)),
-        Command::Run(arguments) => block_on(run::run(*arguments)),
-        Command::Test(arguments) => block_on(test::test(arguments)),
+        Command::Repl(arguments) => walled(arguments.walls, || block_on(repl::repl(arguments))),
+        Command::Run(arguments) => walled(arguments.walls, || block_on(run::run(*arguments))),
+        Command::Test(arguments) => walled(arguments.walls, || block_on(test::test(arguments))),
     }
 }
 
@@ -38,6 +44,19 @@ fn main() -> ExitCode {
 fn refuse(error: &clap::Error) -> Exit {
     let text = error.render().to_string();
     if error.use_stderr() { complain(text) } else { say(Exit::Ok, &Said::Text(text)) }
+}
+
+/// Runs a command behind the walls of the host, which are put up before it makes a thread.
+fn walled(flags: WallFlags, command: impl FnOnce() -> ExitCode) -> ExitCode {
+    match node_walls::put_up(flags.node_walls.into()) {
+        Ok(standing) => {
+            for missing in &standing.missing {
+                fail(Exit::Ok, &format!("a wall around the host is missing: {missing}"));
+            }
+            command()
+        }
+        Err(error) => fail(Exit::Host, &error).into(),
+    }
 }
 
 /// Runs a command that waits for something, from its start to the code it ends with.

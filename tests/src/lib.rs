@@ -12,6 +12,7 @@ pub mod good;
 pub mod herd;
 pub mod kube;
 pub mod log;
+pub mod machine;
 pub mod process;
 pub mod tls;
 pub mod tools;

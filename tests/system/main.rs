@@ -55,3 +55,4 @@ mod rule_links;
 mod scripts;
 mod testing;
 mod tools;
+mod walls;

@@ -12,7 +12,7 @@ use starcell_audit::AuditApp;
 use starcell_budget::MemoryBudget;
 use starcell_policy::{CanonicalPath, Grants};
 use starcell_runtime::{
-    App, AppConfig, Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Serve, Tool,
+    App, AppConfig, Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Programs, Serve, Tool,
 };
 
 /// All that an app is started with.
@@ -42,6 +42,8 @@ pub struct Launch {
     pub kubernetes: Kubernetes,
     /// The environment that the script may ask for: names and values.
     pub environment: BTreeMap<String, String>,
+    /// How its programs run.
+    pub programs: Programs,
     /// What the app may use.
     pub limits: Limits,
     /// How the forks that answer its requests are kept.
@@ -63,8 +65,8 @@ impl Launch {
     #[must_use]
     pub fn app(self, surroundings: Arc<dyn Serve>) -> Arc<App> {
         let Self { interpreter, script, folder, grants, cwd, mode, audit, record_pure, .. } = self;
-        let Self { kv, client, kubernetes, environment, limits, forks, memory, host, host_files, port, tool, .. } =
-            self;
+        let Self { kv, client, kubernetes, environment, programs, .. } = self;
+        let Self { limits, forks, memory, host, host_files, port, tool, .. } = self;
         let config = AppConfig {
             script,
             grants,
@@ -76,6 +78,7 @@ impl Launch {
             kubernetes,
             environment,
             cwd,
+            programs,
             limits,
             forks,
             memory,

@@ -86,6 +86,10 @@ registry! {
         /// `os.exec`: run a program of the host.
         OsExec "os" "exec":
             Exec "exec", Which "which";
+        /// `os.network`: a program that is run may make sockets. No function asks for it; `os.exec` looks whether it is
+        /// granted.
+        OsNetwork "os" "network":
+            Network "network";
     }
 }
 

@@ -25,6 +25,7 @@ use crate::k8s::Kubernetes;
 use crate::kv::{self, Kv};
 use crate::limits::Limits;
 use crate::parking::Forks;
+use crate::programs::Programs;
 use crate::tool::Tool;
 
 /// Most threads that one app may block at a time; the runtime has 512.
@@ -53,6 +54,8 @@ pub struct AppConfig {
     pub environment: BTreeMap<String, String>,
     /// The folder that relative paths start at: `$CWD` of the rules.
     pub cwd: CanonicalPath,
+    /// How its programs run.
+    pub programs: Programs,
     /// What it may use.
     pub limits: Limits,
     /// How the forks that answer its requests are kept.
@@ -86,6 +89,7 @@ impl AppConfig {
             kubernetes: Kubernetes::default(),
             environment: BTreeMap::new(),
             cwd,
+            programs: Programs::default(),
             limits: Limits::default(),
             forks: Forks::default(),
             memory: MemoryBudget::unlimited(),

@@ -96,7 +96,6 @@ impl HostFiles {
     }
 
     /// The paths of the host's files, for walls around programs.
-    #[expect(dead_code, reason = "read by the walls around programs")]
     pub(crate) fn paths(&self) -> impl Iterator<Item = &CanonicalPath> {
         self.0.iter().map(|file| &file.path)
     }

@@ -12,6 +12,7 @@
 //! - `authority`: who decides and records an app's calls; `caller`: an app that makes one
 //! - [`gate`]: the one way to a capability: decide, write the intent, act, write the outcome
 //! - [`capability`]: what a guest may ask of the host, one file for each WIT interface
+//! - [`room`]: the process in which a program runs behind its walls; [`node_walls`]: those around the host itself
 //! - [`host_files`]: what no grant covers; [`links`]: where links lead
 //! - [`kv`]: what the store of an app keeps
 //! - [`client`]: its connections to other servers
@@ -43,6 +44,10 @@ mod memory;
 pub mod meter;
 mod parked;
 pub mod parking;
+pub mod node_walls;
+mod privileges;
+mod programs;
+pub mod room;
 pub mod serving;
 mod setup;
 mod state;
@@ -64,6 +69,7 @@ pub use k8s::Kubernetes;
 pub use kv::{Kv, KvError};
 pub use limits::Limits;
 pub use parking::{ForkCounts, Forks};
+pub use programs::{ExecWalls, Programs};
 pub use serving::{Answer, Serve, Serving};
 pub use starcell_log::Level;
 pub use suite::{Suite, Tested};

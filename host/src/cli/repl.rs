@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{GrantFlags, LimitFlags};
+use super::{GrantFlags, LimitFlags, WallFlags};
 
 /// Arguments of `starcell repl`.
 #[derive(Args, Debug)]
@@ -14,4 +14,8 @@ pub struct Repl {
     /// And use this; each input has the CPU time of a top level.
     #[command(flatten)]
     pub limits: LimitFlags,
+
+    /// Walls that this machine may lack.
+    #[command(flatten)]
+    pub walls: WallFlags,
 }

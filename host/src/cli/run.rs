@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{EdgeFlags, ForkFlags, GrantFlags, LimitFlags, LogFlags, RecordFlags};
+use super::{EdgeFlags, ForkFlags, GrantFlags, LimitFlags, LogFlags, RecordFlags, WallFlags};
 
 /// Arguments of `starcell run`.
 #[derive(Args, Debug)]
@@ -40,6 +40,9 @@ pub struct Run {
     /// What becomes of forks.
     #[command(flatten)]
     pub forks: ForkFlags,
+    /// Walls that this machine may lack.
+    #[command(flatten)]
+    pub walls: WallFlags,
 
     /// Sends the traceback of a failing handler to the client. For development only.
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use regex_lite::Regex;
 
-use super::{GrantFlags, LimitFlags};
+use super::{GrantFlags, LimitFlags, WallFlags};
 
 /// Arguments of `starcell test`.
 #[derive(Args, Debug)]
@@ -29,6 +29,10 @@ pub struct Test {
     /// What they may use; a test has the CPU time of a top level.
     #[command(flatten)]
     pub limits: LimitFlags,
+
+    /// Walls that this machine may lack.
+    #[command(flatten)]
+    pub walls: WallFlags,
 }
 
 fn pattern(text: &str) -> Result<Regex, String> {

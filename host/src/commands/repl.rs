@@ -109,6 +109,7 @@ async fn sessions(
             client: client.clone(),
             kubernetes: kubernetes.clone(),
             environment: granted.environment.clone(),
+            programs: granted.programs(arguments.walls.exec_walls.into()),
             host: granted.host,
             host_files: files.clone(),
             limits: arguments.limits.limits(),

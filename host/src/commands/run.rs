@@ -144,6 +144,7 @@ impl Runner {
             client: self.client.clone(),
             kubernetes: self.kubernetes.clone(),
             environment: granted.environment.clone(),
+            programs: granted.programs(arguments.walls.exec_walls.into()),
             host: granted.host,
             host_files: self.host_files.clone(),
             limits: arguments.limits.limits(),

@@ -189,6 +189,7 @@ impl Runner {
             client: Client::default(),
             kubernetes: self.kubernetes.clone(),
             environment: granted.environment.clone(),
+            programs: granted.programs(self.arguments.walls.exec_walls.into()),
             host: granted.host,
             host_files: self.host_files.clone(),
             limits: self.arguments.limits.limits(),

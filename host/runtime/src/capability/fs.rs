@@ -139,18 +139,27 @@ pub(super) async fn read_for_host(
     Files { caller: caller.clone(), function: option, at }.read(Function::ReadBytes, path, limit).await
 }
 
-/// The folder that a program is to run in, as a place alone: `$CWD`, or one that the script may look into.
-pub(super) async fn folder_to_run_in(caller: &Caller, path: Option<&str>, at: &Position) -> Result<OwnedFd, Error> {
+/// A folder that a program is to run in, as a place alone.
+pub(super) struct Folder {
+    /// Its path, without links.
+    pub(super) path: String,
+    pub(super) handle: OwnedFd,
+}
+
+/// The folder that a program is to run in: `$CWD`, or one that the script may look into.
+pub(super) async fn folder_to_run_in(caller: &Caller, path: Option<&str>, at: &Position) -> Result<Folder, Error> {
     let Some(path) = path else {
-        let cwd = caller.app.config.cwd.to_string();
+        let path = caller.app.config.cwd.to_string();
         let open = move |_: &Work| {
-            Ok(rustix::fs::open(cwd, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let handle = rustix::fs::open(&path, flags, Mode::empty())?;
+            Ok(Folder { path, handle })
         };
         let opened = blocking(caller, open).await;
         return opened.map_err(|refusal: Refusal| Error::Failed(format!("$CWD: {refusal}")));
     };
     let folder = |spot: Spot, _: &Work| match spot.entry()?.file_type() {
-        FileType::Directory => Ok((spot.open_folder()?, 0)),
+        FileType::Directory => Ok((Folder { path: spot.path.to_string(), handle: spot.open_folder()? }, 0)),
         _ => Err(Refusal::Os(Errno::NOTDIR)),
     };
     let files = Files { caller: caller.clone(), function: "fs.listdir", at };

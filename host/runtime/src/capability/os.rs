@@ -1,31 +1,31 @@
 //! `starcell:guest/os`: programs and environment of the host, the capabilities `os.exec` and `os.env`.
 //!
 //! A program is named by its path, judged, walked to like any file (see [`locate`](super::fs::locate)), and executed by
-//! the handle that the walk ended with. Behind it stand [`walls`]; around it a process group that does not outlive the
-//! call.
+//! the handle that the walk ended with, in a [`room`](crate::room) that does not outlive the call. [`walls`] says what its
+//! script's grants come to for it, and whether this machine can hold a program to that; [`command`] what a script may
+//! hand over to it.
 
 mod child;
 mod command;
-mod confine;
 mod walls;
-
-use std::os::fd::OwnedFd;
 
 use starcell_audit::Arguments;
 use starcell_policy::{CanonicalPath, EnvFunction, EnvName, ExecFunction, ProgramPath};
+use tokio::time::timeout;
 
 use crate::Position;
 use crate::bindings::starcell::guest::os::{Command, Host, Output};
 use crate::bindings::starcell::guest::types::Error;
 use crate::caller::Caller;
 use crate::gate::{Effect, shown};
+use crate::room::plan::Plan;
 use crate::state::State;
-use child::{Ended, Program};
+use child::{Ended, Places, Program};
 use command::Checked;
-use walls::{Reach, Walls};
+use walls::Reach;
 
 use super::blocking::{Work, blocking};
-use super::fs::{MAX_LINKS, folder_to_run_in, locate::Last, locate::Walk, locate::locate};
+use super::fs::{Folder, MAX_LINKS, folder_to_run_in, locate::Last, locate::Walk, locate::locate};
 
 /// What a host function answers.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
@@ -68,7 +68,9 @@ impl Call<'_> {
         let program_name = command.argv.first().cloned().unwrap_or_default();
         let gate = self.caller.gate.about(recorded(&command));
         let failed = |text: String| Error::Failed(format!("os.exec({:?}): {text}", shown(&program_name)));
-        let Checked { mut program, environment, time } = match command::checked(&command, &self.caller.app.config.cwd) {
+        let config = &self.caller.app.config;
+        let may_set = |name: &str| config.programs.variables.contains(name);
+        let Checked { mut program, environment, time } = match command::checked(&command, &config.cwd, may_set) {
             Ok(checked) => checked,
             Err(text) => {
                 gate.unjudged(ExecFunction::Exec, &program_name, self.at).await;
@@ -76,7 +78,7 @@ impl Call<'_> {
             }
         };
         for _ in 0..MAX_LINKS {
-            if self.caller.app.config.host_files.has_path(program.path(), false) {
+            if config.host_files.has_path(program.path(), false) {
                 return Err(gate.hosts(ExecFunction::Exec, program.path(), self.at).await);
             }
             let folder = folder_to_run_in(&self.caller, command.folder.as_deref(), self.at).await?;
@@ -100,20 +102,26 @@ impl Call<'_> {
         run: Run,
         command: &Command,
     ) -> Effect<Result<Ended, CanonicalPath>> {
-        let (app, reach) = (&self.caller.app, Reach::of(&self.caller));
-        let (limit, argv, time) = (app.config.limits.io_bytes, command.argv.clone(), run.time);
+        let config = &self.caller.app.config;
+        let (reach, demand) = (Reach::of(&self.caller, permit.resource()), config.programs.walls);
+        let (limit, argv, time) = (config.limits.io_bytes, command.argv.clone(), run.time);
         if command.stdin.len() > limit {
             return Err(format!("stdin is larger than {} MiB", limit >> 20));
         }
-        let hosts = app.config.host_files.clone();
+        let places = timeout(time, Places::first()).await.unwrap_or_else(|_elapsed| {
+            Err(format!("no place for it within {} s: other programs have them all", time.as_secs_f64()))
+        })?;
+        let hosts = config.host_files.clone();
         let start = move || {
+            let path = permit.resource().path().to_string();
             let spot = match locate(&permit, Last::Follow, (&hosts, false)).map_err(|refusal| refusal.to_string())? {
                 Walk::Arrived(spot) => spot,
                 Walk::Link(next) => return Ok(Err(next)),
             };
             let handle = spot.into_program().map_err(|refusal| refusal.to_string())?;
-            let walls = Walls::new(handle, &reach, run.time)?;
-            Program { folder: run.folder, argv, environment: run.environment }.start(walls).map(Ok)
+            let plan = reach.plan(path, run.folder.path, walls::walls(demand)?, time)?;
+            let plan = Plan { argv, environment: run.environment, ..plan };
+            Program { handle, folder: run.folder.handle, plan, places }.start().map(Ok)
         };
         let running = match blocking(&self.caller, move |_: &Work| start().map_err(Refused))
             .await
@@ -147,16 +155,17 @@ impl Call<'_> {
                 return Err(failed(error.to_string()));
             }
         };
-        let may_run = |program: &ProgramPath| self.caller.gate.covers(ExecFunction::Which, program.clone());
-        let mut granted: Vec<_> = candidates.iter().filter(|program| may_run(program)).collect();
-        if granted.is_empty() {
-            // Whoever may run none of them is told so, of the first.
-            granted.extend(candidates.first());
-        }
-        for program in granted {
+        let may_run = |program: &&ProgramPath| self.caller.gate.covers(ExecFunction::Which, (*program).clone());
+        let mut refused = true;
+        for program in candidates.iter().filter(may_run) {
+            refused = false;
             if let Some(found) = self.is_there(program).await? {
                 return Ok(Some(found));
             }
+        }
+        // A script that may run none of them gets the answer of one that found none. The record says why.
+        if let Some(first) = candidates.first().filter(|_| refused) {
+            self.caller.gate.unjudged(ExecFunction::Which, &first.to_string(), self.at).await;
         }
         Ok(None)
     }
@@ -197,7 +206,7 @@ fn recorded(command: &Command) -> Arguments {
 
 /// What one try to run a program needs.
 struct Run {
-    folder: OwnedFd,
+    folder: Folder,
     environment: Vec<(String, String)>,
     time: std::time::Duration,
 }

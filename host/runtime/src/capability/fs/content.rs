@@ -107,7 +107,8 @@ pub(super) fn append(spot: &Spot, content: &[u8], limit: usize) -> Result<(), Re
             return Err(Refusal::TooMuch(format!("it would grow over {} MiB", MAX_APPENDED >> 20)));
         }
         if stat.st_mode & !KEPT_BITS & 0o7777 != 0 {
-            fs::fchmod(&file, Mode::from_raw_mode(stat.st_mode & KEPT_BITS))?;
+            drop(file);
+            return append_to_copy(spot, content, limit);
         }
         file
     } else {
@@ -119,6 +120,14 @@ pub(super) fn append(spot: &Spot, content: &[u8], limit: usize) -> Result<(), Re
         }
     };
     write_all(&file, content)
+}
+
+/// Puts a copy with more at its end in the place of a file that may be executed. Such a file may be running: a shell reads
+/// its script as it goes, so what is added to the very file would be run.
+fn append_to_copy(spot: &Spot, content: &[u8], limit: usize) -> Result<(), Refusal> {
+    let mut whole = read(spot, limit)?;
+    whole.extend_from_slice(content);
+    replace(spot, &whole, limit)
 }
 
 fn write_all(file: &OwnedFd, mut content: &[u8]) -> Result<(), Refusal> {

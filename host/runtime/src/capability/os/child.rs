@@ -1,24 +1,55 @@
 //! A program from its start to its end, and nothing of it beyond.
+//!
+//! The program runs in a [`room`](crate::room). The socket to it is the string that holds it: closing it ends the room
+//! with all that is in there, and it comes to its end when nothing of the room lives any more.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::process::{Command, Stdio};
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStdin};
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::process::Child;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::confine;
-use super::walls::Walls;
+use crate::room;
+use crate::room::plan::{Message, Order, Plan};
+
+/// Most processes and threads that all programs of this process have together, those that keep them included. A call that
+/// makes one and was let go on a moment ago is missed when they are counted, so this is some below the 512 that the
+/// documentation names.
+const MAX_PLACES: u32 = 480;
+
+/// Processes of a room that are not the program's.
+const KEEPERS: u32 = 2;
+
+/// Places that a program has from its start.
+const FIRST_PLACES: u32 = 4;
+
+/// Most bytes of what a room says about a failure.
+const MAX_FAILURE: usize = 64 << 10;
+
+/// What programs of this process may still take. Threads of the machine are the machine's, so this is one for all apps.
+static PLACES: Semaphore = Semaphore::const_new(MAX_PLACES as usize);
 
 /// What to run, all of it judged.
+#[derive(Debug)]
 pub(super) struct Program {
+    /// The program itself.
+    pub(super) handle: OwnedFd,
     /// The folder it runs in.
     pub(super) folder: OwnedFd,
-    pub(super) argv: Vec<String>,
-    pub(super) environment: Vec<(String, String)>,
+    /// Its plan, but for the places.
+    pub(super) plan: Plan,
+    /// Room for it among all programs.
+    pub(super) places: Places,
 }
+
+/// Places for the processes and threads of one program.
+#[derive(Debug)]
+pub(super) struct Places(SemaphorePermit<'static>);
 
 /// What it left.
 #[derive(Debug)]
@@ -28,91 +59,122 @@ pub(super) struct Ended {
     pub(super) stderr: Vec<u8>,
 }
 
-/// A running program with all it starts. Dropping it kills them.
+/// A running program with all it starts. Dropping it ends them.
+#[derive(Debug)]
 pub(super) struct Running {
-    child: Child,
-    group: Group,
+    socket: UnixStream,
+    input: Sender,
+    output: Receiver,
+    errors: Receiver,
+    places: Places,
+    /// Waited for by the runtime when this is dropped.
+    _child: Child,
 }
 
-/// A process group of its own.
-struct Group(Option<Pid>);
-
-impl Group {
-    /// Kills every process in it. The number cannot be somebody else's: it is free for use only when the group is empty,
-    /// and this is called before, or within microseconds of, its leader being waited for.
-    fn kill(&mut self) {
-        if let Some(id) = self.0.take() {
-            // It fails when the group is empty.
-            let _ = kill_process_group(id, Signal::KILL);
-        }
+impl Places {
+    /// Waits for the places that a program needs to start.
+    pub(super) async fn first() -> Result<Self, String> {
+        let permit = PLACES.acquire_many(KEEPERS + FIRST_PLACES).await;
+        permit.map(Self).map_err(|_closed| "the host ends".to_owned())
     }
-}
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
+    /// Takes more, as many as there are.
+    fn more(&mut self, wanted: u32) -> u32 {
+        let mut count = wanted;
+        while count > 0 {
+            if let Ok(permit) = PLACES.try_acquire_many(count) {
+                self.0.merge(permit);
+                return count;
+            }
+            count /= 2;
+        }
+        0
     }
 }
 
 impl Program {
-    /// Starts it. Blocks for as long as a fork takes.
-    #[expect(clippy::disallowed_methods, reason = "runs what the permit led to, by its handle")]
-    pub(super) fn start(self, walls: Walls) -> Result<Running, String> {
-        use std::os::unix::process::CommandExt as _;
-        // Both are read in the child, whose descriptors are these, so nothing is looked up by a name any more.
-        let by_handle = |handle: &OwnedFd| format!("/proc/self/fd/{}", handle.as_raw_fd());
-        let mut command = Command::new(by_handle(&walls.program));
-        let mut argv = self.argv.into_iter();
-        command.arg0(argv.next().unwrap_or_default()).args(argv);
-        command.env_clear().envs(self.environment).current_dir(by_handle(&self.folder)).process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        confine::behind(&mut command, walls);
-        let mut command = tokio::process::Command::from(command);
-        let child = command.kill_on_drop(true).spawn().map_err(|error| words(&error))?;
-        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok(Running { child, group: Group(group) })
+    /// Starts it. Blocks for as long as it takes to start a process.
+    pub(super) fn start(mut self) -> Result<Running, String> {
+        self.plan.places = FIRST_PLACES;
+        self.start_room().map_err(|error| words(&error))
     }
+
+    fn start_room(self) -> io::Result<Running> {
+        let (command, socket) = room::command()?;
+        let ((theirs_in, input), (output, theirs_out), (errors, theirs_errors)) = (pipe()?, pipe()?, pipe()?);
+        let mut command = tokio::process::Command::from(command);
+        let child = command.spawn()?;
+        // The other end of the socket is in there.
+        drop(command);
+        let handles =
+            [self.handle.as_fd(), self.folder.as_fd(), theirs_in.as_fd(), theirs_out.as_fd(), theirs_errors.as_fd()];
+        Order::Run(self.plan).send(socket.as_fd(), &handles)?;
+        socket.set_nonblocking(true)?;
+        Ok(Running {
+            socket: UnixStream::from_std(socket)?,
+            input: Sender::from_owned_fd(input.into())?,
+            output: Receiver::from_owned_fd(output.into())?,
+            errors: Receiver::from_owned_fd(errors.into())?,
+            places: self.places,
+            _child: child,
+        })
+    }
+}
+
+fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    io::pipe()
 }
 
 impl Running {
     /// Waits for its end, with at most `limit` bytes on each stream. It is over when the program is: what it started and
     /// left behind is killed.
-    pub(super) async fn end(mut self, stdin: Vec<u8>, limit: usize, time: Duration) -> Result<Ended, String> {
-        let (input, output, errors) = (self.child.stdin.take(), self.child.stdout.take(), self.child.stderr.take());
-        let ended = async {
-            let status = self.child.wait().await;
-            self.group.kill();
-            status.map_err(|error| words(&error))
+    pub(super) async fn end(self, stdin: Vec<u8>, limit: usize, time: Duration) -> Result<Ended, String> {
+        let Self { socket, input, output, errors, places, _child } = self;
+        let all = async {
+            tokio::try_join!(converse(socket, places), feed(input, &stdin), read(output, limit), read(errors, limit))
         };
-        let streams = async { tokio::try_join!(feed(input, &stdin), read(output, limit), read(errors, limit)) };
-        let both = async { tokio::try_join!(ended, streams) };
-        match timeout(time, both).await {
-            Ok(Ok((status, ((), stdout, stderr)))) => {
-                use std::os::unix::process::ExitStatusExt as _;
-                let code = status.code().or_else(|| status.signal().map(|number| -number)).unwrap_or(-1);
-                Ok(Ended { code, stdout, stderr })
-            }
+        match timeout(time, all).await {
+            Ok(Ok((code, (), stdout, stderr))) => Ok(Ended { code, stdout, stderr }),
             Ok(Err(error)) => Err(error),
             Err(_elapsed) => Err(format!("killed: it took longer than {} s", time.as_secs_f64())),
         }
     }
 }
 
-/// Writes all of it, to a program that may not want it.
-async fn feed(pipe: Option<ChildStdin>, data: &[u8]) -> Result<(), String> {
-    if let Some(mut pipe) = pipe {
-        // A program that stops reading has closed the pipe.
-        let _ = pipe.write_all(data).await;
+/// Speaks with the room until nothing of it lives any more. The code that the program ended with.
+async fn converse(mut socket: UnixStream, mut places: Places) -> Result<i32, String> {
+    let mut end = Err("it was killed before it ended".to_owned());
+    let mut message = [0; Message::BYTES];
+    while socket.read_exact(&mut message).await.is_ok() {
+        match Message::from_bytes(message) {
+            Some(Message::Wanted(wanted)) => {
+                let granted = Message::Granted(places.more(wanted));
+                // A room that is gone needs none.
+                let _ = socket.write_all(&granted.to_bytes()).await;
+            }
+            Some(Message::Ended(code)) => end = Ok(code),
+            Some(Message::Failed(length)) => {
+                let mut text = vec![0; (length as usize).min(MAX_FAILURE)];
+                socket.read_exact(&mut text).await.map_err(|error| words(&error))?;
+                end = Err(plain(&String::from_utf8_lossy(&text)));
+            }
+            _ => return Err("its room said what no room says".to_owned()),
+        }
     }
+    end
+}
+
+/// Writes all of it, to a program that may not want it.
+async fn feed(mut pipe: Sender, data: &[u8]) -> Result<(), String> {
+    // A program that stops reading has closed the pipe.
+    let _ = pipe.write_all(data).await;
     Ok(())
 }
 
-async fn read(pipe: Option<impl AsyncRead + Unpin>, limit: usize) -> Result<Vec<u8>, String> {
+async fn read(pipe: impl AsyncRead + Unpin, limit: usize) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    if let Some(pipe) = pipe {
-        let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        pipe.take(more).read_to_end(&mut bytes).await.map_err(|error| words(&error))?;
-    }
+    let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    pipe.take(more).read_to_end(&mut bytes).await.map_err(|error| words(&error))?;
     match bytes.len() > limit {
         true => Err(format!("killed: it wrote more than {} MiB", limit >> 20)),
         false => Ok(bytes),
@@ -120,7 +182,11 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, limit: usize) -> Result<Vec<
 }
 
 /// The system's words, without its number.
-fn words(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+fn words(error: &io::Error) -> String {
+    plain(&error.to_string())
+}
+
+fn plain(text: &str) -> String {
+    let mut letters = text.split(" (os error").next().unwrap_or_default().chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -1,81 +1,100 @@
-//! What a program that a script runs cannot do, whoever wrote it.
+//! The walls around a program that a script runs, whoever wrote it: what its grants come to, and what the machine has.
 //!
-//! - It gains no privileges: setuid bits mean nothing.
-//! - It reaches files no further than the script (landlock, where the kernel has it): reading everywhere only where the
-//!   script may read everywhere, else what programs are made of; writing everywhere likewise, else beneath `$CWD` if the
-//!   script may write there. Nor can it look into a process outside.
-//! - It cannot leave its process group, so that killing the group kills all of it, and it cannot use the parts of the
-//!   kernel that ordinary programs have no use for (seccomp).
-//! - Its processor time, file sizes, memory and descriptors are bounded.
+//! A program knows nothing of rules, so it gets whole folders: all that lies beneath, or nothing. Which walls stand is
+//! decided by what the machine can enforce, and a machine that cannot stop one of the things in the
+//! [table](crate::room::table) runs no program, unless the operator accepts that.
 
-use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use landlock::{
-    ABI, Access as _, AccessFs, BitFlags, PathBeneath, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
-    RulesetError, path_beneath_rules,
-};
-use rustix::process::{Resource, Rlimit};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-use starcell_policy::{CanonicalPath, DenyReason, PathFunction};
+use rustix::fs::{FileType, Stat};
+use starcell_policy::{CanonicalPath, DenyReason, ExecFunction, PathFunction, ProgramPath};
 
 use crate::caller::Caller;
+use crate::programs::ExecWalls;
+use crate::room::plan::{Files, Granted, Plan, Walls};
+use crate::room::table::{self, Means};
+use crate::room::{KERNEL, is_beneath};
 
-/// The walls of one child, ready to be put up.
-#[derive(Debug)]
-pub(super) struct Walls {
-    /// The program, which has to stay open until it runs.
-    pub(super) program: OwnedFd,
-    pub(super) limits: [(Resource, Rlimit); 5],
-    pub(super) landlock: Option<OwnedFd>,
-    pub(super) calls: BpfProgram,
+/// The walls that this machine has; an error says what it lacks.
+pub(super) fn walls(demand: ExecWalls) -> Result<Walls, String> {
+    let means = crate::room::means().map_err(|error| format!("no program can be confined here: {error}"))?;
+    let lacks = table::lacks(means);
+    match demand {
+        ExecWalls::Strict if !lacks.is_empty() => Err(refusal(means, &lacks)),
+        _ => Ok(Walls {
+            namespaces: means.namespaces.is_none(),
+            landlock: means.landlock,
+            calls: means.calls.is_none(),
+            count: means.count.is_none(),
+        }),
+    }
 }
 
-/// Where programs and what they are made of are found.
-const SYSTEM: [&str; 10] = [
-    "/bin",
-    "/etc/alternatives",
-    "/etc/ld.so.cache",
-    "/etc/localtime",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/sbin",
-    "/usr",
-    "/nix/store",
-];
+fn refusal(means: &Means, lacks: &[&str]) -> String {
+    format!(
+        "this machine cannot stop programs from {}: {}. `starcell doctor` shows all; --exec-walls best-effort runs \
+         programs all the same",
+        lacks.join(", nor from "),
+        table::missing(means).join("; ")
+    )
+}
 
-/// Devices that give nothing away.
-const DEVICES: [&str; 5] = ["/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"];
-
-/// How much of the file system a program may use.
+/// What the grants of a script come to for a program.
 #[derive(Clone, Debug)]
 pub(super) struct Reach {
-    cwd: CanonicalPath,
-    read_all: bool,
-    write_all: bool,
-    read_cwd: bool,
-    write_cwd: bool,
+    files: Files,
+    network: bool,
 }
 
 impl Reach {
-    /// What the grants of a script come to for programs that know nothing of rules.
-    pub(super) fn of(caller: &Caller) -> Self {
-        let cwd = caller.app.config.cwd.clone();
+    /// The reach of one program. It gets folders of which the script may use all that lies beneath, but for the files of
+    /// the host.
+    pub(super) fn of(caller: &Caller, program: &ProgramPath) -> Self {
+        let config = &caller.app.config;
         let whole = CanonicalPath::absolute("/").ok();
-        let all = |function| whole.as_ref().is_some_and(|whole| beneath(caller, function, whole));
-        let here = |function| beneath(caller, function, &cwd);
-        let (read, write) =
-            ((PathFunction::ReadBytes, PathFunction::RenameFrom), (PathFunction::WriteBytes, PathFunction::Rename));
-        Self {
-            read_all: all(read),
-            write_all: all(write),
-            read_cwd: here(read),
-            write_cwd: here(write),
-            cwd: cwd.clone(),
-        }
+        let granted = whole.iter().chain([&config.cwd]).filter_map(|folder| {
+            let read = beneath(caller, (PathFunction::ReadBytes, PathFunction::RenameFrom), folder);
+            let write = beneath(caller, (PathFunction::WriteBytes, PathFunction::Rename), folder);
+            (read || write).then(|| Granted { path: folder.to_string(), read, write })
+        });
+        let granted: Vec<Granted> = granted.collect();
+        let within = |path: &str| granted.iter().any(|granted| is_beneath(path, &granted.path));
+        // The folders of the kernel are closed to every program as it is.
+        let hosts = config.host_files.paths().map(CanonicalPath::as_str);
+        let closed = hosts.filter(|path| within(path) && !KERNEL.contains(path)).map(str::to_owned).collect();
+        let network = caller.gate.covers(ExecFunction::Network, program.clone());
+        Self { files: Files { granted, closed }, network }
     }
+
+    /// The plan for a program with this reach, without its places. Looks at the files of the host.
+    pub(super) fn plan(self, program: String, folder: String, walls: Walls, time: Duration) -> Result<Plan, String> {
+        for closed in &self.files.closed {
+            // A wall is about a name. Under its other name the file would be within reach.
+            if rustix::fs::lstat(closed.as_str()).is_ok_and(|stat| is_data_with_two_names(&stat)) {
+                return Err(format!(
+                    "{closed} is a file of the host and has another name (a hard link), so no program runs"
+                ));
+            }
+        }
+        Ok(Plan {
+            program,
+            argv: Vec::new(),
+            environment: Vec::new(),
+            folder,
+            files: self.files,
+            network: self.network,
+            // A process that waits uses none; one that computes on several cores is stopped by the deadline.
+            cpu_seconds: time.as_secs().saturating_add(1),
+            places: 0,
+            walls,
+        })
+    }
+}
+
+/// Whether something is a file with more than one name. One that may be executed does not count: programs often have
+/// several, and the kernel lets nobody write to the one that the host is.
+fn is_data_with_two_names(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink > 1 && stat.st_mode & 0o111 == 0
 }
 
 /// Whether all that lies beneath a folder is granted: a name no rule was made for is, and no deny rule is about any part.
@@ -84,88 +103,4 @@ fn beneath(caller: &Caller, (one, tree): (PathFunction, PathFunction), folder: &
     let refusal = caller.gate.authority().grants().decide(tree, folder.clone()).err();
     let denied = refusal.is_some_and(|denial| denial.reason() == DenyReason::DeniedByRule);
     caller.gate.covers(one, any) && !denied
-}
-
-impl Walls {
-    /// Builds the walls for a program.
-    pub(super) fn new(program: OwnedFd, reach: &Reach, time: Duration) -> Result<Self, String> {
-        let landlock = landlock(&program, reach).map_err(|error| format!("landlock: {error}"))?;
-        let calls = calls().map_err(|error| format!("seccomp: {error}"))?;
-        Ok(Self { limits: limits(time), landlock, calls, program })
-    }
-}
-
-fn limits(time: Duration) -> [(Resource, Rlimit); 5] {
-    let at_most = |value| Rlimit { current: Some(value), maximum: Some(value) };
-    [
-        // A program that waits uses none; one that computes on several cores is stopped by the deadline.
-        (Resource::Cpu, at_most(time.as_secs().saturating_add(1))),
-        (Resource::Core, at_most(0)),
-        (Resource::Data, at_most(4 << 30)),
-        (Resource::Fsize, at_most(1 << 30)),
-        (Resource::Nofile, at_most(1024)),
-    ]
-}
-
-/// The file system as the program will see it; `None` where the kernel has no landlock.
-fn landlock(program: &OwnedFd, reach: &Reach) -> Result<Option<OwnedFd>, RulesetError> {
-    let abi = ABI::V5;
-    let (all, read) = (AccessFs::from_all(abi), AccessFs::from_read(abi));
-    let mut rules = Ruleset::default().handle_access(all)?.create()?;
-    let mut grant = |paths: &[&str], access: BitFlags<AccessFs>| {
-        // Of these, what is not there needs no rule.
-        (&mut rules).add_rules(path_beneath_rules(paths, access)).map(|_| ())
-    };
-    let cwd = reach.cwd.as_str();
-    grant(&SYSTEM, read)?;
-    grant(&DEVICES, read | AccessFs::WriteFile)?;
-    for (granted, path, access) in [
-        (reach.read_all, "/", read),
-        (reach.write_all, "/", AccessFs::from_write(abi)),
-        (reach.read_cwd, cwd, read),
-        (reach.write_cwd, cwd, AccessFs::from_write(abi)),
-    ] {
-        if granted {
-            grant(&[path], access)?;
-        }
-    }
-    let itself = PathBeneath::new(program, AccessFs::Execute | AccessFs::ReadFile);
-    Ok((&mut rules).add_rule(itself).map(|_| ()).map(|()| rules)?.into())
-}
-
-/// System calls that fail with "not permitted": what would leave the process group, and what reaches other processes,
-/// mounts, namespaces, modules, keys and the kernel's own programs.
-const REFUSED: [libc::c_long; 26] = [
-    libc::SYS_setsid,
-    libc::SYS_setpgid,
-    libc::SYS_add_key,
-    libc::SYS_bpf,
-    libc::SYS_delete_module,
-    libc::SYS_finit_module,
-    libc::SYS_init_module,
-    libc::SYS_io_uring_setup,
-    libc::SYS_kexec_load,
-    libc::SYS_keyctl,
-    libc::SYS_mount,
-    libc::SYS_move_mount,
-    libc::SYS_open_by_handle_at,
-    libc::SYS_open_tree,
-    libc::SYS_perf_event_open,
-    libc::SYS_pivot_root,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_ptrace,
-    libc::SYS_reboot,
-    libc::SYS_request_key,
-    libc::SYS_setns,
-    libc::SYS_swapon,
-    libc::SYS_umount2,
-    libc::SYS_unshare,
-    libc::SYS_userfaultfd,
-];
-
-fn calls() -> Result<BpfProgram, seccompiler::BackendError> {
-    let rules: BTreeMap<i64, Vec<_>> = REFUSED.into_iter().map(|call| (call, Vec::new())).collect();
-    let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    SeccompFilter::new(rules, SeccompAction::Allow, refuse, std::env::consts::ARCH.try_into()?)?.try_into()
 }
