@@ -313,8 +313,9 @@ fn allowed(grants: &Grants, capability: Capability, function: &str, resource: &s
             let permit = grants.decide(function, name.clone()).map(drop).map_err(text);
             decided(Call::new(function, &name), permit)
         }
-        Capability::OsExec => {
-            let function = ExecFunction::named(function).unwrap();
+        Capability::OsExec | Capability::OsNetwork => {
+            let named = |f: &&ExecFunction| f.name() == function && f.capability() == capability;
+            let function = *ExecFunction::ALL.iter().find(named).unwrap();
             let program = ProgramPath::resolve(resource, &cwd).unwrap();
             let permit = grants.decide(function, program.clone()).map(drop).map_err(text);
             decided(Call::new(function, &program), permit)
