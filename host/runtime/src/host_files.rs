@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use rustix::fs::Stat;
+use rustix::fs::{Dir, FileType, Mode, OFlags, Stat};
 use starcell_policy::CanonicalPath;
 
 use crate::links::{follow, identity};
@@ -91,8 +91,10 @@ impl HostFiles {
         let found = (stat.st_dev, stat.st_ino);
         let known = |file: &HostFile| file.identity == Some(found) || (beneath && file.above.contains(&found));
         // A log that was renamed and a store that was made since have other inodes than at the start. Only a file with
-        // several names can be one of them under a path that is not the host's.
-        self.0.iter().any(known) || (stat.st_nlink > 1 && self.0.iter().any(|file| file.is_now(found)))
+        // several names can be one of them under a path that is not the host's; the other names of a folder are `.` in it
+        // and `..` in those beneath it.
+        let is_linked = stat.st_nlink > 1 && FileType::from_raw_mode(stat.st_mode) != FileType::Directory;
+        self.0.iter().any(known) || (is_linked && self.0.iter().any(|file| file.is_now(found)))
     }
 
     /// The paths of the host's files, for walls around programs.
@@ -154,16 +156,15 @@ impl HostFile {
 
 /// Whether a folder holds a file under some name that begins so.
 fn holds(folder: &str, prefix: &str, found: (u64, u64)) -> bool {
-    let Ok(opened) = rustix::fs::open(
-        if folder.is_empty() { "/" } else { folder },
-        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    ) else {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(if folder.is_empty() { "/" } else { folder }, flags, Mode::empty());
+    let Ok(opened) = opened else { return false };
+    // An inode is one of its file system alone.
+    if !rustix::fs::fstat(&opened).is_ok_and(|stat| stat.st_dev == found.0) {
         return false;
-    };
-    let entries = rustix::fs::Dir::new(opened).into_iter().flatten().flatten();
+    }
+    let entries = Dir::new(opened).into_iter().flatten().flatten();
     let named = entries.filter(|entry| entry.file_name().to_bytes().starts_with(prefix.as_bytes()));
-    // The number of an entry is that of its inode, the device that of the folder's file system.
     named.take(MAX_LOOKED_AT).any(|entry| entry.ino() == found.1)
 }
 
