@@ -16,11 +16,12 @@
 use std::cell::UnsafeCell;
 use std::ptr;
 
+use starcell_heap::HOST_PAGE;
 use starcell_interp::{Failure, FailureKind, Position, Serving, Suite};
 use starlark::environment::Module;
 
+use crate::HEAP;
 use crate::bindings::starcell::guest::{fork as host, types::Error};
-use crate::heap::HOST_PAGE;
 
 /// Distance kept between the deepest live frame and the first frame of a fork, in bytes. The import call itself needs
 /// some hundred bytes below the local whose address is taken; 1 KiB covers it several times over.
@@ -28,6 +29,9 @@ const RED_ZONE: usize = 1024;
 
 /// First address handed over: a Rust slice may not start at address 0, and nothing lives below 8.
 const MEMORY_START: usize = 8;
+
+/// Bytes that a request may use, beside those of its evaluator, before its memory has to grow: most need a few dozen KiB.
+const REQUEST_HEAP: usize = 128 << 10;
 
 /// What the instance remembers between calls.
 struct State {
@@ -62,6 +66,13 @@ pub(crate) fn fork(server: u32) -> Result<(), Error> {
 pub(crate) fn hand_over() -> Result<(), Error> {
     let here = 0_u128;
     give(0, ptr::from_ref(&here).addr().next_multiple_of(HOST_PAGE))
+}
+
+/// Readies the allocator for the forks of this memory.
+pub(crate) fn settle() {
+    // SAFETY: called when `freeze` or `collect` has done its work. A block of an evaluator that is still in use then
+    // belongs to the frames that this memory was forked from, which never run in this instance, nor in a fork of it.
+    unsafe { HEAP.settle(REQUEST_HEAP) };
 }
 
 fn give(server: u32, stack_pointer: usize) -> Result<(), Error> {

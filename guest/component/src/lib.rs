@@ -6,7 +6,6 @@
 mod client;
 mod files;
 mod fork;
-mod heap;
 mod k8s;
 mod kv;
 mod programs;
@@ -27,8 +26,8 @@ use bindings::starcell::guest::types::{Error, Failure, FailureKind, Field, Posit
 use bindings::starcell::guest::{log, server, source, timer};
 use bindings::wasi::{clocks::wall_clock, random::random};
 
-/// Memory that a request may use, beside that of its evaluator, before it has to grow: most need a few dozen KiB.
-const REQUEST_HEAP: usize = 128 << 10;
+#[global_allocator]
+static HEAP: starcell_heap::Heap<starcell_heap::Linear> = starcell_heap::Heap::new(starcell_heap::Linear);
 
 /// The component's exports.
 struct Component;
@@ -76,7 +75,7 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
 
 /// Hands over a memory that many forks will start from.
 fn hand_over() -> Result<(), Failure> {
-    heap::settle(REQUEST_HEAP);
+    fork::settle();
     fork::hand_over().map_err(|error| {
         failure(interp::Failure {
             kind: interp::FailureKind::Stopped,
