@@ -69,7 +69,7 @@ fn answer(
         path: request.uri().path().to_owned(),
         url: format!("http://localhost{}", request.uri()),
         query: starcell_http::query::parse(request.uri().query().unwrap_or_default()),
-        headers: headers.collect(),
+        headers: headers.collect::<starcell_interp::Fields>().into_lines(),
         remote_addr: peer.to_string(),
         host: "localhost".to_owned(),
         id: "bench".to_owned(),

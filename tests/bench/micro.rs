@@ -115,7 +115,7 @@ fn native_request() -> starcell_interp::Request {
         path: "/hello".into(),
         url: "http://localhost/hello?name=Bob".into(),
         query: vec![pair("name", "Bob")],
-        headers: starcell_interp::Fields::from_iter([("User-Agent", "test"), ("Accept", "*/*")]),
+        headers: starcell_interp::Fields::from_iter([("User-Agent", "test"), ("Accept", "*/*")]).into_lines(),
         remote_addr: "127.0.0.1:1".into(),
         host: "localhost".into(),
         id: "test".into(),

@@ -81,7 +81,8 @@ fn prepare(
     served: Option<oneshot::Sender<Serving>>,
     give: impl FnOnce(&mut AppConfig),
 ) -> (Arc<App>, Arc<TestEdge>) {
-    let edge = Arc::new(TestEdge { served: Mutex::new(served), stopped: Notify::new(), said: Mutex::default() });
+    let served = Mutex::new(served);
+    let edge = Arc::new(TestEdge { served, stopped: Notify::new(), said: Mutex::default(), routes: Mutex::default() });
     let cwd = CanonicalPath::absolute("/srv").expect("absolute");
     let mut config = AppConfig::new("test.star".into(), grants("allow-local"), cwd);
     give(&mut config);
@@ -112,15 +113,12 @@ pub fn grants(profile: &str) -> Grants {
 #[must_use]
 pub fn request(target: &str) -> Request {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let fields = |pairs: Vec<(String, String)>| {
-        pairs.into_iter().map(|(name, value)| starcell_runtime::Field { name, value }).collect()
-    };
     Request {
         method: "GET".into(),
         path: path.into(),
         url: format!("http://localhost{target}"),
         params: Vec::new(),
-        query: fields(starcell_http::query::parse(query)),
+        query: starcell_http::query::parse(query),
         headers: "User-Agent: test\nAccept: */*\n".into(),
         body: Vec::new(),
         remote_addr: "127.0.0.1:1".into(),
@@ -136,11 +134,16 @@ struct TestEdge {
     served: Mutex<Option<oneshot::Sender<Serving>>>,
     stopped: Notify,
     said: Mutex<Vec<Said>>,
+    /// The server of each route.
+    routes: Mutex<Vec<u32>>,
 }
 
 impl AppHost for TestEdge {
-    fn add_route(&self, _server: u32, _pattern: &str) -> Result<(), String> {
-        Ok(())
+    fn add_route(&self, server: u32, _pattern: &str) -> Result<u32, String> {
+        let mut routes = self.routes.lock().unwrap();
+        let number = routes.iter().filter(|of| **of == server).count();
+        routes.push(server);
+        Ok(number.try_into().unwrap())
     }
 
     fn listen<'a>(

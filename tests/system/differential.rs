@@ -9,7 +9,7 @@ use std::time::Duration;
 use starcell_interp::testing::NativeHost;
 use starcell_interp::{self as interp, FailureKind, run_native};
 use starcell_runtime::failure::ScriptFailureKind;
-use starcell_runtime::{self as runtime, AppConfig, Field, Forks, Interpreter, Level, Limits};
+use starcell_runtime::{self as runtime, AppConfig, Forks, Interpreter, Level, Limits};
 use starcell_tests::edge::{ALL_FORKS, Deployed, Said, interpreter};
 
 use cases::Case;
@@ -171,7 +171,7 @@ async fn in_wasm(case: &Case, forks: Forks) -> Run {
     for (route, request) in &case.requests {
         run.outcomes.push(match app.serving.answer(*route, wasm_request(request)).await.result {
             Ok(response) => {
-                let headers = response.headers.into_iter().map(|field| (field.name, field.value)).collect();
+                let headers = response.headers;
                 outcome(response.status, headers, &response.body)
             }
             Err(failure) => wasm_failure(failure),
@@ -214,7 +214,7 @@ fn wasm_failure(failure: runtime::Failure) -> Outcome {
     Outcome::Failure { kind, message: failure.message, report: failure.report, at }
 }
 
-fn said(record: interp::LogRecord) -> Said {
+fn said(record: interp::LogLine) -> Said {
     let level = match record.level {
         interp::Level::Debug => Level::Debug,
         interp::Level::Info => Level::Info,
@@ -226,16 +226,13 @@ fn said(record: interp::LogRecord) -> Said {
 }
 
 fn wasm_request(request: &interp::Request) -> runtime::Request {
-    let fields = |pairs: &[(String, String)]| {
-        pairs.iter().map(|(name, value)| Field { name: name.clone(), value: value.clone() }).collect()
-    };
     runtime::Request {
         method: request.method.clone(),
         path: request.path.clone(),
         url: request.url.clone(),
-        params: fields(&request.params),
-        query: fields(&request.query),
-        headers: request.headers.as_lines().to_owned(),
+        params: request.params.clone(),
+        query: request.query.clone(),
+        headers: request.headers.clone(),
         body: request.body.clone(),
         remote_addr: request.remote_addr.clone(),
         host: request.host.clone(),

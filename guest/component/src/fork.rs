@@ -1,6 +1,6 @@
-//! fork(2) for a suspended interpreter: the only `unsafe` in the guest.
+//! fork(2) for a suspended interpreter: the only `unsafe` of this crate.
 //!
-//! `fork` hands the host the linear memory while Starlark frames are live. An instance started over a copy of that
+//! `fork.live` hands the host the linear memory while Starlark frames are live. An instance started over a copy of that
 //! memory, with a stack pointer below those frames, is a fork: it has everything the script built and none of the
 //! frames can ever resume in it, since the wasm stack that would return into them exists in the parent alone.
 //!
@@ -16,12 +16,13 @@
 use std::cell::UnsafeCell;
 use std::ptr;
 
+use starcell_contract::{Failure, FailureKind, Position};
 use starcell_heap::HOST_PAGE;
-use starcell_interp::{Failure, FailureKind, Position, Serving, Suite};
+use starcell_interp::{Serving, Suite};
 use starlark::environment::Module;
 
-use crate::HEAP;
-use crate::bindings::starcell::guest::{fork as host, types::Error};
+use crate::bindings::starcell::guest::fork as host;
+use crate::heap::HEAP;
 
 /// Distance kept between the deepest live frame and the first frame of a fork, in bytes. The import call itself needs
 /// some hundred bytes below the local whose address is taken; 1 KiB covers it several times over.
@@ -55,32 +56,40 @@ pub(crate) fn remember(module: &Module<'_>) {
     unsafe { *STATE.live.get() = ptr::from_ref(module).cast() };
 }
 
-/// Hands the whole linear memory to the host, whose forks keep clear of every live frame: they look at what those hold.
-pub(crate) fn fork(server: u32) -> Result<(), Error> {
-    let here = 0_u128;
-    give(server, (ptr::from_ref(&here).addr() - RED_ZONE) & !15)
+/// Hands the memory over for the image that every script starts from.
+pub(crate) fn hand_over_booted() {
+    hand_over(host::boot, page_end());
 }
 
-/// Hands the whole linear memory to the host for an image in which no frame is looked at again. So its forks start where
-/// a page of memory ends, over what were frames: their own then lie in as few pages as can be.
-pub(crate) fn hand_over() -> Result<(), Error> {
+/// Hands the memory of a suspended script over. Its forks keep clear of every live frame, because `freeze` looks at what
+/// those hold.
+pub(crate) fn hand_over_live() {
     let here = 0_u128;
-    give(0, ptr::from_ref(&here).addr().next_multiple_of(HOST_PAGE))
+    hand_over(host::live, (ptr::from_ref(&here).addr() - RED_ZONE) & !15);
 }
 
-/// Readies the allocator for the forks of this memory.
-pub(crate) fn settle() {
+/// Readies the allocator for many forks, and hands over the memory that they start from.
+pub(crate) fn hand_over_frozen() {
     // SAFETY: called when `freeze` or `collect` has done its work. A block of an evaluator that is still in use then
-    // belongs to the frames that this memory was forked from, which never run in this instance, nor in a fork of it.
+    // belongs to the frames that this memory was forked from, which never run in this instance nor in a fork of it.
     unsafe { HEAP.settle(REQUEST_HEAP) };
+    hand_over(host::frozen, page_end());
 }
 
-fn give(server: u32, stack_pointer: usize) -> Result<(), Error> {
+/// A stack pointer for forks that look at no frame of this instance: they start where a page of memory ends, over what
+/// were frames, so that their own frames lie in as few pages as can be.
+fn page_end() -> usize {
+    let here = 0_u128;
+    ptr::from_ref(&here).addr().next_multiple_of(HOST_PAGE)
+}
+
+/// Calls an import with the whole linear memory.
+fn hand_over(import: fn(&[u8], u32), stack_pointer: usize) {
     let length = core::arch::wasm32::memory_size(0) * 65536 - MEMORY_START;
     // SAFETY: every byte of linear memory is readable and initialised (wasm memory starts as zeros). The host copies it
     // while this frame is suspended in the import, so nothing writes to it meanwhile.
     let memory = unsafe { std::slice::from_raw_parts(ptr::with_exposed_provenance(MEMORY_START), length) };
-    host::fork(server, memory, stack_pointer as u32)
+    import(memory, stack_pointer as u32);
 }
 
 /// Freezes the module of the script this instance was forked from.

@@ -1,16 +1,15 @@
 //! `Cluster` over the component's import `k8s`.
 
 use starcell_interp::{
-    Cluster, ClusterSettings, Deletion, HostError, LogOptions, Manifest, PatchType, Place, Position, Propagation,
-    Selection, Target,
+    Cluster, ClusterSettings, Deletion, HostError, LogOptions, Manifest, PatchType, Place, Position, Selection, Target,
 };
 
 use crate::bindings::starcell::guest::k8s;
-use crate::{Imports, host_error, position};
+use crate::imports::Imports;
 
 impl Cluster for Imports {
     fn get(&self, target: &Target, place: &Place, name: &str, at: &Position) -> Result<Option<String>, HostError> {
-        k8s::get(&target_into(target), &place_into(place), name, &position(at)).map_err(host_error)
+        k8s::get(target, place, name, at)
     }
 
     fn list(
@@ -20,13 +19,11 @@ impl Cluster for Imports {
         selection: &Selection,
         at: &Position,
     ) -> Result<Vec<String>, HostError> {
-        let Selection { labels, fields, limit } = selection.clone();
-        let selection = k8s::Selection { labels, fields, limit };
-        k8s::list(&target_into(target), &place_into(place), &selection, &position(at)).map_err(host_error)
+        k8s::list(target, place, selection, at)
     }
 
     fn create(&self, target: &Target, manifest: &Manifest, at: &Position) -> Result<String, HostError> {
-        k8s::create(&target_into(target), &manifest_into(manifest), &position(at)).map_err(host_error)
+        k8s::create(target, manifest, at)
     }
 
     fn apply(
@@ -37,7 +34,7 @@ impl Cluster for Imports {
         force: bool,
         at: &Position,
     ) -> Result<String, HostError> {
-        k8s::apply(&target_into(target), &manifest_into(manifest), manager, force, &position(at)).map_err(host_error)
+        k8s::apply(target, manifest, manager, force, at)
     }
 
     fn patch(
@@ -48,12 +45,7 @@ impl Cluster for Imports {
         (kind, patch): (PatchType, &str),
         at: &Position,
     ) -> Result<String, HostError> {
-        let kind = match kind {
-            PatchType::Json => k8s::PatchType::Json,
-            PatchType::Merge => k8s::PatchType::Merge,
-            PatchType::Strategic => k8s::PatchType::Strategic,
-        };
-        k8s::patch(&target_into(target), &place_into(place), name, patch, kind, &position(at)).map_err(host_error)
+        k8s::patch(target, place, name, patch, kind, at)
     }
 
     fn delete(
@@ -64,13 +56,7 @@ impl Cluster for Imports {
         deletion: Deletion,
         at: &Position,
     ) -> Result<bool, HostError> {
-        let propagation = deletion.propagation.map(|propagation| match propagation {
-            Propagation::Background => k8s::Propagation::Background,
-            Propagation::Foreground => k8s::Propagation::Foreground,
-            Propagation::Orphan => k8s::Propagation::Orphan,
-        });
-        let (target, place) = (target_into(target), place_into(place));
-        k8s::delete(&target, &place, name, propagation, deletion.grace_period, &position(at)).map_err(host_error)
+        k8s::delete(target, place, name, deletion, at)
     }
 
     fn logs(
@@ -81,29 +67,10 @@ impl Cluster for Imports {
         options: &LogOptions,
         at: &Position,
     ) -> Result<Vec<u8>, HostError> {
-        let LogOptions { container, tail, since, previous, timestamps } = options.clone();
-        let options = k8s::LogOptions { container, tail, since, previous, timestamps };
-        k8s::logs(&target_into(target), namespace, pod, &options, &position(at)).map_err(host_error)
+        k8s::logs(target, namespace, pod, options, at)
     }
 
     fn config(&self, target: &Target, at: &Position) -> Result<ClusterSettings, HostError> {
-        let k8s::Settings { context, namespace } =
-            k8s::config(&target_into(target), &position(at)).map_err(host_error)?;
-        Ok(ClusterSettings { context, namespace })
+        k8s::config(target, at)
     }
-}
-
-fn target_into(target: &Target) -> k8s::Target {
-    let Target { kubeconfig, context, namespace, timeout } = target.clone();
-    k8s::Target { kubeconfig, context, namespace, timeout }
-}
-
-fn place_into(place: &Place) -> k8s::Place {
-    let Place { kind, namespace } = place.clone();
-    k8s::Place { kind, namespace }
-}
-
-fn manifest_into(manifest: &Manifest) -> k8s::Manifest {
-    let Manifest { object, kind, namespace } = manifest.clone();
-    k8s::Manifest { object, kind, namespace }
 }

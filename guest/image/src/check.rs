@@ -10,7 +10,8 @@ use wasmparser::{
     ValType,
 };
 
-use crate::{SplitError, WASM_PAGE};
+use crate::error::SplitError;
+use crate::format::WASM_PAGE;
 
 /// What the image takes over from the main module.
 #[derive(Debug)]

@@ -26,8 +26,8 @@ use wasmparser::{ComponentAlias, ExternalKind, Instance, Parser, Payload};
 
 use self::plan::{Function, Plan};
 use self::stand_in::{ALLOCATOR_IMPORT, CALL_EXPORT, Place, stand_in};
-use crate::SplitError;
-use crate::split::MEMORY_EXPORT;
+use crate::error::SplitError;
+use crate::format::MEMORY_EXPORT;
 
 /// The numbers that the rewritten part starts with: the image is there, the allocator's stand-in comes next.
 const IMAGE_INSTANCE: u32 = 0;

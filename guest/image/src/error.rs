@@ -50,6 +50,15 @@ pub enum SplitError {
         found: &'static str,
     },
 
+    /// Something of an instance would live outside of its memory.
+    #[error(
+        "the component has {found}: only plain data may cross the border, since an image holds no table of handles"
+    )]
+    Handle {
+        /// What was found.
+        found: &'static str,
+    },
+
     /// The component imports something that is not allowed.
     #[error(
         "the component imports `{name}`, which is not allowed: the import list is all the authority a script can have"

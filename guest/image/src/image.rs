@@ -10,19 +10,12 @@
 //! what the memory needs, an end beyond 4 GiB) give a module that no engine accepts, never one with
 //! a wider limit than was asked for.
 
-use wasm_encoder::{
-    ConstExpr, Encode, ExportKind, ExportSection, GlobalSection, GlobalType, MemorySection, MemoryType, Module,
-    SectionId, ValType,
-};
+use wasm_encoder::{ConstExpr, Encode, ExportKind, ExportSection, GlobalSection, MemorySection, Module, SectionId};
 use wasmparser::{Parser, Payload};
 
-use crate::{MEMORY_EXPORT, STACK_POINTER_EXPORT, SplitError, check};
-
-/// The unit in which an image stores memory: the page of the machines we run on.
-pub const IMAGE_PAGE: usize = 4096;
-
-/// The unit in which a memory grows.
-pub const WASM_PAGE: u64 = 65536;
+use crate::check;
+use crate::error::SplitError;
+use crate::format::{IMAGE_PAGE, MEMORY_EXPORT, STACK_POINTER_EXPORT, STACK_POINTER_TYPE, WASM_PAGE, memory_type};
 
 static ZERO_PAGE: [u8; IMAGE_PAGE] = [0; IMAGE_PAGE];
 
@@ -125,14 +118,6 @@ fn shell(stack_pointer: u32, minimum_pages: u64, maximum_pages: Option<u64>) -> 
     module.section(&memories).section(&globals).section(&exports);
     module.finish()
 }
-
-/// A plain 32-bit memory.
-pub(crate) const fn memory_type(minimum: u64, maximum: Option<u64>) -> MemoryType {
-    MemoryType { minimum, maximum, memory64: false, shared: false, page_size_log2: None }
-}
-
-/// The type of a stack pointer.
-pub(crate) const STACK_POINTER_TYPE: GlobalType = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
 
 /// Neighbouring pages that are not zero, and the address of the first byte.
 #[derive(Debug)]

@@ -8,8 +8,8 @@
 //!
 //! **What it refuses.** A fork copies the memory and one global, nothing else. State that lives
 //! anywhere else (a second mutable global, a table that code writes to, a passive data segment that
-//! can be dropped, the memory of another module) would silently fall back to its initial value in
-//! every fork. Such a component is refused here, at build time, with a [`SplitError`] that names
+//! can be dropped, the memory of another module, a handle of a resource) would silently fall back to its initial value in
+//! every fork, and would stay as it was in a parked instance whose memory is put back. Such a component is refused here, at build time, with a [`SplitError`] that names
 //! what was found.
 //!
 //! **The attack it answers.** A dependency of the guest that quietly gains an import (a clock, a
@@ -26,6 +26,8 @@
 mod check;
 mod direct;
 mod error;
+mod format;
+mod handles;
 mod image;
 mod outline;
 mod results;
@@ -33,8 +35,9 @@ mod shared;
 mod split;
 
 pub use error::SplitError;
-pub use image::{IMAGE_PAGE, ImageStats, WASM_PAGE, image, stats};
+pub use format::{IMAGE_IMPORT, IMAGE_PAGE, MEMORY_EXPORT, STACK_POINTER_EXPORT, WASM_PAGE};
+pub use image::{ImageStats, image, stats};
 pub use outline::{check_imports, exports, imports};
 pub use results::keep_results;
 pub use shared::{Contents, contents, shared_image};
-pub use split::{IMAGE_IMPORT, MEMORY_EXPORT, STACK_POINTER_EXPORT, Split, split};
+pub use split::{Split, split};

@@ -11,7 +11,7 @@ use wasmparser::{
     Payload,
 };
 
-use crate::SplitError;
+use crate::error::SplitError;
 
 /// The names of what a component imports, as they are in the binary (`starcell:guest/log@0.1.0`),
 /// sorted.

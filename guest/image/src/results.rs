@@ -8,7 +8,7 @@ use wasm_encoder::reencode::{RoundtripReencoder, utils};
 use wasm_encoder::{ExportSection, Module, RawSection};
 use wasmparser::{Parser, Payload};
 
-use crate::SplitError;
+use crate::error::SplitError;
 
 /// How the name of such a function begins, by the component model's convention for core modules.
 const POST_RETURN: &str = "cabi_post_";

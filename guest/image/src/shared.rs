@@ -12,7 +12,7 @@ use wasm_encoder::{
 };
 use wasmparser::{Parser, Payload};
 
-use crate::image::{STACK_POINTER_TYPE, memory_type};
+use crate::format::{STACK_POINTER_TYPE, memory_type};
 use crate::{MEMORY_EXPORT, STACK_POINTER_EXPORT, SplitError, WASM_PAGE, check};
 
 /// The module that exports a memory of at least `minimum_pages` (in 64 KiB) and the stack pointer that lies in that memory at

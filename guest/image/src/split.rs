@@ -21,18 +21,11 @@ use wasmparser::{Instance, Parser, Payload, Validator, WasmFeatures};
 
 use crate::check::{self, Main};
 use crate::direct::direct;
-use crate::image::{STACK_POINTER_TYPE, memory_type};
+use crate::error::SplitError;
+use crate::format::{IMAGE_IMPORT, MEMORY_EXPORT, STACK_POINTER_EXPORT, STACK_POINTER_TYPE, memory_type};
+use crate::handles;
+use crate::image::image;
 use crate::outline::Outline;
-use crate::{SplitError, image};
-
-/// The name under which the split component imports its image.
-pub const IMAGE_IMPORT: &str = "image";
-
-/// The name of an image's memory.
-pub const MEMORY_EXPORT: &str = "memory";
-
-/// The name of an image's stack pointer.
-pub const STACK_POINTER_EXPORT: &str = "sp";
 
 /// A component and the memory that was taken out of it.
 #[derive(Clone, Debug)]
@@ -59,6 +52,7 @@ pub struct Split {
 /// A [`SplitError`] that names what a fork could not capture, or why the bytes are not a component.
 pub fn split(component: &[u8]) -> Result<Split, SplitError> {
     validate(component).map_err(SplitError::Invalid)?;
+    handles::check(component)?;
     let outline = Outline::read(component)?;
     let (index, main) = check_modules(component, &outline)?;
 

@@ -271,6 +271,31 @@ fn table_instructions_are_refused() {
 }
 
 #[test]
+fn handles_are_refused() {
+    for (more, expected) in [
+        ("(type (resource (rep i32)))", "a resource type"),
+        (r#"(import "r" (type (sub resource)))"#, "a resource type"),
+        (r#"(import "i" (instance (export "r" (type (sub resource)))))"#, "a resource type"),
+        (r#"(import "c" (component (export "r" (type (sub resource)))))"#, "a resource type"),
+        (r#"(component (import "r" (type (sub resource))))"#, "a resource type"),
+        (r#"(type (future u8))"#, "a future"),
+        (r#"(type (instance (type (stream u8))))"#, "a stream"),
+        (r#"(import "f" (func async))"#, "an async function"),
+        ("(core func (canon backpressure.inc))", "a canonical function other than lift and lower"),
+    ] {
+        let input = wat::parse_str(format!(
+            r#"(component
+                {more}
+                (core module $main (memory 1) (global (mut i32) (i32.const 0)))
+                (core instance (instantiate $main)))"#
+        ))
+        .unwrap();
+        let error = split(&input).unwrap_err();
+        assert!(matches!(&error, SplitError::Handle { found } if *found == expected), "{more}: {error}");
+    }
+}
+
+#[test]
 fn start_functions_are_refused() {
     let error = refused(&main_with("(func $s) (start $s)"));
     assert!(matches!(error, SplitError::Start { place } if place == "the main module"));

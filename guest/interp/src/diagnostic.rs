@@ -24,24 +24,20 @@ const FROZEN_STATE: &str = "module state is frozen while serving: every request 
 const FROZEN_TEST: &str =
     "what the top level of a test file made is frozen while a test runs: every test runs in its own fork";
 
-impl Position {
-    /// The place where `span` begins.
-    pub(crate) fn of(span: &FileSpan) -> Self {
-        let begin = span.resolve_span().begin;
-        Self { file: span.filename().to_owned(), line: one_based(begin.line), column: one_based(begin.column) }
-    }
+/// The position where a span begins.
+pub(crate) fn position(span: &FileSpan) -> Position {
+    let begin = span.resolve_span().begin;
+    Position { file: span.filename().to_owned(), line: one_based(begin.line), column: one_based(begin.column) }
 }
 
-impl Failure {
-    /// Describes an error that ended an evaluation.
-    pub(crate) fn of(error: Error, phase: Phase) -> Self {
-        let error = reword(error, phase);
-        Self {
-            kind: failure_kind(&error),
-            message: message(&error),
-            report: shorten(report(&error), MAX_REPORT_BYTES),
-            at: place(&error),
-        }
+/// Describes an error that ended an evaluation.
+pub(crate) fn failure(error: Error, phase: Phase) -> Failure {
+    let error = reword(error, phase);
+    Failure {
+        kind: failure_kind(&error),
+        message: message(&error),
+        report: shorten(report(&error), MAX_REPORT_BYTES),
+        at: place(&error),
     }
 }
 
@@ -81,11 +77,11 @@ fn report(error: &Error) -> String {
 
 fn place(error: &Error) -> Position {
     if let Some(span) = error.span() {
-        return Position::of(span);
+        return position(span);
     }
     let frames = &error.call_stack().frames;
     let innermost = frames.iter().rev().find_map(|f| f.location.as_ref());
-    innermost.map(Position::of).unwrap_or_default()
+    innermost.map(position).unwrap_or_default()
 }
 
 fn reword(error: Error, phase: Phase) -> Error {

@@ -13,10 +13,10 @@ impl Fields {
         Self(lines)
     }
 
-    /// The text.
+    /// The text, as a request has it.
     #[must_use]
-    pub fn as_lines(&self) -> &str {
-        &self.0
+    pub fn into_lines(self) -> String {
+        self.0
     }
 
     /// Whether there is none.
@@ -59,7 +59,7 @@ mod tests {
         let pairs = [("A", "1"), ("B", ""), ("A", "x: y"), ("C", " \t\u{85}é")];
         let fields: Fields = pairs.into_iter().collect();
         assert_eq!(fields.iter().collect::<Vec<_>>(), pairs);
-        assert_eq!(Fields::from_lines(fields.as_lines().to_owned()), fields);
+        assert_eq!(Fields::from_lines(fields.clone().into_lines()), fields);
         assert!(Fields::default().is_empty() && Fields::default().iter().next().is_none());
     }
 

@@ -113,7 +113,8 @@ fn request() -> Request {
             ("Accept", "text/plain"),
             ("Content-Type", "application/x-www-form-urlencoded"),
             ("Cookie", "sid=1"),
-        ]),
+        ])
+        .into_lines(),
         body: b"a=b".to_vec(),
         ..Request::default()
     }

@@ -33,7 +33,7 @@ pub fn interact(host: &dyn Host) -> Result<(), Failure> {
         let mut outcome = Outcome::Value(None);
         loop {
             let input = host.tool().input(&outcome, &names(&module));
-            let Some(input) = input.map_err(|error| Failure::of(from_host(error), Phase::Setup))? else {
+            let Some(input) = input.map_err(|error| diagnostic::failure(from_host(error), Phase::Setup))? else {
                 return Ok(());
             };
             outcome = evaluate(&session, &module, &input);
@@ -53,7 +53,7 @@ fn evaluate(session: &Session<'_>, module: &Module<'_>, input: &str) -> Outcome 
     match setup::evaluate(session, module, FILE, input) {
         Ok(value) if value.is_none() => Outcome::Value(None),
         Ok(value) => Outcome::Value(Some(diagnostic::shorten(value.to_repr(), MAX_SHOWN_BYTES))),
-        Err(error) => Outcome::Failed(Failure::of(error, Phase::Setup)),
+        Err(error) => Outcome::Failed(diagnostic::failure(error, Phase::Setup)),
     }
 }
 

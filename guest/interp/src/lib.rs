@@ -58,8 +58,8 @@ mod unneeded;
 pub use fields::Fields;
 pub use globals::boot;
 pub use host::{
-    Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, FileInfo, FileKind, Files, Host,
-    HostError, Incoming, Kv, Level, Lifetime, Listing, LogOptions, LogRecord, Manifest, Outcome, Outgoing, Output,
+    Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, Field, FileInfo, FileKind, Files, Host,
+    HostError, Incoming, Kv, Level, Lifetime, Listing, LogLine, LogOptions, Manifest, Outcome, Outgoing, Output,
     PatchType, Place, Position, Programs, Propagation, Question, Reply, Request, Response, Selection, ServerOptions,
     Stored, Target, Tool,
 };

@@ -20,6 +20,7 @@ use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Tra
 
 use crate::bytes::text_or_bytes;
 use crate::error::usage;
+use crate::fields::Fields;
 use crate::form;
 use crate::given::Given;
 use crate::headers::Headers;
@@ -60,7 +61,7 @@ pub(crate) fn unknown(attribute: &str) -> String {
 
 /// Moves a request onto the heap.
 pub(crate) fn allocate<'v>(mut request: Request, heap: Heap<'v>) -> Value<'v> {
-    let headers = heap.alloc(Headers::new(std::mem::take(&mut request.headers)));
+    let headers = heap.alloc(Headers::new(Fields::from_lines(std::mem::take(&mut request.headers))));
     heap.alloc_complex_no_freeze(RequestValue {
         request,
         headers,

@@ -14,7 +14,7 @@ use starlark::values::{FrozenValue, Heap, Value};
 use crate::error::usage;
 use crate::host::{Failure, Host, Position, Request, Response};
 use crate::session::{Phase, Session, evaluator};
-use crate::{callable, request, response};
+use crate::{callable, diagnostic, request, response};
 
 /// A script ready to answer requests: its module, frozen, and the handlers of the server it started.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Serving {
     ///
     /// The script has not started a server, or a value in the module cannot be frozen.
     pub fn freeze(module: Module<'_>) -> Result<Self, Failure> {
-        let failed = |text: String| Failure::of(usage(text), Phase::Setup);
+        let failed = |text: String| diagnostic::failure(usage(text), Phase::Setup);
         let module = module.freeze().map_err(|e| failed(format!("cannot freeze the module: {}", e.err_msg)))?;
         let routes = module.extra_value().ok_or_else(|| failed("the script has not started a server".to_owned()))?;
         Ok(Self { module, routes })
@@ -62,15 +62,16 @@ impl Serving {
         let mut endless = Box::pin(endless);
         let _pending = endless.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         std::mem::forget(endless);
-        answer.unwrap_or_else(|| Err(Failure::of(usage("the handler did not run"), Phase::Request)))
+        answer.unwrap_or_else(|| Err(diagnostic::failure(usage("the handler did not run"), Phase::Request)))
     }
 
     fn answer(&self, module: &Module<'_>, host: &dyn Host, route: u32, request: Request) -> Result<Response, Failure> {
         let session = Session::request(host, &self.module);
         let row = Row::find(self.routes.to_value(), route)
             .ok_or_else(|| usage(format!("no route {route}")))
-            .map_err(|e| Failure::of(e, Phase::Request))?;
-        let returned = call(module, &session, row.wrapped, request).map_err(|e| Failure::of(e, Phase::Request))?;
+            .map_err(|e| diagnostic::failure(e, Phase::Request))?;
+        let returned =
+            call(module, &session, row.wrapped, request).map_err(|e| diagnostic::failure(e, Phase::Request))?;
         response::convert(returned).map_err(|wrong| row.failure(&wrong))
     }
 }

@@ -12,7 +12,7 @@ use starlark::eval::Evaluator;
 use starlark::values::ProvidesStaticType;
 
 use crate::host::{Host, Position};
-use crate::{error, globals};
+use crate::{diagnostic, error, globals};
 
 /// Which half of a script's life this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,5 +118,5 @@ pub(crate) fn evaluator<'v, 'a, 'e>(
 
 /// Where the running builtin was called.
 pub(crate) fn position(eval: &Evaluator<'_, '_, '_>) -> Position {
-    eval.call_stack_top_location().map(|span| Position::of(&span)).unwrap_or_default()
+    eval.call_stack_top_location().map(|span| diagnostic::position(&span)).unwrap_or_default()
 }

@@ -5,6 +5,7 @@ use starlark::environment::Module;
 use starlark::values::Value;
 use starlark::{Error, ErrorKind};
 
+use crate::diagnostic;
 use crate::host::{Failure, Host};
 use crate::load::{self, Loaded};
 use crate::serving::Serving;
@@ -16,7 +17,7 @@ use crate::session::{Phase, Session, evaluator};
 ///
 /// The source does not parse, the script raised, or the host refused or stopped it.
 pub fn run(host: &dyn Host, file: &str, source: &[u8]) -> Result<(), Failure> {
-    let source = text(file, source).map_err(|error| Failure::of(error, Phase::Setup))?;
+    let source = text(file, source).map_err(|error| diagnostic::failure(error, Phase::Setup))?;
     Module::with_temp_heap(|module| top_level(host, &module, file, source))
 }
 
@@ -40,7 +41,7 @@ pub fn run_native(host: &dyn Host, file: &str, source: &str) -> (Result<(), Fail
 fn top_level(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> Result<(), Failure> {
     host.entered(module);
     let evaluated = evaluate(&Session::setup(host), module, file, source);
-    evaluated.map(|_| ()).map_err(|error| Failure::of(error, Phase::Setup))
+    evaluated.map(|_| ()).map_err(|error| diagnostic::failure(error, Phase::Setup))
 }
 
 /// Evaluates a source in a module, after the files that it loads; the value is that of its last expression.

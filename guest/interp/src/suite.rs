@@ -10,7 +10,7 @@ use crate::error::{skipped, usage};
 use crate::host::{Failure, Host};
 use crate::modules::Tester;
 use crate::session::{Phase, Session, evaluator};
-use crate::{callable, setup};
+use crate::{callable, diagnostic, setup};
 
 /// How the name of a test file ends.
 pub const TEST_FILE_SUFFIX: &str = "_test.star";
@@ -31,7 +31,7 @@ impl Suite {
     ///
     /// The source does not parse, the file raised, or one of its tests is no function that could be called as one.
     pub fn collect(host: &dyn Host, file: &str, source: &[u8]) -> Result<Self, Failure> {
-        let failed = |error| Failure::of(error, Phase::Setup);
+        let failed = |error| diagnostic::failure(error, Phase::Setup);
         let source = setup::text(file, source).map_err(failed)?;
         Module::with_temp_heap(|module| {
             let session = Session::collect(host);
@@ -75,7 +75,7 @@ impl Suite {
                 Ok(()) => Ok(None),
                 Err(error) => match skipped(&error) {
                     Some(reason) => Ok(Some(reason.to_owned())),
-                    None => Err(Failure::of(error, Phase::Test)),
+                    None => Err(diagnostic::failure(error, Phase::Test)),
                 },
             }
         })

@@ -24,10 +24,10 @@ pub use programs::NativePrograms;
 pub use tool::NativeTool;
 
 use crate::host::{
-    Client, Cluster, Failure, Files, Host, HostError, Kv, LogRecord, Position, Programs, ServerOptions, Tool,
+    Client, Cluster, Failure, Files, Host, HostError, Kv, LogLine, Position, Programs, ServerOptions, Tool,
 };
 use crate::session::Phase;
-use crate::{load, setup};
+use crate::{diagnostic, load, setup};
 
 pub use fixture::{Example, Fixture};
 
@@ -38,7 +38,7 @@ pub use fixture::{Example, Fixture};
 /// The source does not parse, or its `load()`s cannot be followed: there are no files beside it.
 pub fn parse(file: &str, source: &[u8]) -> Result<(), Failure> {
     let parsed = setup::text(file, source).and_then(|source| load::resolve(&NativeHost::new(), file, source));
-    parsed.map(drop).map_err(|error| Failure::of(error, Phase::Setup))
+    parsed.map(drop).map_err(|error| diagnostic::failure(error, Phase::Setup))
 }
 
 /// Decides about a pattern; the error is what the script sees.
@@ -68,7 +68,7 @@ pub struct NativeHost {
     pub programs: NativePrograms,
     /// A test's or a session's tool.
     pub tool: NativeTool,
-    logs: RefCell<Vec<LogRecord>>,
+    logs: RefCell<Vec<LogLine>>,
     prints: RefCell<Vec<String>>,
     routes: RefCell<Vec<(u32, String)>>,
     starts: RefCell<Vec<(u32, ServerOptions)>>,
@@ -103,7 +103,7 @@ impl NativeHost {
     }
 
     /// The log records so far.
-    pub fn logs(&self) -> Vec<LogRecord> {
+    pub fn logs(&self) -> Vec<LogLine> {
         self.logs.borrow().clone()
     }
 
@@ -153,18 +153,20 @@ impl std::fmt::Debug for NativeHost {
 impl Host for NativeHost {
     fn entered(&self, _module: &Module<'_>) {}
 
-    fn log(&self, record: &LogRecord) {
-        self.logs.borrow_mut().push(record.clone());
+    fn log(&self, line: &LogLine) {
+        self.logs.borrow_mut().push(line.clone());
     }
 
     fn print(&self, text: &str, _at: &Position) {
         self.prints.borrow_mut().push(text.to_owned());
     }
 
-    fn add_route(&self, server: u32, pattern: &str) -> Result<(), String> {
+    fn add_route(&self, server: u32, pattern: &str) -> Result<u32, String> {
         (self.add_route)(server, pattern)?;
-        self.routes.borrow_mut().push((server, pattern.to_owned()));
-        Ok(())
+        let mut routes = self.routes.borrow_mut();
+        let number = routes.iter().filter(|(of, _)| *of == server).count();
+        routes.push((server, pattern.to_owned()));
+        Ok(u32::try_from(number).unwrap_or(u32::MAX))
     }
 
     fn start(&self, server: u32, options: &ServerOptions, _at: &Position) -> Result<u16, HostError> {

@@ -13,7 +13,7 @@ use starcell_edge::{Answered, Asked, Body, ClientLimits, Gathered, Held, Peer, R
 use starcell_http::request::{self, Origin, Pairs};
 use starcell_http::response::{self, Answer, Refusal};
 use starcell_http::router::Found;
-use starcell_runtime::{Failure, Field, Limit};
+use starcell_runtime::{Failure, Limit};
 
 use crate::site::{Handlers, Site};
 
@@ -116,8 +116,7 @@ impl Story {
         let of_response = memory.try_take(purpose, bytes).ok_or(Refusal::Busy)?;
         // A client that does not take its response keeps its place as well: else a server would make more of them.
         self.held = Held::new((place, of_response));
-        let headers = response.headers.into_iter().map(|field| (field.name, field.value));
-        Ok(response::script(response.status, headers, response.body).map_err(Failure::Host))
+        Ok(response::script(response.status, response.headers, response.body).map_err(Failure::Host))
     }
 
     /// The response to a request whose handler failed. The client gets the request id and no more; what the script
@@ -135,13 +134,12 @@ impl Story {
 
 /// The request as it crosses the border.
 fn crossing(request: request::Request) -> starcell_runtime::Request {
-    let fields = |pairs: Pairs| pairs.into_iter().map(|(name, value)| Field { name, value }).collect();
     starcell_runtime::Request {
         method: request.method,
         path: request.path,
         url: request.url,
-        params: fields(request.params),
-        query: fields(request.query),
+        params: request.params,
+        query: request.query,
         headers: request.headers,
         body: request.body.into(),
         remote_addr: request.remote_addr,

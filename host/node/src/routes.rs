@@ -13,7 +13,7 @@ const MAX_ROUTES: usize = 1000;
 /// Bytes one pattern may have.
 const MAX_PATTERN: usize = 1024;
 
-/// Adds a pattern to the routes of one server; servers up to that one are made.
+/// Adds a pattern to the routes of one server, and returns the number of the route. Servers up to that one are made.
 ///
 /// # Errors
 /// The sentence for the script's developer: a bound is reached, or the pattern is bad or conflicts with another one.
@@ -22,7 +22,7 @@ pub fn add_route<S: Default>(
     server: u32,
     pattern: &str,
     routes: impl FnOnce(&mut S) -> &mut Arc<Routes>,
-) -> Result<(), String> {
+) -> Result<u32, String> {
     if server >= MAX_SERVERS {
         return Err(format!("a script may create {MAX_SERVERS} servers at most"));
     }
@@ -37,5 +37,6 @@ pub fn add_route<S: Default>(
     if routes.len() >= MAX_ROUTES {
         return Err(format!("a server may have {MAX_ROUTES} routes at most"));
     }
-    Arc::make_mut(routes).add(pattern).map(|_| ()).map_err(|error| error.to_string())
+    let number = Arc::make_mut(routes).add(pattern).map_err(|error| error.to_string())?;
+    u32::try_from(number).map_err(|error| error.to_string())
 }

@@ -171,7 +171,7 @@ impl Servers {
 }
 
 impl AppHost for Servers {
-    fn add_route(&self, server: u32, pattern: &str) -> Result<(), String> {
+    fn add_route(&self, server: u32, pattern: &str) -> Result<u32, String> {
         add_route(&mut self.slots(), server, pattern, |slot| &mut slot.routes)
     }
 

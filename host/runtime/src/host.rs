@@ -81,8 +81,8 @@ pub enum ListenError {
 
 /// The side of an app that faces the network. Errors are sentences for the script's developer.
 pub trait AppHost: fmt::Debug + Send + Sync + 'static {
-    /// Adds a pattern to the routes of a server, whose number may be new.
-    fn add_route(&self, server: u32, pattern: &str) -> Result<(), String>;
+    /// Adds a pattern to the routes of a server, whose number may be new; returns the number of the route.
+    fn add_route(&self, server: u32, pattern: &str) -> Result<u32, String>;
 
     /// Binds the address that was permitted, for TLS if there are files for it; returns the port.
     fn listen<'a>(

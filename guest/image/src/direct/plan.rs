@@ -3,7 +3,7 @@
 
 use wasmparser::{CanonicalFunction, ComponentAlias, ExternalKind, Instance, Parser, Payload};
 
-use crate::SplitError;
+use crate::error::SplitError;
 use crate::outline::Outline;
 
 /// The table that wit-component's shim exports.

@@ -7,7 +7,7 @@ use wasm_encoder::{
 };
 use wasmparser::{ElementSectionReader, ImportSectionReader};
 
-use crate::SplitError;
+use crate::error::SplitError;
 
 /// The name under which the main module imports the allocator's place.
 pub(super) const ALLOCATOR_IMPORT: &str = "allocator";

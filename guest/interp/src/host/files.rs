@@ -1,28 +1,6 @@
 //! Files, as the host offers them.
 
-use super::{HostError, Position};
-
-/// What a name stands for, behind links.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
-    /// A regular file.
-    File,
-    /// A folder.
-    Folder,
-    /// A device, pipe or socket.
-    Other,
-}
-
-/// What the file system says of a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileInfo {
-    /// What it is.
-    pub kind: FileKind,
-    /// Bytes.
-    pub size: u64,
-    /// Nanoseconds since the Unix epoch.
-    pub modified: u64,
-}
+use starcell_contract::{FileInfo, HostError, Position};
 
 /// Files. The host judges every path, and follows no link that it did not judge too.
 pub trait Files {

@@ -1,39 +1,6 @@
 //! The key-value store, as the host offers it.
 
-use super::{HostError, Position};
-
-/// A value as a script gave it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stored {
-    /// A str.
-    Text(String),
-    /// Bytes.
-    Bytes(Vec<u8>),
-    /// Anything else: one JSON text.
-    Json(String),
-}
-
-/// How long a value stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lifetime {
-    /// Until it is replaced or deleted.
-    Forever,
-    /// As long as the value it replaces would have stayed.
-    Keep,
-    /// So many nanoseconds.
-    Last(u64),
-}
-
-/// Which keys to list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// What they start with.
-    pub prefix: String,
-    /// The key they come behind.
-    pub after: Option<String>,
-    /// Most of them; `None` for as many as there may be, and an error if there are more.
-    pub limit: Option<u32>,
-}
+use starcell_contract::{HostError, Lifetime, Listing, Position, Stored};
 
 /// Keys and values of one app. Each call is done as a whole or not at all.
 pub trait Kv {

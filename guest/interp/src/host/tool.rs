@@ -1,45 +1,6 @@
 //! The operator's tool that started this instance, if one did: a test's or a session's.
 
-use super::{Failure, HostError, Position};
-
-/// A request of a test to the app beside it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Question {
-    /// Which of the app's servers, in order of creation from 0.
-    pub server: u32,
-    /// The method.
-    pub method: String,
-    /// Path and query.
-    pub target: String,
-    /// Header fields.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-/// What a client would have got.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reply {
-    /// The status.
-    pub status: u16,
-    /// Header fields; names in any case.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-    /// Why the handler failed, if it did.
-    pub failure: Option<String>,
-}
-
-/// What an input of a session came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was evaluated: the `repr` of an expression that is not `None`.
-    Value(Option<String>),
-    /// It ends inside of a bracket, a text or a block: what comes next belongs to it.
-    Incomplete,
-    /// It raised, or does not parse.
-    Failed(Failure),
-}
+use starcell_contract::{HostError, Outcome, Position, Question, Reply};
 
 /// What a test or a session asks for. Every other instance gets errors.
 pub trait Tool {

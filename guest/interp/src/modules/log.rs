@@ -21,7 +21,7 @@ use starlark::values::{NoSerialize, ProvidesStaticType, StarlarkValue, Value, Va
 use super::json_encode;
 use crate::args::{Args, describe};
 use crate::error::usage;
-use crate::host::{Level, LogRecord};
+use crate::host::{Level, LogLine};
 use crate::session::{Session, position};
 
 #[starlark_module]
@@ -102,8 +102,8 @@ fn log<'v>(
     let mut args = Args::new(function, args, eval.heap())?;
     let message = args.required("msg")?.to_str();
     let attributes = merged(inherited, attributes(&mut args, "msg, attrs, and any attribute by name")?);
-    let record = LogRecord { level, message, attributes, at: position(eval) };
-    Session::of(eval)?.host.log(&record);
+    let line = LogLine { level, message, attributes, at: position(eval) };
+    Session::of(eval)?.host.log(&line);
     Ok(NoneType)
 }
 

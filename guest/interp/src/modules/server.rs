@@ -133,8 +133,13 @@ pub(super) fn add_route<'v>(
     };
     check_handler(function, handler)?;
     let host = Session::of(eval)?.host;
-    host.add_route(server.number, text).map_err(usage)?;
-    server.routes.borrow_mut().push(Route { pattern, handler, at: position(eval) });
+    let number = host.add_route(server.number, text).map_err(usage)?;
+    let mut routes = server.routes.borrow_mut();
+    // A request names its route by the host's number, and the handler is found in this order.
+    if usize::try_from(number) != Ok(routes.len()) {
+        return Err(usage(format!("{function}: the host numbered route {} as {number}", routes.len())));
+    }
+    routes.push(Route { pattern, handler, at: position(eval) });
     Ok(())
 }
 

@@ -48,6 +48,7 @@ pub(super) fn add(of: &str, documented: &mut DocType) {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::fields::Fields;
     use crate::host::Request;
     use crate::testing::NativeHost;
     use crate::{modules, run_native};
@@ -64,7 +65,7 @@ http.serve(names)
         let host = NativeHost::new();
         let (_, serving) = run_native(&host, "a.star", SCRIPT);
         let form = [("Content-Type", "application/x-www-form-urlencoded")];
-        let request = Request { headers: form.into_iter().collect(), ..Request::default() };
+        let request = Request { headers: Fields::from_iter(form).into_lines(), ..Request::default() };
         let response = serving.unwrap().handle(&host, 0, request).unwrap();
         let shown: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&response.body).unwrap();
         assert_eq!(shown.len(), 5, "{shown:?}");

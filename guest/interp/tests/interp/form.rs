@@ -1,10 +1,10 @@
 //! `req.json()`, `req.form()` and `req.cookies`: what a client sends, however it sends it.
 
 use super::common::{deployed, request, text};
-use starcell_interp::{Failure, Request, Response};
+use starcell_interp::{Failure, Fields, Request, Response};
 
 fn sent(content_type: &str, body: &[u8]) -> Request {
-    let headers = [("Content-Type", content_type)].into_iter().collect();
+    let headers = Fields::from_iter([("Content-Type", content_type)]).into_lines();
     Request { headers, body: body.to_vec(), ..request("POST", "/") }
 }
 
@@ -18,7 +18,7 @@ fn answer(code: &str, request: Request) -> String {
 }
 
 fn cookies(code: &str, fields: &[&str]) -> String {
-    let headers = fields.iter().map(|field| ("Cookie", field)).collect();
+    let headers = fields.iter().map(|field| ("Cookie", field)).collect::<Fields>().into_lines();
     answer(code, Request { headers, ..request("GET", "/") })
 }
 

@@ -7,7 +7,7 @@ fn full() -> Request {
     let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
     Request {
         params: vec![pair("id", "7"), pair("rest", "a/b")],
-        headers: Fields::from_iter([("Accept", "text/html"), ("X-Tag", "1"), ("Accept", "text/plain")]),
+        headers: Fields::from_iter([("Accept", "text/html"), ("X-Tag", "1"), ("Accept", "text/plain")]).into_lines(),
         body: b"caf\xc3\xa9".to_vec(),
         tls: true,
         ..request("POST", "/a?k=1&k=2&one=x&empty")

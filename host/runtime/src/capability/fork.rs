@@ -1,51 +1,37 @@
-//! `starcell:guest/fork`: a guest hands over its memory.
+//! `starcell:guest/fork`: a guest hands over its memory, in each of its roles for another image.
 //!
-//! Linked by hand so that the memory is read in place. What the memory contains is the tenant's own and is never
-//! interpreted here: it becomes an image.
-
-use std::sync::Arc;
+//! A call only makes the image and keeps it with the instance; whoever started the instance, or `server.serve`, takes it
+//! from there. Linked by hand so that the memory is read in place. The memory is the tenant's own and is never
+//! interpreted here: it becomes an image. A guest that calls a function in another role traps, since the interpreter never
+//! does.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList};
 
-use crate::bindings::starcell::guest::types::Error;
 use crate::memory::image::{Image, MEMORY_START};
 use crate::state::{Role, State};
 
 /// Links the interface.
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.instance("starcell:guest/fork@0.1.0")?.func_wrap_async(
-        "fork",
-        |store: StoreContextMut<'_, State>, (server, memory, stack_pointer): (u32, WasmList<u8>, u32)| {
-            Box::new(async move { Ok((fork(store, server, &memory, stack_pointer).await?,)) })
-        },
-    )
+    let mut fork = linker.instance("starcell:guest/fork@0.1.0")?;
+    fork.func_wrap("boot", |store, call| keep(store, call, |role| matches!(role, Role::Boot)))?;
+    fork.func_wrap("live", |store, call| keep(store, call, |role| matches!(role, Role::Setup(..))))?;
+    let frozen = |role: &Role| matches!(role, Role::Freeze(_) | Role::Collect(_));
+    fork.func_wrap("frozen", move |store, call| keep(store, call, frozen))
 }
 
-async fn fork(
+/// Keeps an image of the memory, if the role of the instance is one that hands it over.
+fn keep(
     mut store: StoreContextMut<'_, State>,
-    server: u32,
-    memory: &WasmList<u8>,
-    stack_pointer: u32,
-) -> wasmtime::Result<Result<(), Error>> {
-    let image = capture(&store, memory, stack_pointer)?;
-    let (app, taker) = match &store.data().role {
-        Role::Boot | Role::Collect(_) | Role::Freeze(_) => {
-            store.data_mut().captured = Some(image);
-            return Ok(Ok(()));
-        }
-        Role::Setup(app, taker) => (Arc::clone(app), Arc::clone(taker)),
-        Role::Request(..) => {
-            return Ok(Err(Error::Failed("a request cannot fork its script".into())));
-        }
-    };
-    Ok(match taker.take(server, image).await {
-        Ok(()) => Ok(()),
-        Err(why) => {
-            app.host.abandon(server);
-            Err(Error::Failed(why))
-        }
-    })
+    (memory, stack_pointer): (WasmList<u8>, u32),
+    expected: impl Fn(&Role) -> bool,
+) -> wasmtime::Result<()> {
+    if !expected(&store.data().role) {
+        return Err(wasmtime::Error::msg("the guest handed over its memory for an image that nobody asked for"));
+    }
+    let image = capture(&store, &memory, stack_pointer)?;
+    store.data_mut().captured = Some(image);
+    Ok(())
 }
 
 /// The image of a memory as it is now. Takes about half a millisecond for each MiB that is not zero.

@@ -22,7 +22,7 @@ use starcell_policy::K8sFunction as Function;
 
 use crate::Position;
 use crate::bindings::starcell::guest::k8s::{
-    Host, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Settings, Target,
+    Deletion, Host, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Settings, Target,
 };
 use crate::bindings::starcell::guest::types::Error;
 use crate::k8s::exchange::ApiRequest;
@@ -82,12 +82,11 @@ impl Host for State {
         target: Target,
         place: Place,
         name: String,
-        propagation: Option<Propagation>,
-        grace_period: Option<u64>,
+        deletion: Deletion,
         at: Position,
     ) -> Answer<bool> {
         let call = self.objects(Function::Delete, target, &at)?;
-        Ok(call.within(call.delete(&place, &name, propagation, grace_period)).await)
+        Ok(call.within(call.delete(&place, &name, deletion)).await)
     }
 
     async fn logs(
@@ -173,13 +172,7 @@ impl Objects<'_> {
         .await
     }
 
-    async fn delete(
-        &self,
-        place: &Place,
-        name: &str,
-        propagation: Option<Propagation>,
-        grace_period: Option<u64>,
-    ) -> Result<bool, Error> {
+    async fn delete(&self, place: &Place, name: &str, deletion: Deletion) -> Result<bool, Error> {
         let aim = self.aim(place, Several::No).await?.named(self, name).await?;
         // Deleting a namespace is deleting what is in it, so it takes the permission for all of that too.
         let taken = match aim.taken_along() {
@@ -190,7 +183,8 @@ impl Objects<'_> {
             let nothing = |_permit| std::future::ready(Ok::<_, Error>(((), 0)));
             self.caller.gate.pass(self.at, Function::Delete, object, nothing).await?;
         }
-        let body = Bytes::from(serde_json::json!(DeleteOptions::new(propagation, grace_period)).to_string());
+        let body =
+            Bytes::from(serde_json::json!(DeleteOptions::new(deletion.propagation, deletion.grace_period)).to_string());
         self.pass(aim, |reached: Reached<'_>| async move {
             let request = ApiRequest::with_body(Method::DELETE, reached.object()?, "application/json", body);
             let answer = reached.send(request).await?;

@@ -3,7 +3,7 @@
 use starcell_policy::{KvFunction as Function, KvKey, NameError, Permit};
 
 use crate::Position;
-use crate::bindings::starcell::guest::kv::{Host, Lifetime as Wanted, Value as Given};
+use crate::bindings::starcell::guest::kv::{Host, Lifetime as Wanted, Listing, Value as Given};
 use crate::bindings::starcell::guest::types::Error;
 use crate::caller::Caller;
 use crate::gate::{Effect, shown};
@@ -40,16 +40,8 @@ impl Host for State {
         Ok(call.change(Function::Delete, Ok(Operation::Delete)).await.map(|reply| reply == Reply::Whether(true)))
     }
 
-    async fn list(
-        &mut self,
-        prefix: String,
-        after: Option<String>,
-        limit: u32,
-        page: bool,
-        at: Position,
-    ) -> Answer<Vec<String>> {
-        let limit = usize::try_from(limit).unwrap_or(MAX_KEYS).min(MAX_KEYS);
-        Ok(self.pairs("list", &prefix, &at)?.list(after, limit, page).await)
+    async fn list(&mut self, listing: Listing, at: Position) -> Answer<Vec<String>> {
+        Ok(self.pairs("list", &listing.prefix, &at)?.list(listing.after, listing.limit).await)
     }
 
     async fn increment(&mut self, key: String, by: i64, lifetime: Wanted, at: Position) -> Answer<i64> {
@@ -138,7 +130,10 @@ impl Pairs<'_> {
         self.caller.gate.pass(self.at, function, key, change).await
     }
 
-    async fn list(&self, after: Option<String>, limit: usize, page: bool) -> Result<Vec<String>, Error> {
+    /// The keys behind `after`. Whoever gives a limit will ask for the rest; without one, all keys have to fit.
+    async fn list(&self, after: Option<String>, limit: Option<u32>) -> Result<Vec<String>, Error> {
+        let page = limit.is_some();
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MAX_KEYS).min(MAX_KEYS);
         let prefix = self.judged(Function::List, KvKey::prefix(self.key)).await?;
         let list =
             |permit: Permit<KvKey>| {

@@ -3,26 +3,19 @@
 use std::sync::Arc;
 
 use crate::Position;
-use crate::bindings::starcell::guest::log::{Attribute, Host, Level};
+use crate::bindings::starcell::guest::log::{Host, Level, Line};
 use crate::host::LogRecord;
 use crate::state::State;
 
 impl Host for State {
-    async fn write(
-        &mut self,
-        level: Level,
-        message: String,
-        attributes: Vec<Attribute>,
-        at: Position,
-    ) -> wasmtime::Result<()> {
-        let level = match level {
+    async fn write(&mut self, line: Line) -> wasmtime::Result<()> {
+        let level = match line.level {
             Level::Debug => starcell_log::Level::Debug,
             Level::Info => starcell_log::Level::Info,
             Level::Warn => starcell_log::Level::Warn,
             Level::Error => starcell_log::Level::Error,
         };
-        let attributes: Vec<_> = attributes.into_iter().map(|attribute| (attribute.name, attribute.json)).collect();
-        self.say(Some(level), &message, &attributes, &at).await
+        self.say(Some(level), &line.message, &line.attributes, &line.at).await
     }
 
     async fn print(&mut self, text: String, at: Position) -> wasmtime::Result<()> {

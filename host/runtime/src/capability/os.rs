@@ -195,7 +195,7 @@ impl Call<'_> {
 
 /// What a record holds of a command: never the values of variables nor the input.
 fn recorded(command: &Command) -> Arguments {
-    let names = command.environment.iter().flatten().map(|field| field.name.clone());
+    let names = command.environment.iter().flatten().map(|(name, _)| name.clone());
     let arguments = Arguments::default().argv(command.argv.iter().cloned());
     let arguments = if command.environment.is_some() { arguments.env(names) } else { arguments };
     match &command.folder {

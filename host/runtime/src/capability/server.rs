@@ -1,6 +1,7 @@
 //! `starcell:guest/server`: serving, the `http.server` capability.
 //!
 //! The gate stands in `listen`, before any socket exists. The permit holds the address, and the host of the app binds that.
+//! Between `listen` and `serve` the script hands over its memory with `fork.live`.
 
 mod tls;
 
@@ -21,7 +22,7 @@ use crate::state::{Role, State};
 const DEFAULT_HOST: &str = "127.0.0.1";
 
 impl Host for State {
-    async fn add_route(&mut self, server: u32, pattern: String) -> wasmtime::Result<Result<(), String>> {
+    async fn add_route(&mut self, server: u32, pattern: String) -> wasmtime::Result<Result<u32, String>> {
         Ok(match self.setup()? {
             Some(app) => app.host.add_route(server, &pattern),
             None => Err("routes can be added only while the script sets up, not in a handler".into()),
@@ -58,6 +59,22 @@ impl Host for State {
             listening.map(|port| (port, 0)).map_err(|error| error.to_string())
         };
         Ok(caller.gate.pass(&at, ServerFunction::Serve, address, listen).await)
+    }
+
+    async fn serve(&mut self, server: u32) -> wasmtime::Result<Result<(), Error>> {
+        let live = self.captured.take();
+        let Role::Setup(app, taker) = &self.role else {
+            return Ok(Err(Error::Failed("a request cannot fork its script".into())));
+        };
+        let (app, taker) = (Arc::clone(app), Arc::clone(taker));
+        let served = match live {
+            Some(image) => taker.take(server, image).await,
+            None => Err("the guest has not handed over its memory".into()),
+        };
+        if served.is_err() {
+            app.host.abandon(server);
+        }
+        Ok(served.map_err(Error::Failed))
     }
 
     async fn wait(&mut self, server: u32) -> wasmtime::Result<Result<(), Error>> {

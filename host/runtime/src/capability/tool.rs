@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Position;
 use crate::bindings::starcell::guest::tool::{Host, Outcome, Question, Reply};
-use crate::bindings::starcell::guest::types::{Error, Field};
+use crate::bindings::starcell::guest::types::Error;
 use crate::failure::Failure;
 use crate::state::{Role, State};
 use crate::tool::{self, Tool};
@@ -19,12 +19,14 @@ impl Host for State {
             server: question.server,
             method: question.method,
             target: question.target,
-            headers: pairs(question.headers),
+            headers: question.headers,
             body: question.body,
         };
-        Ok(tool.ask(question).await.map_err(Error::Failed).map(|reply| {
-            let headers = reply.headers.into_iter().map(|(name, value)| Field { name, value }).collect();
-            Reply { status: reply.status, headers, body: reply.body, failure: reply.failure }
+        Ok(tool.ask(question).await.map_err(Error::Failed).map(|reply| Reply {
+            status: reply.status,
+            headers: reply.headers,
+            body: reply.body,
+            failure: reply.failure,
         }))
     }
 
@@ -51,8 +53,4 @@ impl State {
     fn tool(&self) -> wasmtime::Result<Option<Arc<dyn Tool>>> {
         Ok(self.app()?.config.tool.clone())
     }
-}
-
-fn pairs(fields: Vec<Field>) -> Vec<(String, String)> {
-    fields.into_iter().map(|field| (field.name, field.value)).collect()
 }

@@ -105,7 +105,7 @@ impl Stage {
 }
 
 impl AppHost for Stage {
-    fn add_route(&self, server: u32, pattern: &str) -> Result<(), String> {
+    fn add_route(&self, server: u32, pattern: &str) -> Result<u32, String> {
         add_route(&mut lock(&self.servers), server, pattern, |server| &mut server.routes)
     }
 

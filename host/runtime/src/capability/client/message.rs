@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use starcell_policy::{HttpMethod, Scheme, Url};
 
 use crate::bindings::starcell::guest::client::{Incoming, Outgoing};
-use crate::bindings::starcell::guest::types::{Error, Field};
+use crate::bindings::starcell::guest::types::Error;
 use crate::gate::shown;
 
 /// Fields that say where a message ends or what its connection is for.
@@ -53,13 +53,13 @@ impl Message {
         if request.body.len() > limit {
             return Err(format!("the body is larger than {} MiB", limit >> 20));
         }
-        let bytes = request.headers.iter().map(|field| field.name.len() + field.value.len()).sum::<usize>();
+        let bytes = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         if request.headers.len() > MAX_FIELDS || bytes > MAX_FIELD_BYTES {
             let limit = format!("at most {MAX_FIELDS} fields and {} KiB can be sent", MAX_FIELD_BYTES >> 10);
             return Err(format!("too many headers, or too long ones: {limit}"));
         }
         let mut headers = HeaderMap::new();
-        for Field { name, value } in &request.headers {
+        for (name, value) in &request.headers {
             let bad = || format!("the header {:?} holds a character that headers cannot", shown(name));
             let known = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
             if HOSTS_OWN.contains(&known) || known == "keep-alive" || known == "proxy-connection" {
@@ -144,7 +144,7 @@ fn joined(base: &Url, reference: &str) -> String {
 pub(super) fn incoming(url: &Url, response: http::Response<Bytes>) -> Incoming {
     let (parts, body) = response.into_parts();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let fields = parts.headers.iter().map(|(name, value)| Field { name: canonical(name.as_str()), value: text(value) });
+    let fields = parts.headers.iter().map(|(name, value)| (canonical(name.as_str()), text(value)));
     Incoming {
         status: parts.status.as_u16(),
         reason: parts.status.canonical_reason().unwrap_or_default().to_owned(),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn outgoing(headers: &[(&str, &str)]) -> Outgoing {
-        let headers = headers.iter().map(|(name, value)| Field { name: (*name).into(), value: (*value).into() });
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         Outgoing {
             method: "POST".into(),
             url: "http://h.example/".into(),

@@ -53,7 +53,7 @@ pub(super) fn checked(
     granted: impl Fn(&str) -> bool,
 ) -> Result<Checked, String> {
     let name = command.argv.first().filter(|name| !name.is_empty()).ok_or("the command is empty")?;
-    let given = command.environment.iter().flatten().map(|field| (&field.name, &field.value));
+    let given = command.environment.iter().flatten().map(|(name, value)| (name, value));
     bounded(command.argv.iter().chain(given.clone().flat_map(|(name, value)| [name, value])))?;
     for (name, _) in given {
         variable(name, &granted)?;
@@ -109,7 +109,7 @@ fn environment(command: &Command) -> Vec<(String, String)> {
         None => CLEAN.map(own).into(),
         Some([]) => Vec::new(),
         Some(fields) => {
-            let given = fields.iter().map(|field| (field.name.clone(), field.value.clone()));
+            let given = fields.iter().cloned();
             given.chain([own((PATH, FOLDERS))]).collect()
         }
     }
