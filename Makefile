@@ -1,5 +1,6 @@
 # make run     builds everything and serves the example on port 8080
 # make test    runs all tests
+# make test-fast  runs the tests that open no socket and start no process: some minutes after a build
 # make lint    format, clippy, rustdoc, layers, licences, shell scripts
 # make bench   measures, against baselines in the same run
 # make fuzz    runs each fuzz target for FUZZ_SECONDS (5), after building them
@@ -25,7 +26,7 @@ SCRIPT = tests/scripts/hello.star
 .sources:
 	guest/starlark/patch.sh
 
-.PHONY: build run guest test lint bench format fuzz
+.PHONY: build run guest test test-fast lint bench format fuzz
 build: guest
 	cargo build $(PACKAGES)
 
@@ -39,6 +40,14 @@ guest: .sources
 # Built first: the system tests start the binary.
 test: build .test-tools
 	$(QUIET) cargo test $(PACKAGES) --no-fail-fast
+
+# The unit tests, and the integration tests of the packages by name: the selection of packages stays the same, so that no
+# dependency is compiled again. Left out are the whole-system tests, and those of the audit log that kill a process.
+FAST_FILES := $(filter-out host/audit/tests/log.rs,$(wildcard guest/*/tests/*.rs host/*/tests/*.rs))
+FAST := --lib $(foreach test,$(FAST_FILES),--test $(basename $(notdir $(test)))) \
+  $(foreach test,$(wildcard guest/*/tests/*/main.rs host/*/tests/*/main.rs),--test $(notdir $(patsubst %/main.rs,%,$(test))))
+test-fast: guest
+	$(QUIET) cargo test $(PACKAGES) --no-fail-fast $(FAST)
 
 bench: build
 	$(QUIET) "$(RELEASE)/starcell-bench"
@@ -112,10 +121,13 @@ endef
 	$(call without,starcell-text,starcell|tokio|hyper|wasmtime)
 	$(call without,starcell-interp,wit-bindgen|wasmtime|starcell-policy)
 
+# Licences, bans, sources, and advisories where their database is at hand. In CI .ci/run has installed cargo-deny, and its
+# absence is a failure.
 .lint-deny: .sources
-	@if type -P cargo-deny >/dev/null; then set -x; cargo deny --locked check bans licenses sources; \
-	else echo 'lint: skipped licences, bans and sources: cargo-deny is not installed'; fi
+	@if type -P cargo-deny >/dev/null; then .ci/deny; \
+	elif [ -z "$${CI:-}" ]; then echo 'lint: skipped licences, bans and sources: cargo-deny is not installed'; \
+	else echo 'lint: cargo-deny is not installed' >&2; exit 1; fi
 
 .lint-shell:
-	@if type -P shellcheck >/dev/null; then set -x; shellcheck -x .ci/run .ci/install guest/*.sh guest/starlark/*.sh tests/fuzz/*.sh; \
+	@if type -P shellcheck >/dev/null; then set -x; shellcheck -x .ci/run .ci/deny .ci/install guest/*.sh guest/starlark/*.sh tests/fuzz/*.sh; \
 	else echo 'lint: skipped shell scripts: shellcheck is not installed'; fi

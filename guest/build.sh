@@ -11,16 +11,34 @@ out=$root/guest
 find_toolchain
 need_toolchain
 guest/starlark/patch.sh
-# Flags in the environment would replace those of .cargo/config.toml, which the guest cannot do without.
-unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
-# Flags for the last step, where all crates are optimised together. What is small enough is inlined there, and LLVM's own
-# number is 225: a call costs more in a guest than elsewhere, since each asks how much stack and time there is. And loops
-# are left as they are: those of an interpreter go round once or twice, and vector code for them is only slower. A sum in
-# a loop takes a seventh less for both, the code a tenth more, and this build a minute.
-flags=(-C llvm-args=-inline-threshold=500 -C no-vectorize-loops -C no-vectorize-slp)
-# cargo rebuilds only what changed. A folder of its own: the host's compiler may be another version.
-"${build[@]}" --package starcell-guest --lib --profile guest --target "$target" --target-dir "$out/build" --locked -- \
-  "${flags[@]}"
-# Selected like everything else of the host, or wasmtime would be compiled a second time for other features.
-cargo build --release --workspace --exclude starcell-guest --bin starcell-xtask --locked
+
+# The core module. Flags in the environment would replace those of .cargo/config.toml, which the guest cannot do without.
+build_module() {
+  unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+  # Flags for the last step, where all crates are optimised together. What is small enough is inlined there, and LLVM's
+  # own number is 225: a call costs more in a guest than elsewhere, since each asks how much stack and time there is. And
+  # loops are left as they are: those of an interpreter go round once or twice, and vector code for them is only slower.
+  # A sum in a loop takes a seventh less for both, the code a tenth more, and this build a minute.
+  local flags=(-C llvm-args=-inline-threshold=500 -C no-vectorize-loops -C no-vectorize-slp)
+  # cargo rebuilds only what changed. A folder of its own: the host's compiler may be another version.
+  exec "${build[@]}" --package starcell-guest --lib --profile guest --target "$target" --target-dir "$out/build" \
+    --locked -- "${flags[@]}"
+}
+
+# The tool that makes the rest of it. Selected like everything else of the host, or wasmtime would be compiled a second
+# time for other features.
+build_tool() {
+  exec cargo build --release --workspace --exclude starcell-guest --bin starcell-xtask --locked
+}
+
+# Side by side: the module ends in a long step on one core, and the tool, with wasmtime in it, takes about as long.
+build_module &
+module=$!
+build_tool &
+tool=$!
+trap 'kill "$module" "$tool" 2>/dev/null || true' EXIT
+# The first one to fail ends the other.
+wait -n && wait -n || exit
+trap - EXIT
+
 "$root/release/starcell-xtask" "$out/build/$target/guest/starcell_guest.wasm" "$out"

@@ -8,8 +8,8 @@
 //! those frames are only bytes, so the module can be moved out from under them and frozen, once, exactly as if
 //! evaluation had ended.
 //!
-//! Nothing of the outside is in the memory: no handle, no clock, no generator state. Whatever a fork wants of those it
-//! asks the host for, so two forks never share a random byte.
+//! The memory holds no handle, no clock and no generator state. A fork asks the host for time and randomness at every
+//! call, so two forks never share a random byte.
 
 #![expect(unsafe_code, reason = "see the argument at each block and above")]
 
@@ -25,7 +25,7 @@ use crate::bindings::starcell::guest::fork as host;
 use crate::heap::HEAP;
 
 /// Distance kept between the deepest live frame and the first frame of a fork, in bytes. The import call itself needs
-/// some hundred bytes below the local whose address is taken; 1 KiB covers it several times over.
+/// some hundred bytes below the local whose address is taken, and 1 KiB is several times that.
 const RED_ZONE: usize = 1024;
 
 /// First address handed over: a Rust slice may not start at address 0, and nothing lives below 8.
@@ -34,13 +34,13 @@ const MEMORY_START: usize = 8;
 /// Bytes that a request may use, beside those of its evaluator, before its memory has to grow: most need a few dozen KiB.
 const REQUEST_HEAP: usize = 128 << 10;
 
-/// What the instance remembers between calls.
+/// The state of the instance between calls.
 struct State {
     /// The module that `run` evaluates, for as long as `run` has not returned.
     live: UnsafeCell<*const Module<'static>>,
-    /// What a serving image answers with.
+    /// The frozen script of a serving image.
     serving: UnsafeCell<Option<Serving>>,
-    /// What an image of a test file runs tests of.
+    /// The frozen file of a test image.
     suite: UnsafeCell<Option<Suite>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a core module must be for a fork to capture all of its state.
+//! The conditions under which a fork captures all state of a core module.
 //!
 //! A fork is a copy of one memory and one global. Everything else that an instance can change
 //! (other globals, tables, the dropped-or-not of passive segments) starts anew in each fork,
@@ -13,7 +13,7 @@ use wasmparser::{
 use crate::error::SplitError;
 use crate::format::WASM_PAGE;
 
-/// What the image takes over from the main module.
+/// The parts of the main module that become the image.
 #[derive(Debug)]
 pub(crate) struct Main {
     /// The size of its memory, in 64 KiB.

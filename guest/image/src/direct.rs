@@ -1,18 +1,19 @@
-//! Direct imports: what stands between the main module and the functions it imports is taken out.
+//! Direct imports: the modules between the main module and the functions it imports are taken out.
 //!
-//! A function that returns a text needs an allocator to put it into, which is the main module's own.
-//! So it cannot exist before the main module, which needs it to come into being. wit-component solves
-//! this with two more modules: a shim with a table and one function for each import, and a fixup that
-//! fills the table afterwards. Both are instantiated for every request, with a function reference for
-//! each import, and that was a fifth of what a fork cost.
+//! An imported function that returns a text needs the main module's allocator for the text. So the
+//! function cannot exist before the main module, and the main module cannot exist before its imports.
+//! wit-component solves this with two more modules: a shim with a table and one function for each
+//! import, and a fixup that fills the table afterwards. Both were instantiated for every fork, with a
+//! function reference for each import, and that was a fifth of the cost of a fork.
 //!
 //! **The decision.** Once the memory comes from the image it exists before the main module, so only
 //! the allocator is missing. A module of one function and a table of one place stands in for it, and
 //! the main module puts its own allocator there as it is instantiated. Everything else is imported
 //! directly.
 //!
-//! **The attack it answers.** As with splitting: one wrong number hands a guest the wrong function. What
-//! has not exactly the shape that wit-component makes is left as it is, and the output is validated.
+//! **The attack it answers.** As with splitting, one wrong number hands a guest the wrong function. A
+//! component that has not exactly the shape that wit-component makes is not touched, and the output is
+//! validated.
 
 mod plan;
 mod stand_in;
@@ -29,11 +30,11 @@ use self::stand_in::{ALLOCATOR_IMPORT, CALL_EXPORT, Place, stand_in};
 use crate::error::SplitError;
 use crate::format::MEMORY_EXPORT;
 
-/// The numbers that the rewritten part starts with: the image is there, the allocator's stand-in comes next.
+/// The first core instances of the output: the image, then the stand-in for the allocator.
 const IMAGE_INSTANCE: u32 = 0;
 const ALLOCATOR_INSTANCE: u32 = 1;
 
-/// Takes the shim out of a component that was split from its memory. One that has none is given back as it is.
+/// Takes the shim out of a component that was split from its memory. A component without a shim is returned unchanged.
 pub(crate) fn direct(component: &[u8]) -> Result<Vec<u8>, SplitError> {
     let Some(plan) = Plan::read(component)? else { return Ok(component.to_vec()) };
     let mut rewriter = Rewriter { plan, depth: 0, modules: 0, instances: 0, done: false, map: Map::default() };
@@ -42,7 +43,7 @@ pub(crate) fn direct(component: &[u8]) -> Result<Vec<u8>, SplitError> {
     Ok(output.finish())
 }
 
-/// New numbers of what the top level defines, at the place of the old one.
+/// The new number of each item of the top level, at the index of its old number.
 #[derive(Debug, Default)]
 struct Map {
     instances: Vec<u32>,
@@ -74,7 +75,7 @@ impl Rewriter<'_> {
         map.get(index as usize).copied().filter(|new| *new != NOWHERE).ok_or_else(|| defect("a number leads nowhere"))
     }
 
-    /// Writes all that the fixup completes, in an order in which nothing is missing when it is asked for.
+    /// Writes everything that the fixup completes, each item before the first one that needs it.
     fn core(&mut self, output: &mut Component) -> Result<(), Error<SplitError>> {
         let mut instances = InstanceSection::new();
         // The stand-in is the last module; see `parse_component_submodule`.
@@ -121,7 +122,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// The imported interfaces as the main module gets them.
+    /// The imported interfaces, each an instance made of lowered functions.
     fn bags(&mut self, output: &mut Component) -> Result<(), Error<SplitError>> {
         let mut instances = InstanceSection::new();
         self.map.instances = vec![NOWHERE; self.plan.instances.len()];
@@ -147,7 +148,7 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    /// The main module's instance, and what was taken from it before the fixup.
+    /// The main module's instance, and the functions of it that the input aliased before the fixup.
     fn main_instance(&mut self, output: &mut Component) -> Result<(), Error<SplitError>> {
         let main = self.plan.main;
         let Some(Instance::Instantiate { args, .. }) = self.plan.instances.get(main as usize) else {
@@ -181,7 +182,7 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    /// One alias of the top level, when the core part is written or it is none of that.
+    /// Writes an alias of the top level, unless it belongs to the core part, which `core` writes.
     fn alias(&mut self, output: &mut Component, alias: ComponentAlias<'_>) -> Result<(), Error<SplitError>> {
         if let ComponentAlias::CoreInstanceExport { kind, .. } = alias {
             if !self.done {
@@ -204,7 +205,7 @@ impl Rewriter<'_> {
 const MAIN_MODULE: u32 = 1;
 const STAND_IN_MODULE: u32 = 2;
 
-/// The number of something that is not in the output.
+/// The number of an item that is not in the output.
 const NOWHERE: u32 = u32::MAX;
 
 fn export<'a>(instance: u32, kind: ExportKind, name: &'a str) -> Alias<'a> {

@@ -127,7 +127,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// What comes before the bytes in an active segment of memory 0.
+    /// The head of an active segment of memory 0, which its bytes follow.
     fn header(&self, sink: &mut Vec<u8>) {
         sink.push(0x00);
         ConstExpr::i32_const(self.address.cast_signed()).encode(sink);

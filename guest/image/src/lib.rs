@@ -17,9 +17,9 @@
 //! [`check_imports`] lists what may be imported, and [`split`] sees to it that there is no place to
 //! forget from.
 //!
-//! The order is that of a build: [`keep_results`] leaves out what would free results, [`check_imports`] judges the
-//! component, [`split`] makes the shared component and its base image, with imports that are called directly (`direct`),
-//! and [`image`] makes the base image. At run time the host maps memories itself, over one [`shared_image`].
+//! A build calls [`keep_results`], which leaves out the functions that free results, then [`check_imports`], then
+//! [`split`], which makes the shared component and its base image and lets imports be called directly (`direct`). [`image`] makes
+//! the base image. At run time the host maps memories itself, over one [`shared_image`].
 
 #![forbid(unsafe_code)]
 

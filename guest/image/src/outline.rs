@@ -13,7 +13,7 @@ use wasmparser::{
 
 use crate::error::SplitError;
 
-/// The names of what a component imports, as they are in the binary (`starcell:guest/log@0.1.0`),
+/// The names of a component's imports as the binary spells them (`starcell:guest/log@0.1.0`),
 /// sorted.
 ///
 /// # Errors
@@ -23,7 +23,7 @@ pub fn imports(component: &[u8]) -> Result<Vec<String>, SplitError> {
     Ok(Outline::read(component)?.imports)
 }
 
-/// The names of what a component exports, as they are in the binary, sorted.
+/// The names of a component's exports as the binary spells them, sorted.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ pub fn check_imports(component: &[u8], allowed: &[&str]) -> Result<(), SplitErro
     }
 }
 
-/// What the top level of a component holds.
+/// The top level of a component.
 #[derive(Debug, Default)]
 pub(crate) struct Outline {
     /// Import names, sorted.

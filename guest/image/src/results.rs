@@ -1,8 +1,8 @@
-//! Results are not given back: the functions that free what an export returned are left out.
+//! Results are not freed: the exports that free the result of another export are left out.
 //!
-//! Once the host has read a result it may call such a function, so that the guest can use the memory again. A fork is
-//! thrown away with all of its memory, and whatever answers more than one call returns a few bytes; so the call, and
-//! looking up each of these functions for every fork, would be for nothing.
+//! Once the host has read a result it may call such a function, so that the guest can use the memory again. The memory of
+//! a fork is dropped or put back to its image, and an instance that answers several calls otherwise returns a few bytes.
+//! So the call would free nothing that matters, and each fork would look the functions up.
 
 use wasm_encoder::reencode::{RoundtripReencoder, utils};
 use wasm_encoder::{ExportSection, Module, RawSection};
@@ -10,10 +10,10 @@ use wasmparser::{Parser, Payload};
 
 use crate::error::SplitError;
 
-/// How the name of such a function begins, by the component model's convention for core modules.
+/// Beginning of the name of a function that frees a result, by the component model's convention for core modules.
 const POST_RETURN: &str = "cabi_post_";
 
-/// The core module without exports that free results; all else is copied byte by byte.
+/// Makes a core module without the exports that free results; everything else is copied byte by byte.
 ///
 /// # Errors
 /// The bytes are not a core module.

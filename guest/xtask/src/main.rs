@@ -1,8 +1,8 @@
 //! Build tool: core module to component, split, checked, compiled ahead of time, booted.
 //!
 //! `starcell-xtask CORE.wasm OUT` writes to OUT: `starcell_guest.wasm` (the component, split from its memory),
-//! `starcell_guest.cwasm` (the same, compiled with the host's engine configuration) and `starcell_guest.image` (the
-//! memory of a booted guest, which every script starts from). Nothing is written when the inputs are those of last time.
+//! `starcell_guest.cwasm` (that component, compiled with the host's engine configuration) and `starcell_guest.image` (the
+//! memory of a booted guest, which every script starts from). Nothing is written when the inputs did not change.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -13,24 +13,10 @@ use starcell_image::Split;
 use starcell_runtime::Interpreter;
 use starcell_runtime::artifact::{self, Artifact};
 use wit_component::ComponentEncoder;
+use wit_parser::Resolve;
 
-/// All that a guest may import, types included: the whole authority of a script.
-const IMPORTS: &[&str] = &[
-    "starcell:guest/client@0.1.0",
-    "starcell:guest/fork@0.1.0",
-    "starcell:guest/fs@0.1.0",
-    "starcell:guest/k8s@0.1.0",
-    "starcell:guest/kv@0.1.0",
-    "starcell:guest/log@0.1.0",
-    "starcell:guest/os@0.1.0",
-    "starcell:guest/server@0.1.0",
-    "starcell:guest/source@0.1.0",
-    "starcell:guest/timer@0.1.0",
-    "starcell:guest/tool@0.1.0",
-    "starcell:guest/types@0.1.0",
-    "wasi:clocks/wall-clock@0.2.12",
-    "wasi:random/random@0.2.12",
-];
+/// The contract between host and guest.
+const WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
 
 fn main() -> Result<()> {
     let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
@@ -56,7 +42,8 @@ fn inputs(core: &[u8]) -> Result<String> {
 fn build(core: &[u8], out: &Path) -> Result<()> {
     let core = starcell_image::keep_results(core)?;
     let component = ComponentEncoder::default().module(&core)?.validate(true).encode().context("making a component")?;
-    starcell_image::check_imports(&component, IMPORTS)?;
+    let allowed = contract()?;
+    starcell_image::check_imports(&component, &allowed.iter().map(String::as_str).collect::<Vec<_>>())?;
     let Split { component, base, .. } = starcell_image::split(&component)?;
     write(out, "starcell_guest.wasm", &component)?;
 
@@ -67,6 +54,16 @@ fn build(core: &[u8], out: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let image = runtime.block_on(interpreter.boot()).context("booting the guest")?;
     write(out, "starcell_guest.image", &image)
+}
+
+/// The names of all that a guest may import, which is the whole authority of a script: the imports of the world in `wit/`.
+/// A dependency of the guest can bring imports of its own, and those are not in this list.
+fn contract() -> Result<Vec<String>> {
+    let mut resolve = Resolve::default();
+    let (package, _files) = resolve.push_dir(WIT).with_context(|| format!("reading {WIT}"))?;
+    let world = resolve.select_world(&[package], Some("guest"))?;
+    let world = resolve.worlds.get(world).context("the world `guest` is gone")?;
+    Ok(world.imports.keys().map(|key| resolve.name_world_key(key)).collect())
 }
 
 /// Writes a file whole or not at all.

@@ -1,5 +1,5 @@
-//! What wit-component made of the imports: which instance is the shim, which the fixup, and what stands behind each
-//! function of the shim.
+//! Reads how wit-component arranged the imports: which instance is the shim, which one the fixup, and which function
+//! stands behind each function of the shim.
 
 use wasmparser::{CanonicalFunction, ComponentAlias, ExternalKind, Instance, Parser, Payload};
 
@@ -34,7 +34,7 @@ pub(super) enum Function<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// None when there is no shim, or something that this rewriting does not know.
+    /// Reads the plan of a component; none when there is no shim, or anything that the rewriting does not know.
     pub(super) fn read(component: &'a [u8]) -> Result<Option<Self>, SplitError> {
         let outline = Outline::read(component)?;
         let Some((range, main_module)) = outline.modules.iter().zip(1_u32..).max_by_key(|(range, _)| range.len())
@@ -89,7 +89,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Whether the instance that came last is the fixup.
+    /// Notes the last instance if it is the main module's; returns whether it is the fixup.
     fn recognise(&mut self) -> bool {
         let number = self.instances.len().saturating_sub(1) as u32;
         let Some(Instance::Instantiate { module_index, args }) = self.instances.last() else { return false };
@@ -104,7 +104,7 @@ impl<'a> Plan<'a> {
             return false;
         };
         (self.shim, self.fixup, self.fillings) = (*shim, number, fillings.index);
-        // Every place of the shim has a function for it, or the shape is another.
+        // The fixup fills every place of the shim, or the component has another shape.
         let shimmed = |function: &&Function<'_>| matches!(function, Function::Export(of, _) if *of == *shim);
         self.functions.iter().filter(shimmed).all(|function| self.behind(function).is_some())
     }

@@ -1,4 +1,4 @@
-//! The module that stands in for the main module's allocator before that exists, and how the allocator gets there.
+//! The module that stands in for the main module's allocator until the main module exists.
 
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
@@ -15,11 +15,11 @@ pub(super) const ALLOCATOR_IMPORT: &str = "allocator";
 /// The table with that place.
 const PLACE_EXPORT: &str = "place";
 
-/// The function that calls what is in the place.
+/// The function that calls the one in the place.
 pub(super) const CALL_EXPORT: &str = "call";
 
-/// Gives the main module a table to import, before its own, and puts its allocator there. This comes after all that
-/// the module has, so that an engine can still fill the large table lazily.
+/// Gives the main module a table to import, before its own, and puts its allocator there. The new element segment comes
+/// after all others, so that an engine can still fill the large table lazily.
 #[derive(Debug)]
 pub(super) struct Place {
     /// The allocator, as a function of the main module.
@@ -58,7 +58,7 @@ fn place_type() -> TableType {
     TableType { element_type: RefType::FUNCREF, table64: false, minimum: 1, maximum: Some(1), shared: false }
 }
 
-/// The module that stands in for the allocator: calls what is in its place.
+/// The module that stands in for the allocator: its function calls the one in the place.
 pub(super) fn stand_in() -> Vec<u8> {
     const PARAMETERS: u32 = 4;
     let mut types = TypeSection::new();
