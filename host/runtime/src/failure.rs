@@ -52,7 +52,7 @@ pub enum Limit {
     /// Wall time.
     #[error("time limit of {} reached", Seconds(.0))]
     Wall(Duration),
-    /// The pool has no room for another instance.
+    /// No memory is free for another instance.
     #[error("all {0} instances are in use")]
     Instances(u32),
 }
