@@ -204,7 +204,6 @@ fn a_name_is_suggested_only_if_it_is_near() {
         ("opendir", None),
         ("qux", None),
         ("skipp", None),
-        ("b", None),
     ] {
         let message = failure(&format!("def f():\n    return {name}\n")).message;
         match suggestion {
