@@ -138,7 +138,7 @@ impl<'a> Room<'a> {
         if length <= self.bytes.capacity() {
             return Ok(false);
         }
-        let capacity = length.max(self.bytes.capacity() * 2).clamp(FIRST_ROOM, limit.max(length));
+        let capacity = length.max(self.bytes.capacity() * 2).max(FIRST_ROOM).min(limit.max(length));
         let missing = (capacity as u64).saturating_sub(self.taken.bytes());
         let purpose = if capacity as u64 <= SMALL { MemoryUse::Small } else { MemoryUse::Body };
         let at_once = self.taken.try_grow(purpose, missing);
