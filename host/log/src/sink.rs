@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ struct Shared {
     /// Pieces that were written.
     progress: AtomicU64,
     /// Lines that were not written, of each app and of the host.
-    tallies: Mutex<Vec<Weak<Tally>>>,
+    tallies: Mutex<Vec<Arc<Tally>>>,
 }
 
 #[derive(Debug, Default)]
@@ -101,8 +101,9 @@ impl Sink {
     pub(crate) fn tally(&self, script: Option<Arc<str>>) -> Arc<Tally> {
         let tally = Arc::new(Tally::new(script));
         let mut tallies = self.0.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        tallies.retain(|tally| tally.strong_count() > 0);
-        tallies.push(Arc::downgrade(&tally));
+        // What an app that is gone left out is still told.
+        tallies.retain(|tally| Arc::strong_count(tally) > 1 || !tally.is_empty());
+        tallies.push(Arc::clone(&tally));
         tally
     }
 
@@ -241,7 +242,7 @@ impl Shared {
     /// Adds a line for each reason for which lines are missing.
     fn push_missing(&self, err: &mut String) {
         let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        for tally in tallies.iter().filter_map(Weak::upgrade) {
+        for tally in tallies.iter() {
             for sentence in tally.take().sentences() {
                 let mut line = Line::begin(err, self.format, Instant::now(), Level::Warn, &sentence);
                 if let Some(script) = tally.script() {

@@ -41,6 +41,11 @@ impl Tally {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner).over_budget += 1;
     }
 
+    /// Whether nothing is missing that was not told.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self.missing.lock().unwrap_or_else(PoisonError::into_inner) == Missing::default()
+    }
+
     /// What is missing since the last time.
     pub(crate) fn take(&self) -> Missing {
         mem::take(&mut *self.missing.lock().unwrap_or_else(PoisonError::into_inner))
