@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod docs;
 mod doctor;
+mod duration;
 mod edge;
 mod forks;
 mod grants;
@@ -19,8 +20,6 @@ mod repl;
 mod run;
 mod test;
 mod walls;
-
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -35,7 +34,7 @@ pub use self::grants::{CallMode, GrantFlags, RuleFlags};
 pub use self::limits::LimitFlags;
 pub use self::log::{DEFAULT_LOG_RATE, LogFlags, LogFormat, LogLevel};
 pub use self::new::New;
-pub use self::permissions::{Permissions, Question};
+pub use self::permissions::{Permissions, PermissionsCommand};
 pub use self::record::RecordFlags;
 pub use self::repl::Repl;
 pub use self::run::Run;
@@ -60,7 +59,7 @@ pub enum Command {
     /// Checks scripts without running them, and lists what they can ask the host for.
     Check(Check),
     /// Checks one script for `check` and `lsp`, in a process that ends when it has used up its time or memory.
-    #[command(hide = true)]
+    #[command(hide = true, name = "worker")]
     CheckWorker {
         /// Seconds of processor time.
         cpu: u64,
@@ -83,15 +82,6 @@ pub enum Command {
     Run(Box<Run>),
     /// Runs the tests of scripts, without a socket.
     Test(Test),
-}
-
-/// A time as people write it, longer than 0.
-fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("must be longer than 0".into()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; write it like 250ms, 10s or 1m 30s")),
-    }
 }
 
 #[cfg(test)]

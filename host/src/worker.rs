@@ -21,10 +21,13 @@ use crate::exit::Exit;
 use crate::folder::Folder;
 
 /// The subcommand that the process runs. It is not for people.
-pub(crate) const SUBCOMMAND: &str = "check-worker";
+pub(crate) const SUBCOMMAND: &str = "worker";
 
 /// Address space of the process. The program itself takes 100 MiB of it, and its stack 64.
 const MEMORY_BYTES: u64 = 640 << 20;
+
+/// Address space that the allocator reserves at a time, in KiB.
+const ARENA_KIB: &str = "65536";
 
 /// What parsing and checking recurse on. The interpreter's own bounds fit 1 MiB; the type checker takes more a level.
 const STACK_BYTES: usize = 64 << 20;
@@ -58,6 +61,8 @@ fn start(cpu: Duration) -> io::Result<Child> {
     Command::new("/proc/self/exe")
         .args([SUBCOMMAND, &cpu.as_secs().max(1).to_string()])
         .env_clear()
+        // The allocator would reserve a GiB of address space at once, which is more than the process may have.
+        .env("MIMALLOC_ARENA_RESERVE", ARENA_KIB)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

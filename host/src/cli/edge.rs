@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser};
 use starcell_edge::EdgeConfig;
 
-use super::duration;
+use super::duration::duration;
 
 /// Arguments of `starcell run` that bound what clients can do.
 #[derive(Args, Clone, Debug)]

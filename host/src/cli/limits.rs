@@ -6,7 +6,7 @@ use clap::Args;
 use starcell_budget::{MemoryBudget, default_bytes};
 use starcell_runtime::Limits;
 
-use super::duration;
+use super::duration::duration;
 
 /// Arguments that bound what a script uses.
 #[derive(Args, Clone, Debug)]

@@ -12,7 +12,7 @@ use super::RuleFlags;
 pub struct Permissions {
     /// What to ask.
     #[command(subcommand)]
-    pub question: Option<Question>,
+    pub question: Option<PermissionsCommand>,
 
     /// A file whose profiles are shown after the built-in ones.
     #[arg(long, value_name = "FILE")]
@@ -25,7 +25,7 @@ pub struct Permissions {
 
 /// A question about permissions.
 #[derive(Debug, Subcommand)]
-pub enum Question {
+pub enum PermissionsCommand {
     /// Shows what the second profile grants beyond the first, and the first beyond the second.
     Diff {
         /// The profile to start from.

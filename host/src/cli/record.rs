@@ -39,7 +39,7 @@ pub struct RecordFlags {
     /// Time between two anchors.
     #[arg(
         long = "audit-anchor-interval", value_name = "DURATION", requires = "anchor", default_value = "10s",
-        value_parser = super::duration
+        value_parser = super::duration::duration
     )]
     pub anchor_interval: Duration,
 

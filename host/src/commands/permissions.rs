@@ -3,7 +3,7 @@
 use starcell_config::{Config, diff, explain, ladder_json, ladder_text, schema};
 use starcell_policy::Profile;
 
-use crate::cli::{Permissions, Question, RuleFlags};
+use crate::cli::{Permissions, PermissionsCommand, RuleFlags};
 use crate::exit::Exit;
 use crate::granted::{Chosen, config, roots, roots_of};
 use crate::say::{Said, fail, say};
@@ -15,11 +15,11 @@ const OF_FLAGS: &str = "command-line";
 pub fn answer(arguments: &Permissions) -> Exit {
     let answered = match &arguments.question {
         None => config(arguments.config.as_deref()).map(|config| ladder(&config, arguments.json)),
-        Some(Question::Diff { from, to, config: file }) => {
+        Some(PermissionsCommand::Diff { from, to, config: file }) => {
             config(file.as_deref()).and_then(|config| compared(&config, from, to, arguments.json))
         }
-        Some(Question::Explain { question, rules }) => explained(question, rules, arguments.json),
-        Some(Question::Schema) => Ok(Said::Text(schema())),
+        Some(PermissionsCommand::Explain { question, rules }) => explained(question, rules, arguments.json),
+        Some(PermissionsCommand::Schema) => Ok(Said::Text(schema())),
     };
     match answered {
         Ok(answer) => say(Exit::Ok, &answer),
