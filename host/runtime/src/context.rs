@@ -172,8 +172,9 @@ impl AppContext {
     }
 }
 
+/// Whether two places are on one line. The columns of a call and of what it raised differ in a chain of calls.
 fn is_same(one: &Position, other: &Position) -> bool {
-    (&one.file, one.line, one.column) == (&other.file, other.line, other.column)
+    (&one.file, one.line) == (&other.file, other.line)
 }
 
 /// Tells the operator in the log.
