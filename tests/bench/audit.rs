@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use starcell_audit::{Arguments, Audit, AuditApp, Call, Decision, Options, Outcome, Phase, Subject, Writer};
+use starcell_audit::{Arguments, Audit, AuditApp, AuditedCall, Decision, Options, Outcome, Phase, Subject, Writer};
 use starcell_policy::{CanonicalPath, Grants, Profile, Roots, Rule};
 use starcell_runtime::{Interpreter, Limits};
 use starcell_tests::edge::{Deployed, interpreter, request};
@@ -196,8 +196,8 @@ async fn flood(audit: &Audit, (on, over, written): (Arc<AtomicBool>, Arc<AtomicB
     while tasks.join_next().await.is_some() {}
 }
 
-fn call() -> Call<'static> {
-    Call {
+fn call() -> AuditedCall<'static> {
+    AuditedCall {
         request: Some("01h9z0000000000000000000"),
         phase: Phase::Request,
         capability: "kv.get",

@@ -25,7 +25,7 @@ use tokio::sync::{
 use crate::{
     allowance::Allowance,
     anchoring::Anchoring,
-    call::{Call, Decision, Outcome, Subject},
+    call::{AuditedCall, Decision, Outcome, Subject},
     clock::now,
     error::AuditError,
     file::LogFile,
@@ -147,7 +147,7 @@ impl AuditApp {
     ///
     /// Ready when the line has been handed to the operating system: a process that is killed does not lose it. Waits
     /// while the app is over its rate; a caller that stops waiting records nothing.
-    pub async fn intent(&self, call: &Call<'_>) -> Result<Ticket, AuditError> {
+    pub async fn intent(&self, call: &AuditedCall<'_>) -> Result<Ticket, AuditError> {
         let Some(app) = &self.0 else {
             return Ok(Ticket(None));
         };

@@ -17,7 +17,7 @@ pub struct Subject {
 
 /// One privileged call, before it is done.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
+pub struct AuditedCall<'a> {
     /// The id of the request it is made in; none during setup.
     pub request: Option<&'a str>,
     /// When in the life of the script.

@@ -48,7 +48,7 @@ mod writer;
 
 pub use asked::Unjudged;
 pub use audit::{Audit, AuditApp, Ticket};
-pub use call::{Arguments, Call, Decision, Outcome, Phase, Subject};
+pub use call::{Arguments, AuditedCall, Decision, Outcome, Phase, Subject};
 pub use chain::{Hash, NotAHash};
 pub use error::AuditError;
 pub use event::{Event, Events, events};

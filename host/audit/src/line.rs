@@ -12,7 +12,7 @@ use std::{
 use starcell_text::push_json_bounded;
 
 use crate::{
-    call::{Arguments, Call, Outcome, Subject},
+    call::{Arguments, AuditedCall, Outcome, Subject},
     chain::Hash,
     redact::{redacted, without_userinfo},
 };
@@ -101,7 +101,7 @@ pub(crate) fn subject(subject: &Subject) -> (String, bool) {
 }
 
 /// An intent, or a denial. `was_cut` says that a value had been cut before.
-pub(crate) fn call(time: SystemTime, id: u64, subject: &str, call: &Call<'_>, was_cut: bool) -> String {
+pub(crate) fn call(time: SystemTime, id: u64, subject: &str, call: &AuditedCall<'_>, was_cut: bool) -> String {
     let mut out = begin("call", time);
     let mut cut = was_cut;
     let _ = write!(out, ",\"id\":{id}{subject}");

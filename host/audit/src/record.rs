@@ -21,7 +21,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
-    call::{Arguments, Call, Decision, Outcome, Phase, Subject},
+    call::{Arguments, AuditedCall, Decision, Outcome, Phase, Subject},
     chain::Hash,
     line::{self, After, VERSION},
 };
@@ -55,7 +55,7 @@ pub enum RecordKind {
     Outcome(OutcomeRecord),
 }
 
-/// A call in the log; see [`Call`] and [`Subject`].
+/// A call in the log; see [`AuditedCall`] and [`Subject`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of Call")]
 pub struct CallRecord {
@@ -163,7 +163,7 @@ impl CallRecord {
     }
 
     fn body(&self, time: SystemTime) -> String {
-        let call = Call {
+        let call = AuditedCall {
             request: self.request.as_deref(),
             phase: self.phase,
             capability: &self.capability,

@@ -20,7 +20,7 @@ use std::{
 
 use common::{Folder, call, open, records, subject};
 use starcell_audit::{
-    After, Arguments, Audit, AuditError, Call, Decision, Options, Outcome, Phase, Record, RecordKind, Subject,
+    After, Arguments, Audit, AuditError, AuditedCall, Decision, Options, Outcome, Phase, Record, RecordKind, Subject,
 };
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn hostile_values_stay_on_their_line_and_within_bounds() {
         object: Some(long.clone()),
         method: Some(long.clone()),
     };
-    let hostile = Call {
+    let hostile = AuditedCall {
         request: Some(&long),
         phase: Phase::Request,
         capability: &long,

@@ -15,7 +15,7 @@ use crate::diff::covers;
 /// The answers of the profiles to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Answer {
+pub enum Explained {
     /// The question was a call.
     Call {
         /// As the policy prints it.
@@ -100,7 +100,7 @@ pub fn explain<'a>(
     question: &str,
     profiles: impl IntoIterator<Item = &'a Profile>,
     roots: &Roots,
-) -> Result<Answer, QuestionError> {
+) -> Result<Explained, QuestionError> {
     match CallBuf::parse(question, roots.cwd()) {
         Ok(call) => of_call(&call, profiles, roots),
         Err(call) => match Rule::parse(question) {
@@ -114,7 +114,7 @@ fn of_call<'a>(
     call: &CallBuf,
     profiles: impl IntoIterator<Item = &'a Profile>,
     roots: &Roots,
-) -> Result<Answer, QuestionError> {
+) -> Result<Explained, QuestionError> {
     let grants = |profile: &Profile| {
         let grants = Grants::new(profile, &[], &[], roots);
         grants.map_err(|problem| QuestionError::Grants { profile: profile.name().to_owned(), problem: problem.into() })
@@ -131,7 +131,7 @@ fn of_call<'a>(
     }
     // From nothing, so that what is advised grants it by itself.
     let advice = decided(&grants(&Profile::deny_all())?, call, roots);
-    Ok(Answer::Call {
+    Ok(Explained::Call {
         call: call.to_string(),
         profiles: found,
         granted_from: advice.needed_profile().map(str::to_owned),
@@ -162,12 +162,12 @@ fn told(verdict: &Verdict) -> String {
     }
 }
 
-fn of_rule<'a>(rule: &Rule, profiles: impl IntoIterator<Item = &'a Profile>, roots: &Roots) -> Answer {
+fn of_rule<'a>(rule: &Rule, profiles: impl IntoIterator<Item = &'a Profile>, roots: &Roots) -> Explained {
     let functions = match rule.functions() {
         [] => rule.capabilities().flat_map(|c| c.functions()).map(str::to_owned).collect(),
         listed => listed.iter().map(|f| (*f).to_owned()).collect(),
     };
-    Answer::Rule {
+    Explained::Rule {
         rule: rule.to_string(),
         capabilities: rule.capabilities().map(|c| c.to_string()).collect(),
         functions,
@@ -210,7 +210,7 @@ fn judged(rule: &Rule, profile: &Profile, roots: &Roots) -> (Extent, String) {
     }
 }
 
-impl Answer {
+impl Explained {
     /// The question, then one line for each profile, then what would grant a call.
     #[must_use]
     pub fn text(&self) -> String {

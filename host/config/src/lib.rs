@@ -43,7 +43,7 @@ mod parse;
 
 pub use diff::{Diff, Side, diff};
 pub use error::ConfigError;
-pub use explain::{Answer, Extent, OfCall, OfRule, QuestionError, explain};
+pub use explain::{Explained, Extent, OfCall, OfRule, QuestionError, explain};
 pub use file::schema;
 pub use ladder::{ladder_json, ladder_text};
 pub use parse::{Config, UnknownProfile};

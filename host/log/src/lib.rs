@@ -83,11 +83,6 @@ impl Logs {
         Self { tally, script: Some(Arc::new(Script { name, budget: Budget::new(rate) })), ..self.clone() }
     }
 
-    /// Takes what the crates of the host warn of into this log, for the rest of the process.
-    pub fn take_warnings(&self) {
-        warnings::listen(self.clone());
-    }
-
     /// Tells the operator something on standard output.
     pub fn announce(&self, text: &str) {
         if !self.sink.put(Stream::Out, &format!("starcell: {}\n", one_line(text))) {

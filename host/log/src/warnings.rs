@@ -11,10 +11,13 @@ use tracing::{Event, Metadata, Subscriber};
 
 use crate::{Level, Logs, field};
 
-/// Listens for the rest of the process. Libraries are left out: what makes them warn may be a client's to decide.
-pub(super) fn listen(logs: Logs) {
-    // Whoever listens already stays.
-    let _ = tracing::subscriber::set_global_default(Warnings(logs));
+impl Logs {
+    /// Takes what the crates of the host warn of into this log, for the rest of the process. Libraries are left out: what
+    /// makes them warn may be a client's to decide.
+    pub fn take_warnings(&self) {
+        // A log that listens already stays.
+        let _ = tracing::subscriber::set_global_default(Warnings(self.clone()));
+    }
 }
 
 struct Warnings(Logs);

@@ -173,7 +173,7 @@ mod tests {
     struct Fake;
 
     impl Handlers for Fake {
-        async fn answer(&self, route: u32, request: starcell_runtime::Request) -> starcell_runtime::Answer {
+        async fn answer(&self, route: u32, request: starcell_runtime::Request) -> starcell_runtime::Handled {
             let body = format!("{route} {} {}", request.path, request.body.len());
             let result = match request.path.as_str() {
                 "/fails" => Err(Failure::Host("secret".to_owned())),
@@ -182,7 +182,7 @@ mod tests {
                 _ => Ok(body.into_bytes()),
             };
             let result = result.map(|body| starcell_runtime::Response { status: 200, headers: Vec::new(), body });
-            starcell_runtime::Answer { result, cpu: Duration::from_micros(5) }
+            starcell_runtime::Handled { result, cpu: Duration::from_micros(5) }
         }
 
         fn bytes(&self) -> u64 {

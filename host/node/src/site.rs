@@ -16,14 +16,14 @@ use crate::terms::AppTerms;
 /// What runs the handlers of a server: forks of a serving image, or what a test has in their place.
 pub trait Handlers: fmt::Debug + Send + Sync + 'static {
     /// Answers a request with the handler of a route.
-    fn answer(&self, route: u32, request: Request) -> impl Future<Output = starcell_runtime::Answer> + Send;
+    fn answer(&self, route: u32, request: Request) -> impl Future<Output = starcell_runtime::Handled> + Send;
 
     /// Bytes of memory that one request may take before it grows.
     fn bytes(&self) -> u64;
 }
 
 impl Handlers for Serving {
-    fn answer(&self, route: u32, request: Request) -> impl Future<Output = starcell_runtime::Answer> + Send {
+    fn answer(&self, route: u32, request: Request) -> impl Future<Output = starcell_runtime::Handled> + Send {
         Self::answer(self, route, request)
     }
 

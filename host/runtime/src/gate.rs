@@ -11,7 +11,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use starcell_audit::{Arguments, AuditApp, AuditError, Call, Decision, Outcome, Phase, Ticket};
+use starcell_audit::{Arguments, AuditApp, AuditError, AuditedCall, Decision, Outcome, Phase, Ticket};
 use starcell_policy::{AddressClass, CanonicalPath, Capability, Denial, Endpoint, Function, Host, Permit, Url};
 use tokio::time::Instant;
 
@@ -182,7 +182,7 @@ impl Gate {
         effect: impl Future<Output = wasmtime::Result<(T, u64)>>,
     ) -> wasmtime::Result<T> {
         let (capability, category) = pure.names();
-        let call = Call {
+        let call = AuditedCall {
             request: self.request.as_deref(),
             phase: self.phase(),
             capability,
@@ -324,7 +324,7 @@ struct Line<'a> {
 
 impl Line<'_> {
     async fn write(&self, gate: &Gate, at: &Position) -> Result<Ticket, AuditError> {
-        let call = Call {
+        let call = AuditedCall {
             request: gate.request.as_deref(),
             phase: gate.phase(),
             capability: &name(self.capability, self.function),

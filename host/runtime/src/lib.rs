@@ -70,7 +70,7 @@ pub use kv::{Kv, KvError};
 pub use limits::Limits;
 pub use parking::{ForkCounts, Forks};
 pub use programs::{ExecWalls, Programs};
-pub use serving::{Answer, Serve, Serving};
+pub use serving::{Handled, Serve, Serving};
 pub use starcell_log::Level;
 pub use suite::{Suite, Tested};
 pub use tool::{Outcome, Question, Reply, Tool};

@@ -69,7 +69,7 @@ pub trait Serve: AppHost {
 
 /// What became of one request.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Handled {
     /// The response, or why there is none.
     pub result: Result<Response, Failure>,
     /// Time the guest ran, its instantiation included.
@@ -115,13 +115,13 @@ impl Serving {
     }
 
     /// Answers one request with the handler of `route`, in a fork of its own.
-    pub async fn answer(&self, route: u32, request: Request) -> Answer {
+    pub async fn answer(&self, route: u32, request: Request) -> Handled {
         let limits = self.app.limits();
         let meter = self.app.interpreter.meter(limits.request_cpu);
         let call = Metered::new(Arc::clone(&meter), Box::pin(self.call(route, request, Arc::clone(&meter))));
         // The epoch cannot wake a guest that waits for the host, so the wall deadline is outside of it.
         let result = within(self.wall, call).await;
-        Answer { result, cpu: meter.spent() }
+        Handled { result, cpu: meter.spent() }
     }
 
     /// Makes a new fork and drops it: what a request costs that finds none parked, before any of its own code runs.

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use starcell_audit::{Arguments, Audit, Call, Decision, Options, Phase, Record, Seen, Subject, Writer};
+use starcell_audit::{Arguments, Audit, AuditedCall, Decision, Options, Phase, Record, Seen, Subject, Writer};
 
 /// A folder of one test, emptied first.
 pub(crate) struct Folder(PathBuf);
@@ -77,8 +77,8 @@ pub(crate) fn subject() -> Subject {
     }
 }
 
-pub(crate) fn call(resource: &str, decision: Decision) -> Call<'_> {
-    Call {
+pub(crate) fn call(resource: &str, decision: Decision) -> AuditedCall<'_> {
+    AuditedCall {
         request: Some("r-1"),
         phase: Phase::Request,
         capability: "fs.read_text",
