@@ -81,6 +81,13 @@ pub fn script_bytes(source: &[u8]) -> PathBuf {
     path
 }
 
+/// The folder of everything that the tests of this process write, its path without links.
+fn temporary() -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("starcell-tests-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a temporary folder");
+    folder.canonicalize().expect("it exists")
+}
+
 /// An empty folder of the test's own, its path without links, that lives as long as the machine's temporary folder.
 #[must_use]
 pub fn folder() -> PathBuf {
@@ -180,7 +187,10 @@ impl Starcell {
     /// Runs a script that may serve on a port of the system's choice, until it says what it bound.
     #[must_use]
     pub fn serve(arguments: &[&str], script: &Path) -> Self {
-        let arguments: Vec<&str> = ["--allow-local", "--port", "0"].iter().chain(arguments).copied().collect();
+        // The certificates of tests lie beside the folder of the script.
+        let identities = format!("fs.read({}/**)", temporary().display());
+        let own = ["--allow-local", "--allow", &identities, "--port", "0"];
+        let arguments: Vec<&str> = own.iter().chain(arguments).copied().collect();
         let mut starcell = Self::spawn(&arguments, script);
         starcell.wait_for("serving ");
         starcell

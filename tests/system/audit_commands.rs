@@ -17,7 +17,7 @@ fn recorded() -> PathBuf {
 }
 
 fn run(folder: &Path, source: &str) {
-    let ended = Starcell::run_in(folder, &["--allow-fs", "--audit", "audit.jsonl"], source);
+    let ended = Starcell::run_in(folder, &["--allow-fs", "--env", "HOME", "--audit", "audit.jsonl"], source);
     assert_eq!(ended.code(), 0, "{}", ended.output);
 }
 

@@ -100,7 +100,7 @@ fn a_script_that_does_not_parse_is_3() {
     for (source, place, message) in [
         (&b"x = (1,\ny = ]\n"[..], "2:3", "Parse error: unexpected symbol '='"),
         (b"print(1)\nx = nope\n", "2:5", "Variable `nope` not found"),
-        (b"while True:\n    pass\n", "1:1", "Parse error"),
+        (b"while True:\n    pass\n", "1:1", "cannot use reserved keyword `while`"),
         (b"x = 1\ny = \xff\n", "2:5", "the script is not UTF-8: wrong byte at offset 10"),
         (b"\xfe\xff", "1:1", "the script is not UTF-8: wrong byte at offset 0"),
         (b"x = \"\0\"\n", "1:6", "NUL byte in the script"),

@@ -263,7 +263,11 @@ fn what_is_no_file_is_refused_and_nothing_hangs() {
         let ended = Starcell::run_in(&folder, &["--allow-all"], &source);
         assert_eq!(ended.stdout.lines().count(), 4, "{}", ended.output);
         for line in ended.stdout.lines() {
-            assert!(line.contains("not a regular file or folder"), "{path}: {line}");
+            let refused = match path {
+                "pipe" | "socket" => "not a regular file or folder",
+                _ => "the file is the host's",
+            };
+            assert!(line.contains(refused), "{path}: {line}");
         }
     }
     let source = "print(fs.stat(\"pipe\").is_file, fs.exists(\"socket\"))\nprint(fs.try_read_text(\".\").error)\n\
@@ -299,7 +303,7 @@ fn sizes_and_counts_are_bounded() {
         "fs.read_text(\"latin1\"): not UTF-8 text: wrong byte at offset 3; read it with read_bytes",
         "fs.glob(\"**/x\"): folders nested more than 64 deep",
         "fs.remove(\"d\"): folders nested more than 64 deep",
-        &format!("fs.exists({long:?}): the path or a name in it is too long"),
+        &format!("fs.exists(\"{}…\"): the path or a name in it is too long", &long[..200]),
     ];
     assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), expected, "{}", ended.output);
     assert!(!folder.join("big").exists() && !folder.join("c").exists());

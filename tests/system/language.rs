@@ -52,7 +52,7 @@ fn what_load_refuses_has_a_place_and_a_path() {
             3,
             "the files load each other: a.star -> b.star -> a.star",
         ),
-        (&[("main.star", "x = 1\nload('../up.star', 'x')\n")], 3, "a path cannot leave the script's folder"),
+        (&[("main.star", "y = 1\nload('../up.star', 'x')\n")], 3, "a path cannot leave the script's folder"),
         (&[("main.star", "load('/etc/passwd', 'x')\n")], 3, "a path is relative to the script's folder"),
         (&[("main.star", "load('none.star', 'x')\n")], 3, "cannot load \"none.star\": there is no such file"),
         (&[("main.star", "load('a.star', '_x')\n"), ("a.star", "_x = 1\n")], 1, "private symbol `_x`"),

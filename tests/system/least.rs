@@ -53,7 +53,7 @@ impl Case {
         self.runs += 1;
         let log = self.folder.join(format!("audit{}.jsonl", self.runs));
         let mut command = Command::new(binary());
-        command.args(["run", "--port", "0", "--audit"]).arg(&log).args(arguments).arg("main.star");
+        command.args(["run", "--port", "0", "--env", "APP_NAME", "--audit"]).arg(&log).args(arguments).arg("main.star");
         command.current_dir(&self.folder).env("APP_NAME", "cell");
         let mut starcell = Starcell::spawn_command(command);
         if !starcell.serves() {

@@ -254,8 +254,9 @@ fn soak() {
         let (after, counts) = (resident(), interpreter.forks());
         println!("forks: {counts:?}; resident {} KiB, then {} KiB", before >> 10, after >> 10);
         assert_eq!(counts.differences, 0);
-        assert!(counts.compared > u64::from(REQUESTS) / 4, "{counts:?}");
-        assert!(counts.reused > counts.made, "{counts:?}");
+        // A fifth of the requests raise, which drops their fork; a heavy one has the next 32 of its revision run unwatched.
+        assert!(counts.compared > u64::from(REQUESTS) / 12, "{counts:?}");
+        assert!(counts.reused > u64::from(REQUESTS) / 4, "{counts:?}");
         assert!(after < before + (48 << 20), "{before} bytes, then {after}");
         for app in apps {
             app.stop().await.unwrap();

@@ -227,7 +227,7 @@ mod tests {
                 ],
                 "a.star -> b.star -> a.star",
             ),
-            (&[("main.star", "x = 1\nload('../a.star', 'x')")], "app/main.star:2"),
+            (&[("main.star", "y = 1\nload('../a.star', 'x')")], "app/main.star:2"),
             (&[("main.star", "load('lib/../../a.star', 'x')")], "cannot leave the script's folder"),
             (&[("main.star", "load('/etc/passwd', 'x')")], "relative to the script's folder"),
             (&[("main.star", "load('none.star', 'x')")], "none.star"),

@@ -163,7 +163,7 @@ fn a_kubeconfig_of_the_scripts_own_is_no_way_around_its_permissions() {
 
     let all = "for name in [\"far\", \"exec\", \"blind\", \"private\", \"metadata\", \"file\", \"none\"]:\n    \
                r = k8s.try_config(name + \".yaml\")\n    print(r.error or k8s.try_list(\"pods\").error)\n";
-    let told = run(&["--allow-local"], all);
+    let told = run(&["--allow-local", "--allow", "fs.read"], all);
     let told: Vec<&str> = told.lines().collect();
     for (told, error) in told.iter().zip([
         "file of a kubeconfig(\"/etc/none.pem\"): ",
@@ -186,7 +186,7 @@ fn the_records_of_a_clusters_calls_name_its_server_if_the_script_chose_it() {
     let folder = folder();
     fs::copy(kube.kubeconfig(), folder.join("own.yaml")).unwrap();
     let log = folder.join("audit.jsonl");
-    let arguments = ["--audit", log.to_str().unwrap(), "--allow-local"];
+    let arguments = ["--audit", log.to_str().unwrap(), "--allow-local", "--allow", "fs.read"];
     let source = "k8s.config(\"own.yaml\")\nk8s.list(\"pods\")\n";
     let ended = Starcell::spawn_command(command(None, &folder, &arguments, source)).wait();
     assert_eq!(ended.code(), 0, "{}", ended.output);
