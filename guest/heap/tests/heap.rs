@@ -1,6 +1,7 @@
 //! The allocator against a model, over memory that is put back like a guest's.
 
 #![expect(unsafe_code, reason = "calls an allocator and looks at the memory under it")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::alloc::{GlobalAlloc as _, Layout, alloc_zeroed, dealloc};
 use std::cell::Cell;

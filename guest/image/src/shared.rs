@@ -91,7 +91,7 @@ pub fn contents(image: &[u8]) -> Result<Contents<'_>, SplitError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -46,6 +46,7 @@ pub struct Peer {
 }
 
 /// The answer to a request: there already, or on its way.
+#[expect(clippy::large_enum_variant, reason = "the common case costs no allocation")]
 pub enum Responding {
     /// There already: no guest was needed.
     Now(Answered),

@@ -150,6 +150,7 @@ fn filter() -> Result<BpfProgram, BackendError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -93,6 +93,7 @@ fn done(result: libc::c_long) -> io::Result<libc::c_long> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
 

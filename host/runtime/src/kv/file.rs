@@ -232,7 +232,7 @@ fn show(changes: HashMap<Arc<str>, Option<Entry>>, table: &mut Table) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::super::value::Parts;
     use super::*;
@@ -285,7 +285,8 @@ mod tests {
         let garbage = |bytes: &mut Vec<u8>| bytes.splice(0..5000, [b'x'; 5000]).for_each(drop);
         let short = |bytes: &mut Vec<u8>| bytes.truncate(5000);
         let pages = |bytes: &mut Vec<u8>| bytes[4096..].fill(0xff);
-        let damages: [&dyn Fn(&mut Vec<u8>); 4] = [&zeros, &garbage, &short, &pages];
+        type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+        let damages: [Damage<'_>; 4] = [&zeros, &garbage, &short, &pages];
         for (number, damage) in damages.iter().enumerate() {
             fill().await;
             let mut bytes = std::fs::read(&path).unwrap();

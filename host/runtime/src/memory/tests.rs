@@ -1,6 +1,6 @@
 //! Memories against a model: what guest and host write is there, and is gone once the memory was put back.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::sync::Arc;
 

@@ -90,7 +90,7 @@ pub(super) fn change(question: &Question, files: &Files, still_asks: impl Fn() -
         Change::Mode(mode) => fs::chmodat(CWD, itself, Mode::from_raw_mode((mode & 0o1777) as u32), AtFlags::empty()),
         Change::Owner(user, group) => stays(&file, user, group),
         Change::Times(_) => {
-            let now = Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW.into() };
+            let now = Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW };
             let times = times.unwrap_or(Timestamps { last_access: now, last_modification: now });
             fs::utimensat(CWD, itself, &times, AtFlags::empty())
         }

@@ -485,6 +485,7 @@ const OF_THIS_MACHINE: &[c_long] = &[
 const OF_THIS_MACHINE: &[c_long] = &[];
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -85,9 +85,8 @@ impl Keeper {
     /// What the process that becomes the program sends when its walls stand; or the text of its failure.
     fn listener(&self) -> io::Result<Result<Option<OwnedFd>, String>> {
         let mut first = [0];
-        let handles = match receive_handles(self.inside.as_fd(), &mut first) {
-            Ok(handles) => handles,
-            Err(_) => return Ok(Err("it was killed before it started".to_owned())),
+        let Ok(handles) = receive_handles(self.inside.as_fd(), &mut first) else {
+            return Ok(Err("it was killed before it started".to_owned()));
         };
         match first {
             [STANDING] => Ok(Ok(handles.into_iter().next())),
@@ -308,6 +307,7 @@ impl Stat {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

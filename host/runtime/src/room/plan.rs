@@ -219,6 +219,7 @@ pub(crate) fn read_exact(socket: impl AsFd, bytes: &mut [u8]) -> io::Result<()> 
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::os::unix::net::UnixStream;
 

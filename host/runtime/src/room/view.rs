@@ -227,8 +227,7 @@ impl View {
     fn close(&self, plan: &Plan, covers: &Covers) -> io::Result<()> {
         for closed in &plan.files.closed {
             let covering = || -> io::Result<()> {
-                let Some(top) = plan.files.granted.iter().filter(|granted| is_beneath(closed, &granted.path)).last()
-                else {
+                let Some(top) = plan.files.granted.iter().rfind(|granted| is_beneath(closed, &granted.path)) else {
                     return Ok(());
                 };
                 self.fix_between(&top.path, closed)?;

@@ -30,11 +30,11 @@ impl Objects<'_> {
 
     /// Opens the cluster anew and tells what calls to it use.
     pub(super) async fn settings(&self) -> Result<Settings, Error> {
-        if let Some(namespace) = self.target.namespace.as_deref().filter(|namespace| *namespace != "*") {
-            if let Err(error) = KubernetesObject::in_namespace(namespace, "pods") {
-                self.caller.gate.unjudged(Function::Config, namespace, self.at).await;
-                return Err(self.failed("", &error.to_string()));
-            }
+        if let Some(namespace) = self.target.namespace.as_deref().filter(|namespace| *namespace != "*")
+            && let Err(error) = KubernetesObject::in_namespace(namespace, "pods")
+        {
+            self.caller.gate.unjudged(Function::Config, namespace, self.at).await;
+            return Err(self.failed("", &error.to_string()));
         }
         let cluster = self.open(self.selection().await?).await?;
         let namespace = self.target.namespace.as_deref().unwrap_or_else(|| cluster.namespace());
