@@ -105,7 +105,7 @@ WASM := wasm32-unknown-unknown
 # $(call without,PACKAGE,CRATES): no dependency of PACKAGE, however far, is one of CRATES or their satellites.
 define without
 	@tree=$$(cargo tree --locked --package $(1) --edges normal,build --prefix none --format '{p}'); \
-	found=$$(cut -d' ' -f1 <<<"$$tree" | sort -u | grep -xE '($(2))([-_].*)?' | paste -sd' ') || true; \
+	found=$$(cut -d' ' -f1 <<<"$$tree" | sort -u | grep -vxF '$(1)' | grep -xE '($(2))([-_].*)?' | paste -sd' ') || true; \
 	if [ -n "$$found" ]; then echo "lint: $(1) must not depend on: $$found" >&2; exit 1; fi; \
 	echo 'lint: $(1) depends on none of $(2)'
 endef
