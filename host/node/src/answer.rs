@@ -151,7 +151,7 @@ fn crossing(request: request::Request) -> starcell_runtime::Request {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use std::num::NonZeroU32;
     use std::sync::Mutex;

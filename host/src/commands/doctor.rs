@@ -98,7 +98,7 @@ fn rows_as_text(text: &mut String, rows: &[Stopped], missing: &[String]) -> std:
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 
