@@ -72,7 +72,7 @@ impl Site {
         failures: Arc<dyn FailureNotes>,
     ) -> Arc<Self> {
         let time = options.write_timeout.map_or(terms.request_time, |time| time.min(terms.request_time));
-        Site::with(routes, serving.within(time), options, terms, hosts, failures)
+        Self::with(routes, serving.within(time), options, terms, hosts, failures)
     }
 }
 
