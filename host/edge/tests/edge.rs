@@ -126,7 +126,7 @@ async fn bodies_wait_for_memory_and_are_then_refused() {
     for _ in 0..4 {
         let mut stream = connect(port).await;
         stream
-            .write_all(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", MIB).as_bytes())
+            .write_all(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {MIB}\r\n\r\n").as_bytes())
             .await
             .unwrap();
         stream.write_all(&vec![b'x'; MIB - 1]).await.unwrap();
