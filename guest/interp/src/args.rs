@@ -1,7 +1,5 @@
-//! Reading a builtin's arguments so that an error names the argument and quotes what was given.
-//!
-//! starlark's own unpacking says only which type it expected; here the wrong value is in the text, and nothing that was
-//! given is silently left out.
+//! Arguments as they were given, for the few builtins that have too many options to list each in a signature, and how
+//! errors quote a value. Nothing that was given is silently left out.
 
 use starlark::eval::Arguments;
 use starlark::values::{Heap, UnpackValue, Value};
@@ -14,17 +12,14 @@ const MAX_QUOTED_BYTES: usize = 120;
 /// The arguments of one call, not yet interpreted.
 #[derive(Debug)]
 pub(crate) struct Args<'v> {
-    /// How errors name the callee.
-    pub(crate) function: &'static str,
     pub(crate) positional: Vec<Value<'v>>,
     pub(crate) named: Vec<(&'v str, Value<'v>)>,
 }
 
 impl<'v> Args<'v> {
-    pub(crate) fn new(function: &'static str, args: &Arguments<'v, '_>, heap: Heap<'v>) -> starlark::Result<Self> {
+    pub(crate) fn new(args: &Arguments<'v, '_>, heap: Heap<'v>) -> starlark::Result<Self> {
         let names = args.names_map()?;
         Ok(Self {
-            function,
             positional: args.positions(heap)?.collect(),
             named: names.iter().map(|(k, v)| (k.as_str(), *v)).collect(),
         })
@@ -47,53 +42,27 @@ impl<'v> Args<'v> {
     /// Takes an argument that may come first or by name, but not both.
     pub(crate) fn either(&mut self, name: &str) -> starlark::Result<Option<Value<'v>>> {
         match (self.shift(), self.take(name)) {
-            (Some(_), Some(_)) => Err(self.error(format_args!("{name} given twice"))),
+            (Some(_), Some(_)) => Err(usage(format!("{name} given twice"))),
             (first, second) => Ok(first.or(second)),
         }
     }
 
     /// Like [`Self::either`], for an argument that must be given.
     pub(crate) fn required(&mut self, name: &str) -> starlark::Result<Value<'v>> {
-        self.either(name)?.ok_or_else(|| self.error(format_args!("missing argument {name}")))
+        self.either(name)?.ok_or_else(|| usage(format!("missing argument {name}")))
     }
 
     /// Refuses what no one took.
     pub(crate) fn finish(&self, accepted: &str) -> starlark::Result<()> {
         if let Some((name, _)) = self.named.first() {
-            return Err(self.error(format_args!("unknown argument {name}, accepted: {accepted}")));
+            return Err(usage(format!("unknown argument {name}, accepted: {accepted}")));
         }
         match self.positional.first() {
             Some(value) => {
-                Err(self
-                    .error(format_args!("unexpected positional argument {}, accepted: {accepted}", describe(*value))))
+                Err(usage(format!("unexpected positional argument {}, accepted: {accepted}", describe(*value))))
             }
             None => Ok(()),
         }
-    }
-
-    /// An error that names this builtin.
-    #[cold]
-    pub(crate) fn error(&self, text: std::fmt::Arguments<'_>) -> starlark::Error {
-        usage(format!("{}: {text}", self.function))
-    }
-
-    /// An error about one wrong value.
-    #[cold]
-    pub(crate) fn wrong(&self, name: &str, expected: &str, value: Value<'v>) -> starlark::Error {
-        self.error(format_args!("{name} must be {expected}, got {}", describe(value)))
-    }
-
-    /// A string that must not be empty.
-    pub(crate) fn text(&self, name: &str, value: Value<'v>) -> starlark::Result<String> {
-        match value.unpack_str() {
-            Some(text) if !text.is_empty() => Ok(text.to_owned()),
-            _ => Err(self.wrong(name, "a non-empty string", value)),
-        }
-    }
-
-    /// An int within bounds; `expected` is how the bounds read.
-    pub(crate) fn int<T: TryFrom<u64>>(&self, name: &str, expected: &str, value: Value<'v>) -> starlark::Result<T> {
-        int(value).and_then(|n| T::try_from(n).ok()).ok_or_else(|| self.wrong(name, expected, value))
     }
 }
 
@@ -104,7 +73,7 @@ pub(crate) fn int(value: Value<'_>) -> Option<u64> {
 
 /// A value as errors quote it: its repr, shortened, and its type.
 pub(crate) fn describe(value: Value<'_>) -> String {
-    let text = crate::diagnostic::shorten(value.to_repr(), MAX_QUOTED_BYTES);
+    let text = crate::shorten::shorten(value.to_repr(), MAX_QUOTED_BYTES);
     if value.is_none() {
         return text;
     }

@@ -34,7 +34,7 @@ pub(crate) fn takes_one(value: Value<'_>) -> bool {
 pub(crate) fn name(value: Value<'_>) -> String {
     match value.function_name() {
         Some(name) => name.to_owned(),
-        None => crate::diagnostic::shorten(value.to_repr(), 80),
+        None => crate::shorten::shorten(value.to_repr(), 80),
     }
 }
 

@@ -10,8 +10,9 @@ use starlark_syntax::call_stack::CALL_STACK_TRACEBACK_PREFIX;
 
 use crate::error::{cause, failure_kind, usage};
 use crate::host::{Failure, Position};
-use crate::request;
-use crate::session::Phase;
+use crate::phase::Phase;
+use crate::shorten::shorten;
+use crate::unknown;
 
 /// Longest report. A script chooses the text of `fail()` and the length of its lines, and a report ends up in logs.
 const MAX_REPORT_BYTES: usize = 64 * 1024;
@@ -104,37 +105,11 @@ fn better_text(error: &Error, phase: Phase) -> Option<String> {
             Phase::Request => Some(FROZEN_STATE.to_owned()),
             Phase::Test => Some(FROZEN_TEST.to_owned()),
         },
-        ValueError::NoAttr(of, name) if of == request::TYPE => Some(request::unknown(name)),
+        ValueError::NoAttr(of, name) if of == unknown::REQUEST => Some(unknown::attribute(name)),
         _ => None,
     }
 }
 
-/// Keeps the beginning and the end, where traceback and message are.
-pub(crate) fn shorten(text: String, limit: usize) -> String {
-    if text.len() <= limit {
-        return text;
-    }
-    let head = text.floor_char_boundary(limit / 2);
-    let tail = text.ceil_char_boundary(text.len() - limit / 2);
-    let (start, end) = (text.get(..head), text.get(tail..));
-    format!("{} [... {} bytes left out ...] {}", start.unwrap_or_default(), tail - head, end.unwrap_or_default())
-}
-
 fn one_based(zero_based: usize) -> u32 {
     u32::try_from(zero_based.saturating_add(1)).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shorten;
-
-    #[test]
-    fn shortening_keeps_both_ends_and_whole_characters() {
-        assert_eq!(shorten("short".to_owned(), 5), "short");
-        let text = format!("begin{}end", "\u{e9}".repeat(100));
-        let short = shorten(text, 21);
-        assert!(short.starts_with("begin\u{e9}"), "{short}");
-        assert!(short.ends_with("\u{e9}end"), "{short}");
-        assert!(short.contains("bytes left out"), "{short}");
-    }
 }

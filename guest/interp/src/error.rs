@@ -3,6 +3,8 @@
 //! A refusal by the host travels as [`Raised`] inside a `starlark::Error`, so that it is still a refusal after any number
 //! of frames, however the text around it was decorated.
 
+use std::fmt;
+
 use starlark::ErrorKind;
 
 use crate::host::{FailureKind, HostError};
@@ -21,11 +23,70 @@ pub(crate) enum Raised {
     Stopped,
 }
 
-/// A wrong use of a builtin: the text names the builtin and quotes what it got.
+/// A wrong use of something: the text quotes what was wrong. The name of the builtin comes from [`named`].
 #[cold]
 pub(crate) fn usage(text: impl Into<String>) -> starlark::Error {
-    starlark::Error::new_kind(ErrorKind::Value(anyhow::Error::msg(text.into())))
+    starlark::Error::new_kind(ErrorKind::Value(anyhow::Error::new(Usage { builtin: None, text: text.into() })))
 }
+
+/// What an argument must be, in words; the error of an `UnpackValue` that [`Given`](crate::given::Given) completes.
+#[cold]
+pub(crate) fn expected(words: &'static str) -> starlark::Error {
+    starlark::Error::new_kind(ErrorKind::Value(anyhow::Error::new(Expected(words))))
+}
+
+/// Runs the body of a builtin: what it raises itself begins with the builtin's name.
+///
+/// An error that comes from elsewhere stays as it is: a refusal of the host's, which is a whole sentence; what a function
+/// of the script's raised, which has a place in its source already; and what another builtin raised, which has a name.
+#[inline]
+pub(crate) fn named<T>(builtin: &'static str, run: impl FnOnce() -> starlark::Result<T>) -> starlark::Result<T> {
+    run().map_err(|error| with_name(builtin, error))
+}
+
+#[cold]
+fn with_name(builtin: &'static str, error: starlark::Error) -> starlark::Error {
+    if error.has_diagnostic() {
+        return error;
+    }
+    match cause(&error).and_then(|cause| cause.downcast_ref::<Usage>()) {
+        Some(Usage { builtin: None, text }) => {
+            let usage = Usage { builtin: Some(builtin), text: text.clone() };
+            starlark::Error::new_kind(ErrorKind::Value(anyhow::Error::new(usage)))
+        }
+        _ => error,
+    }
+}
+
+/// Says in words what an argument must be, where its type alone would not.
+#[derive(Debug)]
+pub(crate) struct Expected(pub(crate) &'static str);
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}", self.0)
+    }
+}
+
+impl std::error::Error for Expected {}
+
+/// An error of ours, and which builtin it is about.
+#[derive(Debug)]
+struct Usage {
+    builtin: Option<&'static str>,
+    text: String,
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.builtin {
+            Some(builtin) => write!(f, "{builtin}: {}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+impl std::error::Error for Usage {}
 
 /// A call to the host that did not work out. The host's text is the whole message.
 #[cold]

@@ -8,9 +8,9 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starcell_macros::builtins;
 use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
-use starlark::starlark_module;
 use starlark::values::list::AllocList;
 use starlark::values::structs::AllocStruct;
 use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value, ValueLike, starlark_value};
@@ -21,9 +21,6 @@ use crate::pairs;
 
 /// What `type(req.form())` says.
 const TYPE: &str = "http.form";
-
-/// Most fields and files, unless a script says otherwise.
-pub(crate) const DEFAULT_MAX_FIELDS: usize = 1000;
 
 /// Reads a body; the error is the sentence to show.
 pub(crate) fn read<'v>(
@@ -39,7 +36,7 @@ pub(crate) fn read<'v>(
         "" if body.is_empty() => Form::default(),
         "" => return Err("the request has a body and no Content-Type, so it is not a form".to_owned()),
         other => {
-            let other = crate::diagnostic::shorten(other.to_owned(), 80);
+            let other = crate::shorten::shorten(other.to_owned(), 80);
             return Err(format!("the body is {other:?}, not a form"));
         }
     };
@@ -123,7 +120,7 @@ fn named<'a, T>(pairs: &'a [(String, T)], name: &'a str) -> impl Iterator<Item =
     pairs.iter().filter(move |(given, _)| given == name).map(|(_, value)| value)
 }
 
-#[starlark_module]
+#[builtins("form")]
 fn methods(builder: &mut MethodsBuilder) {
     /// The fields: a dict of str, or of list of str where a name repeats.
     #[starlark(attribute)]
@@ -139,6 +136,7 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// The first value of a field, or the default; never a list and never a file.
+    #[no_twin]
     fn first<'v>(
         this: Value<'v>,
         #[starlark(require = pos)] name: &str,
@@ -152,16 +150,19 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// Every value of a field, in order; always a list.
+    #[no_twin]
     fn list<'v>(this: Value<'v>, #[starlark(require = pos)] name: &str, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
         Ok(heap.alloc(AllocList(named(&unpack(this)?.fields, name).map(String::as_str))))
     }
 
     /// The first file of a name, or `None`.
+    #[no_twin]
     fn file<'v>(this: Value<'v>, #[starlark(require = pos)] name: &str) -> starlark::Result<Value<'v>> {
         Ok(named(&unpack(this)?.files, name).next().copied().unwrap_or_default())
     }
 
     /// Every file of a name, in order; always a list.
+    #[no_twin]
     fn file_list<'v>(
         this: Value<'v>,
         #[starlark(require = pos)] name: &str,

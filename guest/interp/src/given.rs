@@ -2,7 +2,8 @@
 //!
 //! starlark's own unpacking refuses a wrong type before the builtin runs. Then `try_` forms could not catch it, and the
 //! error would quote neither the function nor the value. The signature still names the type, for documentation and
-//! hover.
+//! hover. `#[builtins]` writes this type around that of each parameter; a builtin that has to quote a value which has the
+//! right type but is out of bounds writes it itself.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -12,7 +13,7 @@ use starlark::values::type_repr::StarlarkTypeRepr;
 use starlark::values::{UnpackValue, Value};
 
 use crate::args::describe;
-use crate::error::usage;
+use crate::error::{Expected, cause, usage};
 
 /// A value given where a `T` is wanted.
 pub(crate) struct Given<'v, T>(pub(crate) Value<'v>, PhantomData<fn() -> T>);
@@ -26,32 +27,39 @@ impl<T> Clone for Given<'_, T> {
 impl<T> Copy for Given<'_, T> {}
 
 impl<'v, T: UnpackValue<'v>> Given<'v, T> {
-    /// The value, if it is a `T`; the error names the function and the argument.
-    pub(crate) fn get(self, function: &str, name: &str) -> starlark::Result<T> {
-        match T::unpack_value(self.0) {
-            Ok(Some(value)) => Ok(value),
-            _ => Err(self.wrong(function, name, &T::starlark_type_repr().to_string())),
-        }
+    /// The value, if it is a `T`; the error names the argument.
+    pub(crate) fn take(self, name: &str) -> starlark::Result<T> {
+        let error = match T::unpack_value(self.0) {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        let of_type = || T::starlark_type_repr().to_string().replace(" | ", " or ");
+        let wanted = error.as_ref().and_then(cause).and_then(|cause| cause.downcast_ref::<Expected>());
+        Err(self.wrong(name, &wanted.map_or_else(of_type, |wanted| wanted.0.to_owned())))
     }
 
-    /// An error about the value; `expected` is how what was wanted reads.
-    #[cold]
-    pub(crate) fn wrong(self, function: &str, name: &str, expected: &str) -> starlark::Error {
-        usage(format!("{function}: {name} must be {expected}, got {}", describe(self.0)))
+    /// The value of an argument that may be left out, or be `None`.
+    pub(crate) fn maybe(given: Option<Self>, name: &str) -> starlark::Result<Option<T>> {
+        match given {
+            Some(given) if !given.0.is_none() => given.take(name).map(Some),
+            _ => Ok(None),
+        }
     }
 }
 
-/// An optional argument: the default when it was not given or is `None`.
-pub(crate) fn optional<'v, T: UnpackValue<'v>>(
-    given: Option<Given<'v, T>>,
-    function: &str,
-    name: &str,
-    default: T,
-) -> starlark::Result<T> {
-    match given {
-        Some(given) if !given.0.is_none() => given.get(function, name),
-        _ => Ok(default),
+impl<T> Given<'_, T> {
+    /// An error about the value; `expected` is how what was wanted reads.
+    #[cold]
+    pub(crate) fn wrong(self, name: &str, expected: &str) -> starlark::Error {
+        wrong(name, expected, self.0)
     }
+}
+
+/// An error about one wrong value: the argument, what was wanted, and what was given.
+#[cold]
+pub(crate) fn wrong(name: &str, expected: &str, value: Value<'_>) -> starlark::Error {
+    usage(format!("{name} must be {expected}, got {}", describe(value)))
 }
 
 impl<T: StarlarkTypeRepr> StarlarkTypeRepr for Given<'_, T> {
@@ -68,4 +76,45 @@ impl<'v, T: StarlarkTypeRepr> UnpackValue<'v> for Given<'v, T> {
     fn unpack_value_impl(value: Value<'v>) -> Result<Option<Self>, Self::Error> {
         Ok(Some(Self(value, PhantomData)))
     }
+}
+
+/// Declares the type of an argument that a type of starlark's says too little about: which type the signature shows, what
+/// an error says is expected, and how the value is read.
+macro_rules! argument {
+    ($(#[$doc:meta])* $name:ident<'v>($inner:ty) as $shown:ty, $expected:expr, $read:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name<'v>(pub(crate) $inner, std::marker::PhantomData<&'v ()>);
+
+        impl<'v> starlark::values::type_repr::StarlarkTypeRepr for $name<'v> {
+            type Canonical = <$shown as starlark::values::type_repr::StarlarkTypeRepr>::Canonical;
+
+            fn starlark_type_repr() -> starlark::typing::Ty {
+                <$shown as starlark::values::type_repr::StarlarkTypeRepr>::starlark_type_repr()
+            }
+        }
+
+        impl<'v> starlark::values::UnpackValue<'v> for $name<'v> {
+            type Error = starlark::Error;
+
+            fn unpack_value_impl(value: starlark::values::Value<'v>) -> starlark::Result<Option<Self>> {
+                let read: fn(starlark::values::Value<'v>) -> Option<$inner> = $read;
+                match read(value) {
+                    Some(value) => Ok(Some(Self(value, std::marker::PhantomData))),
+                    None => Err($crate::error::expected($expected)),
+                }
+            }
+        }
+    };
+}
+pub(crate) use argument;
+
+argument! {
+    /// A text that is not empty.
+    Text<'v>(&'v str) as &'v str, "a non-empty string", |value| value.unpack_str().filter(|text| !text.is_empty())
+}
+
+argument! {
+    /// A function, or whatever else can be called.
+    Function<'v>(Value<'v>) as Value<'v>, "a function", |value| crate::callable::is_callable(value).then_some(value)
 }

@@ -8,9 +8,9 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starcell_macros::builtins;
 use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
-use starlark::starlark_module;
 use starlark::starlark_simple_value;
 use starlark::values::list::AllocList;
 use starlark::values::tuple::AllocTuple;
@@ -119,9 +119,10 @@ fn header_name<'v>(name: Value<'v>) -> starlark::Result<&'v str> {
     name.unpack_str().ok_or_else(|| usage(format!("a header name must be a string, got {}", describe(name))))
 }
 
-#[starlark_module]
+#[builtins("headers")]
 fn methods(builder: &mut MethodsBuilder) {
     /// The value of a header, repeats joined by a comma, or the default.
+    #[no_twin]
     fn get<'v>(
         this: &Headers,
         #[starlark(require = pos)] name: Value<'v>,
@@ -135,6 +136,7 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// Every value of a header, in order.
+    #[no_twin]
     fn get_all<'v>(
         this: &Headers,
         #[starlark(require = pos)] name: Value<'v>,
@@ -144,18 +146,18 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// The canonical names.
-    fn keys<'v>(this: &Headers, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        Ok(heap.alloc(AllocList(this.names())))
+    fn keys<'v>(this: &Headers, heap: Heap<'v>) -> Value<'v> {
+        heap.alloc(AllocList(this.names()))
     }
 
     /// The values, repeats joined.
-    fn values<'v>(this: &Headers, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        Ok(heap.alloc(AllocList(this.pairs().map(|(_, value)| value))))
+    fn values<'v>(this: &Headers, heap: Heap<'v>) -> Value<'v> {
+        heap.alloc(AllocList(this.pairs().map(|(_, value)| value)))
     }
 
     /// Pairs of canonical name and value, repeats joined.
-    fn items<'v>(this: &Headers, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+    fn items<'v>(this: &Headers, heap: Heap<'v>) -> Value<'v> {
         let pairs = this.pairs().map(|(name, value)| heap.alloc(AllocTuple([heap.alloc(name), heap.alloc(value)])));
-        Ok(heap.alloc(AllocList(pairs)))
+        heap.alloc(AllocList(pairs))
     }
 }

@@ -9,7 +9,9 @@ use crate::error::from_host;
 use crate::globals::globals;
 use crate::host::{Failure, FailureKind, Host, Outcome};
 use crate::open::is_open;
-use crate::session::{Phase, Session};
+use crate::phase::Phase;
+use crate::session::Session;
+use crate::shorten::shorten;
 use crate::{diagnostic, setup};
 
 /// What messages call an input.
@@ -52,7 +54,7 @@ fn evaluate(session: &Session<'_>, module: &Module<'_>, input: &str) -> Outcome 
     }
     match setup::evaluate(session, module, FILE, input) {
         Ok(value) if value.is_none() => Outcome::Value(None),
-        Ok(value) => Outcome::Value(Some(diagnostic::shorten(value.to_repr(), MAX_SHOWN_BYTES))),
+        Ok(value) => Outcome::Value(Some(shorten(value.to_repr(), MAX_SHOWN_BYTES))),
         Err(error) => Outcome::Failed(diagnostic::failure(error, Phase::Setup)),
     }
 }

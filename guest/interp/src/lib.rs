@@ -8,11 +8,12 @@
 //!
 //! - `prescan`: bounds nesting before the recursive parser sees the source; `unneeded` has hints for lines of other
 //!   hosts and languages.
-//! - `dialect`, `globals`: the language and its predeclared names; [`boot`] builds them once.
-//! - `load`: the files of a script, those first that others load.
+//! - `dialect`, `globals`: the language and its predeclared names; [`boot()`] builds them once, and warms them up on the
+//!   host in memory, `native`.
+//! - `source`, `load`: a text and its syntax, and the files of a script, those first that others load.
 //! - `setup`: [`run`] and [`run_native`] evaluate the top level.
-//! - `session`: what a builtin can reach, kept in the evaluator.
-//! - `modules`: the predeclared modules, one file each; `twins` makes `m.try_f` of each `m.f`.
+//! - `session`, `phase`: what a builtin can reach, kept in the evaluator.
+//! - `modules`: the predeclared modules, one file each; `twins` makes `try_f` of each `f`.
 //! - `serving`: [`Serving`] is the frozen module; one call of [`Serving::handle`] is one request.
 //! - `suite`, `interact`: [`Suite`] is a frozen test file, [`interact`] a session of inputs; `open` says where one
 //!   ends.
@@ -24,11 +25,13 @@
 #![deny(unsafe_code)]
 
 mod args;
+mod boot;
 mod bytes;
 mod callable;
 mod diagnostic;
 mod dialect;
 mod duration;
+mod entry;
 mod error;
 mod fields;
 mod form;
@@ -41,8 +44,10 @@ mod limits;
 mod load;
 mod modules;
 mod multipart;
+mod native;
 mod open;
 mod pairs;
+mod phase;
 mod prescan;
 mod request;
 mod response;
@@ -50,13 +55,17 @@ mod result;
 mod serving;
 mod session;
 mod setup;
+mod shorten;
+mod source;
 mod suite;
 pub mod testing;
 pub mod tools;
+mod twins;
+mod unknown;
 mod unneeded;
 
+pub use boot::boot;
 pub use fields::Fields;
-pub use globals::boot;
 pub use host::{
     Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, Field, FileInfo, FileKind, Files, Host,
     HostError, Incoming, Kv, Level, Lifetime, Listing, LogLine, LogOptions, Manifest, Outcome, Outgoing, Output,
@@ -64,14 +73,10 @@ pub use host::{
     Stored, Target, Tool,
 };
 pub use interact::interact;
+pub use limits::MAX_CALL_DEPTH;
 pub use load::MAX_FILES;
 pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};
 pub use serving::Serving;
 pub use setup::{run, run_native};
-pub use suite::{Suite, TEST_FILE_SUFFIX};
-
-/// Most nested Starlark calls, during setup and during a request.
-///
-/// Every Starlark frame also uses native stack (bytecode loop, call, builtin), and in the guest the native stack is the
-/// small one; this limit is what turns endless recursion into an error with a traceback instead of a trap.
-pub const MAX_CALL_DEPTH: usize = 200;
+pub use source::TEST_FILE_SUFFIX;
+pub use suite::Suite;

@@ -6,18 +6,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use starlark::codemap::{CodeMap, FileSpan};
+use starlark::codemap::FileSpan;
 use starlark::environment::{FrozenModule, Module};
 use starlark::eval::FileLoader;
 use starlark::syntax::AstModule;
+use starlark::values::structs::AllocStruct;
 use starlark::{Error, ErrorKind};
 
-use crate::dialect::DIALECT;
 use crate::error::usage;
 use crate::host::Host;
-use crate::prescan::prescan;
 use crate::session::{Session, evaluator};
-use crate::{setup, unneeded};
+use crate::source::syntax;
+use crate::{globals, source, unneeded};
 
 /// Files of one script.
 pub const MAX_FILES: usize = 500;
@@ -27,11 +27,14 @@ pub(crate) struct File {
     /// Path in the script's folder, as `load()` names it once it is normal.
     path: String,
     pub(crate) ast: AstModule,
+    /// Whether a file that loads this one wants all of it as one struct, named like the file.
+    whole: bool,
 }
 
 /// The files of a script, those first that others load, the script itself last.
 pub(crate) fn resolve(host: &dyn Host, script: &str, source: &str) -> starlark::Result<Vec<File>> {
-    let mut files = Files { host, folder: folder(script), asked: HashSet::new(), done: Vec::new() };
+    let mut files =
+        Files { host, folder: folder(script), asked: HashSet::new(), whole: HashSet::new(), done: Vec::new() };
     // Files that are being looked through, each with the loads of it that are still to come.
     let mut open = vec![Open::new(parse(script, String::new(), source)?)];
     while let Some(top) = open.last_mut() {
@@ -43,12 +46,25 @@ pub(crate) fn resolve(host: &dyn Host, script: &str, source: &str) -> starlark::
         if let Some(first) = open.iter().position(|open| open.file.path == path && !path.is_empty()) {
             return Err(refused(&load, &cycle(&open, first, &path)));
         }
+        if load.names.iter().any(|name| name == stem(&path)) {
+            files.whole.insert(path.clone());
+        }
         if files.asked.insert(path.clone()) {
             let file = files.read(path, &load)?;
             open.push(Open::new(file));
         }
     }
-    Ok(files.done)
+    let Files { whole, mut done, .. } = files;
+    for file in &mut done {
+        file.whole = whole.contains(&file.path);
+    }
+    Ok(done)
+}
+
+/// The name of a file without its folders and its suffix.
+fn stem(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.strip_suffix(".star").unwrap_or(name)
 }
 
 /// A file whose loads are being followed.
@@ -62,6 +78,8 @@ struct Open {
 struct Load {
     path: String,
     at: FileSpan,
+    /// What is loaded, by the names that it has in the file.
+    names: Vec<String>,
 }
 
 impl Open {
@@ -70,7 +88,11 @@ impl Open {
             .ast
             .loads()
             .iter()
-            .map(|load| Load { path: load.module_id.to_owned(), at: load.span.clone() })
+            .map(|load| Load {
+                path: load.module_id.to_owned(),
+                at: load.span.clone(),
+                names: load.symbols.values().map(|name| (*name).to_owned()).collect(),
+            })
             .collect();
         loads.reverse();
         Self { file, loads }
@@ -82,6 +104,8 @@ struct Files<'h> {
     /// Of the script, as messages show it.
     folder: String,
     asked: HashSet<String>,
+    /// Files that others want as one struct.
+    whole: HashSet<String>,
     done: Vec<File>,
 }
 
@@ -92,28 +116,13 @@ impl Files<'_> {
         }
         let bytes = self.host.read_source(&path).map_err(|why| missing(load, why))?;
         let name = format!("{}{path}", self.folder);
-        let source = setup::text(&name, &bytes)?;
-        parse(&name, path, source)
+        let text = source::text(&name, &bytes)?;
+        parse(&name, path, text)
     }
 }
 
 fn parse(name: &str, path: String, source: &str) -> starlark::Result<File> {
-    Ok(File { path, ast: syntax(name, source)? })
-}
-
-/// The syntax tree of a text, as it was written.
-pub(crate) fn syntax(name: &str, source: &str) -> starlark::Result<AstModule> {
-    prescan(&CodeMap::new(name.to_owned(), source.to_owned()))?;
-    AstModule::parse(name, source.to_owned(), &DIALECT).map_err(as_syntax)
-}
-
-/// An error of the parser as one: for some of them starlark has another kind.
-fn as_syntax(error: Error) -> Error {
-    if let (ErrorKind::Other(_), Some(span)) = (error.kind(), error.span().cloned()) {
-        let text = anyhow::Error::msg(error.without_diagnostic().to_string());
-        return Error::new_spanned(ErrorKind::Parser(text), span.span, &span.file);
-    }
-    error
+    Ok(File { path, ast: syntax(name, source)?, whole: false })
 }
 
 /// The folder of a script as a prefix.
@@ -126,9 +135,16 @@ pub(crate) fn normal(path: &str) -> Result<String, String> {
     if path.is_empty() || path.contains(['\\', '\0']) || path.starts_with('/') {
         return Err("a path is relative to the script's folder, such as \"lib/util.star\"".into());
     }
-    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "." | "")).collect();
-    match parts.contains(&"..") {
-        true => Err("a path cannot leave the script's folder".into()),
+    let mut parts = Vec::new();
+    for part in path.split('/').filter(|part| !matches!(*part, "." | "")) {
+        match part {
+            ".." if parts.pop().is_none() => return Err("a path cannot leave the script's folder".into()),
+            ".." => {}
+            part => parts.push(part),
+        }
+    }
+    match parts.is_empty() {
+        true => Err("a path names a file, such as \"lib/util.star\"".into()),
         false => Ok(parts.join("/")),
     }
 }
@@ -167,13 +183,28 @@ impl Loaded {
             {
                 let mut eval = evaluator(&module, session)?;
                 eval.set_loader(self);
-                eval.eval_module(file.ast, session.globals())?;
+                eval.eval_module(file.ast, globals::of(session))?;
+            }
+            if file.whole {
+                bind_whole(&module, stem(&file.path));
             }
             module.freeze().map_err(|error| usage(format!("cannot freeze {:?}: {}", file.path, error.err_msg)))
         })?;
         self.0.insert(file.path, frozen);
         Ok(())
     }
+}
+
+/// Gives a module a struct of all that it has to offer, unless it has a meaning for the name itself.
+fn bind_whole(module: &Module<'_>, name: &str) {
+    if module.get(name).is_some() {
+        return;
+    }
+    let public = |name: &&str| !name.starts_with('_');
+    let names: Vec<String> = module.names().map(|name| name.as_str().to_owned()).collect();
+    let fields = names.iter().map(String::as_str).filter(public).filter_map(|name| Some((name, module.get(name)?)));
+    let whole = module.heap().alloc(AllocStruct(fields.collect::<Vec<_>>()));
+    module.set(name, whole);
 }
 
 impl FileLoader for Loaded {
@@ -196,6 +227,27 @@ mod tests {
         let source = files.first().unwrap().1.as_bytes();
         crate::run(&host, "app/main.star", source).map_err(|failure| failure.report)?;
         Ok(host.prints())
+    }
+
+    #[test]
+    fn a_whole_file_is_a_struct_named_like_it() {
+        let util =
+            ("lib/util.star", "load('other.star', 'there')\n_hidden = 1\nseen = 2\ndef twice(x):\n    return 2 * x");
+        let other = ("other.star", "there = 7");
+        for (main, expected) in [
+            ("load('./lib/util.star', 'util')\nprint(util.twice(util.seen))", "4"),
+            (
+                "load('lib/util.star', u = 'util')\nprint(u.seen, hasattr(u, '_hidden'), hasattr(u, 'there'))",
+                "2 False False",
+            ),
+            ("load('lib/util.star', 'util', 'seen')\nprint(util.seen + seen)", "4"),
+        ] {
+            assert_eq!(run(&[("main.star", main), util, other]).unwrap(), [expected], "{main}");
+        }
+        let own = ("util.star", "def util():\n    return 'its own'");
+        assert_eq!(run(&[("main.star", "load('util.star', 'util')\nprint(util())"), own]).unwrap(), ["its own"]);
+        let report = run(&[("main.star", "load('util.star', 'other')"), own]).unwrap_err();
+        assert!(report.contains("other"), "{report}");
     }
 
     #[test]

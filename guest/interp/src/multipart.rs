@@ -96,7 +96,14 @@ fn read<'a>(head: &str, body: &'a [u8]) -> Result<Part<'a>, String> {
         return Err("a part is not form-data".to_owned());
     }
     let name = parameter(disposition, "name").ok_or("a part has no name")?;
-    let filename = parameter(disposition, "filename").map(|path| last_segment(&path));
+    let filename = match parameter(disposition, "filename*").map(|value| extended(&value)) {
+        Some(Some(path)) => Some(path),
+        Some(None) if parameter(disposition, "filename").is_none() => {
+            return Err(format!("the filename* of {name:?} is not UTF-8, percent-encoded"));
+        }
+        _ => parameter(disposition, "filename"),
+    };
+    let filename = filename.map(|path| last_segment(&path));
     Ok(Part { name, filename, content_type: header(head, "content-type").map(str::to_owned), body })
 }
 
@@ -105,6 +112,18 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
         let (given, value) = line.split_once(':')?;
         given.trim().eq_ignore_ascii_case(name).then(|| value.trim())
     })
+}
+
+/// The text of a value with a charset, as in `UTF-8''na%C3%AFve.txt` (RFC 8187). RFC 7578 asks senders not to use it for
+/// file names, and some do.
+fn extended(value: &str) -> Option<String> {
+    let (charset, rest) = value.split_once('\'')?;
+    let (_language, encoded) = rest.split_once('\'')?;
+    if !matches!(charset.to_ascii_lowercase().as_str(), "utf-8" | "us-ascii") {
+        return None;
+    }
+    let decoded = percent_encoding::percent_decode_str(encoded).decode_utf8().ok()?;
+    Some(decoded.into_owned())
 }
 
 /// A file name without the folders that a client put before it: they are never ours.
@@ -186,6 +205,11 @@ mod tests {
             ("name=n; filename=\"../../etc/passwd\"", "n", Some("passwd")),
             ("name=\"\u{e9}\"; filename=\"\u{e9}\t.txt\"", "\u{e9}", Some("\u{e9}.txt")),
             ("NAME=\"open", "open", None),
+            ("name=n; filename*=UTF-8''na%C3%AFve.txt", "n", Some("na\u{ef}ve.txt")),
+            ("name=n; filename=\"x.txt\"; filename*=utf-8'en'%e2%82%ac.txt", "n", Some("\u{20ac}.txt")),
+            ("name=n; filename*=UTF-8''..%2F..%5Cpass%00wd", "n", Some("passwd")),
+            ("name=n; filename*=ISO-8859-1''%EF.txt; filename=plain.txt", "n", Some("plain.txt")),
+            ("name=n; filename*=UTF-8''%FF; filename=plain.txt", "n", Some("plain.txt")),
         ] {
             let body = part(disposition, "x") + "--XX--";
             let read = parts(&body).unwrap();
@@ -206,6 +230,8 @@ mod tests {
             ("--XX\r\nContent-Disposition: form-data\r\n\r\nx\r\n--XX--".to_owned(), "no name"),
             ("--XX\r\nContent-Disposition: attachment; name=a\r\n\r\nx\r\n--XX--".to_owned(), "not form-data"),
             (format!("--XX\r\nA: {}\r\n\r\n\r\n--XX--", "a".repeat(9000)), "within 8192 bytes"),
+            (part("name=a; filename*=UTF-8''%ff", "") + "--XX--", "not UTF-8"),
+            (part("name=a; filename*=plain.txt", "") + "--XX--", "not UTF-8"),
             (part("name=a", "").repeat(11) + "--XX--", "more than 10 parts"),
         ] {
             let wrong = parts(&body).unwrap_err();

@@ -10,10 +10,10 @@ use std::cell::Cell;
 use std::fmt;
 
 use allocative::Allocative;
+use starcell_macros::builtins;
 use starlark::collections::SmallMap;
 use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
-use starlark::starlark_module;
 use starlark::values::dict::Dict;
 use starlark::values::list::AllocList;
 use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value, ValueLike, starlark_value};
@@ -22,42 +22,11 @@ use crate::bytes::text_or_bytes;
 use crate::error::usage;
 use crate::fields::Fields;
 use crate::form;
-use crate::given::Given;
 use crate::headers::Headers;
 use crate::host::Request;
 use crate::modules::json_decode;
 use crate::pairs;
-use crate::result::attempt;
-
-/// What `type(req)` says.
-pub(crate) const TYPE: &str = "http.request";
-
-const ATTRIBUTES: [&str; 19] = [
-    "body",
-    "cookies",
-    "form",
-    "headers",
-    "host",
-    "id",
-    "json",
-    "method",
-    "params",
-    "path",
-    "proto",
-    "query",
-    "query_first",
-    "query_list",
-    "remote_addr",
-    "tls",
-    "try_form",
-    "try_json",
-    "url",
-];
-
-/// The text for an attribute that does not exist.
-pub(crate) fn unknown(attribute: &str) -> String {
-    format!("a request has no attribute {attribute:?}, it has: {}", ATTRIBUTES.join(", "))
-}
+use crate::unknown::{ATTRIBUTES, REQUEST as TYPE};
 
 /// Moves a request onto the heap.
 pub(crate) fn allocate<'v>(mut request: Request, heap: Heap<'v>) -> Value<'v> {
@@ -127,17 +96,12 @@ impl<'v> RequestValue<'v> {
     }
 
     fn json(&self, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        json_decode::decode(&self.request.body, heap)
-            .map_err(|wrong| usage(format!("req.json: the body is not JSON: {wrong}")))
+        json_decode::decode(&self.request.body, heap).map_err(|wrong| usage(format!("the body is not JSON: {wrong}")))
     }
 
-    fn form(&self, max_fields: Option<Given<'v, u32>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        let max_fields = match max_fields {
-            None => form::DEFAULT_MAX_FIELDS,
-            Some(given) => usize::try_from(given.get("req.form", "max_fields")?).unwrap_or(usize::MAX),
-        };
-        form::read(&self.request.body, self.fields("content-type").next(), max_fields, heap)
-            .map_err(|wrong| usage(format!("req.form: {wrong}")))
+    fn form(&self, max_fields: u32, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        let max_fields = usize::try_from(max_fields).unwrap_or(usize::MAX);
+        form::read(&self.request.body, self.fields("content-type").next(), max_fields, heap).map_err(usage)
     }
 
     fn query_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -231,9 +195,10 @@ fn unpack<'v>(this: Value<'v>) -> starlark::Result<&'v RequestValue<'v>> {
     this.downcast_ref::<RequestValue<'v>>().ok_or_else(|| usage(format!("expected a request, got {}", this.get_type())))
 }
 
-#[starlark_module]
+#[builtins("req")]
 fn methods(builder: &mut MethodsBuilder) {
     /// The first value of a query key, or the default; never a list.
+    #[no_twin]
     fn query_first<'v>(
         this: Value<'v>,
         #[starlark(require = pos)] key: &str,
@@ -247,6 +212,7 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// Every value of a query key, in order; always a list.
+    #[no_twin]
     fn query_list<'v>(
         this: Value<'v>,
         #[starlark(require = pos)] key: &str,
@@ -265,29 +231,15 @@ fn methods(builder: &mut MethodsBuilder) {
         }
     }
 
-    /// Like `json`, as a `Result`.
-    fn try_json<'v>(this: Value<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        attempt(unpack(this)?.json(heap), heap)
-    }
-
     /// The body as a form, urlencoded or multipart: a value with `fields`, `files`, `first(name, default)`,
     /// `list(name)`, `file(name)` and `file_list(name)`.
     ///
     /// Errors: another content type, more than `max_fields` (1000 unless given) fields and files, a malformed body.
     fn form<'v>(
         this: Value<'v>,
-        #[starlark(require = named)] max_fields: Option<Given<'v, u32>>,
+        #[starlark(require = named, default = 1000)] max_fields: u32,
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
         unpack(this)?.form(max_fields, heap)
-    }
-
-    /// Like `form`, as a `Result`.
-    fn try_form<'v>(
-        this: Value<'v>,
-        #[starlark(require = named)] max_fields: Option<Given<'v, u32>>,
-        heap: Heap<'v>,
-    ) -> starlark::Result<Value<'v>> {
-        attempt(unpack(this)?.form(max_fields, heap), heap)
     }
 }

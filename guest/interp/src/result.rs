@@ -90,10 +90,13 @@ where
     }
 }
 
-/// The error of a value that is a `Result` and not ok.
-pub(crate) fn error_of(value: Value<'_>) -> Option<Value<'_>> {
-    let outcome = Outcome::from_value(value)?;
-    (!outcome.ok).then(|| outcome.error.to_value())
+/// What is in a `Result`: its value or its error. Any other value is itself.
+pub(crate) fn opened(value: Value<'_>) -> Result<Value<'_>, Value<'_>> {
+    match Outcome::from_value(value) {
+        None => Ok(value),
+        Some(outcome) if outcome.ok => Ok(outcome.value.to_value()),
+        Some(outcome) => Err(outcome.error.to_value()),
+    }
 }
 
 /// The global constructor, for scripts that hand errors on as values themselves.

@@ -12,8 +12,9 @@ use starlark::values::tuple::{AllocTuple, TupleRef};
 use starlark::values::{FrozenValue, Heap, Value};
 
 use crate::error::usage;
-use crate::host::{Failure, Host, Position, Request, Response};
-use crate::session::{Phase, Session, evaluator};
+use crate::host::{Failure, FailureKind, Host, Position, Request, Response};
+use crate::phase::Phase;
+use crate::session::{Session, evaluator};
 use crate::{callable, diagnostic, request, response};
 
 /// A script ready to answer requests: its module, frozen, and the handlers of the server it started.
@@ -155,7 +156,7 @@ impl<'v> Row<'v> {
         let at = self.at.position();
         let Position { file, line, column } = &at;
         Failure {
-            kind: crate::FailureKind::Script,
+            kind: FailureKind::Script,
             report: format!("error: {message}\n  registered at {file}:{line}:{column}"),
             message,
             at,

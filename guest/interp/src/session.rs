@@ -7,23 +7,14 @@
 
 use std::cell::Cell;
 
-use starlark::environment::{FrozenModule, Globals, Module};
+use starlark::environment::{FrozenModule, Module};
 use starlark::eval::Evaluator;
 use starlark::values::ProvidesStaticType;
 
 use crate::host::{Host, Position};
-use crate::{diagnostic, error, globals};
-
-/// Which half of a script's life this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// The top level runs; servers can be made and started.
-    Setup,
-    /// A handler runs over a frozen module.
-    Request,
-    /// A test runs over a frozen module.
-    Test,
-}
+use crate::limits::MAX_CALL_DEPTH;
+use crate::phase::Phase;
+use crate::{diagnostic, error};
 
 /// The surroundings of one evaluation.
 #[derive(ProvidesStaticType)]
@@ -60,14 +51,6 @@ impl<'h> Session<'h> {
     /// The surroundings of a test.
     pub(crate) fn test(host: &'h dyn Host, file: &'h FrozenModule) -> Self {
         Self { phase: Phase::Test, tests: true, ..Self::request(host, file) }
-    }
-
-    /// What is predeclared.
-    pub(crate) fn globals(&self) -> &'static Globals {
-        match self.tests {
-            true => globals::of_tests(),
-            false => globals::globals(),
-        }
     }
 
     /// Whether the code that runs is that of a test file.
@@ -112,7 +95,7 @@ pub(crate) fn evaluator<'v, 'a, 'e>(
 ) -> starlark::Result<Evaluator<'v, 'a, 'e>> {
     let mut eval = Evaluator::new(module);
     eval.extra = Some(session);
-    eval.set_max_callstack_size(crate::MAX_CALL_DEPTH)?;
+    eval.set_max_callstack_size(MAX_CALL_DEPTH)?;
     Ok(eval)
 }
 

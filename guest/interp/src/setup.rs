@@ -1,15 +1,15 @@
 //! Evaluating a script's top level.
 
-use starlark::codemap::{CodeMap, Pos, Span};
 use starlark::environment::Module;
 use starlark::values::Value;
-use starlark::{Error, ErrorKind};
 
-use crate::diagnostic;
 use crate::host::{Failure, Host};
 use crate::load::{self, Loaded};
+use crate::phase::Phase;
 use crate::serving::Serving;
-use crate::session::{Phase, Session, evaluator};
+use crate::session::{Session, evaluator};
+use crate::source::text;
+use crate::{diagnostic, entry, globals};
 
 /// Parses `source`, which must be UTF-8, and evaluates its top level; `file` is the name that messages use.
 ///
@@ -40,7 +40,8 @@ pub fn run_native(host: &dyn Host, file: &str, source: &str) -> (Result<(), Fail
 
 fn top_level(host: &dyn Host, module: &Module<'_>, file: &str, source: &str) -> Result<(), Failure> {
     host.entered(module);
-    let evaluated = evaluate(&Session::setup(host), module, file, source);
+    let session = Session::setup(host);
+    let evaluated = evaluate_all(&session, module, file, source, true);
     evaluated.map(|_| ()).map_err(|error| diagnostic::failure(error, Phase::Setup))
 }
 
@@ -50,6 +51,17 @@ pub(crate) fn evaluate<'v>(
     module: &Module<'v>,
     file: &str,
     source: &str,
+) -> starlark::Result<Value<'v>> {
+    evaluate_all(session, module, file, source, false)
+}
+
+/// The same, and its `main`, if that is to be called.
+fn evaluate_all<'v>(
+    session: &Session<'_>,
+    module: &Module<'v>,
+    file: &str,
+    source: &str,
+    and_main: bool,
 ) -> starlark::Result<Value<'v>> {
     let mut files = load::resolve(session.host, file, source)?;
     let Some(script) = files.pop() else { return Ok(Value::new_none()) };
@@ -61,18 +73,10 @@ pub(crate) fn evaluate<'v>(
     session.loaded();
     let mut eval = evaluator(module, session)?;
     eval.set_loader(&loaded);
-    eval.eval_module(script.ast, session.globals())
-}
-
-/// The source as text; what is not UTF-8 is a syntax error at the first wrong byte.
-pub(crate) fn text<'a>(file: &str, source: &'a [u8]) -> starlark::Result<&'a str> {
-    std::str::from_utf8(source).map_err(|error| {
-        let good = source.get(..error.valid_up_to()).unwrap_or_default();
-        // The wrong byte has to be part of the text for its line to exist.
-        let shown = format!("{}\u{fffd}", String::from_utf8_lossy(good));
-        let codemap = CodeMap::new(file.to_owned(), shown);
-        let end = Pos::new(u32::try_from(good.len()).unwrap_or(0));
-        let text = format!("the script is not UTF-8: wrong byte at offset {}", good.len());
-        Error::new_spanned(ErrorKind::Parser(anyhow::Error::msg(text)), Span::new(end, end), &codemap)
-    })
+    let and_main = and_main && entry::is_left(&script.ast);
+    let value = eval.eval_module(script.ast, globals::of(session))?;
+    if and_main {
+        entry::call(&mut eval)?;
+    }
+    Ok(value)
 }

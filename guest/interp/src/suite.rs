@@ -9,11 +9,9 @@ use starlark::values::{Heap, Value};
 use crate::error::{skipped, usage};
 use crate::host::{Failure, Host};
 use crate::modules::Tester;
-use crate::session::{Phase, Session, evaluator};
-use crate::{callable, diagnostic, setup};
-
-/// How the name of a test file ends.
-pub const TEST_FILE_SUFFIX: &str = "_test.star";
+use crate::phase::Phase;
+use crate::session::{Session, evaluator};
+use crate::{callable, diagnostic, setup, source};
 
 /// What the name of a test begins with.
 const PREFIX: &str = "test_";
@@ -32,7 +30,7 @@ impl Suite {
     /// The source does not parse, the file raised, or one of its tests is no function that could be called as one.
     pub fn collect(host: &dyn Host, file: &str, source: &[u8]) -> Result<Self, Failure> {
         let failed = |error| diagnostic::failure(error, Phase::Setup);
-        let source = setup::text(file, source).map_err(failed)?;
+        let source = source::text(file, source).map_err(failed)?;
         Module::with_temp_heap(|module| {
             let session = Session::collect(host);
             setup::evaluate(&session, &module, file, source).map_err(failed)?;

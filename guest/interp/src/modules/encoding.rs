@@ -9,7 +9,7 @@ use num_bigint::BigInt;
 use starlark::values::bytes::StarlarkBytes;
 use starlark::values::{UnpackValue, Value, ValueLike};
 
-use super::json_encode;
+use super::json_string;
 use crate::limits::{MAX_INT_DIGITS, MAX_TEXT_BYTES};
 
 /// Bits that no int of [`MAX_INT_DIGITS`] digits exceeds.
@@ -59,7 +59,7 @@ impl Wrong {
     /// The same, from inside a dict: `.name`, or `["two words"]`.
     pub(super) fn under(mut self: Box<Self>, name: &str) -> Box<Self> {
         let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        self.path.push(if plain { format!(".{name}") } else { format!("[{}]", json_encode::string(name)) });
+        self.path.push(if plain { format!(".{name}") } else { format!("[{}]", json_string::string(name)) });
         self
     }
 
@@ -69,7 +69,7 @@ impl Wrong {
         for step in self.path.iter().rev() {
             path.push_str(step);
         }
-        let path = crate::diagnostic::shorten(path, 200);
+        let path = crate::shorten::shorten(path, 200);
         format!("{path}: {}", self.text)
     }
 }

@@ -4,23 +4,20 @@
 //! and one that is left over.
 
 mod float;
+mod spec;
 mod verb;
 
+use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
-use starlark::starlark_module;
 use starlark::values::Value;
 use starlark::values::none::NoneType;
 use starlark::values::tuple::UnpackTuple;
 
 use crate::error::usage;
-use crate::given::Given;
 use crate::session::{Session, position};
 
-/// Widest field and longest precision. Each verb may ask for them anew, so they bound what a short format can write.
-const MAX_WIDTH: usize = 1000;
-
-#[starlark_module]
+#[builtins("fmt")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// A format with its verbs replaced by the arguments, in order.
     ///
@@ -34,11 +31,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> fmt.sprintf("%-5s|%05.1f|%x", "ab", 3.14159, 255)
     /// "ab   |003.1|ff"
     /// ```
-    fn sprintf<'v>(
-        format: Given<'v, &'v str>,
-        #[starlark(args)] args: UnpackTuple<Value<'v>>,
-    ) -> starlark::Result<String> {
-        formatted("fmt.sprintf", format, &args.items)
+    fn sprintf<'v>(format: &'v str, #[starlark(args)] args: UnpackTuple<Value<'v>>) -> starlark::Result<String> {
+        formatted(format, &args.items)
     }
 
     /// Prints what `sprintf` returns. One call is one line: a newline at its end is left out, as `print` ends lines.
@@ -48,11 +42,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// None
     /// ```
     fn printf<'v>(
-        format: Given<'v, &'v str>,
+        format: &'v str,
         #[starlark(args)] args: UnpackTuple<Value<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
-        let text = formatted("fmt.printf", format, &args.items)?;
+        let text = formatted(format, &args.items)?;
         Session::of(eval)?.host.print(text.strip_suffix('\n').unwrap_or(&text), &position(eval));
         Ok(NoneType)
     }
@@ -73,18 +67,18 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     }
 }
 
-fn formatted<'v>(function: &str, format: Given<'v, &'v str>, args: &[Value<'v>]) -> starlark::Result<String> {
+/// A format with its verbs replaced.
+pub(super) fn formatted<'v>(format: &'v str, args: &[Value<'v>]) -> starlark::Result<String> {
     let mut output = String::new();
     let mut args = args.iter();
-    let mut rest = format.get(function, "format")?;
-    let wrong = |text: String| usage(format!("{function}: {text}"));
+    let mut rest = format;
     while let Some((literal, verb)) = rest.split_once('%') {
         output.push_str(literal);
-        rest = verb::write(verb, &mut args, &mut output).map_err(wrong)?;
+        rest = verb::write(verb, &mut args, &mut output).map_err(usage)?;
     }
     output.push_str(rest);
     match args.len() {
         0 => Ok(output),
-        left => Err(wrong(format!("{left} more arguments than verbs"))),
+        left => Err(usage(format!("{left} more arguments than verbs"))),
     }
 }

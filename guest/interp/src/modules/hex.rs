@@ -1,14 +1,13 @@
 //! `hex`: bytes as hexadecimal digits.
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
-use starlark::starlark_module;
 
-use super::base64::{explain, text};
+use super::base64::explain;
 use crate::bytes::Bytes;
-use crate::given::Given;
 
-#[starlark_module]
+#[builtins("hex")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The bytes of `data` (str as UTF-8, or bytes) as lower-case hexadecimal digits.
     ///
@@ -16,8 +15,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> hex.encode("hi")
     /// "6869"
     /// ```
-    fn encode<'v>(data: Given<'v, Bytes<'v>>) -> starlark::Result<String> {
-        Ok(HEXLOWER.encode(data.bytes("hex.encode", "data")?))
+    fn encode<'v>(data: Bytes<'v>) -> starlark::Result<String> {
+        Ok(HEXLOWER.encode(data.0))
     }
 
     /// The bytes written as hexadecimal digits of either case. Errors: an odd number of digits, or anything else in it.
@@ -26,8 +25,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> hex.decode("00FF")
     /// b"\x00\xff"
     /// ```
-    fn decode<'v>(s: Given<'v, Bytes<'v>>) -> starlark::Result<Vec<u8>> {
-        let text = text(s, "hex.decode")?;
-        HEXLOWER_PERMISSIVE.decode(text).map_err(|e| explain("hex.decode", "hexadecimal", text, e))
+    fn decode<'v>(s: Bytes<'v>) -> starlark::Result<Vec<u8>> {
+        HEXLOWER_PERMISSIVE.decode(s.0).map_err(|e| explain("hexadecimal", s.0, e))
     }
 }

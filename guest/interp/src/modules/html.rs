@@ -1,11 +1,9 @@
 //! `html`: text into markup and back.
 
+use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
-use starlark::starlark_module;
 
-use crate::given::Given;
-
-#[starlark_module]
+#[builtins("html")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// A text that means itself inside an element or a quoted attribute: `&`, `<`, `>`, `"` and `'` are escaped.
     ///
@@ -15,8 +13,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> html.escape("<a href='x'>&</a>")
     /// "&lt;a href=&#39;x&#39;&gt;&amp;&lt;/a&gt;"
     /// ```
-    fn escape<'v>(s: Given<'v, &'v str>) -> starlark::Result<String> {
-        let text = s.get("html.escape", "s")?;
+    fn escape<'v>(s: &'v str) -> starlark::Result<String> {
+        let text = s;
         let mut escaped = String::with_capacity(text.len());
         for c in text.chars() {
             match c {
@@ -38,7 +36,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> html.unescape("&lt;b&gt; &copy; &#39;")
     /// "<b> © '"
     /// ```
-    fn unescape<'v>(s: Given<'v, &'v str>) -> starlark::Result<String> {
-        Ok(htmlize::unescape(s.get("html.unescape", "s")?).into_owned())
+    fn unescape<'v>(s: &'v str) -> starlark::Result<String> {
+        Ok(htmlize::unescape(s).into_owned())
     }
 }

@@ -1,21 +1,21 @@
 //! `http.server(..)` and `http.serve(..)`. Making a server needs no permission; starting it does.
 
+use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::{Arguments, Evaluator};
-use starlark::starlark_module;
 use starlark::values::Value;
 use starlark::values::dict::DictRef;
 
+use super::options;
 use super::server::Server;
-use super::{options, server};
 use crate::args::{Args, describe};
 use crate::callable::is_callable;
 use crate::error::usage;
 use crate::host::ServerOptions;
-use crate::result::attempt;
-use crate::session::{Phase, Session};
+use crate::phase::Phase;
+use crate::session::Session;
 
-#[starlark_module]
+#[builtins("http")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// A new server, not yet started: an `http.server`. Making one needs no permission, starting it does.
     ///
@@ -29,15 +29,10 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// ```text
     /// >>> http.try_server(prot = 1).error
-    /// "http.try_server: servers are made during setup, not while handling a request"
+    /// "http.server: servers are made during setup, not while handling a request"
     /// ```
     fn server<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
-        make("http.server", args, eval)
-    }
-
-    /// Like `server`, as a `Result`.
-    fn try_server<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
-        attempt(make("http.try_server", args, eval), eval.heap())
+        make(args, eval)
     }
 
     /// Makes a server, registers a dict of patterns and handlers (or one handler for everything), serves, and returns
@@ -49,74 +44,46 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// The options are those of `http.server`. Errors: as those of `http.server`, `handle` and `serve` together.
     fn serve<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
-        serve_routes("http.serve", args, eval)
-    }
-
-    /// Like `serve`, as a `Result`.
-    fn try_serve<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
-        attempt(serve_routes("http.try_serve", args, eval), eval.heap())
+        serve_routes(args, eval)
     }
 }
 
-fn make<'v>(
-    function: &'static str,
-    args: &Arguments<'v, '_>,
-    eval: &mut Evaluator<'v, '_, '_>,
-) -> starlark::Result<Value<'v>> {
-    let session = setup_session(function, eval)?;
-    let mut args = Args::new(function, args, eval.heap())?;
+fn make<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
+    let session = setup_session(eval)?;
+    let mut args = Args::new(args, eval.heap())?;
     let options = options::read(&mut args, &ServerOptions::default())?;
     Ok(eval.heap().alloc(Server::new(session.next_server(), options)))
 }
 
-fn serve_routes<'v>(
-    function: &'static str,
-    args: &Arguments<'v, '_>,
-    eval: &mut Evaluator<'v, '_, '_>,
-) -> starlark::Result<Value<'v>> {
-    let session = setup_session(function, eval)?;
-    let mut args = Args::new(function, args, eval.heap())?;
+fn serve_routes<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
+    let session = setup_session(eval)?;
+    let mut args = Args::new(args, eval.heap())?;
     let routes = args.required("routes")?;
     let options = options::read(&mut args, &ServerOptions::default())?;
-    let pairs = self::routes(function, routes, eval)?;
-    let server = Server::new(session.next_server(), options.clone());
-    let server = eval.heap().alloc(server);
-    let this = server::setup(function, server)?;
-    for (pattern, handler) in pairs {
-        server::add_route(function, this, pattern, handler, eval)?;
-    }
-    server::start(this, &options, eval)?;
-    server::wait(this, eval)?;
+    let pairs = self::routes(routes, eval)?;
+    let server = eval.heap().alloc(Server::new(session.next_server(), options));
+    Server::serve(server, pairs, eval)?;
     Ok(Value::new_none())
 }
 
-fn routes<'v>(
-    function: &str,
-    routes: Value<'v>,
-    eval: &Evaluator<'v, '_, '_>,
-) -> starlark::Result<Vec<(Value<'v>, Value<'v>)>> {
+fn routes<'v>(routes: Value<'v>, eval: &Evaluator<'v, '_, '_>) -> starlark::Result<Vec<(Value<'v>, Value<'v>)>> {
     if let Some(dict) = DictRef::from_value(routes) {
         return Ok(dict.iter().collect());
     }
     if is_callable(routes) {
         return Ok(vec![(eval.heap().alloc("/"), routes)]);
     }
-    Err(usage(format!(
-        "{function}: routes must be a dict of patterns and handlers, or one handler, got {}",
-        describe(routes)
-    )))
+    Err(usage(format!("routes must be a dict of patterns and handlers, or one handler, got {}", describe(routes))))
 }
 
 /// A fork cannot fork again, so a server made in a handler could never start; saying so at once is kinder.
-fn setup_session<'a, 'e>(function: &str, eval: &Evaluator<'_, 'a, 'e>) -> starlark::Result<&'a Session<'e>> {
+fn setup_session<'a, 'e>(eval: &Evaluator<'_, 'a, 'e>) -> starlark::Result<&'a Session<'e>> {
     let session = Session::of(eval)?;
     match session.phase {
         _ if session.is_test_file() => {
-            Err(usage(format!("{function}: a test file makes no servers, it asks those of the script beside it")))
+            Err(usage("a test file makes no servers, it asks those of the script beside it"))
         }
-        Phase::Request | Phase::Test => {
-            Err(usage(format!("{function}: servers are made during setup, not while handling a request")))
-        }
+        Phase::Request | Phase::Test => Err(usage("servers are made during setup, not while handling a request")),
         Phase::Setup => Ok(session),
     }
 }

@@ -31,6 +31,8 @@ pub(crate) fn decode<'v>(json: &[u8], heap: Heap<'v>) -> Result<Value<'v>, Strin
             return Err(format!("line {line}, column {column}: not UTF-8"));
         }
     };
+    // RFC 8259, section 8.1: a parser may skip the mark, and the readers of the other formats here do.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut parser = serde_json::Deserializer::from_str(text);
     let value = Seed { heap, left: &Cell::new(MAX_VALUES) }.deserialize(&mut parser).map_err(|e| explain(text, &e))?;
     parser.end().map_err(|e| explain(text, &e))?;
@@ -44,6 +46,9 @@ fn explain(text: &str, error: &serde_json::Error) -> String {
     let sentence = sentence.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&sentence);
     let sentence = match sentence {
         "recursion limit exceeded" => "nested more than 127 deep",
+        "unexpected end of hex escape" | "lone leading surrogate in hex escape" => {
+            "an escape from \\ud800 to \\udfff is half of a character; its other half is missing"
+        }
         sentence => sentence,
     };
     let before = text.split('\n').nth(line.saturating_sub(1)).and_then(|line| line.get(..column.saturating_sub(1)));

@@ -11,6 +11,7 @@ use starlark::values::tuple::TupleRef;
 use starlark::values::{Value, ValueLike};
 
 use super::encoding::{Outcome, Wrong, check_size, push, push_big_int};
+use super::json_string::push_string;
 
 /// Deepest nesting of lists and dicts.
 pub(crate) const MAX_DEPTH: usize = 500;
@@ -26,13 +27,6 @@ pub(crate) fn encode(value: Value<'_>, indent: Option<&str>) -> Result<String, S
         Ok(()) => Ok(encoder.text),
         Err(wrong) => Err(wrong.into_text()),
     }
-}
-
-/// The JSON text of a string.
-pub(crate) fn string(text: &str) -> String {
-    let mut json = String::with_capacity(text.len() + 2);
-    push_string(&mut json, text);
-    json
 }
 
 struct Encoder<'a> {
@@ -145,39 +139,6 @@ impl Encoder<'_> {
             for _ in 0..self.depth {
                 self.text.push_str(indent);
             }
-        }
-    }
-}
-
-fn push_string(json: &mut String, text: &str) {
-    json.push('"');
-    let mut plain = text;
-    while let Some(at) = plain.find(must_escape) {
-        let (before, rest) = plain.split_at(at);
-        json.push_str(before);
-        let mut rest = rest.chars();
-        if let Some(c) = rest.next() {
-            push_escaped(json, c);
-        }
-        plain = rest.as_str();
-    }
-    json.push_str(plain);
-    json.push('"');
-}
-
-fn must_escape(c: char) -> bool {
-    c < ' ' || c == '"' || c == '\\'
-}
-
-fn push_escaped(json: &mut String, c: char) {
-    match c {
-        '"' => json.push_str("\\\""),
-        '\\' => json.push_str("\\\\"),
-        '\n' => json.push_str("\\n"),
-        '\r' => json.push_str("\\r"),
-        '\t' => json.push_str("\\t"),
-        c => {
-            push(json, format_args!("\\u{:04x}", u32::from(c)));
         }
     }
 }

@@ -9,74 +9,84 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starcell_macros::builtins;
 use starlark::docs::DocType;
 use starlark::environment::{GlobalsBuilder, Methods, MethodsBuilder, MethodsStatic};
-use starlark::eval::{Arguments, Evaluator};
-use starlark::starlark_module;
+use starlark::eval::Evaluator;
 use starlark::starlark_simple_value;
 use starlark::values::dict::DictRef;
 use starlark::values::none::NoneType;
-use starlark::values::{NoSerialize, ProvidesStaticType, StarlarkValue, Value, ValueLike, starlark_value};
+use starlark::values::{NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
 
-use super::json_encode;
-use crate::args::{Args, describe};
+use super::{json_encode, json_string};
+use crate::args::describe;
 use crate::error::usage;
 use crate::host::{Level, LogLine};
 use crate::session::{Session, position};
 
-#[starlark_module]
+#[builtins("log")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// Logs detail for debugging.
-    ///
-    /// `log.debug(msg, attrs: dict = {}, **attributes) -> None`
     ///
     /// ```text
     /// >>> log.debug("cache", {"hit": True}, size = 3)
     /// None
     /// ```
-    fn debug<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
-        log("log.debug", Level::Debug, &[], args, eval)
+    fn debug<'v>(
+        msg: Value<'v>,
+        attrs: Option<DictRef<'v>>,
+        #[starlark(kwargs)] attributes: DictRef<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        log(Level::Debug, &[], msg, attrs, &attributes, eval)
     }
 
     /// Logs the normal course of events.
-    ///
-    /// `log.info(msg, attrs: dict = {}, **attributes) -> None`
     ///
     /// ```text
     /// >>> log.info("started", attrs = {"port": 8080})
     /// None
     /// ```
-    fn info<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
-        log("log.info", Level::Info, &[], args, eval)
+    fn info<'v>(
+        msg: Value<'v>,
+        attrs: Option<DictRef<'v>>,
+        #[starlark(kwargs)] attributes: DictRef<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        log(Level::Info, &[], msg, attrs, &attributes, eval)
     }
 
     /// Logs something to look at.
-    ///
-    /// `log.warn(msg, attrs: dict = {}, **attributes) -> None`
     ///
     /// ```text
     /// >>> log.warn("slow", seconds = 2.5)
     /// None
     /// ```
-    fn warn<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
-        log("log.warn", Level::Warn, &[], args, eval)
+    fn warn<'v>(
+        msg: Value<'v>,
+        attrs: Option<DictRef<'v>>,
+        #[starlark(kwargs)] attributes: DictRef<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        log(Level::Warn, &[], msg, attrs, &attributes, eval)
     }
 
     /// Logs a failure.
-    ///
-    /// `log.error(msg, attrs: dict = {}, **attributes) -> None`
     ///
     /// ```text
     /// >>> log.error("no answer", host = "db-1")
     /// None
     /// ```
-    fn error<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
-        log("log.error", Level::Error, &[], args, eval)
+    fn error<'v>(
+        msg: Value<'v>,
+        attrs: Option<DictRef<'v>>,
+        #[starlark(kwargs)] attributes: DictRef<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        log(Level::Error, &[], msg, attrs, &attributes, eval)
     }
 
     /// A logger that adds these attributes to each of its records.
-    ///
-    /// `log.child(attrs: dict = {}, **attributes)`
     ///
     /// It has the methods `debug`, `info`, `warn`, `error` and `child`. An attribute given again replaces the logger's.
     ///
@@ -84,8 +94,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> log.child(component = "auth").child({"user": 7})
     /// Logger({"component":"auth","user":7})
     /// ```
-    fn child<'v>(args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Logger> {
-        child("log.child", &[], args, eval)
+    fn child<'v>(attrs: Option<DictRef<'v>>, #[starlark(kwargs)] attributes: DictRef<'v>) -> starlark::Result<Logger> {
+        Ok(Logger { attributes: merged(&[], given(attrs, &attributes)?) })
     }
 }
 
@@ -93,54 +103,35 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
 type Attributes = Vec<(String, String)>;
 
 fn log<'v>(
-    function: &'static str,
     level: Level,
     inherited: &[(String, String)],
-    args: &Arguments<'v, '_>,
-    eval: &mut Evaluator<'v, '_, '_>,
+    msg: Value<'v>,
+    attrs: Option<DictRef<'v>>,
+    named: &DictRef<'v>,
+    eval: &Evaluator<'v, '_, '_>,
 ) -> starlark::Result<NoneType> {
-    let mut args = Args::new(function, args, eval.heap())?;
-    let message = args.required("msg")?.to_str();
-    let attributes = merged(inherited, attributes(&mut args, "msg, attrs, and any attribute by name")?);
-    let line = LogLine { level, message, attributes, at: position(eval) };
+    let attributes = merged(inherited, given(attrs, named)?);
+    let line = LogLine { level, message: msg.to_str(), attributes, at: position(eval) };
     Session::of(eval)?.host.log(&line);
     Ok(NoneType)
 }
 
-fn child<'v>(
-    function: &'static str,
-    inherited: &[(String, String)],
-    args: &Arguments<'v, '_>,
-    eval: &mut Evaluator<'v, '_, '_>,
-) -> starlark::Result<Logger> {
-    let mut args = Args::new(function, args, eval.heap())?;
-    let own = attributes(&mut args, "attrs, and any attribute by name")?;
-    Ok(Logger { attributes: merged(inherited, own) })
-}
-
-fn attributes(args: &mut Args<'_>, accepted: &str) -> starlark::Result<Attributes> {
+/// The attributes of a call, those of the dict first.
+fn given<'v>(attrs: Option<DictRef<'v>>, named: &DictRef<'v>) -> starlark::Result<Attributes> {
     let mut attributes = Attributes::new();
-    if let Some(given) = args.either("attrs")?
-        && !given.is_none()
-    {
-        let Some(dict) = DictRef::from_value(given) else {
-            return Err(args.wrong("attrs", "a dict", given));
+    for (name, value) in attrs.iter().flat_map(|attrs| attrs.iter()) {
+        let Some(name) = name.unpack_str() else {
+            return Err(usage(format!("an attribute's name must be a str, got {}", describe(name))));
         };
-        for (name, value) in dict.iter() {
-            let Some(name) = name.unpack_str() else {
-                let text = describe(name);
-                return Err(args.error(format_args!("an attribute's name must be a str, got {text}")));
-            };
-            attributes.push((name.to_owned(), json(value)));
-        }
+        attributes.push((name.to_owned(), json(value)));
     }
-    for (name, value) in std::mem::take(&mut args.named) {
+    for (name, value) in named.iter() {
+        let name = name.unpack_str().unwrap_or_default();
         if attributes.iter().any(|(given, _)| given == name) {
-            return Err(args.error(format_args!("attribute {name} given twice")));
+            return Err(usage(format!("attribute {name} given twice")));
         }
         attributes.push((name.to_owned(), json(value)));
     }
-    args.finish(accepted)?;
     Ok(attributes)
 }
 
@@ -153,7 +144,7 @@ fn merged(inherited: &[(String, String)], own: Attributes) -> Attributes {
 }
 
 fn json(value: Value<'_>) -> String {
-    json_encode::encode(value, None).unwrap_or_else(|_| json_encode::string(&value.to_repr()))
+    json_encode::encode(value, None).unwrap_or_else(|_| json_string::string(&value.to_repr()))
 }
 
 /// What `log.child` returns. Its attributes were written as JSON when it was made, so that it can be frozen and shared.
@@ -164,16 +155,10 @@ struct Logger {
 
 starlark_simple_value!(Logger);
 
-impl Logger {
-    fn of<'v>(this: Value<'v>) -> starlark::Result<&'v Self> {
-        this.downcast_ref().ok_or_else(|| usage(format!("not a logger: {}", describe(this))))
-    }
-}
-
 impl fmt::Display for Logger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs: Vec<String> =
-            self.attributes.iter().map(|(name, json)| format!("{}:{json}", json_encode::string(name))).collect();
+            self.attributes.iter().map(|(name, json)| format!("{}:{json}", json_string::string(name))).collect();
         write!(f, "Logger({{{}}})", pairs.join(","))
     }
 }
@@ -191,60 +176,58 @@ impl<'v> StarlarkValue<'v> for Logger {
     }
 }
 
-#[starlark_module]
+#[builtins("logger")]
 fn methods(builder: &mut MethodsBuilder) {
     /// Logs detail for debugging, with the logger's attributes.
-    ///
-    /// `debug(msg, attrs: dict = {}, **attributes) -> None`
     fn debug<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        this: &Logger,
+        msg: Value<'v>,
+        attrs: Option<DictRef<'v>>,
+        #[starlark(kwargs)] attributes: DictRef<'v>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
-        log("logger.debug", Level::Debug, &Logger::of(this)?.attributes, args, eval)
+        log(Level::Debug, &this.attributes, msg, attrs, &attributes, eval)
     }
 
     /// Logs the normal course of events, with the logger's attributes.
-    ///
-    /// `info(msg, attrs: dict = {}, **attributes) -> None`
     fn info<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        this: &Logger,
+        msg: Value<'v>,
+        attrs: Option<DictRef<'v>>,
+        #[starlark(kwargs)] attributes: DictRef<'v>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
-        log("logger.info", Level::Info, &Logger::of(this)?.attributes, args, eval)
+        log(Level::Info, &this.attributes, msg, attrs, &attributes, eval)
     }
 
     /// Logs something to look at, with the logger's attributes.
-    ///
-    /// `warn(msg, attrs: dict = {}, **attributes) -> None`
     fn warn<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        this: &Logger,
+        msg: Value<'v>,
+        attrs: Option<DictRef<'v>>,
+        #[starlark(kwargs)] attributes: DictRef<'v>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
-        log("logger.warn", Level::Warn, &Logger::of(this)?.attributes, args, eval)
+        log(Level::Warn, &this.attributes, msg, attrs, &attributes, eval)
     }
 
     /// Logs a failure, with the logger's attributes.
-    ///
-    /// `error(msg, attrs: dict = {}, **attributes) -> None`
     fn error<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        this: &Logger,
+        msg: Value<'v>,
+        attrs: Option<DictRef<'v>>,
+        #[starlark(kwargs)] attributes: DictRef<'v>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
-        log("logger.error", Level::Error, &Logger::of(this)?.attributes, args, eval)
+        log(Level::Error, &this.attributes, msg, attrs, &attributes, eval)
     }
 
     /// A logger with this one's attributes and more of its own.
-    ///
-    /// `child(attrs: dict = {}, **attributes)`
     fn child<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
+        this: &Logger,
+        attrs: Option<DictRef<'v>>,
+        #[starlark(kwargs)] attributes: DictRef<'v>,
     ) -> starlark::Result<Logger> {
-        child("logger.child", &Logger::of(this)?.attributes, args, eval)
+        Ok(Logger { attributes: merged(&this.attributes, given(attrs, &attributes)?) })
     }
 }

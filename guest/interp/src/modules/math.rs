@@ -6,18 +6,18 @@
 use std::f64::consts::{E, PI};
 
 use num_bigint::{BigInt, ToBigInt};
+use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
-use starlark::starlark_module;
 use starlark::values::float::UnpackFloat;
 use starlark::values::{Heap, UnpackValue, Value};
 
 use crate::error::usage;
-use crate::given::{Given, optional};
+use crate::given::Given;
 
 /// Largest exact power, in bits: as far as `<<` shifts.
 const MAX_POWER_BITS: u128 = 100_000;
 
-#[starlark_module]
+#[builtins("math")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     const pi: f64 = PI;
     const e: f64 = E;
@@ -30,8 +30,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.acos(1)
     /// 0.0
     /// ```
-    fn acos<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.acos", x, libm::acos)
+    fn acos<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::acos)
     }
 
     /// The inverse hyperbolic cosine of `x`. Errors: `x` below 1.
@@ -40,8 +40,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.acosh(1)
     /// 0.0
     /// ```
-    fn acosh<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.acosh", x, libm::acosh)
+    fn acosh<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::acosh)
     }
 
     /// The arc sine of `x`, in radians. Errors: `x` outside -1 to 1.
@@ -50,8 +50,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.asin(0)
     /// 0.0
     /// ```
-    fn asin<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.asin", x, libm::asin)
+    fn asin<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::asin)
     }
 
     /// The inverse hyperbolic sine of `x`.
@@ -60,8 +60,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.asinh(0)
     /// 0.0
     /// ```
-    fn asinh<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.asinh", x, libm::asinh)
+    fn asinh<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::asinh)
     }
 
     /// The arc tangent of `x`, in radians.
@@ -70,8 +70,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.atan(0)
     /// 0.0
     /// ```
-    fn atan<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.atan", x, libm::atan)
+    fn atan<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::atan)
     }
 
     /// The angle of the point (`x`, `y`), in radians.
@@ -80,8 +80,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.atan2(0, 1)
     /// 0.0
     /// ```
-    fn atan2<'v>(y: Given<'v, UnpackFloat>, x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        binary("math.atan2", ("y", y), ("x", x), libm::atan2)
+    fn atan2<'v>(y: UnpackFloat, x: UnpackFloat) -> starlark::Result<f64> {
+        binary(("y", y), ("x", x), libm::atan2)
     }
 
     /// The inverse hyperbolic tangent of `x`. Errors: `x` outside -1 to 1.
@@ -90,8 +90,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.atanh(0)
     /// 0.0
     /// ```
-    fn atanh<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.atanh", x, libm::atanh)
+    fn atanh<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::atanh)
     }
 
     /// The smallest int that is at least `x`. Errors: an infinity, NaN.
@@ -101,7 +101,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// 2
     /// ```
     fn ceil<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<BigInt> {
-        whole("math.ceil", x, libm::ceil)
+        whole(x, libm::ceil)
     }
 
     /// The size of `x` with the sign of `y`.
@@ -110,8 +110,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.copysign(2, -0.0)
     /// -2.0
     /// ```
-    fn copysign<'v>(x: Given<'v, UnpackFloat>, y: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        binary("math.copysign", ("x", x), ("y", y), libm::copysign)
+    fn copysign<'v>(x: UnpackFloat, y: UnpackFloat) -> starlark::Result<f64> {
+        binary(("x", x), ("y", y), libm::copysign)
     }
 
     /// The cosine of `x` radians.
@@ -120,8 +120,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.cos(0)
     /// 1.0
     /// ```
-    fn cos<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.cos", x, libm::cos)
+    fn cos<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::cos)
     }
 
     /// The hyperbolic cosine of `x`.
@@ -130,8 +130,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.cosh(0)
     /// 1.0
     /// ```
-    fn cosh<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.cosh", x, libm::cosh)
+    fn cosh<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::cosh)
     }
 
     /// Radians as degrees.
@@ -140,8 +140,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.degrees(math.pi)
     /// 180.0
     /// ```
-    fn degrees<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.degrees", x, |x| x * (180.0 / PI))
+    fn degrees<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, |x| x * (180.0 / PI))
     }
 
     /// e to the power of `x`.
@@ -150,8 +150,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.exp(0)
     /// 1.0
     /// ```
-    fn exp<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.exp", x, libm::exp)
+    fn exp<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::exp)
     }
 
     /// The absolute value of `x`, as a float.
@@ -160,8 +160,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.fabs(-2)
     /// 2.0
     /// ```
-    fn fabs<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.fabs", x, libm::fabs)
+    fn fabs<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::fabs)
     }
 
     /// The largest int that is at most `x`. Errors: an infinity, NaN.
@@ -171,7 +171,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// -2
     /// ```
     fn floor<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<BigInt> {
-        whole("math.floor", x, libm::floor)
+        whole(x, libm::floor)
     }
 
     /// The gamma function of `x`: `gamma(n + 1)` is the factorial of `n`. Errors: `x` negative infinity or a negative int.
@@ -180,8 +180,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.gamma(5)
     /// 24.0
     /// ```
-    fn gamma<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.gamma", x, libm::tgamma)
+    fn gamma<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::tgamma)
     }
 
     /// The greatest common divisor of two ints, which is never negative.
@@ -190,8 +190,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.gcd(12, -18)
     /// 6
     /// ```
-    fn gcd<'v>(a: Given<'v, i64>, b: Given<'v, i64>) -> starlark::Result<u64> {
-        let (mut a, mut b) = (a.get("math.gcd", "a")?.unsigned_abs(), b.get("math.gcd", "b")?.unsigned_abs());
+    fn gcd<'v>(a: i64, b: i64) -> starlark::Result<u64> {
+        let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
         while b != 0 {
             (a, b) = (b, a % b);
         }
@@ -204,8 +204,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.hypot(3, 4)
     /// 5.0
     /// ```
-    fn hypot<'v>(x: Given<'v, UnpackFloat>, y: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        binary("math.hypot", ("x", x), ("y", y), libm::hypot)
+    fn hypot<'v>(x: UnpackFloat, y: UnpackFloat) -> starlark::Result<f64> {
+        binary(("x", x), ("y", y), libm::hypot)
     }
 
     /// The logarithm of `x`, natural unless a `base` is given. Errors: `x` or `base` not above 0, `base` 1.
@@ -214,14 +214,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> [math.log(1), math.log(8, 2), math.log(1000, 10)]
     /// [0.0, 3.0, 3.0]
     /// ```
-    fn log<'v>(x: Given<'v, UnpackFloat>, base: Option<Given<'v, UnpackFloat>>) -> starlark::Result<f64> {
-        let function = "math.log";
-        let UnpackFloat(number) = x.get(function, "x")?;
-        let UnpackFloat(base) = optional(base, function, "base", UnpackFloat(E))?;
+    fn log<'v>(x: UnpackFloat, #[starlark(default = UnpackFloat(E))] base: UnpackFloat) -> starlark::Result<f64> {
+        let UnpackFloat(number) = x;
+        let UnpackFloat(base) = base;
         if number <= 0.0 || base <= 0.0 || base == 1.0 {
-            return Err(usage(format!(
-                "{function}: x must be above 0, and base above 0 and not 1, got {number} and {base}"
-            )));
+            return Err(usage(format!("x must be above 0, and base above 0 and not 1, got {number} and {base}")));
         }
         Ok(match base {
             2.0 => libm::log2(number),
@@ -237,8 +234,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.mod(-7, 3)
     /// -1.0
     /// ```
-    fn r#mod<'v>(x: Given<'v, UnpackFloat>, y: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        binary("math.mod", ("x", x), ("y", y), libm::fmod)
+    fn r#mod<'v>(x: UnpackFloat, y: UnpackFloat) -> starlark::Result<f64> {
+        binary(("x", x), ("y", y), libm::fmod)
     }
 
     /// `x` to the power of `y`: exact for an int and an int of at least 0, a float otherwise.
@@ -250,17 +247,16 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// [1267650600228229401496703205376, 0.5, 8.0]
     /// ```
     fn pow<'v>(x: Given<'v, UnpackFloat>, y: Given<'v, UnpackFloat>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        let function = "math.pow";
         let ints = (BigInt::unpack_value(x.0)?, i64::unpack_value(y.0).ok().flatten());
         let (Some(base), Some(exponent @ 0..)) = ints else {
-            return Ok(heap.alloc(binary(function, ("x", x), ("y", y), libm::pow)?));
+            return Ok(heap.alloc(binary(("x", x.take("x")?), ("y", y.take("y")?), libm::pow)?));
         };
         let bits = u128::from(base.bits().saturating_sub(1)) * u128::from(exponent.unsigned_abs());
         match u32::try_from(exponent) {
             Ok(exponent) if bits <= MAX_POWER_BITS => Ok(heap.alloc(base.pow(exponent))),
             // 0, 1 and -1 have powers of any size.
             _ if base.bits() <= 1 => Ok(heap.alloc(base.pow(if exponent % 2 == 0 { 2 } else { 1 }))),
-            _ => Err(usage(format!("{function}: the result would have more than {MAX_POWER_BITS} bits"))),
+            _ => Err(usage(format!("the result would have more than {MAX_POWER_BITS} bits"))),
         }
     }
 
@@ -270,8 +266,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.radians(180) == math.pi
     /// True
     /// ```
-    fn radians<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.radians", x, |x| x * (PI / 180.0))
+    fn radians<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, |x| x * (PI / 180.0))
     }
 
     /// The remainder of `x / y` rounded to the nearest int. Errors: `y` is 0.
@@ -280,8 +276,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.remainder(7, 4)
     /// -1.0
     /// ```
-    fn remainder<'v>(x: Given<'v, UnpackFloat>, y: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        binary("math.remainder", ("x", x), ("y", y), libm::remainder)
+    fn remainder<'v>(x: UnpackFloat, y: UnpackFloat) -> starlark::Result<f64> {
+        binary(("x", x), ("y", y), libm::remainder)
     }
 
     /// The nearest int, halves away from zero. Errors: an infinity, NaN.
@@ -291,7 +287,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// 3
     /// ```
     fn round<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<BigInt> {
-        whole("math.round", x, libm::round)
+        whole(x, libm::round)
     }
 
     /// The sine of `x` radians.
@@ -300,8 +296,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.sin(0)
     /// 0.0
     /// ```
-    fn sin<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.sin", x, libm::sin)
+    fn sin<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::sin)
     }
 
     /// The hyperbolic sine of `x`.
@@ -310,8 +306,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.sinh(0)
     /// 0.0
     /// ```
-    fn sinh<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.sinh", x, libm::sinh)
+    fn sinh<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::sinh)
     }
 
     /// The square root of `x`. Errors: a negative `x`.
@@ -320,8 +316,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.sqrt(2)
     /// 1.4142135623730951
     /// ```
-    fn sqrt<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.sqrt", x, libm::sqrt)
+    fn sqrt<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::sqrt)
     }
 
     /// The tangent of `x` radians.
@@ -330,8 +326,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.tan(0)
     /// 0.0
     /// ```
-    fn tan<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.tan", x, libm::tan)
+    fn tan<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::tan)
     }
 
     /// The hyperbolic tangent of `x`.
@@ -340,8 +336,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> math.tanh(0)
     /// 0.0
     /// ```
-    fn tanh<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<f64> {
-        unary("math.tanh", x, libm::tanh)
+    fn tanh<'v>(x: UnpackFloat) -> starlark::Result<f64> {
+        unary(x, libm::tanh)
     }
 
     /// `x` without its fraction. Errors: an infinity, NaN.
@@ -351,37 +347,35 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// -2
     /// ```
     fn trunc<'v>(x: Given<'v, UnpackFloat>) -> starlark::Result<BigInt> {
-        whole("math.trunc", x, libm::trunc)
+        whole(x, libm::trunc)
     }
 }
 
-fn unary(function: &str, x: Given<'_, UnpackFloat>, apply: fn(f64) -> f64) -> starlark::Result<f64> {
-    let UnpackFloat(number) = x.get(function, "x")?;
-    let result = apply(number);
-    if result.is_nan() && !number.is_nan() {
-        return Err(usage(format!("{function}: not defined for x = {}", x.0)));
+fn unary(UnpackFloat(x): UnpackFloat, apply: fn(f64) -> f64) -> starlark::Result<f64> {
+    let result = apply(x);
+    if result.is_nan() && !x.is_nan() {
+        return Err(usage(format!("not defined for x = {x}")));
     }
     Ok(result)
 }
 
-type Named<'v> = (&'static str, Given<'v, UnpackFloat>);
-
-fn binary(function: &str, first: Named<'_>, second: Named<'_>, apply: fn(f64, f64) -> f64) -> starlark::Result<f64> {
-    let UnpackFloat(x) = first.1.get(function, first.0)?;
-    let UnpackFloat(y) = second.1.get(function, second.0)?;
+fn binary(
+    (first, UnpackFloat(x)): (&str, UnpackFloat),
+    (second, UnpackFloat(y)): (&str, UnpackFloat),
+    apply: fn(f64, f64) -> f64,
+) -> starlark::Result<f64> {
     let result = apply(x, y);
     if result.is_nan() && !x.is_nan() && !y.is_nan() {
-        let ((x, y), (first, second)) = ((first.0, second.0), (first.1.0, second.1.0));
-        return Err(usage(format!("{function}: not defined for {x} = {first} and {y} = {second}")));
+        return Err(usage(format!("not defined for {first} = {x} and {second} = {y}")));
     }
     Ok(result)
 }
 
-fn whole(function: &str, x: Given<'_, UnpackFloat>, apply: fn(f64) -> f64) -> starlark::Result<BigInt> {
+fn whole(x: Given<'_, UnpackFloat>, apply: fn(f64) -> f64) -> starlark::Result<BigInt> {
     // An int that no float holds exactly is whole already.
     if let Some(int) = BigInt::unpack_value(x.0)? {
         return Ok(int);
     }
-    let UnpackFloat(number) = x.get(function, "x")?;
-    apply(number).to_bigint().ok_or_else(|| usage(format!("{function}: no int is {}", x.0)))
+    let UnpackFloat(number) = x.take("x")?;
+    apply(number).to_bigint().ok_or_else(|| usage(format!("no int is {}", x.0)))
 }

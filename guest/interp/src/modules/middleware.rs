@@ -22,14 +22,14 @@ use crate::callable::{self, Required, is_callable};
 use crate::error::usage;
 
 /// Refuses what is no middleware.
-pub(super) fn check(function: &str, middleware: Value<'_>) -> starlark::Result<()> {
+pub(super) fn check(middleware: Value<'_>) -> starlark::Result<()> {
     if !is_callable(middleware) {
-        return Err(usage(format!("{function}: middleware must be callable, got {}", describe(middleware))));
+        return Err(usage(format!("middleware must be callable, got {}", describe(middleware))));
     }
     match callable::required_positional(middleware) {
         None | Some(Required::Exactly(1 | 2)) => Ok(()),
         Some(_) => Err(usage(format!(
-            "{function}: middleware must be fn(next), returning a handler, or fn(req, next), \
+            "middleware must be fn(next), returning a handler, or fn(req, next), \
              returning a response; {} is neither",
             callable::signature(middleware)
         ))),

@@ -1,10 +1,16 @@
 //! The keyword arguments of servers: what each accepts, checked where the script wrote it.
+//!
+//! `None` is as if an option was not given, and an empty text or 0 is the option's default, also where a call overrides
+//! what the server was made with. A duration of 0 is no limit of the script's own, which is the default of all four.
 
 use starlark::values::Value;
 
-use crate::args::Args;
-use crate::duration;
+use super::time::Deadline;
+use crate::args::{Args, int};
+use crate::error::usage;
+use crate::given::wrong;
 use crate::host::ServerOptions;
+use starlark::values::UnpackValue;
 
 /// What an error lists.
 pub(super) const ACCEPTED: &str = "port, host, tls_cert, tls_key, read_timeout, write_timeout, idle_timeout, \
@@ -13,54 +19,77 @@ pub(super) const ACCEPTED: &str = "port, host, tls_cert, tls_key, read_timeout, 
 /// Reads every option of a call over `base`, which they override, and refuses everything else.
 pub(super) fn read<'v>(args: &mut Args<'v>, base: &ServerOptions) -> starlark::Result<ServerOptions> {
     let mut options = base.clone();
-    if let Some(port) = args.either("port")? {
-        options.port = Some(args.int("port", "an int from 0 to 65535", port)?);
+    if let Some(port) = args.either("port")?.filter(|port| !port.is_none()) {
+        options.port = Some(self::port(port)?);
     }
     for (name, value) in std::mem::take(&mut args.named) {
-        if !set(&mut options, args, name, value)? {
+        if !set(&mut options, name, value)? {
             args.named.push((name, value));
         }
     }
     args.finish(ACCEPTED)?;
-    check_tls(args, &options)?;
+    check_tls(&options)?;
     Ok(options)
 }
 
+fn port(value: Value<'_>) -> starlark::Result<u16> {
+    let port = int(value).and_then(|port| u16::try_from(port).ok());
+    port.ok_or_else(|| wrong("port", "an int from 0 to 65535", value))
+}
+
 /// Sets one option; false when there is none of that name.
-fn set<'v>(options: &mut ServerOptions, args: &Args<'v>, name: &str, value: Value<'v>) -> starlark::Result<bool> {
-    match name {
-        "host" => options.host = Some(args.text(name, value)?),
-        "tls_cert" => options.tls_cert = Some(args.text(name, value)?),
-        "tls_key" => options.tls_key = Some(args.text(name, value)?),
-        "read_timeout" => options.read_timeout = Some(nanoseconds(args, name, value)?),
-        "write_timeout" => options.write_timeout = Some(nanoseconds(args, name, value)?),
-        "idle_timeout" => options.idle_timeout = Some(nanoseconds(args, name, value)?),
-        "shutdown_timeout" => options.shutdown_timeout = Some(nanoseconds(args, name, value)?),
-        "max_header_bytes" => options.max_header_bytes = Some(size(args, name, value)?),
-        "max_body_bytes" => options.max_body_bytes = Some(size(args, name, value)?),
+fn set(options: &mut ServerOptions, name: &str, value: Value<'_>) -> starlark::Result<bool> {
+    let option = match name {
+        "host" => Named::Text(&mut options.host),
+        "tls_cert" => Named::Text(&mut options.tls_cert),
+        "tls_key" => Named::Text(&mut options.tls_key),
+        "read_timeout" => Named::Time(&mut options.read_timeout),
+        "write_timeout" => Named::Time(&mut options.write_timeout),
+        "idle_timeout" => Named::Time(&mut options.idle_timeout),
+        "shutdown_timeout" => Named::Time(&mut options.shutdown_timeout),
+        "max_header_bytes" => Named::Size(&mut options.max_header_bytes),
+        "max_body_bytes" => Named::Size(&mut options.max_body_bytes),
         _ => return Ok(false),
+    };
+    if !value.is_none() {
+        option.set(name, value)?;
     }
     Ok(true)
 }
 
-fn nanoseconds<'v>(args: &Args<'v>, name: &str, value: Value<'v>) -> starlark::Result<u64> {
-    value.unpack_str().and_then(duration::parse).ok_or_else(|| args.wrong(name, duration::EXPECTED, value))
+/// An option by the kind of its value.
+enum Named<'a> {
+    Text(&'a mut Option<String>),
+    Time(&'a mut Option<u64>),
+    Size(&'a mut Option<u64>),
 }
 
-fn size<'v>(args: &Args<'v>, name: &str, value: Value<'v>) -> starlark::Result<u64> {
-    let expected = "a positive int";
-    match args.int(name, expected, value)? {
-        0 => Err(args.wrong(name, expected, value)),
-        size => Ok(size),
+impl Named<'_> {
+    fn set(self, name: &str, value: Value<'_>) -> starlark::Result<()> {
+        match self {
+            Self::Text(option) => {
+                let text = value.unpack_str().ok_or_else(|| wrong(name, "a str", value))?;
+                *option = Some(text.to_owned()).filter(|text| !text.is_empty());
+            }
+            Self::Time(option) => match Deadline::unpack_value(value) {
+                Ok(Some(deadline)) => *option = deadline.0,
+                _ => return Err(wrong(name, crate::duration::EXPECTED, value)),
+            },
+            Self::Size(option) => {
+                let size = int(value).ok_or_else(|| wrong(name, "an int that is not negative", value))?;
+                *option = Some(size).filter(|size| *size > 0);
+            }
+        }
+        Ok(())
     }
 }
 
 /// Half a TLS configuration is a server that speaks plain HTTP where the operator believes it does not.
-fn check_tls(args: &Args<'_>, options: &ServerOptions) -> starlark::Result<()> {
+fn check_tls(options: &ServerOptions) -> starlark::Result<()> {
     let (given, missing) = match (&options.tls_cert, &options.tls_key) {
         (Some(_), None) => ("tls_cert", "tls_key"),
         (None, Some(_)) => ("tls_key", "tls_cert"),
         _ => return Ok(()),
     };
-    Err(args.error(format_args!("{given} given without {missing}; TLS needs both")))
+    Err(usage(format!("{given} given without {missing}; TLS needs both")))
 }

@@ -5,15 +5,15 @@
 //! draw needs a second try and none is more likely than another by more than 2^-64.
 
 use data_encoding::HEXLOWER;
+use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
-use starlark::starlark_module;
 use starlark::values::Value;
 use starlark::values::list::AllocList;
 use starlark::values::list_or_tuple::UnpackListOrTuple;
 
 use crate::error::usage;
-use crate::given::{Given, optional};
+use crate::given::Given;
 use crate::session::Session;
 
 /// Most bytes, characters or elements of one call; a secret needs 32 bytes.
@@ -28,7 +28,7 @@ const CHUNK_BYTES: usize = 4096;
 
 const LETTERS_AND_DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-#[starlark_module]
+#[builtins("random")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// `n` random bytes (16 unless given, at most 1024) in hexadecimal.
     ///
@@ -38,7 +38,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// ```
     fn token<'v>(n: Option<Given<'v, i32>>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<String> {
         let length = match n {
-            Some(n) if !n.0.is_none() => within("random.token", "n", n, 1, MAX_TOKEN_BYTES)?,
+            Some(n) if !n.0.is_none() => within("n", n, 1, MAX_TOKEN_BYTES)?,
             _ => DEFAULT_TOKEN_BYTES,
         };
         Ok(HEXLOWER.encode(&self::bytes(eval, length)?))
@@ -51,7 +51,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// 8
     /// ```
     fn bytes<'v>(n: Given<'v, i32>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Vec<u8>> {
-        self::bytes(eval, within("random.bytes", "n", n, 0, MAX_LENGTH)?)
+        self::bytes(eval, within("n", n, 0, MAX_LENGTH)?)
     }
 
     /// A random int from `low` to `high`, both included. Errors: `high` below `low`, or either outside of 64 bits.
@@ -60,10 +60,10 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> random.int(1, 6) in [1, 2, 3, 4, 5, 6]
     /// True
     /// ```
-    fn int<'v>(low: Given<'v, i64>, high: Given<'v, i64>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<i64> {
-        let (bottom, top) = (low.get("random.int", "low")?, high.get("random.int", "high")?);
+    fn int<'v>(low: i64, high: i64, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<i64> {
+        let (bottom, top) = (low, high);
         if top < bottom {
-            return Err(usage(format!("random.int: high must be at least low, got low {bottom} and high {top}")));
+            return Err(usage(format!("high must be at least low, got low {bottom} and high {top}")));
         }
         let count = u128::from(top.abs_diff(bottom)) + 1;
         let offset = u128::from_le_bytes(array(eval)?) % count;
@@ -89,12 +89,12 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// True
     /// ```
     fn choice<'v>(
-        items: Given<'v, UnpackListOrTuple<Value<'v>>>,
+        items: UnpackListOrTuple<Value<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        let values = items.get("random.choice", "items")?.items;
+        let values = items.items;
         let at = below(eval, values.len())?;
-        values.get(at).copied().ok_or_else(|| usage("random.choice: items is empty"))
+        values.get(at).copied().ok_or_else(|| usage("items is empty"))
     }
 
     /// The elements of a list or tuple as a new list in random order, at most 65536 of them.
@@ -104,12 +104,12 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// [1, 2, 3]
     /// ```
     fn shuffle<'v>(
-        items: Given<'v, UnpackListOrTuple<Value<'v>>>,
+        items: UnpackListOrTuple<Value<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        let values = items.get("random.shuffle", "items")?.items;
+        let values = items.items;
         let count = values.len();
-        drawn("random.shuffle", values, count, eval)
+        drawn(values, count, eval)
     }
 
     /// `k` elements of a list or tuple as a new list, in random order and none of them twice.
@@ -119,13 +119,13 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// 2
     /// ```
     fn sample<'v>(
-        items: Given<'v, UnpackListOrTuple<Value<'v>>>,
+        items: UnpackListOrTuple<Value<'v>>,
         k: Given<'v, i32>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        let values = items.get("random.sample", "items")?.items;
-        let count = within("random.sample", "k", k, 0, values.len())?;
-        drawn("random.sample", values, count, eval)
+        let values = items.items;
+        let count = within("k", k, 0, values.len())?;
+        drawn(values, count, eval)
     }
 
     /// `n` random characters (at most 65536) of `alphabet`: ASCII letters and digits unless given.
@@ -136,14 +136,13 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// ```
     fn string<'v>(
         n: Given<'v, i32>,
-        alphabet: Option<Given<'v, &'v str>>,
+        #[starlark(default = LETTERS_AND_DIGITS)] alphabet: &'v str,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<String> {
-        let count = within("random.string", "n", n, 0, MAX_LENGTH)?;
-        let alphabet: Vec<char> =
-            optional(alphabet, "random.string", "alphabet", LETTERS_AND_DIGITS)?.chars().collect();
+        let count = within("n", n, 0, MAX_LENGTH)?;
+        let alphabet: Vec<char> = alphabet.chars().collect();
         if alphabet.is_empty() {
-            return Err(usage("random.string: alphabet is empty"));
+            return Err(usage("alphabet is empty"));
         }
         let draws = draws(eval, count)?;
         Ok(draws.into_iter().filter_map(|draw| alphabet.get(scaled(draw, alphabet.len())).copied()).collect())
@@ -151,10 +150,10 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
 }
 
 /// A count from `least` to `most`.
-fn within<'v>(function: &str, name: &str, n: Given<'v, i32>, least: usize, most: usize) -> starlark::Result<usize> {
-    let count = n.get(function, name).ok().and_then(|n| usize::try_from(n).ok());
+fn within<'v>(name: &str, n: Given<'v, i32>, least: usize, most: usize) -> starlark::Result<usize> {
+    let count = n.take(name).ok().and_then(|n| usize::try_from(n).ok());
     let count = count.filter(|count| (least..=most).contains(count));
-    count.ok_or_else(|| n.wrong(function, name, &format!("an int from {least} to {most}")))
+    count.ok_or_else(|| n.wrong(name, &format!("an int from {least} to {most}")))
 }
 
 /// Fresh bytes from the host.
@@ -192,14 +191,9 @@ fn scaled(draw: u128, count: usize) -> usize {
 }
 
 /// The first `count` of the elements in random order.
-fn drawn<'v>(
-    function: &str,
-    mut values: Vec<Value<'v>>,
-    count: usize,
-    eval: &Evaluator<'v, '_, '_>,
-) -> starlark::Result<Value<'v>> {
+fn drawn<'v>(mut values: Vec<Value<'v>>, count: usize, eval: &Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
     if values.len() > MAX_LENGTH {
-        return Err(usage(format!("{function}: items has {} elements, the most is {MAX_LENGTH}", values.len())));
+        return Err(usage(format!("items has {} elements, the most is {MAX_LENGTH}", values.len())));
     }
     for (at, draw) in draws(eval, count)?.into_iter().enumerate() {
         let other = at + scaled(draw, values.len() - at);

@@ -1,68 +1,42 @@
-//! `regexp`: matching in time linear in the text, whatever the pattern.
-//!
-//! The engine is regex-lite: it never backtracks, and of the engines that do not it is the one made for a fork per
-//! request. Compiling takes microseconds and little memory, there are no Unicode tables to keep in the image and no
-//! automaton that each fork would build again for a few short texts. Its classes are Go's: `\w`, `\d`, `\s` are ASCII.
-//! Missing are `\p{..}`, look-around and back-references; a pattern with one of them is an error that says so.
-//!
-//! Linear is not small: the work is the text's length times the states in use. So a pattern is limited in length, in
-//! compiled size and in groups (each state keeps a slot for every group), and results are limited in number and size.
+//! `regexp`: matching in time linear in the text, whatever the pattern. See [`engine`] for what patterns are.
 
+mod engine;
 mod found;
 mod pattern;
+mod replacement;
 
-use regex_lite::{Regex, RegexBuilder};
+use starcell_macros::builtins;
 use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
-use starlark::starlark_module;
 use starlark::values::{Heap, Value};
 
-use crate::error::usage;
-use crate::given::{Given, optional};
-
 use pattern::Pattern;
-
-/// Longest pattern, in bytes.
-const MAX_PATTERN_BYTES: usize = 16 * 1024;
-
-/// Largest compiled pattern, in bytes: about ten thousand states. `[a-z]{1000}` takes 40 KB.
-const MAX_COMPILED_BYTES: usize = 256 * 1024;
-
-/// Most groups, the whole match included.
-const MAX_GROUPS: usize = 100;
-
-/// Deepest nesting of a pattern: its parser and its compiler recurse.
-const MAX_NESTING: u32 = 50;
 
 /// The types of the values that these functions return.
 pub(super) fn types() -> [(&'static str, DocType); 2] {
     [("regexp.match", found::documented()), ("regexp.pattern", pattern::documented())]
 }
 
-#[starlark_module]
+#[builtins("regexp")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// Whether a pattern matches anywhere in a text.
     ///
-    /// Flags are any of `i` (ignore case), `m` (`^` and `$` match at lines), `s` (`.` matches a newline) and `U`
+    /// Patterns are Go's: letters are those of Unicode, with classes such as `\pL` and `\p{Greek}`; `\w`, `\d`, `\s` and
+    /// `\b` are ASCII. Flags are any of `i` (ignore case), `m` (`^` and `$` match at lines), `s` (`.` matches a newline) and `U`
     /// (swap `x*` and `x*?`). Errors: a pattern that is invalid or too large.
     ///
     /// ```text
     /// >>> regexp.match(r"^\d+$", "42")
     /// True
     /// ```
-    fn r#match<'v>(
-        pattern: Given<'v, &'v str>,
-        s: Given<'v, &'v str>,
-        flags: Option<Given<'v, &'v str>>,
-        heap: Heap<'v>,
-    ) -> starlark::Result<Value<'v>> {
-        compiled("regexp.match", pattern, flags)?.matches("regexp.match", s, heap)
+    fn r#match<'v>(pattern: &'v str, s: &'v str, #[starlark(default = "")] flags: &'v str) -> starlark::Result<bool> {
+        Ok(Pattern::new(pattern, flags)?.matches(s))
     }
 
     /// The first match in a text, or `None`.
     ///
-    /// A match has `text`, `start` and `end` (indices into the text), `groups` (the whole match first, `""` for a group
+    /// A match has `text`, `start` and `end` (indices into the text), `groups` (the whole match first, `None` for a group
     /// that took no part) and `group(n)` with a number or a name.
     ///
     /// ```text
@@ -70,12 +44,12 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "example"
     /// ```
     fn find<'v>(
-        pattern: Given<'v, &'v str>,
-        s: Given<'v, &'v str>,
-        flags: Option<Given<'v, &'v str>>,
+        pattern: &'v str,
+        s: &'v str,
+        #[starlark(default = "")] flags: &'v str,
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
-        compiled("regexp.find", pattern, flags)?.find("regexp.find", s, heap)
+        Pattern::new(pattern, flags)?.find(s, heap)
     }
 
     /// The matches in a text that do not overlap, at most `n` of them unless it is negative.
@@ -87,19 +61,20 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// ["1", "22"]
     /// ```
     fn find_all<'v>(
-        pattern: Given<'v, &'v str>,
-        s: Given<'v, &'v str>,
-        n: Option<Given<'v, i32>>,
-        flags: Option<Given<'v, &'v str>>,
+        pattern: &'v str,
+        s: &'v str,
+        #[starlark(default = -1)] n: i32,
+        #[starlark(default = "")] flags: &'v str,
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
-        compiled("regexp.find_all", pattern, flags)?.find_all("regexp.find_all", s, n, heap)
+        Pattern::new(pattern, flags)?.find_all(s, n, heap)
     }
 
     /// The text with every match replaced.
     ///
-    /// In a replacement text `$1` and `${name}` stand for groups and `$$` for a dollar; a function is called with each
-    /// match and returns the replacement. Errors: a result larger than 16 MB.
+    /// In a replacement text `$1` and `${name}` stand for groups and `$$` for a dollar; write `${1}` where a letter, a
+    /// digit or `_` follows. A function is called with each match and returns the replacement. Errors: a group that the
+    /// pattern has not; a result larger than 16 MB.
     ///
     /// ```text
     /// >>> regexp.replace(r"(\w+)@(\w+)", "ann@example", "$2: $1")
@@ -108,13 +83,13 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "2 and 44"
     /// ```
     fn replace<'v>(
-        pattern: Given<'v, &'v str>,
-        s: Given<'v, &'v str>,
+        pattern: &'v str,
+        s: &'v str,
         repl: Value<'v>,
-        flags: Option<Given<'v, &'v str>>,
+        #[starlark(default = "")] flags: &'v str,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        compiled("regexp.replace", pattern, flags)?.replace("regexp.replace", s, repl, eval)
+        Pattern::new(pattern, flags)?.replace(s, repl, eval)
     }
 
     /// The pieces of a text between matches, at most `n` pieces unless it is negative.
@@ -124,13 +99,13 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// ["a", "b", "c", "d"]
     /// ```
     fn split<'v>(
-        pattern: Given<'v, &'v str>,
-        s: Given<'v, &'v str>,
-        n: Option<Given<'v, i32>>,
-        flags: Option<Given<'v, &'v str>>,
+        pattern: &'v str,
+        s: &'v str,
+        #[starlark(default = -1)] n: i32,
+        #[starlark(default = "")] flags: &'v str,
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
-        compiled("regexp.split", pattern, flags)?.split("regexp.split", s, n, heap)
+        Pattern::new(pattern, flags)?.split(s, n, heap)
     }
 
     /// A compiled pattern, with the functions of this module as methods.
@@ -143,11 +118,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "disk full"
     /// ```
     fn compile<'v>(
-        pattern: Given<'v, &'v str>,
-        flags: Option<Given<'v, &'v str>>,
+        pattern: &'v str,
+        #[starlark(default = "")] flags: &'v str,
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
-        Ok(heap.alloc(compiled("regexp.compile", pattern, flags)?))
+        Ok(heap.alloc(Pattern::new(pattern, flags)?))
     }
 
     /// The pattern that matches a text and nothing else.
@@ -156,58 +131,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> regexp.escape("1.5 (net)")
     /// "1\\.5 \\(net\\)"
     /// ```
-    fn escape<'v>(s: Given<'v, &'v str>) -> starlark::Result<String> {
-        Ok(regex_lite::escape(s.get("regexp.escape", "s")?))
+    fn escape<'v>(s: &'v str) -> starlark::Result<String> {
+        Ok(regex_syntax::escape(s))
     }
-}
-
-fn compiled<'v>(
-    function: &str,
-    pattern: Given<'v, &'v str>,
-    flags: Option<Given<'v, &'v str>>,
-) -> starlark::Result<Pattern> {
-    let text = pattern.get(function, "pattern")?;
-    let letters = optional(flags, function, "flags", "")?;
-    if text.len() > MAX_PATTERN_BYTES {
-        let length = text.len();
-        return Err(usage(format!("{function}: the pattern has {length} bytes, more than {MAX_PATTERN_BYTES}")));
-    }
-    let mut builder = RegexBuilder::new(text);
-    builder.size_limit(MAX_COMPILED_BYTES).nest_limit(MAX_NESTING);
-    for letter in letters.chars() {
-        match letter {
-            'i' => builder.case_insensitive(true),
-            'm' => builder.multi_line(true),
-            's' => builder.dot_matches_new_line(true),
-            'U' => builder.swap_greed(true),
-            _ => return Err(usage(format!("{function}: flags may be of \"imsU\", got {letters:?}"))),
-        };
-    }
-    match builder.build() {
-        Ok(regex) => Ok(Pattern::new(checked(function, regex)?, letters)),
-        Err(error) => Err(usage(format!("{function}: {}: {}", quoted(text), reason(&error)))),
-    }
-}
-
-fn checked(function: &str, regex: Regex) -> starlark::Result<Regex> {
-    if regex.captures_len() > MAX_GROUPS {
-        let groups = regex.captures_len() - 1;
-        return Err(usage(format!("{function}: the pattern has {groups} groups, more than {}", MAX_GROUPS - 1)));
-    }
-    Ok(regex)
-}
-
-/// The engine's sentence, with the number where it reports a limit of ours.
-fn reason(error: &regex_lite::Error) -> String {
-    match error.to_string().as_str() {
-        "compiled regex exceeded size limit" => {
-            format!("the compiled pattern takes more than {MAX_COMPILED_BYTES} bytes; repeat less")
-        }
-        "pattern has too much nesting" => format!("nested more than {MAX_NESTING} deep"),
-        sentence => sentence.to_owned(),
-    }
-}
-
-fn quoted(pattern: &str) -> String {
-    crate::diagnostic::shorten(format!("{pattern:?}"), 120)
 }

@@ -8,22 +8,21 @@
 mod cookie;
 
 use fluent_uri::UriRef;
+use starcell_macros::builtins;
 use starlark::collections::SmallMap;
 use starlark::environment::GlobalsBuilder;
-use starlark::starlark_module;
 use starlark::values::dict::{Dict, DictRef};
 use starlark::values::list::AllocList;
 use starlark::values::list_or_tuple::UnpackListOrTuple;
-use starlark::values::none::NoneOr;
 use starlark::values::{Heap, Value};
 
 use crate::args::describe;
 use crate::error::usage;
-use crate::given::{Given, optional};
+use crate::given::Given;
 use crate::pairs::key;
 use crate::response;
 
-#[starlark_module]
+#[builtins("http")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// A response: a dict of `status`, `headers` and `body`.
     ///
@@ -38,20 +37,18 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     fn response<'v>(
         body: Option<Value<'v>>,
         status: Option<Value<'v>>,
-        headers: Option<Given<'v, NoneOr<DictRef<'v>>>>,
-        content_type: Option<Given<'v, NoneOr<&'v str>>>,
-        cookies: Option<Given<'v, UnpackListOrTuple<&'v str>>>,
+        headers: Option<DictRef<'v>>,
+        content_type: Option<&'v str>,
+        cookies: Option<UnpackListOrTuple<&'v str>>,
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
-        let function = "http.response";
-        let mut headers = Headers::new(function, headers)?;
-        if let NoneOr::Other(content_type) = optional(content_type, function, "content_type", NoneOr::None)? {
+        let mut headers = Headers::new(headers)?;
+        if let Some(content_type) = content_type {
             headers.add("Content-Type", "content_type", heap.alloc(content_type), heap)?;
         }
         if let Some(cookies) = cookies {
-            let cookies = cookies.get(function, "cookies")?.items;
-            if !cookies.is_empty() {
-                headers.add("Set-Cookie", "cookies", heap.alloc(AllocList(cookies)), heap)?;
+            if !cookies.items.is_empty() {
+                headers.add("Set-Cookie", "cookies", heap.alloc(AllocList(cookies.items)), heap)?;
             }
         }
         let status = status.unwrap_or_else(|| heap.alloc(200));
@@ -72,19 +69,18 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         status: Option<Given<'v, i32>>,
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
-        let function = "http.redirect";
-        let target = url.get(function, "url")?;
+        let target = url.take("url")?;
         if let Err(wrong) = check_target(target) {
-            return Err(usage(format!("{function}: {wrong}, got {}", describe(url.0))));
+            return Err(usage(format!("{wrong}, got {}", describe(url.0))));
         }
         let code = match status {
             None => 302,
-            Some(status) => match status.get(function, "status")? {
+            Some(status) => match status.take("status")? {
                 code @ (301 | 302 | 303 | 307 | 308) => code,
-                _ => return Err(status.wrong(function, "status", "301, 302, 303, 307 or 308")),
+                _ => return Err(status.wrong("status", "301, 302, 303, 307 or 308")),
             },
         };
-        let mut headers = Headers::new(function, None)?;
+        let mut headers = Headers::new(None)?;
         headers.add("Location", "url", url.0, heap)?;
         headers.finish(heap.alloc(code), Value::new_none(), heap)
     }
@@ -101,15 +97,14 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     fn error<'v>(
         status: Given<'v, i32>,
         message: Option<Value<'v>>,
-        headers: Option<Given<'v, NoneOr<DictRef<'v>>>>,
+        headers: Option<DictRef<'v>>,
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
-        let function = "http.error";
-        let code = status.get(function, "status")?;
+        let code = status.take("status")?;
         if !(400..=599).contains(&code) {
-            return Err(status.wrong(function, "status", "an int from 400 to 599"));
+            return Err(status.wrong("status", "an int from 400 to 599"));
         }
-        let mut headers = Headers::new(function, headers)?;
+        let mut headers = Headers::new(headers)?;
         headers.default("X-Content-Type-Options", "nosniff", heap);
         let body = message.filter(|message| !message.is_none()).unwrap_or_else(|| heap.alloc(reason(code)));
         headers.finish(status.0, body, heap)
@@ -128,46 +123,42 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "sid=abc; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Lax"
     /// ```
     fn cookie<'v>(
-        name: Given<'v, &'v str>,
-        value: Given<'v, &'v str>,
+        name: &'v str,
+        value: &'v str,
         #[starlark(require = named)] max_age: Option<Value<'v>>,
-        #[starlark(require = named)] path: Option<Given<'v, &'v str>>,
-        #[starlark(require = named)] domain: Option<Given<'v, NoneOr<&'v str>>>,
-        #[starlark(require = named)] secure: Option<Given<'v, bool>>,
-        #[starlark(require = named)] http_only: Option<Given<'v, bool>>,
-        #[starlark(require = named)] same_site: Option<Given<'v, &'v str>>,
+        #[starlark(require = named, default = "/")] path: &'v str,
+        #[starlark(require = named)] domain: Option<&'v str>,
+        #[starlark(require = named, default = true)] secure: bool,
+        #[starlark(require = named, default = true)] http_only: bool,
+        #[starlark(require = named, default = "lax")] same_site: &'v str,
     ) -> starlark::Result<String> {
-        let function = cookie::FUNCTION;
         cookie::Cookie {
-            name: name.get(function, "name")?,
-            value: value.get(function, "value")?,
+            name,
+            value,
             max_age: cookie::max_age(max_age.unwrap_or_default())?,
-            path: optional(path, function, "path", "/")?,
-            domain: optional(domain, function, "domain", NoneOr::None)?.into_option(),
-            secure: optional(secure, function, "secure", true)?,
-            http_only: optional(http_only, function, "http_only", true)?,
-            same_site: optional(same_site, function, "same_site", "lax")?,
+            path,
+            domain,
+            secure,
+            http_only,
+            same_site,
         }
         .header()
-        .map_err(|wrong| usage(format!("{function}: {wrong}")))
+        .map_err(usage)
     }
 }
 
 /// The headers of a response in the making; they are checked as a handler's are.
 struct Headers<'v> {
-    function: &'static str,
     fields: SmallMap<Value<'v>, Value<'v>>,
 }
 
 impl<'v> Headers<'v> {
-    fn new(function: &'static str, given: Option<Given<'v, NoneOr<DictRef<'v>>>>) -> starlark::Result<Self> {
+    fn new(given: Option<DictRef<'v>>) -> starlark::Result<Self> {
         let mut fields = SmallMap::new();
-        if let NoneOr::Other(dict) = optional(given, function, "headers", NoneOr::None)? {
-            for (name, value) in dict.iter() {
-                fields.insert_hashed(name.get_hashed()?, value);
-            }
+        for (name, value) in given.iter().flat_map(|given| given.iter()) {
+            fields.insert_hashed(name.get_hashed()?, value);
         }
-        Ok(Self { function, fields })
+        Ok(Self { fields })
     }
 
     fn has(&self, name: &str) -> bool {
@@ -177,8 +168,7 @@ impl<'v> Headers<'v> {
     /// Adds what has an argument of its own, unless it is among the headers too.
     fn add(&mut self, name: &str, argument: &str, value: Value<'v>, heap: Heap<'v>) -> starlark::Result<()> {
         if self.has(name) {
-            let function = self.function;
-            return Err(usage(format!("{function}: give {argument} or the header {name}, not both")));
+            return Err(usage(format!("give {argument} or the header {name}, not both")));
         }
         self.fields.insert_hashed(key(heap, name), value);
         Ok(())
@@ -194,7 +184,7 @@ impl<'v> Headers<'v> {
     /// The response, once it is known that it can be sent.
     fn finish(self, status: Value<'v>, body: Value<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
         let headers = heap.alloc(Dict::new(self.fields));
-        response::check(status, headers, body).map_err(|wrong| usage(format!("{}: {wrong}", self.function)))?;
+        response::check(status, headers, body).map_err(usage)?;
         let mut response = SmallMap::with_capacity(3);
         response.insert_hashed(key(heap, "status"), status);
         response.insert_hashed(key(heap, "headers"), headers);

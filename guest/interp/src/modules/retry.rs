@@ -1,37 +1,35 @@
 //! `retry`: calling a function again until it works.
 //!
-//! What counts as failed is an error it raises, or a `Result` that is not ok. A host that ends the script is passed on:
+//! What counts as failed is an error it raises, a `Result` that is not ok, or `False`; a `Result` that is ok counts as its
+//! value. `None`, 0 and `""` are what functions return that have nothing to say, so they are successes. A host that ends the script is passed on:
 //! nothing retries that. Between attempts the script waits on the host, whose limits on a request go on counting.
 
 #![expect(clippy::too_many_arguments, reason = "they are named where they are given")]
 
+use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
-use starlark::starlark_module;
 use starlark::values::Value;
 use starlark::values::list::AllocList;
-use starlark::values::none::NoneOr;
 use starlark::values::structs::AllocStruct;
 
 use super::random;
-use super::time::{Duration, Length, wait};
-use crate::args::describe;
-use crate::callable::is_callable;
-use crate::error::{is_stopped, usage};
-use crate::given::{Given, optional};
+use super::time::{Duration, Length, Wait, wait};
+use crate::error::is_stopped;
+use crate::given::{Function, argument};
 use crate::session::Session;
-use crate::{diagnostic, result};
+use crate::{diagnostic, duration, result};
 
 /// Most attempts. Each one's error is kept.
 const MAX_ATTEMPTS: i32 = 1000;
 
 const SECOND: u64 = 1_000_000_000;
 
-#[starlark_module]
+#[builtins("retry")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// Calls `func()` up to `max_attempts` times (3 unless given), waiting `delay` (`"1s"`) between attempts.
     ///
-    /// It has failed when it raises, or returns a `Result` that is not ok. `retry_on(error)` tells whether to try again,
+    /// It has failed when it raises, or returns `False` or a `Result` that is not ok; of one that is ok, the value counts. `retry_on(error)` tells whether to try again,
     /// `on_retry(attempt, error)` is called before each wait, `timeout` ends the attempts that a wait would carry beyond it, and `jitter`
     /// varies each wait by a quarter either way. Returns a struct of `ok`, `value`, `error` (the last one), `attempts`,
     /// `elapsed` (a duration) and `errors`. Errors: arguments that make no sense, and what the two functions raise.
@@ -42,28 +40,26 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// [True, 42, 1]
     /// ```
     fn r#do<'v>(
-        func: Value<'v>,
-        max_attempts: Option<Given<'v, i32>>,
-        delay: Option<Given<'v, Length>>,
-        retry_on: Option<Value<'v>>,
-        on_retry: Option<Value<'v>>,
-        timeout: Option<Given<'v, NoneOr<Length>>>,
-        jitter: Option<Given<'v, bool>>,
+        func: Function<'v>,
+        max_attempts: Option<Attempts<'v>>,
+        delay: Option<Wait>,
+        retry_on: Option<Function<'v>>,
+        on_retry: Option<Function<'v>>,
+        timeout: Option<Timeout<'v>>,
+        #[starlark(default = false)] jitter: bool,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        let function = "retry.do";
-        let delay = delay.map_or(Ok(SECOND), |delay| delay.nanoseconds(function, "delay"))?;
-        let plan = Plan {
-            func: callable(function, "func", Some(func))?.unwrap_or_default(),
-            max_attempts: attempts(function, max_attempts, 3)?,
-            delay,
+        Plan {
+            func: func.0,
+            max_attempts: max_attempts.map_or(3, |attempts| attempts.0),
+            delay: delay.map_or(SECOND, |delay| delay.0),
             max_delay: None,
-            retry_on: callable(function, "retry_on", retry_on)?,
-            on_retry: callable(function, "on_retry", on_retry)?,
-            timeout: self::timeout(function, timeout)?,
-            jitter: optional(jitter, function, "jitter", false)?,
-        };
-        plan.run(eval)
+            retry_on: retry_on.map(|retry_on| retry_on.0),
+            on_retry: on_retry.map(|on_retry| on_retry.0),
+            timeout: timeout.and_then(|timeout| timeout.0),
+            jitter,
+        }
+        .run(eval)
     }
 
     /// Like `do`, with each wait twice as long as the one before: from `delay` (`"500ms"`) up to `max_delay` (`"30s"`), 5
@@ -75,30 +71,42 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// [False, "down", 2, ["down", "down"]]
     /// ```
     fn with_backoff<'v>(
-        func: Value<'v>,
-        max_attempts: Option<Given<'v, i32>>,
-        delay: Option<Given<'v, Length>>,
-        max_delay: Option<Given<'v, Length>>,
-        retry_on: Option<Value<'v>>,
-        on_retry: Option<Value<'v>>,
-        timeout: Option<Given<'v, NoneOr<Length>>>,
-        jitter: Option<Given<'v, bool>>,
+        func: Function<'v>,
+        max_attempts: Option<Attempts<'v>>,
+        delay: Option<Wait>,
+        max_delay: Option<Wait>,
+        retry_on: Option<Function<'v>>,
+        on_retry: Option<Function<'v>>,
+        timeout: Option<Timeout<'v>>,
+        #[starlark(default = true)] jitter: bool,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        let function = "retry.with_backoff";
-        let delay = delay.map_or(Ok(SECOND / 2), |delay| delay.nanoseconds(function, "delay"))?;
-        let max_delay = max_delay.map_or(Ok(30 * SECOND), |delay| delay.nanoseconds(function, "max_delay"))?;
-        let plan = Plan {
-            func: callable(function, "func", Some(func))?.unwrap_or_default(),
-            max_attempts: attempts(function, max_attempts, 5)?,
-            delay,
-            max_delay: Some(max_delay),
-            retry_on: callable(function, "retry_on", retry_on)?,
-            on_retry: callable(function, "on_retry", on_retry)?,
-            timeout: self::timeout(function, timeout)?,
-            jitter: optional(jitter, function, "jitter", true)?,
-        };
-        plan.run(eval)
+        Plan {
+            func: func.0,
+            max_attempts: max_attempts.map_or(5, |attempts| attempts.0),
+            delay: delay.map_or(SECOND / 2, |delay| delay.0),
+            max_delay: Some(max_delay.map_or(30 * SECOND, |delay| delay.0)),
+            retry_on: retry_on.map(|retry_on| retry_on.0),
+            on_retry: on_retry.map(|on_retry| on_retry.0),
+            timeout: timeout.and_then(|timeout| timeout.0),
+            jitter,
+        }
+        .run(eval)
+    }
+}
+
+argument! {
+    /// How often to call.
+    Attempts<'v>(i32) as i32, "an int from 1 to 1000", |value| {
+        value.unpack_i32().filter(|attempts| (1..=MAX_ATTEMPTS).contains(attempts))
+    }
+}
+
+argument! {
+    /// When to give up. The empty text is how scripts from elsewhere say: never.
+    Timeout<'v>(Option<u64>) as Length, duration::EXPECTED, |value| match value.unpack_str() {
+        Some("") => Some(None),
+        _ => Wait::unpack_value(value).ok().flatten().map(|wait| Some(wait.0)),
     }
 }
 
@@ -146,7 +154,10 @@ impl<'v> Plan<'v> {
     /// One call: its value, or its error as a script sees it.
     fn attempt(&self, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Result<Value<'v>, Value<'v>>> {
         match eval.eval_function(self.func, &[], &[]) {
-            Ok(value) => Ok(result::error_of(value).map_or(Ok(value), Err)),
+            Ok(value) if value.unpack_bool() == Some(false) => {
+                Ok(Err(eval.heap().alloc("the function returned False")))
+            }
+            Ok(value) => Ok(result::opened(value)),
             Err(error) if is_stopped(&error) => Err(error),
             Err(error) => Ok(Err(eval.heap().alloc(diagnostic::message(&error)))),
         }
@@ -197,35 +208,5 @@ impl<'v> Plan<'v> {
             ("elapsed", heap.alloc(elapsed)),
             ("errors", heap.alloc(AllocList(errors))),
         ])))
-    }
-}
-
-fn attempts<'v>(function: &str, given: Option<Given<'v, i32>>, default: i32) -> starlark::Result<i32> {
-    let Some(given) = given else {
-        return Ok(default);
-    };
-    match given.get(function, "max_attempts")? {
-        attempts @ 1..=MAX_ATTEMPTS => Ok(attempts),
-        _ => Err(given.wrong(function, "max_attempts", "an int from 1 to 1000")),
-    }
-}
-
-fn timeout<'v>(function: &str, given: Option<Given<'v, NoneOr<Length>>>) -> starlark::Result<Option<u64>> {
-    match given {
-        // The empty text is how scripts from elsewhere say that there is none.
-        Some(given) if !given.0.is_none() && given.0.unpack_str() != Some("") => {
-            given.some()?.nanoseconds(function, "timeout").map(Some)
-        }
-        _ => Ok(None),
-    }
-}
-
-fn callable<'v>(function: &str, name: &str, value: Option<Value<'v>>) -> starlark::Result<Option<Value<'v>>> {
-    match value {
-        Some(value) if is_callable(value) => Ok(Some(value)),
-        Some(value) if !value.is_none() || name == "func" => {
-            Err(usage(format!("{function}: {name} must be a function, got {}", describe(value))))
-        }
-        _ => Ok(None),
     }
 }

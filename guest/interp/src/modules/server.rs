@@ -5,59 +5,56 @@
 
 #![expect(unsafe_code, reason = "only what starlark derives expand to: Trace, a type id")]
 
-mod methods;
+mod wiring;
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use allocative::Allocative;
+use starcell_macros::builtins;
 use starlark::docs::DocType;
-use starlark::environment::Methods;
-use starlark::eval::Evaluator;
+use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
+use starlark::eval::{Arguments, Evaluator};
 use starlark::starlark_simple_value;
+use starlark::values::none::NoneType;
 use starlark::values::{
     AllocValue, Freeze, FreezeResult, Freezer, Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value,
     ValueLike, starlark_value,
 };
 
-use super::middleware;
-use crate::args::describe;
-use crate::callable::{self, is_callable, takes_one};
+use super::options;
+use crate::args::Args;
 use crate::error::{from_host, usage};
-use crate::host::{Position, ServerOptions};
-use crate::serving::{At, Row};
-use crate::session::{Session, position};
+use crate::host::ServerOptions;
+use crate::session::Session;
+use wiring::Wiring;
 
 const TYPE: &str = "http.server";
 
+/// Built once, shared by servers before and after freezing.
+static METHODS: MethodsStatic = MethodsStatic::new(TYPE, methods);
+
 /// A server during setup.
 #[derive(Debug, Trace, ProvidesStaticType, NoSerialize, Allocative)]
-pub(super) struct Server<'v> {
-    number: u32,
-    #[trace(static)]
-    #[allocative(skip)]
-    options: ServerOptions,
-    #[allocative(skip)]
-    routes: RefCell<Vec<Route<'v>>>,
-    #[allocative(skip)]
-    middleware: RefCell<Vec<Value<'v>>>,
-    #[trace(static)]
-    #[allocative(skip)]
-    running: Cell<bool>,
-}
+pub(super) struct Server<'v>(#[allocative(skip)] Wiring<'v>);
 
-/// One call of `handle`.
-#[derive(Clone, Debug, Trace)]
-struct Route<'v> {
-    pattern: Value<'v>,
-    handler: Value<'v>,
-    #[trace(static)]
-    at: Position,
-}
-
-impl Server<'_> {
+impl<'v> Server<'v> {
+    /// A server that is not started.
     pub(super) fn new(number: u32, options: ServerOptions) -> Self {
-        Self { number, options, routes: RefCell::default(), middleware: RefCell::default(), running: Cell::new(false) }
+        Self(Wiring::new(number, options))
+    }
+
+    /// Registers the routes, starts, and returns when the server has stopped.
+    pub(super) fn serve(
+        this: Value<'v>,
+        routes: Vec<(Value<'v>, Value<'v>)>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<()> {
+        let server = setup(this)?;
+        for (pattern, handler) in routes {
+            server.add_route(pattern, handler, eval)?;
+        }
+        server.start(&server.options, eval)?;
+        server.wait(eval)
     }
 }
 
@@ -71,20 +68,20 @@ impl Freeze for Server<'_> {
     type Frozen = FrozenServer;
 
     fn freeze(self, _freezer: &Freezer<'_>) -> FreezeResult<FrozenServer> {
-        Ok(FrozenServer { number: self.number })
+        Ok(FrozenServer { number: self.0.number })
     }
 }
 
 impl fmt::Display for Server<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{TYPE} {}>", self.number)
+        write!(f, "<{TYPE} {}>", self.0.number)
     }
 }
 
 #[starlark_value(type = TYPE)]
 impl<'v> StarlarkValue<'v> for Server<'v> {
     fn get_methods() -> Option<&'static Methods> {
-        Some(methods::METHODS.methods())
+        Some(METHODS.methods())
     }
 }
 
@@ -112,131 +109,110 @@ impl<'v> StarlarkValue<'v> for FrozenServer {
     type Canonical = Server<'v>;
 
     fn get_methods() -> Option<&'static Methods> {
-        Some(methods::METHODS.methods())
+        Some(METHODS.methods())
     }
 }
 
-/// Registers one route with the host, which knows what patterns mean and which of them conflict.
-pub(super) fn add_route<'v>(
-    function: &str,
-    server: &Server<'v>,
-    pattern: Value<'v>,
-    handler: Value<'v>,
-    eval: &Evaluator<'v, '_, '_>,
-) -> starlark::Result<()> {
-    refuse_running(server)?;
-    let Some(text) = pattern.unpack_str() else {
-        return Err(usage(format!(
-            "{function}: pattern must be a str such as \"GET /users/{{id}}\", got {}",
-            describe(pattern)
-        )));
-    };
-    check_handler(function, handler)?;
-    let host = Session::of(eval)?.host;
-    let number = host.add_route(server.number, text).map_err(usage)?;
-    let mut routes = server.routes.borrow_mut();
-    // A request names its route by the host's number, and the handler is found in this order.
-    if usize::try_from(number) != Ok(routes.len()) {
-        return Err(usage(format!("{function}: the host numbered route {} as {number}", routes.len())));
+#[builtins("server")]
+fn methods(builder: &mut MethodsBuilder) {
+    /// Registers a handler, a function of the request, for a pattern `[METHOD ][HOST]/path` with `{name}`, `{rest...}`
+    /// and `{$}`.
+    ///
+    /// Errors: a malformed pattern, one that conflicts with an earlier one, a handler that does not take one argument,
+    /// a server that runs.
+    fn handle<'v>(
+        this: Value<'v>,
+        pattern: Value<'v>,
+        handler: Value<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        setup(this)?.add_route(pattern, handler, eval)?;
+        Ok(NoneType)
     }
-    routes.push(Route { pattern, handler, at: position(eval) });
-    Ok(())
+
+    /// Registers middleware: `fn(next)`, called once and returning a handler, or `fn(req, next)`, called for each
+    /// request.
+    ///
+    /// The first registered is outermost. Errors: what can take neither one nor two arguments, a server that runs.
+    fn r#use<'v>(this: Value<'v>, middleware: Value<'v>) -> starlark::Result<NoneType> {
+        setup(this)?.add_middleware(middleware)?;
+        Ok(NoneType)
+    }
+
+    /// Starts serving and returns. Requests are answered by forks of what the script has set up until here.
+    ///
+    /// `start(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str =
+    /// None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int =
+    /// None, max_body_bytes: int = None) -> None`
+    ///
+    /// Options override those of the server. Errors: no handler, a server that runs, an address that is not granted or
+    /// cannot be bound.
+    fn start<'v>(
+        this: Value<'v>,
+        args: &Arguments<'v, '_>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        begin(this, args, eval)?;
+        Ok(NoneType)
+    }
+
+    /// Starts serving and returns when the server has stopped, after requests in flight were answered.
+    ///
+    /// `serve(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str =
+    /// None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int =
+    /// None, max_body_bytes: int = None) -> None`
+    ///
+    /// Options and errors are those of `start`.
+    fn serve<'v>(
+        this: Value<'v>,
+        args: &Arguments<'v, '_>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        begin(this, args, eval)?;
+        setup(this)?.wait(eval)?;
+        Ok(NoneType)
+    }
+
+    /// Stops accepting, and returns when requests in flight are done.
+    fn shutdown<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
+        let outcome = Session::of(eval)?.host.shutdown(number(this)?);
+        if let Some(server) = this.downcast_ref::<Server<'v>>() {
+            server.0.stopped();
+        }
+        outcome.map_err(from_host)?;
+        Ok(NoneType)
+    }
+
+    /// The port the server is bound to, in a handler too. Errors: a server that was not started.
+    fn port<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<u32> {
+        let port = Session::of(eval)?.host.port(number(this)?);
+        port.map(u32::from).ok_or_else(|| usage("the server has no port yet, call start() first"))
+    }
 }
 
-fn check_handler(function: &str, handler: Value<'_>) -> starlark::Result<()> {
-    if !is_callable(handler) {
-        return Err(usage(format!("{function}: handler must be callable, got {}", describe(handler))));
-    }
-    if !takes_one(handler) {
-        return Err(usage(format!(
-            "{function}: a handler takes one argument, the request; {} does not",
-            callable::signature(handler)
-        )));
-    }
-    Ok(())
-}
-
-/// Builds the handlers, stores them where a fork finds them, and only then asks the host to start.
-pub(super) fn start<'v>(
-    server: &Server<'v>,
-    options: &ServerOptions,
-    eval: &mut Evaluator<'v, '_, '_>,
-) -> starlark::Result<()> {
-    if Session::of(eval)?.is_loading() {
-        return Err(usage("only the script that was started can serve, not a file that it loads"));
-    }
-    if server.running.get() {
-        return Err(usage("server already running, call shutdown() first"));
-    }
-    let routes = server.routes.borrow().clone();
-    let layers = server.middleware.borrow().clone();
-    if routes.is_empty() {
-        return Err(usage("no handlers registered, call handle() first"));
-    }
-    let mut rows = Vec::with_capacity(routes.len());
-    for route in routes {
-        rows.push(Row {
-            wrapped: middleware::wrap(route.handler, &layers, eval)?,
-            handler: route.handler,
-            pattern: route.pattern,
-            at: At::new(&route.at, eval.heap()),
-        });
-    }
-    Row::store(&rows, eval.module());
-    let host = Session::of(eval)?.host;
-    host.start(server.number, options, &position(eval)).map_err(from_host)?;
-    server.running.set(true);
-    Ok(())
-}
-
-/// Blocks until the server has stopped.
-pub(super) fn wait<'v>(server: &Server<'v>, eval: &Evaluator<'v, '_, '_>) -> starlark::Result<()> {
-    let outcome = Session::of(eval)?.host.wait(server.number);
-    server.running.set(false);
-    outcome.map_err(from_host)
-}
-
-/// Stops a server, in a handler too.
-pub(super) fn shutdown<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
-    let outcome = Session::of(eval)?.host.shutdown(number(this)?);
-    if let Some(server) = this.downcast_ref::<Server<'v>>() {
-        server.running.set(false);
-    }
-    outcome.map_err(from_host)?;
-    Ok(Value::new_none())
-}
-
-/// The port a server is bound to, in a handler too.
-pub(super) fn port<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
-    match Session::of(eval)?.host.port(number(this)?) {
-        Some(port) => Ok(eval.heap().alloc(i32::from(port))),
-        None => Err(usage("the server has no port yet, call start() first")),
-    }
+/// Starts a server with the options of a call.
+fn begin<'v>(this: Value<'v>, args: &Arguments<'v, '_>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<()> {
+    let server = setup(this)?;
+    let mut args = Args::new(args, eval.heap())?;
+    let options = options::read(&mut args, &server.options)?;
+    server.start(&options, eval)
 }
 
 /// The server, if it can still be set up.
-pub(super) fn setup<'v>(function: &str, this: Value<'v>) -> starlark::Result<&'v Server<'v>> {
-    this.downcast_ref::<Server<'v>>().ok_or_else(|| {
-        usage(format!(
-            "{function}: a server is set up before it serves, not while handling a request; \
-             handlers can call shutdown() and port()"
-        ))
+fn setup<'v>(this: Value<'v>) -> starlark::Result<&'v Wiring<'v>> {
+    this.downcast_ref::<Server<'v>>().map(|server| &server.0).ok_or_else(|| {
+        usage(
+            "a server is set up before it serves, not while handling a request; handlers can call shutdown() and port()",
+        )
     })
 }
 
 fn number<'v>(this: Value<'v>) -> starlark::Result<u32> {
     if let Some(server) = this.downcast_ref::<Server<'v>>() {
-        return Ok(server.number);
+        return Ok(server.0.number);
     }
     match FrozenServer::from_value(this) {
         Some(server) => Ok(server.number),
         None => Err(usage(format!("expected a server, got {}", this.get_type()))),
     }
-}
-
-fn refuse_running(server: &Server<'_>) -> starlark::Result<()> {
-    if server.running.get() {
-        return Err(usage("cannot add handlers while the server is running; call shutdown() first"));
-    }
-    Ok(())
 }

@@ -1,17 +1,17 @@
 //! `strings`: what the methods of str leave out.
 
+use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
-use starlark::starlark_module;
 use starlark::values::tuple::AllocTuple;
 use starlark::values::{Heap, Value};
 
 use crate::error::usage;
-use crate::given::{Given, optional};
+use crate::given::Given;
 
 /// Widest field, in characters: enough for any table, and no way to fill the memory with one call.
 const MAX_WIDTH: usize = 1 << 20;
 
-#[starlark_module]
+#[builtins("strings")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// `s` at the left of a field of `width` characters, filled up with `fillchar` (a space unless given).
     ///
@@ -22,11 +22,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "ab.."
     /// ```
     fn ljust<'v>(
-        s: Given<'v, &'v str>,
+        s: &'v str,
         width: Given<'v, i32>,
-        fillchar: Option<Given<'v, &'v str>>,
+        #[starlark(default = " ")] fillchar: &'v str,
     ) -> starlark::Result<String> {
-        let field = Field::new("strings.ljust", s, width, fillchar)?;
+        let field = Field::new(s, width, fillchar)?;
         Ok(field.text(0, field.missing))
     }
 
@@ -37,11 +37,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "007"
     /// ```
     fn rjust<'v>(
-        s: Given<'v, &'v str>,
+        s: &'v str,
         width: Given<'v, i32>,
-        fillchar: Option<Given<'v, &'v str>>,
+        #[starlark(default = " ")] fillchar: &'v str,
     ) -> starlark::Result<String> {
-        let field = Field::new("strings.rjust", s, width, fillchar)?;
+        let field = Field::new(s, width, fillchar)?;
         Ok(field.text(field.missing, 0))
     }
 
@@ -52,11 +52,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "-ab--"
     /// ```
     fn center<'v>(
-        s: Given<'v, &'v str>,
+        s: &'v str,
         width: Given<'v, i32>,
-        fillchar: Option<Given<'v, &'v str>>,
+        #[starlark(default = " ")] fillchar: &'v str,
     ) -> starlark::Result<String> {
-        let field = Field::new("strings.center", s, width, fillchar)?;
+        let field = Field::new(s, width, fillchar)?;
         let left = field.missing / 2;
         Ok(field.text(left, field.missing - left))
     }
@@ -67,11 +67,10 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> strings.cut("host:80", ":")
     /// ("host", "80", True)
     /// ```
-    fn cut<'v>(s: Given<'v, &'v str>, sep: Given<'v, &'v str>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        let (text, sep) = (s.get("strings.cut", "s")?, sep.get("strings.cut", "sep")?);
-        let (before, after, found) = match text.split_once(sep) {
+    fn cut<'v>(s: &'v str, sep: &'v str, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        let (before, after, found) = match s.split_once(sep) {
             Some((before, after)) => (heap.alloc(before), heap.alloc(after), true),
-            None => (s.0, heap.alloc(""), false),
+            None => (heap.alloc(s), heap.alloc(""), false),
         };
         Ok(heap.alloc(AllocTuple([before, after, Value::new_bool(found)])))
     }
@@ -82,8 +81,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> strings.equal("Straße", "STRASSE")
     /// True
     /// ```
-    fn equal<'v>(s: Given<'v, &'v str>, t: Given<'v, &'v str>) -> starlark::Result<bool> {
-        let (s, t) = (s.get("strings.equal", "s")?, t.get("strings.equal", "t")?);
+    fn equal<'v>(s: &'v str, t: &'v str) -> starlark::Result<bool> {
         Ok(folded(s).eq(folded(t)))
     }
 
@@ -93,8 +91,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> strings.has_any("hello!", "?!")
     /// True
     /// ```
-    fn has_any<'v>(s: Given<'v, &'v str>, chars: Given<'v, &'v str>) -> starlark::Result<bool> {
-        let (s, chars) = (s.get("strings.has_any", "s")?, chars.get("strings.has_any", "chars")?);
+    fn has_any<'v>(s: &'v str, chars: &'v str) -> starlark::Result<bool> {
         Ok(s.contains(|c| chars.contains(c)))
     }
 
@@ -104,8 +101,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> strings.quote("a \"b\"")
     /// "\"a \\\"b\\\"\""
     /// ```
-    fn quote<'v>(s: Given<'v, &'v str>) -> starlark::Result<String> {
-        Ok(quoted(s.get("strings.quote", "s")?))
+    fn quote<'v>(s: &'v str) -> starlark::Result<String> {
+        Ok(quoted(s))
     }
 
     /// The text that `quote` made this from. Errors: no double quotes around it, an unknown or incomplete escape.
@@ -114,9 +111,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> strings.unquote("\"caf\\u00e9\"")
     /// "café"
     /// ```
-    fn unquote<'v>(s: Given<'v, &'v str>) -> starlark::Result<String> {
-        let text = s.get("strings.unquote", "s")?;
-        unquoted(text).map_err(|wrong| usage(format!("strings.unquote: {wrong}")))
+    fn unquote<'v>(s: &'v str) -> starlark::Result<String> {
+        unquoted(s).map_err(usage)
     }
 }
 
@@ -128,22 +124,15 @@ struct Field<'v> {
 }
 
 impl<'v> Field<'v> {
-    fn new(
-        function: &str,
-        s: Given<'v, &'v str>,
-        width: Given<'v, i32>,
-        fillchar: Option<Given<'v, &'v str>>,
-    ) -> starlark::Result<Self> {
-        let text = s.get(function, "s")?;
-        let given = width.get(function, "width")?;
+    fn new(text: &'v str, width: Given<'v, i32>, fillchar: &str) -> starlark::Result<Self> {
+        let given = width.take("width")?;
         let given = usize::try_from(given).unwrap_or(0);
         if given > MAX_WIDTH {
-            return Err(width.wrong(function, "width", "at most 1048576"));
+            return Err(width.wrong("width", "at most 1048576"));
         }
-        let mut fill = optional(fillchar, function, "fillchar", " ")?.chars();
+        let mut fill = fillchar.chars();
         let (Some(fill), None) = (fill.next(), fill.next()) else {
-            let fillchar = fillchar.map(|fillchar| fillchar.wrong(function, "fillchar", "one character"));
-            return Err(fillchar.unwrap_or_else(|| usage(format!("{function}: fillchar must be one character"))));
+            return Err(usage(format!("fillchar must be one character, got {fillchar:?}")));
         };
         Ok(Self { text, fill, missing: given.saturating_sub(text.chars().count()) })
     }

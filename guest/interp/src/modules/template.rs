@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
 
 mod data;
+mod foreign;
 mod prescan;
 
 use std::borrow::Cow;
@@ -16,19 +17,21 @@ use std::{fmt, io};
 
 use allocative::Allocative;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
+use starcell_macros::builtins;
 use starlark::docs::DocType;
 use starlark::environment::{GlobalsBuilder, Methods, MethodsBuilder, MethodsStatic};
-use starlark::starlark_module;
+use starlark::eval::Evaluator;
 use starlark::starlark_simple_value;
 use starlark::values::dict::DictRef;
-use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
+use starlark::values::{NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
 
+use super::files::ask;
+use super::path::FilePath;
 use super::text::document;
+use crate::args::describe;
 use crate::bytes::Bytes;
 use crate::error::usage;
-use crate::given::{Given, optional};
 use crate::limits::MAX_TEXT_BYTES;
-use crate::result::attempt;
 
 /// How errors name the template itself; partials have their own names.
 const MAIN: &str = "template";
@@ -39,7 +42,7 @@ const FUEL: u64 = 500_000;
 /// Deepest recursion while rendering: a block counts 1, a macro 4, an include 10.
 const MAX_RECURSION: usize = 100;
 
-#[starlark_module]
+#[builtins("template")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// A template (Jinja syntax), ready to be rendered any number of times: `template.text(source).render(data)`.
     ///
@@ -53,11 +56,11 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "<p>a;&lt;b&gt;;</p>"
     /// ```
     fn text<'v>(
-        source: Given<'v, Bytes<'v>>,
-        partials: Option<Given<'v, DictRef<'v>>>,
-        escape: Option<Given<'v, &'v str>>,
+        source: Bytes<'v>,
+        partials: Option<DictRef<'v>>,
+        escape: Option<&'v str>,
     ) -> starlark::Result<Template> {
-        compiled("template.text", source, partials, escape)
+        compiled(source, partials, escape)
     }
 
     /// Renders a template once: `template.render(source, data)`.
@@ -73,53 +76,56 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// error: template.render: undefined value (in template:1)
     /// ```
     fn render<'v>(
-        source: Given<'v, Bytes<'v>>,
+        source: Bytes<'v>,
         data: Option<Value<'v>>,
-        partials: Option<Given<'v, DictRef<'v>>>,
-        escape: Option<Given<'v, &'v str>>,
-        missing_key: Option<Given<'v, &'v str>>,
+        partials: Option<DictRef<'v>>,
+        escape: Option<&'v str>,
+        missing_key: Option<&'v str>,
     ) -> starlark::Result<String> {
-        compiled("template.render", source, partials, escape)?.render("template.render", data, missing_key)
+        compiled(source, partials, escape)?.render(data, missing_key)
+    }
+
+    /// Like `text`, for a source in a file. Needs the permission of `fs.read_text`.
+    fn file<'v>(
+        path: FilePath<'v>,
+        partials: Option<DictRef<'v>>,
+        escape: Option<&'v str>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Template> {
+        let source = ask(eval, |files, at| files.read_bytes(path.0, at))?;
+        compiled(Bytes(&source), partials, escape)
     }
 }
 
-fn compiled<'v>(
-    function: &str,
-    source: Given<'v, Bytes<'v>>,
-    partials: Option<Given<'v, DictRef<'v>>>,
-    escape: Option<Given<'v, &'v str>>,
-) -> starlark::Result<Template> {
+fn compiled(source: Bytes<'_>, partials: Option<DictRef<'_>>, escape: Option<&str>) -> starlark::Result<Template> {
     let mut environment = Environment::new();
     environment.remove_global("debug");
     environment.remove_global("namespace");
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(MAX_RECURSION);
-    let escape = match optional(escape, function, "escape", "html")? {
+    let escape = match escape.unwrap_or("html") {
         "html" => AutoEscape::Html,
         "none" => AutoEscape::None,
-        other => return Err(usage(format!("{function}: escape must be \"html\" or \"none\", got {other:?}"))),
+        other => return Err(usage(format!("escape must be \"html\" or \"none\", got {other:?}"))),
     };
     environment.set_auto_escape_callback(move |_| escape.clone());
-    let mut sources = vec![(MAIN, document(source, function, "source")?)];
-    if let Some(partials) = partials.filter(|partials| !partials.0.is_none()) {
-        let texts = partials.get(function, "partials")?;
-        for (name, text) in texts.iter() {
-            match (name.unpack_str(), text.unpack_str()) {
-                (Some(name), Some(text)) if name != MAIN => sources.push((name, text)),
-                _ => {
-                    return Err(partials.wrong(
-                        function,
-                        "partials",
-                        "a dict from names to sources, none named template",
-                    ));
-                }
+    let mut sources = vec![(MAIN, document(source)?)];
+    for (name, text) in partials.iter().flat_map(|partials| partials.iter()) {
+        match (name.unpack_str(), text.unpack_str()) {
+            (Some(name), Some(text)) if name != MAIN => sources.push((name, text)),
+            _ => {
+                let (name, text) = (describe(name), describe(text));
+                return Err(usage(format!(
+                    "partials must be a dict from names to sources, none named template, got {name}: {text} in it"
+                )));
             }
         }
     }
-    prescan::check(&sources).map_err(|sentence| usage(format!("{function}: {sentence}")))?;
+    foreign::check(&sources).map_err(usage)?;
+    prescan::check(&sources).map_err(usage)?;
     for (name, text) in sources {
         let added = environment.add_template_owned(name.to_owned(), text.to_owned());
-        added.map_err(|error| usage(format!("{function}: {}", explain(&error))))?;
+        added.map_err(|error| usage(explain(&error)))?;
     }
     Ok(Template { environment })
 }
@@ -158,18 +164,12 @@ struct Template {
 starlark_simple_value!(Template);
 
 impl Template {
-    fn render<'v>(
-        &self,
-        function: &str,
-        data: Option<Value<'v>>,
-        missing_key: Option<Given<'v, &'v str>>,
-    ) -> starlark::Result<String> {
-        let wrong = |sentence: String| usage(format!("{function}: {sentence}"));
-        let data = data::root(data.unwrap_or_default()).map_err(|text| wrong(format!("data: {text}")))?;
-        let strict = match optional(missing_key, function, "missing_key", "default")? {
+    fn render<'v>(&self, data: Option<Value<'v>>, missing_key: Option<&'v str>) -> starlark::Result<String> {
+        let data = data::root(data.unwrap_or_default()).map_err(|text| usage(format!("data: {text}")))?;
+        let strict = match missing_key.unwrap_or("default") {
             "default" => false,
             "error" => true,
-            other => return Err(wrong(format!("missing_key must be \"default\" or \"error\", got {other:?}"))),
+            other => return Err(usage(format!("missing_key must be \"default\" or \"error\", got {other:?}"))),
         };
         let environment = if strict {
             let mut environment = self.environment.clone();
@@ -183,8 +183,8 @@ impl Template {
             template.render_captured_to(data, &mut text)?;
             Ok(())
         });
-        rendered.map_err(|error| wrong(explain(&error)))?;
-        String::from_utf8(text.0).map_err(|error| wrong(error.to_string()))
+        rendered.map_err(|error| usage(explain(&error)))?;
+        String::from_utf8(text.0).map_err(|error| usage(error.to_string()))
     }
 }
 
@@ -225,26 +225,12 @@ impl<'v> StarlarkValue<'v> for Template {
     }
 }
 
-#[starlark_module]
+#[builtins("template")]
 fn methods(builder: &mut MethodsBuilder) {
     /// Renders the template; `data` is a dict or a struct whose entries are its variables.
     ///
     /// A variable that is missing prints as nothing, or is an error with `missing_key = "error"`.
-    fn render<'v>(
-        this: &Template,
-        data: Option<Value<'v>>,
-        missing_key: Option<Given<'v, &'v str>>,
-    ) -> starlark::Result<String> {
-        this.render("template.render", data, missing_key)
-    }
-
-    /// Like `render`, as a `Result`.
-    fn try_render<'v>(
-        this: &Template,
-        data: Option<Value<'v>>,
-        missing_key: Option<Given<'v, &'v str>>,
-        heap: Heap<'v>,
-    ) -> starlark::Result<Value<'v>> {
-        attempt(this.render("template.render", data, missing_key).map(|text| heap.alloc(text)), heap)
+    fn render<'v>(this: &Template, data: Option<Value<'v>>, missing_key: Option<&'v str>) -> starlark::Result<String> {
+        this.render(data, missing_key)
     }
 }

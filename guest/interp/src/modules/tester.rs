@@ -1,5 +1,6 @@
 //! The test that a `test_` function is given: how it asks the app beside its file.
 
+#![expect(clippy::too_many_arguments, reason = "they are named where they are given")]
 #![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
 
 mod reply;
@@ -7,19 +8,20 @@ mod reply;
 use std::fmt;
 
 use allocative::Allocative;
+use starcell_macros::builtins;
 use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
-use starlark::eval::{Arguments, Evaluator};
-use starlark::starlark_module;
+use starlark::eval::Evaluator;
 use starlark::starlark_simple_value;
+use starlark::values::dict::DictRef;
 use starlark::values::none::NoneType;
 use starlark::values::tuple::UnpackTuple;
 use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
 
-use super::client::{set_body, set_header};
+use super::client::{pairs, set_body, set_header};
 use super::url::encode_pairs;
-use crate::args::Args;
-use crate::error::{from_host, skip};
+use crate::error::{from_host, skip, usage};
+use crate::given::{Text, argument};
 use crate::host::{Outgoing, Question};
 use crate::session::{Session, position};
 use reply::ReplyValue;
@@ -71,7 +73,7 @@ impl<'v> StarlarkValue<'v> for Tester {
     }
 }
 
-#[starlark_module]
+#[builtins("t")]
 fn methods(builder: &mut MethodsBuilder) {
     /// Sends a request to the app beside the test file and returns what a client would get:
     /// `t.request("POST", "/users", body = {"name": "Ann"}, headers = {"Authorization": "Bearer x"})`.
@@ -83,58 +85,80 @@ fn methods(builder: &mut MethodsBuilder) {
     /// handler raised, or `None`), `json()` and `try_json()`.
     fn request<'v>(
         #[starlark(this)] _this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        method: Text<'v>,
+        path: Path<'v>,
+        body: Option<Value<'v>>,
+        #[starlark(require = named)] form: Option<Value<'v>>,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named, default = 0)] server: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        let mut args = Args::new("t.request", args, eval.heap())?;
-        let method = args.required("method")?;
-        let method = args.text("method", method)?;
-        ask(method, "method, path, body, form, headers, server", args, eval)
+        Call { method: method.0, path, body, form, headers, server }.ask(eval)
     }
 
     /// Like `request` with the method DELETE: `t.delete("/users/7")`.
     fn delete<'v>(
         #[starlark(this)] _this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        path: Path<'v>,
+        body: Option<Value<'v>>,
+        #[starlark(require = named)] form: Option<Value<'v>>,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named, default = 0)] server: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        ask_with("t.delete", "DELETE", args, eval)
+        Call { method: "DELETE", path, body, form, headers, server }.ask(eval)
     }
 
     /// Like `request` with the method GET: `t.get("/users?page=2")`.
     fn get<'v>(
         #[starlark(this)] _this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        path: Path<'v>,
+        body: Option<Value<'v>>,
+        #[starlark(require = named)] form: Option<Value<'v>>,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named, default = 0)] server: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        ask_with("t.get", "GET", args, eval)
+        Call { method: "GET", path, body, form, headers, server }.ask(eval)
     }
 
     /// Like `request` with the method PATCH: `t.patch("/users/7", {"name": "Bo"})`.
     fn patch<'v>(
         #[starlark(this)] _this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        path: Path<'v>,
+        body: Option<Value<'v>>,
+        #[starlark(require = named)] form: Option<Value<'v>>,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named, default = 0)] server: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        ask_with("t.patch", "PATCH", args, eval)
+        Call { method: "PATCH", path, body, form, headers, server }.ask(eval)
     }
 
     /// Like `request` with the method POST: `t.post("/login", form = {"user": "ann"})`.
     fn post<'v>(
         #[starlark(this)] _this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        path: Path<'v>,
+        body: Option<Value<'v>>,
+        #[starlark(require = named)] form: Option<Value<'v>>,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named, default = 0)] server: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        ask_with("t.post", "POST", args, eval)
+        Call { method: "POST", path, body, form, headers, server }.ask(eval)
     }
 
     /// Like `request` with the method PUT: `t.put("/users/7", {"name": "Bo"})`.
     fn put<'v>(
         #[starlark(this)] _this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        path: Path<'v>,
+        body: Option<Value<'v>>,
+        #[starlark(require = named)] form: Option<Value<'v>>,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named, default = 0)] server: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        ask_with("t.put", "PUT", args, eval)
+        Call { method: "PUT", path, body, form, headers, server }.ask(eval)
     }
 
     /// Notes something that is shown when the test fails: `t.log("got", reply.body)`.
@@ -157,50 +181,49 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 }
 
-fn ask_with<'v>(
-    function: &'static str,
-    method: &str,
-    args: &Arguments<'v, '_>,
-    eval: &mut Evaluator<'v, '_, '_>,
-) -> starlark::Result<Value<'v>> {
-    let args = Args::new(function, args, eval.heap())?;
-    ask(method.to_owned(), "path, body, form, headers, server", args, eval)
+argument! {
+    /// A path with its query.
+    Path<'v>(&'v str) as &'v str, "a path such as \"/users?page=2\"", |value| {
+        value.unpack_str().filter(|path| path.starts_with('/'))
+    }
 }
 
-fn ask<'v>(
-    method: String,
-    accepted: &str,
-    mut args: Args<'v>,
-    eval: &mut Evaluator<'v, '_, '_>,
-) -> starlark::Result<Value<'v>> {
-    let path = args.required("path")?;
-    let Some(target) = path.unpack_str().filter(|path| path.starts_with('/')).map(str::to_owned) else {
-        return Err(args.wrong("path", "a path such as \"/users?page=2\"", path));
-    };
-    let mut outgoing = Outgoing::default();
-    let body = args.either("body")?.filter(|body| !body.is_none());
-    let form = args.take("form").filter(|form| !form.is_none());
-    match (body, form) {
-        (Some(_), Some(_)) => return Err(args.error(format_args!("give body or form, not both"))),
-        (Some(body), None) => set_body(&mut outgoing, &args, body)?,
-        (None, Some(form)) => {
-            outgoing.body = encode_pairs(args.function, "form", form)?.into_bytes();
-            let content_type = "application/x-www-form-urlencoded".to_owned();
-            set_header(&mut outgoing.headers, "Content-Type".to_owned(), content_type);
+/// The arguments of a request.
+struct Call<'v> {
+    method: &'v str,
+    path: Path<'v>,
+    body: Option<Value<'v>>,
+    form: Option<Value<'v>>,
+    headers: Option<DictRef<'v>>,
+    /// The number of the server to ask.
+    server: u32,
+}
+
+impl<'v> Call<'v> {
+    fn ask(self, eval: &Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
+        let mut outgoing = Outgoing::default();
+        let given = |value: &Value<'v>| !value.is_none();
+        match (self.body.filter(given), self.form.filter(given)) {
+            (Some(_), Some(_)) => return Err(usage("give body or form, not both")),
+            (Some(body), None) => set_body(&mut outgoing, body)?,
+            (None, Some(form)) => {
+                outgoing.body = encode_pairs("form", form)?.into_bytes();
+                let content_type = "application/x-www-form-urlencoded".to_owned();
+                set_header(&mut outgoing.headers, "Content-Type".to_owned(), content_type);
+            }
+            (None, None) => {}
         }
-        (None, None) => {}
-    }
-    if let Some(headers) = args.take("headers").filter(|headers| !headers.is_none()) {
-        for (name, value) in super::client::pairs(&args, headers)? {
+        for (name, value) in self.headers.as_ref().map(pairs).transpose()?.unwrap_or_default() {
             set_header(&mut outgoing.headers, name, value);
         }
+        let question = Question {
+            server: self.server,
+            method: self.method.to_owned(),
+            target: self.path.0.to_owned(),
+            headers: outgoing.headers,
+            body: outgoing.body,
+        };
+        let reply = Session::of(eval)?.host.tool().ask(&question, &position(eval)).map_err(from_host)?;
+        Ok(eval.heap().alloc(ReplyValue::new(reply)))
     }
-    let server = match args.take("server") {
-        Some(server) => args.int("server", "the number of a server, from 0", server)?,
-        None => 0,
-    };
-    args.finish(accepted)?;
-    let question = Question { server, method, target, headers: outgoing.headers, body: outgoing.body };
-    let reply = Session::of(eval)?.host.tool().ask(&question, &position(eval)).map_err(from_host)?;
-    Ok(eval.heap().alloc(ReplyValue::new(reply)))
 }

@@ -3,14 +3,12 @@
 use super::json_decode::locate;
 use crate::bytes::Bytes;
 use crate::error::usage;
-use crate::given::Given;
 
 /// The text of a document, without the byte order mark that some editors put in front.
-pub(super) fn document<'v>(given: Given<'v, Bytes<'v>>, function: &str, name: &str) -> starlark::Result<&'v str> {
-    let bytes = given.bytes(function, name)?;
+pub(super) fn document(Bytes(bytes): Bytes<'_>) -> starlark::Result<&str> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let (line, column) = locate(bytes, error.valid_up_to());
-        usage(format!("{function}: line {line}, column {column}: not UTF-8"))
+        usage(format!("line {line}, column {column}: not UTF-8"))
     })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }

@@ -1,25 +1,27 @@
 //! `time`: the host's wall clock, read at every call, and arithmetic with what it says. A clock kept in memory would be
 //! copied by a fork and stand still.
 //!
-//! Times carry an offset from UTC, not a zone: the rules of zones change several times a year, and are no business of an
-//! interpreter that is compiled once.
+//! A time is shown with an offset from UTC, or in a zone of the tz database, whose rules are those of the day the
+//! interpreter was built.
 
 pub(crate) mod duration;
+mod golayout;
 mod instant;
 mod layout;
+mod moment;
+mod zone;
 
 use jiff::Timestamp;
+use starcell_macros::builtins;
 use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
-use starlark::starlark_module;
 use starlark::values::none::NoneType;
 
 use crate::error::{from_host, usage};
-use crate::given::{Given, optional};
 use crate::session::Session;
 
-pub(crate) use duration::{Duration, Length};
+pub(crate) use duration::{Deadline, Duration, Length, Wait};
 use instant::Instant;
 
 const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
@@ -29,7 +31,7 @@ pub(super) fn types() -> [(&'static str, DocType); 2] {
     [("time.duration", duration::documented()), ("time.time", instant::documented())]
 }
 
-#[starlark_module]
+#[builtins("time")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The layout of RFC 3339, such as `2025-01-15T14:30:00Z`.
     const RFC3339: &str = "rfc3339";
@@ -88,19 +90,19 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> time.from_unix(1700000000)
     /// 2023-11-14T22:13:20Z
     /// ```
-    fn from_unix<'v>(seconds: Given<'v, i64>, nanoseconds: Option<Given<'v, i64>>) -> starlark::Result<Instant> {
-        let function = "time.from_unix";
-        let whole = i128::from(seconds.get(function, "seconds")?) * i128::from(NANOSECONDS_PER_SECOND);
-        let fraction = optional(nanoseconds, function, "nanoseconds", 0)?;
+    fn from_unix<'v>(seconds: i64, #[starlark(default = 0)] nanoseconds: i64) -> starlark::Result<Instant> {
+        let whole = i128::from(seconds) * i128::from(NANOSECONDS_PER_SECOND);
+        let fraction = nanoseconds;
         Timestamp::from_nanosecond(whole + i128::from(fraction))
             .map(Instant::utc)
-            .map_err(|_| usage(format!("{function}: the year is outside of -9999 to 9999")))
+            .map_err(|_| usage("the year is outside of -9999 to 9999"))
     }
 
     /// The time that a text tells.
     ///
     /// `layout` is one of `rfc3339`, `rfc3339nano`, `rfc1123`, `rfc822`, `http`, `kitchen`, `datetime`, `date`, `time`,
-    /// `stamp` (also as the constants `time.RFC3339` and so on), or a pattern of `strftime` such as `%d.%m.%Y %H:%M`.
+    /// `stamp` (also as the constants `time.RFC3339` and so on), a pattern of `strftime` such as `%d.%m.%Y %H:%M`, or a
+    /// layout as Go writes it, such as `Jan 2, 2006 at 3:04pm`. `http` also takes the two older forms of HTTP.
     /// What the layout leaves out is that of midnight, January 1st of the year 0, in UTC. Errors: a text that does not
     /// match, a date that does not exist, an unknown layout.
     ///
@@ -108,10 +110,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> time.parse(time.RFC3339, "2025-01-15T14:30:00+01:00").unix
     /// 1736947800
     /// ```
-    fn parse<'v>(layout: Given<'v, &'v str>, value: Given<'v, &'v str>) -> starlark::Result<Instant> {
-        let function = "time.parse";
-        let (text, pattern) = (value.get(function, "value")?, layout.get(function, "layout")?);
-        layout::parse(pattern, text).map_err(|wrong| usage(format!("{function}: {wrong}")))
+    fn parse<'v>(layout: &'v str, value: &'v str, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Instant> {
+        layout::parse(layout, value, clock(eval)?.0.timestamp).map(Instant).map_err(usage)
     }
 
     /// A time as text, by a layout as `parse` takes it. Errors: an unknown layout.
@@ -120,10 +120,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> time.format(time.from_unix(0), "%A, %-d %B %Y")
     /// "Thursday, 1 January 1970"
     /// ```
-    fn format<'v>(t: Given<'v, &'v Instant>, layout: Given<'v, &'v str>) -> starlark::Result<String> {
-        let function = "time.format";
-        let (time, pattern) = (t.get(function, "t")?, layout.get(function, "layout")?);
-        layout::format(pattern, time).map_err(|wrong| usage(format!("{function}: {wrong}")))
+    fn format<'v>(t: &'v Instant, layout: &'v str) -> starlark::Result<String> {
+        layout::format(layout, &t.0).map_err(usage)
     }
 
     /// A duration from a text such as `1h30m`, `250ms`, `-1.5s` (units: `ns`, `us`, `ms`, `s`, `m`, `h`), or the same
@@ -133,8 +131,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> time.duration("90m").hours
     /// 1.5
     /// ```
-    fn duration<'v>(d: Given<'v, Length>) -> starlark::Result<Duration> {
-        d.length("time.duration", "d")
+    fn duration<'v>(d: Length) -> starlark::Result<Duration> {
+        Ok(d.0)
     }
 
     /// How long ago a time was.
@@ -143,8 +141,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> time.since(time.from_unix(0)) > time.duration("24h")
     /// True
     /// ```
-    fn since<'v>(t: Given<'v, &'v Instant>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Duration> {
-        clock(eval)?.since(t.get("time.since", "t")?)
+    fn since<'v>(t: &'v Instant, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Duration> {
+        clock(eval)?.since(t)
     }
 
     /// How long it is until a time.
@@ -153,8 +151,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> time.until(time.from_unix(0)) < time.duration("0s")
     /// True
     /// ```
-    fn until<'v>(t: Given<'v, &'v Instant>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Duration> {
-        t.get("time.until", "t")?.since(&clock(eval)?)
+    fn until<'v>(t: &'v Instant, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Duration> {
+        t.since(&clock(eval)?)
     }
 
     /// Waits. The time counts as the request's own, so its limits end it. Errors: a negative duration, a host that
@@ -164,9 +162,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> time.sleep("0s")
     /// None
     /// ```
-    fn sleep<'v>(d: Given<'v, Length>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
-        let nanoseconds = d.nanoseconds("time.sleep", "d")?;
-        wait(eval, nanoseconds)?;
+    fn sleep<'v>(d: Wait, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
+        wait(eval, d.0)?;
         Ok(NoneType)
     }
 }

@@ -5,8 +5,8 @@
 
 use fluent_uri::{ParseError, Uri, UriRef};
 use percent_encoding::{percent_decode, percent_encode_byte};
+use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
-use starlark::starlark_module;
 use starlark::values::dict::DictRef;
 use starlark::values::list_or_tuple::UnpackListOrTuple;
 use starlark::values::structs::AllocStruct;
@@ -15,10 +15,10 @@ use starlark::values::{Heap, UnpackValue, Value};
 use crate::args::describe;
 use crate::bytes::Bytes;
 use crate::error::usage;
-use crate::given::{Given, optional};
+use crate::given::{Given, argument};
 use crate::pairs;
 
-#[starlark_module]
+#[builtins("url")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The parts of a URL or of a relative reference.
     ///
@@ -31,10 +31,9 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// ... [u.scheme, u.host, u.port, u.path, u.query, u.fragment]
     /// ["https", "example.com", 8443, "/a%20b", "q=1", "top"]
     /// ```
-    fn parse<'v>(s: Given<'v, &'v str>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        let text = s.get("url.parse", "s")?;
-        let url = UriRef::parse(text).map_err(|e| invalid("url.parse", "s", text, e))?;
-        parts(&url, heap).map_err(|wrong| usage(format!("url.parse: {wrong}, in {}", describe(s.0))))
+    fn parse<'v>(s: &'v str, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        let url = UriRef::parse(s).map_err(|e| invalid("s", s, e))?;
+        parts(&url, heap).map_err(|wrong| usage(format!("{wrong}, in {}", describe(heap.alloc(s)))))
     }
 
     /// A reference resolved against an absolute URL, as a link on that page would be.
@@ -45,15 +44,14 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> url.join("https://example.com/a/b?q", "../c#d")
     /// "https://example.com/c#d"
     /// ```
-    fn join<'v>(base: Given<'v, &'v str>, reference: Given<'v, &'v str>) -> starlark::Result<String> {
-        let function = "url.join";
-        let (text, relative) = (base.get(function, "base")?, reference.get(function, "reference")?);
-        let absolute = UriRef::parse(text).map_err(|e| invalid(function, "base", text, e))?;
-        let relative = UriRef::parse(relative).map_err(|e| invalid(function, "reference", relative, e))?;
+    fn join<'v>(base: Given<'v, &'v str>, reference: &'v str) -> starlark::Result<String> {
+        let (text, relative) = (base.take("base")?, reference);
+        let absolute = UriRef::parse(text).map_err(|e| invalid("base", text, e))?;
+        let relative = UriRef::parse(relative).map_err(|e| invalid("reference", relative, e))?;
         let absolute: Uri<&str> =
-            absolute.strip_fragment().try_into().map_err(|_| base.wrong(function, "base", "a URL with a scheme"))?;
+            absolute.strip_fragment().try_into().map_err(|_| base.wrong("base", "a URL with a scheme"))?;
         let joined = relative.resolve_against(&absolute);
-        let joined = joined.map_err(|_| base.wrong(function, "base", "a URL that references can be relative to"))?;
+        let joined = joined.map_err(|_| base.wrong("base", "a URL that references can be relative to"))?;
         Ok(joined.into_string())
     }
 
@@ -65,15 +63,9 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> url.quote("a/b c?é")
     /// "a%2Fb%20c%3F%C3%A9"
     /// ```
-    fn quote<'v>(s: Given<'v, Bytes<'v>>, safe: Option<Given<'v, &'v str>>) -> starlark::Result<String> {
-        let bytes = s.bytes("url.quote", "s")?;
-        let safe = match safe {
-            None => "",
-            Some(given) => match given.get("url.quote", "safe")? {
-                safe if safe.is_ascii() => safe,
-                _ => return Err(given.wrong("url.quote", "safe", "ASCII characters")),
-            },
-        };
+    fn quote<'v>(s: Bytes<'v>, safe: Option<Safe<'v>>) -> starlark::Result<String> {
+        let bytes = s.0;
+        let safe = safe.map_or("", |safe| safe.0);
         let mut quoted = String::with_capacity(bytes.len());
         for byte in bytes {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) || safe.as_bytes().contains(byte) {
@@ -93,10 +85,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> url.unquote("a%2Fb%20c")
     /// "a/b c"
     /// ```
-    fn unquote<'v>(s: Given<'v, &'v str>, plus: Option<Given<'v, bool>>) -> starlark::Result<String> {
-        let text = s.get("url.unquote", "s")?;
-        let plus = optional(plus, "url.unquote", "plus", false)?;
-        unquoted(text, plus).map_err(|wrong| usage(format!("url.unquote: {wrong}")))
+    fn unquote<'v>(s: &'v str, #[starlark(default = false)] plus: bool) -> starlark::Result<String> {
+        unquoted(s, plus).map_err(usage)
     }
 
     /// A query string (or urlencoded form) from a dict, or from pairs, of names and values.
@@ -108,7 +98,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "q=a+b%26c&page=2&tag=x&tag=y"
     /// ```
     fn encode_query<'v>(params: Value<'v>) -> starlark::Result<String> {
-        encode_pairs("url.encode_query", "params", params)
+        encode_pairs("params", params)
     }
 
     /// The names and values of a query string (or urlencoded form), in the shape of `req.query`: a value is a str, or a
@@ -118,26 +108,31 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> url.decode_query("q=a+b&tag=x&tag=y&flag")
     /// {"q": "a b", "tag": ["x", "y"], "flag": ""}
     /// ```
-    fn decode_query<'v>(s: Given<'v, Bytes<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        let query = s.bytes("url.decode_query", "s")?;
+    fn decode_query<'v>(s: Bytes<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        let query = s.0;
         let query = query.strip_prefix(b"?").unwrap_or(query);
         Ok(pairs::dict(form_urlencoded::parse(query).map(|(name, value)| (name, value.into_owned())), heap))
     }
 }
 
-/// Pairs of names and values as a query string; `argument` is what `function` calls them.
-pub(super) fn encode_pairs(function: &str, argument: &str, pairs: Value<'_>) -> starlark::Result<String> {
+argument! {
+    /// Characters that stay as they are.
+    Safe<'v>(&'v str) as &'v str, "ASCII characters", |value| value.unpack_str().filter(|safe| safe.is_ascii())
+}
+
+/// Pairs of names and values as a query string; `argument` is what the builtin calls them.
+pub(super) fn encode_pairs(argument: &str, pairs: Value<'_>) -> starlark::Result<String> {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in given_pairs(function, argument, pairs)? {
+    for (name, value) in given_pairs(argument, pairs)? {
         let Some(name) = name.unpack_str() else {
             let name = describe(name);
-            return Err(usage(format!("{function}: a name in {argument} must be str, got {name}")));
+            return Err(usage(format!("a name in {argument} must be str, got {name}")));
         };
         match UnpackListOrTuple::<Value<'_>>::unpack_value(value)? {
-            None => drop(query.append_pair(name, &scalar(function, name, value)?)),
+            None => drop(query.append_pair(name, &scalar(name, value)?)),
             Some(values) => {
                 for value in values.items {
-                    query.append_pair(name, &scalar(function, name, value)?);
+                    query.append_pair(name, &scalar(name, value)?);
                 }
             }
         }
@@ -172,10 +167,10 @@ fn parts<'v>(url: &UriRef<&str>, heap: Heap<'v>) -> Result<Value<'v>, String> {
 
 /// The error for a text that is no URL, with the character that makes it none.
 #[cold]
-fn invalid(function: &str, name: &str, text: &str, error: ParseError) -> starlark::Error {
+fn invalid(name: &str, text: &str, error: ParseError) -> starlark::Error {
     let character = text.get(error.index()..).and_then(|rest| rest.chars().next());
     let character = character.map(|c| format!(" ({c:?})")).unwrap_or_default();
-    usage(format!("{function}: {name} is not a URL: {error}{character}; url.quote encodes what a URL cannot hold"))
+    usage(format!("{name} is not a URL: {error}{character}; url.quote encodes what a URL cannot hold"))
 }
 
 fn unquoted(text: &str, plus: bool) -> Result<String, String> {
@@ -194,13 +189,13 @@ fn unquoted(text: &str, plus: bool) -> Result<String, String> {
 }
 
 /// The pairs of a dict, or of a list of two each.
-fn given_pairs<'v>(function: &str, argument: &str, params: Value<'v>) -> starlark::Result<Vec<(Value<'v>, Value<'v>)>> {
+fn given_pairs<'v>(argument: &str, params: Value<'v>) -> starlark::Result<Vec<(Value<'v>, Value<'v>)>> {
     if let Some(dict) = DictRef::from_value(params) {
         return Ok(dict.iter().collect());
     }
     let wrong = |value: Value<'_>| {
         let text = describe(value);
-        usage(format!("{function}: {argument} must be a dict or a list of pairs of a name and a value, got {text}"))
+        usage(format!("{argument} must be a dict or a list of pairs of a name and a value, got {text}"))
     };
     let items = UnpackListOrTuple::<Value<'v>>::unpack_value(params)?.ok_or_else(|| wrong(params))?;
     let pair =
@@ -212,14 +207,14 @@ fn given_pairs<'v>(function: &str, argument: &str, params: Value<'v>) -> starlar
 }
 
 /// A single value as text.
-fn scalar(function: &str, name: &str, value: Value<'_>) -> starlark::Result<String> {
+fn scalar(name: &str, value: Value<'_>) -> starlark::Result<String> {
     if let Some(truth) = value.unpack_bool() {
         return Ok(truth.to_string());
     }
     match value.get_type() {
         "string" | "int" | "float" => Ok(value.to_str()),
         _ => Err(usage(format!(
-            "{function}: the value of {name:?} must be str, int, float, bool or a list of them, got {}",
+            "the value of {name:?} must be str, int, float, bool or a list of them, got {}",
             describe(value)
         ))),
     }

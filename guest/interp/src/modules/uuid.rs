@@ -1,9 +1,9 @@
 //! `uuid`: identifiers as text. The random ones are made of the host's bytes, at every call.
 
 use sha1::{Digest, Sha1};
+use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
-use starlark::starlark_module;
 use uuid::{Builder, Uuid};
 
 use super::random;
@@ -12,7 +12,7 @@ use crate::session::Session;
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
-#[starlark_module]
+#[builtins("uuid")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// A random UUID.
     ///
@@ -44,8 +44,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> uuid.v5("dns", "example.com")
     /// "cfbff0d1-9375-5685-968c-48ce8b15ae17"
     /// ```
-    fn v5<'v>(namespace: Given<'v, &'v str>, name: Given<'v, &'v str>) -> starlark::Result<String> {
-        let text = namespace.get("uuid.v5", "namespace")?;
+    fn v5<'v>(namespace: Given<'v, &'v str>, name: &'v str) -> starlark::Result<String> {
+        let text = namespace.take("namespace")?;
         let known = match text {
             "dns" => Some(Uuid::NAMESPACE_DNS),
             "url" => Some(Uuid::NAMESPACE_URL),
@@ -53,8 +53,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
             "x500" => Some(Uuid::NAMESPACE_X500),
             _ => Uuid::try_parse(text).ok(),
         };
-        let known = known.ok_or_else(|| namespace.wrong("uuid.v5", "namespace", "dns, url, oid, x500 or a UUID"))?;
-        let name = name.get("uuid.v5", "name")?;
+        let known = known.ok_or_else(|| namespace.wrong("namespace", "dns, url, oid, x500 or a UUID"))?;
         let digest = Sha1::new().chain_update(known.as_bytes()).chain_update(name).finalize();
         let mut bytes = [0; 16];
         bytes.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
@@ -68,8 +67,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "cfbff0d1-9375-5685-968c-48ce8b15ae17"
     /// ```
     fn parse<'v>(s: Given<'v, &'v str>) -> starlark::Result<String> {
-        let text = s.get("uuid.parse", "s")?;
-        let uuid = Uuid::try_parse(text).map_err(|_| s.wrong("uuid.parse", "s", "a UUID"))?;
+        let text = s.take("s")?;
+        let uuid = Uuid::try_parse(text).map_err(|_| s.wrong("s", "a UUID"))?;
         Ok(uuid.to_string())
     }
 }

@@ -6,21 +6,22 @@
 //! count towards the limit of values, so that nine lists of nine aliases are an error and not a billion values.
 
 mod decode;
-mod encode;
+pub(super) mod encode;
+pub(super) mod read;
 mod scalar;
 
+use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
-use starlark::starlark_module;
-use starlark::values::list::{AllocList, ListRef};
+use starlark::values::list::ListRef;
 use starlark::values::{Heap, Value};
 
+use super::documents::{Document, Format, Source};
+use super::path::FilePath;
+use super::text::document;
 use crate::bytes::Bytes;
 use crate::error::usage;
-use crate::given::Given;
 
-use super::text::document;
-
-#[starlark_module]
+#[builtins("yaml")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// The value of a YAML document, given as str or bytes.
     ///
@@ -33,8 +34,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> yaml.decode("name: app\nports: [80, 443]\nenabled: true")
     /// {"name": "app", "ports": [80, 443], "enabled": True}
     /// ```
-    fn decode<'v>(text: Given<'v, Bytes<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        one("yaml.decode", text, heap)
+    fn decode<'v>(text: Bytes<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        read::one(document(text)?, heap)
     }
 
     /// The values of all documents of a YAML text, as a list.
@@ -43,8 +44,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> yaml.decode_all("a: 1\n---\n- b\n")
     /// [{"a": 1}, ["b"]]
     /// ```
-    fn decode_all<'v>(text: Given<'v, Bytes<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        all("yaml.decode_all", text, heap)
+    fn decode_all<'v>(text: Bytes<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        read::all(document(text)?, heap)
     }
 
     /// The YAML text of a value.
@@ -57,7 +58,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// "name: app\nports:\n  - 80\n  - 443\ncountry: \"no\"\n"
     /// ```
     fn encode<'v>(value: Value<'v>) -> starlark::Result<String> {
-        encoded("yaml.encode", &[value])
+        encode::encode(&[value]).map_err(usage)
     }
 
     /// One YAML text with a document for each value of a list.
@@ -66,29 +67,18 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// >>> yaml.encode_all([{"a": 1}, ["b"]])
     /// "a: 1\n---\n- b\n"
     /// ```
-    fn encode_all<'v>(values: Given<'v, &'v ListRef<'v>>) -> starlark::Result<String> {
-        encoded("yaml.encode_all", values.get("yaml.encode_all", "values")?.content())
+    fn encode_all<'v>(values: &'v ListRef<'v>) -> starlark::Result<String> {
+        encode::encode(values.content()).map_err(usage)
     }
-}
 
-fn one<'v>(function: &str, text: Given<'v, Bytes<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-    let mut documents = documents(function, text, heap)?;
-    if documents.len() > 1 {
-        let count = documents.len();
-        return Err(usage(format!("{function}: {count} documents; decode_all reads more than one")));
+    /// A file of YAML, to be read by the methods of what this returns. Making one needs no permission, reading does:
+    /// `yaml.file("app.yaml").decode()`.
+    fn file<'v>(path: FilePath<'v>) -> starlark::Result<Document> {
+        Ok(Document::new(Format::Yaml, path.0))
     }
-    Ok(documents.pop().unwrap_or_default())
-}
 
-fn all<'v>(function: &str, text: Given<'v, Bytes<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-    Ok(heap.alloc(AllocList(documents(function, text, heap)?)))
-}
-
-fn documents<'v>(function: &str, text: Given<'v, Bytes<'v>>, heap: Heap<'v>) -> starlark::Result<Vec<Value<'v>>> {
-    let text = document(text, function, "text")?;
-    decode::decode(text, heap).map_err(|sentence| usage(format!("{function}: {sentence}")))
-}
-
-fn encoded(function: &str, documents: &[Value<'_>]) -> starlark::Result<String> {
-    encode::encode(documents).map_err(|sentence| usage(format!("{function}: {sentence}")))
+    /// A value, to be written as YAML by the methods of what this returns: `yaml.source(value).write_file("out.yaml")`.
+    fn source<'v>(value: Value<'v>) -> starlark::Result<Source<'v>> {
+        Ok(Source::new(Format::Yaml, value))
+    }
 }

@@ -7,6 +7,9 @@
 //! /// `fs.mkdir(path: str, *, parents: bool = False) -> None`
 //! ```
 //!
+//! A function whose arguments starlark reads has its parameters from there, and its defaults from a paragraph that
+//! `#[builtins]` adds.
+//!
 //! The text is read by starlark's parser, and tests hold each one against what the function accepts when it is called.
 
 use starlark::docs::{DocFunction, DocParam, DocParams, DocReturn};
@@ -24,8 +27,12 @@ use crate::dialect::DIALECT;
 pub(super) fn complete(of: &str, name: &str, function: &mut DocFunction) {
     let Some(docs) = &mut function.docs else { return };
     let Some(details) = docs.details.take() else { return };
-    let (mut stated, mut kept) = (None, Vec::new());
+    let (mut stated, mut defaults, mut kept) = (None, None, Vec::new());
     for paragraph in details.split("\n\n") {
+        if let Some((given, _)) = statement(paragraph, "", DEFAULTS) {
+            defaults = Some(given);
+            continue;
+        }
         match statement(paragraph, of, name).filter(|_| stated.is_none()) {
             Some(signature) => stated = Some(signature),
             None => kept.push(paragraph),
@@ -37,7 +44,19 @@ pub(super) fn complete(of: &str, name: &str, function: &mut DocFunction) {
         function.params = params;
         function.ret = DocReturn { docs: None, typ: ret };
     }
+    if let Some(defaults) = defaults {
+        let params = &mut function.params;
+        for param in params.pos_only.iter_mut().chain(&mut params.pos_or_named).chain(&mut params.named_only) {
+            if let Some(given) = defaults.regular_params().find(|given| given.name == param.name) {
+                param.default_value.clone_from(&given.default_value);
+            }
+        }
+    }
 }
+
+/// What `#[builtins]` calls the paragraph with the defaults, of which starlark's own documentation knows only that there
+/// are some: `defaults(n = -1, flags = "")`.
+const DEFAULTS: &str = "defaults";
 
 /// The signature in a paragraph that is nothing else.
 fn statement(paragraph: &str, of: &str, name: &str) -> Option<(DocParams, Ty)> {

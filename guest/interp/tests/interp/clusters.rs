@@ -33,7 +33,7 @@ fn what_is_not_there_is_an_error_or_the_default() {
     host.cluster.object = None;
     let source = "print(k8s.get(\"pod\", \"web\", None), k8s.get(\"pod\", \"web\", default=0), k8s.delete(\"pod\", \"web\"))\n\
                   print(k8s.try_get(\"pod\", \"web\", namespace=\"prod\").error)\n";
-    let error = "k8s.try_get: there is no pod \"web\" in the namespace prod";
+    let error = "k8s.get: there is no pod \"web\" in the namespace prod";
     assert_eq!(prints_on(&host, source), ["None 0 False", error]);
     assert_eq!(failure_on(&host, "k8s.get(\"pod\", \"web\")\n").message, "k8s.get: there is no pod \"web\"");
 }

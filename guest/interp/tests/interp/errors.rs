@@ -137,9 +137,9 @@ print(json.try_encode(b"x").error)
         prints(source),
         [
             "Result(ok=True, value=[1], error=None) Result True [1] None",
-            "bad json.try_decode: line 1, column 2: EOF while parsing a list",
+            "bad json.decode: line 1, column 2: EOF while parsing a list",
             "Result(ok=True, value=3, error=None) Result(ok=False, value=None, error=\"no\") [\"error\", \"ok\", \"value\"]",
-            "json.try_encode: $: JSON has no bytes; decode them to text first, as with str(b)",
+            "json.encode: $: JSON has no bytes; decode them to text first, as with str(b)",
         ]
     );
 }

@@ -86,14 +86,14 @@ fn refusals() {
     };
     let neither = |signature: &str| {
         format!(
-            "use: middleware must be fn(next), returning a handler, or fn(req, next), returning a response; {signature} is neither"
+            "server.use: middleware must be fn(next), returning a handler, or fn(req, next), returning a response; {signature} is neither"
         )
     };
     assert_eq!(with("none").message, neither("none()"));
     assert_eq!(with("three").message, neither("three(a, b, c)"));
     assert_eq!(with("named").message, neither("named(*, next)"));
     assert_eq!(with("many").message, neither("many(*args)"));
-    assert_eq!(with("7").message, "use: middleware must be callable, got 7 (int)");
+    assert_eq!(with("7").message, "server.use: middleware must be callable, got 7 (int)");
     assert_eq!(with("bad").message, "middleware bad must return a handler, returned 5 (int)");
     assert_eq!(with("type").message, "middleware type must return a handler, returned \"function\" (string)");
 }

@@ -22,7 +22,7 @@ srv.serve(8443, host = "::1", write_timeout = "0s")
                 host: Some("::1".to_owned()),
                 port: Some(8443),
                 read_timeout: Some(90_000_000_000),
-                write_timeout: Some(0),
+                write_timeout: None,
                 idle_timeout: Some(3_600_000_000_000),
                 shutdown_timeout: Some(1_500_000_000),
                 max_header_bytes: Some(1),
@@ -73,12 +73,12 @@ fn wrong_options_are_errors_that_quote_them() {
 #[test]
 fn handle_refuses_what_is_no_route() {
     for (arguments, error) in [
-        ("\"/\", 5", "handle: handler must be callable, got 5 (int)"),
-        ("\"/\"", "handle: missing argument handler"),
-        ("5, len", "handle: pattern must be a str such as \"GET /users/{id}\", got 5 (int)"),
-        ("\"/\", lambda: None", "handle: a handler takes one argument, the request; lambda() does not"),
-        ("\"/\", lambda a, b: None", "handle: a handler takes one argument, the request; lambda(a, b) does not"),
-        ("\"/\", len, method = \"GET\"", "handle: unknown argument method, accepted: pattern, handler"),
+        ("\"/\", 5", "server.handle: handler must be callable, got 5 (int)"),
+        ("\"/\"", "server.handle: missing argument handler"),
+        ("5, len", "server.handle: pattern must be a str such as \"GET /users/{id}\", got 5 (int)"),
+        ("\"/\", lambda: None", "server.handle: a handler takes one argument, the request; lambda() does not"),
+        ("\"/\", lambda a, b: None", "server.handle: a handler takes one argument, the request; lambda(a, b) does not"),
+        ("\"/\", len, method = \"GET\"", "server.handle: unknown argument method, accepted: pattern, handler"),
     ] {
         assert_eq!(failure(&format!("http.server().handle({arguments})")).message, error);
     }
@@ -95,7 +95,7 @@ fn the_hosts_word_on_a_pattern_is_the_error() {
         _ => Ok(()),
     });
     let failed = failure_on(&host, "srv = http.server()\nsrv.handle(\"/\", len)\nsrv.handle(\"nopath\", len)\n");
-    assert_eq!((failed.message.as_str(), failed.at.line), ("pattern \"nopath\": no slash", 3));
+    assert_eq!((failed.message.as_str(), failed.at.line), ("server.handle: pattern \"nopath\": no slash", 3));
     let source = "srv = http.server()\nr = srv.try_handle(\"nopath\", len)\nprint(r.ok, r.error)\n";
     assert_eq!(prints_on(&host, source), ["False pattern \"nopath\": no slash"]);
     assert_eq!(failure_on(&host, "http.serve({\"nopath\": len})").message, "pattern \"nopath\": no slash");
@@ -130,7 +130,7 @@ print("after")
         prints_on(&host, source),
         [
             "<http.server 0> http.server the server has no port yet, call start() first",
-            "no handlers registered, call handle() first",
+            "http.serve: no handlers registered, call handle() first",
             "8080",
             "server already running, call shutdown() first",
             adding,

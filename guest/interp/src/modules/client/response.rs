@@ -5,9 +5,9 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starcell_macros::builtins;
 use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
-use starlark::starlark_module;
 use starlark::starlark_simple_value;
 use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
 
@@ -16,7 +16,6 @@ use crate::error::usage;
 use crate::headers::Headers;
 use crate::host::Incoming;
 use crate::modules::json_decode;
-use crate::result::attempt;
 
 const TYPE: &str = "http.client_response";
 
@@ -83,11 +82,11 @@ impl<'v> StarlarkValue<'v> for ClientResponse {
     }
 }
 
-#[starlark_module]
+#[builtins("response")]
 fn methods(builder: &mut MethodsBuilder) {
     /// The body as bytes.
-    fn get_bytes<'v>(this: &ClientResponse, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        Ok(heap.alloc(this.0.body.as_slice()))
+    fn get_bytes<'v>(this: &ClientResponse, heap: Heap<'v>) -> Value<'v> {
+        heap.alloc(this.0.body.as_slice())
     }
 
     /// The body as text; an error if it is not UTF-8.
@@ -95,18 +94,8 @@ fn methods(builder: &mut MethodsBuilder) {
         Ok(heap.alloc(this.text()?))
     }
 
-    /// Like `get_text`, as a `Result`.
-    fn try_get_text<'v>(this: &ClientResponse, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        attempt(this.text().map(|text| heap.alloc(text)), heap)
-    }
-
     /// The value of a body of JSON.
     fn json<'v>(this: &ClientResponse, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
         this.json(heap)
-    }
-
-    /// Like `json`, as a `Result`.
-    fn try_json<'v>(this: &ClientResponse, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        attempt(this.json(heap), heap)
     }
 }

@@ -5,15 +5,17 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starcell_macros::builtins;
 use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
-use starlark::eval::{Arguments, Evaluator};
-use starlark::starlark_module;
+use starlark::eval::Evaluator;
 use starlark::starlark_simple_value;
+use starlark::values::dict::DictRef;
 use starlark::values::{NoSerialize, ProvidesStaticType, StarlarkValue, Value, ValueLike, starlark_value};
 
-use super::send::{self, Method};
-use crate::result::attempt;
+use super::send::Question;
+use crate::given::argument;
+use crate::modules::time::Deadline;
 
 const TYPE: &str = "http.url";
 
@@ -24,13 +26,8 @@ pub(super) struct Url(String);
 starlark_simple_value!(Url);
 
 impl Url {
-    pub(super) fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The text of a URL value.
-    pub(super) fn text<'v>(value: Value<'v>) -> Option<&'v str> {
-        value.downcast_ref::<Self>().map(|url| url.0.as_str())
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
 
@@ -53,145 +50,92 @@ impl<'v> StarlarkValue<'v> for Url {
     }
 }
 
-#[starlark_module]
+argument! {
+    /// A URL, as its text or as a value.
+    Address<'v>(&'v str) as Value<'v>, "a str or what http.url() returns", |value| {
+        value.downcast_ref::<Url>().map(|url| url.0.as_str()).or_else(|| value.unpack_str())
+    }
+}
+
+#[builtins("http.url")]
 fn methods(builder: &mut MethodsBuilder) {
     /// Asks a server to delete this URL; see `http.delete`.
-    ///
-    /// `delete(*, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn delete<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        this: &'v Url,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named)] timeout: Option<Deadline>,
+        #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        send::send("delete", Method::Delete, Some(this), args, eval)
-    }
-
-    /// Like `delete`, as a `Result`.
-    fn try_delete<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
-        attempt(send::send("try_delete", Method::Delete, Some(this), args, eval), eval.heap())
+        Question { method: "DELETE", url: &this.0, body: None, headers, timeout, redirects }.send(eval)
     }
 
     /// Asks a server for this URL; see `http.get`.
-    ///
-    /// `get(*, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn get<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        this: &'v Url,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named)] timeout: Option<Deadline>,
+        #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        send::send("get", Method::Get, Some(this), args, eval)
-    }
-
-    /// Like `get`, as a `Result`.
-    fn try_get<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
-        attempt(send::send("try_get", Method::Get, Some(this), args, eval), eval.heap())
+        Question { method: "GET", url: &this.0, body: None, headers, timeout, redirects }.send(eval)
     }
 
     /// Asks a server for the head of this URL; see `http.head`.
-    ///
-    /// `head(*, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn head<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        this: &'v Url,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named)] timeout: Option<Deadline>,
+        #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        send::send("head", Method::Head, Some(this), args, eval)
-    }
-
-    /// Like `head`, as a `Result`.
-    fn try_head<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
-        attempt(send::send("try_head", Method::Head, Some(this), args, eval), eval.heap())
+        Question { method: "HEAD", url: &this.0, body: None, headers, timeout, redirects }.send(eval)
     }
 
     /// Asks a server what it offers for this URL; see `http.options`.
-    ///
-    /// `options(*, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn options<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        this: &'v Url,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named)] timeout: Option<Deadline>,
+        #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        send::send("options", Method::Options, Some(this), args, eval)
-    }
-
-    /// Like `options`, as a `Result`.
-    fn try_options<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
-        attempt(send::send("try_options", Method::Options, Some(this), args, eval), eval.heap())
+        Question { method: "OPTIONS", url: &this.0, body: None, headers, timeout, redirects }.send(eval)
     }
 
     /// Sends a change to this URL; see `http.patch`.
-    ///
-    /// `patch(body = None, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn patch<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        this: &'v Url,
+        body: Option<Value<'v>>,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named)] timeout: Option<Deadline>,
+        #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        send::send("patch", Method::Patch, Some(this), args, eval)
-    }
-
-    /// Like `patch`, as a `Result`.
-    fn try_patch<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
-        attempt(send::send("try_patch", Method::Patch, Some(this), args, eval), eval.heap())
+        Question { method: "PATCH", url: &this.0, body, headers, timeout, redirects }.send(eval)
     }
 
     /// Sends a body to this URL; see `http.post`.
-    ///
-    /// `post(body = None, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn post<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        this: &'v Url,
+        body: Option<Value<'v>>,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named)] timeout: Option<Deadline>,
+        #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        send::send("post", Method::Post, Some(this), args, eval)
-    }
-
-    /// Like `post`, as a `Result`.
-    fn try_post<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
-        attempt(send::send("try_post", Method::Post, Some(this), args, eval), eval.heap())
+        Question { method: "POST", url: &this.0, body, headers, timeout, redirects }.send(eval)
     }
 
     /// Sends a content to this URL; see `http.put`.
-    ///
-    /// `put(body = None, *, headers: dict = None, timeout: str = None, redirects: int = 10)`
     fn put<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
+        this: &'v Url,
+        body: Option<Value<'v>>,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named)] timeout: Option<Deadline>,
+        #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        send::send("put", Method::Put, Some(this), args, eval)
-    }
-
-    /// Like `put`, as a `Result`.
-    fn try_put<'v>(
-        this: Value<'v>,
-        args: &Arguments<'v, '_>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<Value<'v>> {
-        attempt(send::send("try_put", Method::Put, Some(this), args, eval), eval.heap())
+        Question { method: "PUT", url: &this.0, body, headers, timeout, redirects }.send(eval)
     }
 }

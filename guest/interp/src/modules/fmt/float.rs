@@ -1,6 +1,6 @@
 //! Floats as C and Go write them. Rust's own `{:e}` writes `1e20`, and it has no `%g`.
 
-use super::verb::Spec;
+use super::spec::Spec;
 
 /// The precision that `%e` and `%f` have when none is given.
 const DEFAULT_PRECISION: usize = 6;

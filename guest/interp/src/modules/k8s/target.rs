@@ -2,14 +2,14 @@
 //! connection or a credential.
 
 use starlark::environment::Module;
-use starlark::eval::{Arguments, Evaluator};
+use starlark::eval::Evaluator;
 use starlark::values::Value;
 use starlark::values::tuple::{AllocTuple, TupleRef};
 
-use crate::args::Args;
-use crate::duration;
 use crate::error::usage;
+use crate::given::{Given, Text};
 use crate::host::Target;
+use crate::modules::time::Deadline;
 use crate::session::Session;
 
 /// Where it is kept: a name that no script can spell, so that freezing the module takes it along.
@@ -24,40 +24,6 @@ pub(super) struct Chosen {
     timeout: Option<u64>,
 }
 
-/// Reads the arguments of `k8s.config`: what is not given stays as it was, and None is as if it never was.
-pub(super) fn choose<'v>(
-    function: &'static str,
-    args: &Arguments<'v, '_>,
-    eval: &Evaluator<'v, '_, '_>,
-) -> starlark::Result<Chosen> {
-    let mut args = Args::new(function, args, eval.heap())?;
-    let mut chosen = Chosen::of(eval)?;
-    if let Some(kubeconfig) = args.either("kubeconfig")? {
-        chosen.kubeconfig = text(&args, "kubeconfig", kubeconfig)?;
-        // Contexts are those of one file.
-        chosen.context = None;
-    }
-    if let Some(context) = args.take("context") {
-        chosen.context = text(&args, "context", context)?;
-    }
-    if let Some(namespace) = args.take("namespace") {
-        chosen.namespace = text(&args, "namespace", namespace)?;
-    }
-    if let Some(timeout) = args.take("timeout") {
-        let nanoseconds = timeout.unpack_str().and_then(duration::parse).filter(|time| *time > 0);
-        if nanoseconds.is_none() && !timeout.is_none() {
-            return Err(args.wrong("timeout", duration::EXPECTED, timeout));
-        }
-        chosen.timeout = nanoseconds;
-    }
-    args.finish("kubeconfig, context, namespace, timeout")?;
-    Ok(chosen)
-}
-
-fn text<'v>(args: &Args<'v>, name: &str, value: Value<'v>) -> starlark::Result<Option<String>> {
-    if value.is_none() { Ok(None) } else { args.text(name, value).map(Some) }
-}
-
 impl Chosen {
     /// What was chosen: by this very request, else by the script.
     pub(super) fn of(eval: &Evaluator<'_, '_, '_>) -> starlark::Result<Self> {
@@ -67,6 +33,39 @@ impl Chosen {
         let Some(script) = Session::of(eval)?.script else { return Ok(Self::default()) };
         let kept = script.get_option(CHOSEN).map_err(|error| usage(error.to_string()))?;
         Ok(kept.and_then(|kept| unpacked(kept.value())).unwrap_or_default())
+    }
+
+    /// Takes what is given: `None` is as if it never was chosen.
+    pub(super) fn change<'v>(
+        &mut self,
+        kubeconfig: Option<Given<'v, Text<'v>>>,
+        context: Option<Given<'v, Text<'v>>>,
+        namespace: Option<Given<'v, Text<'v>>>,
+        timeout: Option<Given<'v, Deadline>>,
+    ) -> starlark::Result<()> {
+        let text =
+            |given, name| Ok::<_, starlark::Error>(Given::maybe(given, name)?.map(|text: Text<'v>| text.0.to_owned()));
+        if kubeconfig.is_some() {
+            self.kubeconfig = text(kubeconfig, "kubeconfig")?;
+            // Contexts are those of one file.
+            self.context = None;
+        }
+        if context.is_some() {
+            self.context = text(context, "context")?;
+        }
+        if namespace.is_some() {
+            self.namespace = text(namespace, "namespace")?;
+        }
+        if timeout.is_some() {
+            self.timeout = Given::maybe(timeout, "timeout")?.and_then(|timeout| timeout.0);
+        }
+        Ok(())
+    }
+
+    /// Where a call goes that has a time limit of its own.
+    pub(super) fn within(&self, timeout: Option<Deadline>) -> Target {
+        let target = self.target();
+        Target { timeout: timeout.map_or(target.timeout, |timeout| timeout.0), ..target }
     }
 
     /// Where its calls go.

@@ -13,14 +13,14 @@ use crate::modules::{json_decode, json_encode};
 const MAX_DEPTH: usize = 100;
 
 /// A value as it is stored.
-pub(super) fn to_stored(function: &str, value: Value<'_>) -> starlark::Result<Stored> {
+pub(super) fn to_stored(value: Value<'_>) -> starlark::Result<Stored> {
     if let Some(text) = value.unpack_str() {
         return Ok(Stored::Text(text.to_owned()));
     }
     if let Some(bytes) = value.downcast_ref::<StarlarkBytes>() {
         return Ok(Stored::Bytes(bytes.as_bytes().to_owned()));
     }
-    let refuse = |wrong: String| usage(format!("{function}: a value that kv cannot keep: {wrong}"));
+    let refuse = |wrong: String| usage(format!("a value that kv cannot keep: {wrong}"));
     survives(value, 0).map_err(refuse)?;
     json_encode::encode(value, None).map(Stored::Json).map_err(refuse)
 }

@@ -6,17 +6,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use allocative::Allocative;
-use regex_lite::Captures;
+use regex_automata::util::captures::Captures;
+use starcell_macros::builtins;
 use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
-use starlark::starlark_module;
 use starlark::starlark_simple_value;
 use starlark::values::tuple::AllocTuple;
 use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
 
 use crate::args::describe;
 use crate::error::usage;
-use crate::result::attempt;
 
 /// Names of a pattern's groups by number; shared by all of its matches.
 pub(super) type Names = Arc<[Option<String>]>;
@@ -27,39 +26,40 @@ pub(super) struct Match {
     /// In characters, as a script indexes the text.
     start: usize,
     end: usize,
-    /// The whole match, then each group.
-    groups: Vec<String>,
+    /// The whole match, then each group; nothing for one that took no part.
+    groups: Vec<Option<String>>,
     names: Names,
 }
 
 starlark_simple_value!(Match);
 
 impl Match {
-    /// A match that begins `start` characters into the text.
-    pub(super) fn new(captures: &Captures<'_>, start: usize, names: &Names) -> Self {
-        let text = |group: Option<regex_lite::Match<'_>>| group.map_or_else(String::new, |m| m.as_str().to_owned());
-        let groups: Vec<String> = captures.iter().map(text).collect();
-        let length = groups.first().map_or(0, |whole| whole.chars().count());
+    /// A match in a text that begins `start` characters into it.
+    pub(super) fn new(text: &str, captures: &Captures, start: usize, names: &Names) -> Self {
+        let part = |number| captures.get_group(number).and_then(|span| text.get(span.range())).map(str::to_owned);
+        let groups: Vec<Option<String>> = (0..captures.group_len()).map(part).collect();
+        let length = groups.first().and_then(Option::as_deref).map_or(0, |whole| whole.chars().count());
         Self { start, end: start + length, groups, names: names.clone() }
     }
 
     fn text(&self) -> &str {
-        self.groups.first().map_or("", String::as_str)
+        self.groups.first().and_then(Option::as_deref).unwrap_or_default()
     }
 
-    fn group<'v>(&self, function: &str, n: Value<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        let index = match (n.unpack_i32(), n.unpack_str()) {
+    fn group(&self, wanted: Value<'_>) -> starlark::Result<Option<&str>> {
+        let index = match (wanted.unpack_i32(), wanted.unpack_str()) {
             (Some(n), _) => usize::try_from(n).ok(),
             (None, Some(name)) => self.names.iter().position(|given| given.as_deref() == Some(name)),
             (None, None) => {
-                return Err(usage(format!("{function}: n must be an int or the name of a group, got {}", describe(n))));
+                let wanted = describe(wanted);
+                return Err(usage(format!("n must be an int or the name of a group, got {wanted}")));
             }
         };
         match index.and_then(|index| self.groups.get(index)) {
-            Some(text) => Ok(heap.alloc(text.as_str())),
+            Some(text) => Ok(text.as_deref()),
             None => {
-                let (last, n) = (self.groups.len().saturating_sub(1), describe(n));
-                Err(usage(format!("{function}: no group {n}; the pattern has {last} groups")))
+                let (last, wanted) = (self.groups.len().saturating_sub(1), describe(wanted));
+                Err(usage(format!("no group {wanted}; the pattern has {last} groups")))
             }
         }
     }
@@ -67,7 +67,7 @@ impl Match {
 
 impl fmt::Display for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Match({:?}, start={}, end={})", self.text(), self.start, self.end)
+        f.write_str(self.text())
     }
 }
 
@@ -84,9 +84,9 @@ impl<'v> StarlarkValue<'v> for Match {
     }
 }
 
-#[starlark_module]
+#[builtins("match")]
 fn methods(builder: &mut MethodsBuilder) {
-    /// The matched text.
+    /// The matched text, which `str(match)` gives as well.
     #[starlark(attribute)]
     fn text<'v>(this: &Match, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
         Ok(heap.alloc(this.text()))
@@ -104,19 +104,29 @@ fn methods(builder: &mut MethodsBuilder) {
         Ok(this.end)
     }
 
-    /// The texts of the whole match and of each group, as a tuple.
+    /// The texts of the whole match and of each group, as a tuple; `None` for a group that took no part.
     #[starlark(attribute)]
     fn groups<'v>(this: &Match, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        Ok(heap.alloc(AllocTuple(this.groups.iter().map(String::as_str))))
+        let groups =
+            this.groups.iter().map(|group| group.as_deref().map_or_else(Value::new_none, |text| heap.alloc(text)));
+        Ok(heap.alloc(AllocTuple(groups)))
     }
 
-    /// The text of a group by number (0 is the whole match) or by name; `""` for one that took no part.
-    fn group<'v>(this: &Match, n: Option<Value<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        this.group("match.group", n.unwrap_or_else(|| heap.alloc(0)), heap)
-    }
-
-    /// Like `group`, as a `Result`.
-    fn try_group<'v>(this: &Match, n: Option<Value<'v>>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        attempt(this.group("match.try_group", n.unwrap_or_else(|| heap.alloc(0)), heap), heap)
+    /// The text of a group by number (0 is the whole match) or by name; `None` for one that took no part.
+    ///
+    /// Errors: a group that the pattern has not, a number and a name together.
+    fn group<'v>(
+        this: &Match,
+        n: Option<Value<'v>>,
+        #[starlark(require = named)] name: Option<&'v str>,
+        heap: Heap<'v>,
+    ) -> starlark::Result<Value<'v>> {
+        let wanted = match (n, name) {
+            (Some(_), Some(_)) => return Err(usage("give n or name, not both")),
+            (Some(n), None) => n,
+            (None, Some(name)) => heap.alloc(name),
+            (None, None) => heap.alloc(0),
+        };
+        Ok(this.group(wanted)?.map_or_else(Value::new_none, |text| heap.alloc(text)))
     }
 }

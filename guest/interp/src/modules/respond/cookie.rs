@@ -8,8 +8,6 @@ use crate::args::describe;
 use crate::duration;
 use crate::error::usage;
 
-pub(super) const FUNCTION: &str = "http.cookie";
-
 /// Largest name and value together that browsers keep.
 const MAX_BYTES: usize = 4096;
 
@@ -40,9 +38,9 @@ pub(super) fn max_age(value: Value<'_>) -> starlark::Result<Option<i64>> {
     };
     match seconds {
         Some(seconds) if seconds <= MAX_AGE => Ok(Some(seconds)),
-        Some(_) => Err(usage(format!("{FUNCTION}: max_age is over 400 days, which browsers do not keep"))),
+        Some(_) => Err(usage("max_age is over 400 days, which browsers do not keep")),
         None => Err(usage(format!(
-            "{FUNCTION}: max_age must be seconds as an int of at least 0, or {}, got {}",
+            "max_age must be seconds as an int of at least 0, or {}, got {}",
             duration::EXPECTED,
             describe(value)
         ))),

@@ -5,9 +5,9 @@
 use std::fmt;
 
 use allocative::Allocative;
+use starcell_macros::builtins;
 use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
-use starlark::starlark_module;
 use starlark::starlark_simple_value;
 use starlark::values::dict::AllocDict;
 use starlark::values::{Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
@@ -17,7 +17,6 @@ use crate::error::usage;
 use crate::headers::Headers;
 use crate::host::Reply;
 use crate::modules::json_decode;
-use crate::result::attempt;
 
 const TYPE: &str = "test.reply";
 
@@ -84,15 +83,10 @@ impl<'v> StarlarkValue<'v> for ReplyValue {
     }
 }
 
-#[starlark_module]
+#[builtins("reply")]
 fn methods(builder: &mut MethodsBuilder) {
     /// The value of a body of JSON.
     fn json<'v>(this: &ReplyValue, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
         this.json(heap)
-    }
-
-    /// Like `json`, as a `Result`.
-    fn try_json<'v>(this: &ReplyValue, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
-        attempt(this.json(heap), heap)
     }
 }

@@ -6,21 +6,19 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use allocative::Allocative;
+use starcell_macros::builtins;
 use starlark::collections::StarlarkHasher;
 use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
-use starlark::starlark_module;
 use starlark::starlark_simple_value;
 use starlark::typing::Ty;
-use starlark::values::none::NoneOr;
 use starlark::values::type_repr::StarlarkTypeRepr;
 use starlark::values::{
     Heap, NoSerialize, ProvidesStaticType, StarlarkValue, UnpackValue, Value, ValueError, ValueLike, starlark_value,
 };
 
 use crate::duration;
-use crate::error::usage;
-use crate::given::Given;
+use crate::error::{expected, usage};
 
 const TYPE: &str = "time.duration";
 
@@ -37,7 +35,7 @@ starlark_simple_value!(Duration);
 
 /// What a builtin takes for a duration: the value, or its text.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Length(Duration);
+pub(crate) struct Length(pub(crate) Duration);
 
 impl StarlarkTypeRepr for Length {
     type Canonical = Self;
@@ -51,33 +49,53 @@ impl<'v> UnpackValue<'v> for Length {
     type Error = starlark::Error;
 
     fn unpack_value_impl(value: Value<'v>) -> starlark::Result<Option<Self>> {
-        match value.unpack_str() {
-            Some(text) => Ok(Duration::parse(text).map(Length)),
-            None => Ok(value.downcast_ref::<Duration>().map(|duration| Self(*duration))),
-        }
+        let duration = match value.unpack_str() {
+            Some(text) => Duration::parse(text),
+            None => value.downcast_ref::<Duration>().copied(),
+        };
+        duration.map(|duration| Some(Self(duration))).ok_or_else(|| expected(duration::EXPECTED))
     }
 }
 
-impl<'v> Given<'v, NoneOr<Length>> {
-    /// The same where it is known not to be `None`.
-    pub(crate) fn some(self) -> starlark::Result<Given<'v, Length>> {
-        Given::unpack_value(self.0)?.ok_or_else(|| usage("a duration is missing"))
+/// A duration that is not negative, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait(pub(crate) u64);
+
+impl StarlarkTypeRepr for Wait {
+    type Canonical = Length;
+
+    fn starlark_type_repr() -> Ty {
+        Length::starlark_type_repr()
     }
 }
 
-impl<'v> Given<'v, Length> {
-    /// The duration; the error names the function and the argument.
-    pub(crate) fn length(self, function: &str, name: &str) -> starlark::Result<Duration> {
-        match Length::unpack_value(self.0)? {
-            Some(Length(duration)) => Ok(duration),
-            None => Err(self.wrong(function, name, duration::EXPECTED)),
-        }
-    }
+impl<'v> UnpackValue<'v> for Wait {
+    type Error = starlark::Error;
 
-    /// The nanoseconds of a duration that must not be negative.
-    pub(crate) fn nanoseconds(self, function: &str, name: &str) -> starlark::Result<u64> {
-        let duration = self.length(function, name)?;
-        u64::try_from(duration.nanoseconds).map_err(|_| self.wrong(function, name, "a duration that is not negative"))
+    fn unpack_value_impl(value: Value<'v>) -> starlark::Result<Option<Self>> {
+        let Some(Length(duration)) = Length::unpack_value(value)? else { return Ok(None) };
+        let nanoseconds = u64::try_from(duration.nanoseconds);
+        nanoseconds.map(|nanoseconds| Some(Self(nanoseconds))).map_err(|_| expected("a duration that is not negative"))
+    }
+}
+
+/// How long something may take, in nanoseconds. 0 is no limit of the script's own, as without one: the host's stays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(pub(crate) Option<u64>);
+
+impl StarlarkTypeRepr for Deadline {
+    type Canonical = Length;
+
+    fn starlark_type_repr() -> Ty {
+        Length::starlark_type_repr()
+    }
+}
+
+impl<'v> UnpackValue<'v> for Deadline {
+    type Error = starlark::Error;
+
+    fn unpack_value_impl(value: Value<'v>) -> starlark::Result<Option<Self>> {
+        Ok(Wait::unpack_value(value)?.map(|Wait(nanoseconds)| Self(Some(nanoseconds).filter(|limit| *limit > 0))))
     }
 }
 
@@ -220,7 +238,7 @@ impl<'v> StarlarkValue<'v> for Duration {
     }
 }
 
-#[starlark_module]
+#[builtins("duration")]
 fn methods(builder: &mut MethodsBuilder) {
     /// The duration in hours, with their fraction.
     #[starlark(attribute)]
@@ -253,7 +271,7 @@ fn methods(builder: &mut MethodsBuilder) {
     }
 
     /// The duration as `time.duration` reads it, such as `1h30m0s`.
-    fn string(this: &Duration) -> starlark::Result<String> {
-        Ok(this.to_string())
+    fn string(this: &Duration) -> String {
+        this.to_string()
     }
 }

@@ -1,10 +1,12 @@
-//! Layouts: names for the usual ones, and patterns of `strftime` for the rest.
+//! Layouts: names for the usual ones, patterns of `strftime`, and Go's reference layouts, told apart by what is in them.
 
+use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
 use jiff::fmt::strtime::BrokenDownTime;
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 
-use super::instant::Instant;
+use super::moment::Moment;
+use super::{golayout, zone};
 
 /// Longest pattern. A directive may ask for a width of its own.
 const MAX_PATTERN_BYTES: usize = 256;
@@ -12,7 +14,9 @@ const MAX_PATTERN_BYTES: usize = 256;
 /// Longest text to parse.
 const MAX_TEXT_BYTES: usize = 1024;
 
-const KNOWN: &str = "rfc3339, rfc3339nano, rfc1123, rfc822, http, kitchen, datetime, date, time, stamp";
+/// The layouts that have a name.
+const NAMES: [&str; 10] =
+    ["rfc3339", "rfc3339nano", "rfc1123", "rfc822", "http", "kitchen", "datetime", "date", "time", "stamp"];
 
 /// A layout, taken apart.
 #[derive(Clone, Copy, Debug)]
@@ -52,10 +56,11 @@ impl<'a> Layout<'a> {
             "time" => layout("%H:%M:%S", Zone::Within),
             "stamp" => layout("%b %e %H:%M:%S", Zone::Within),
             _ => {
-                let given = crate::diagnostic::shorten(given.to_owned(), 80);
+                let given = crate::shorten::shorten(given.to_owned(), 80);
                 Err(format!(
-                    "layout must be one of {KNOWN}, or a strftime pattern of at most {MAX_PATTERN_BYTES} bytes, \
-                     got {given:?}"
+                    "layout must be one of {}, a strftime pattern such as \"%Y-%m-%d\" or a layout as Go writes it, such as \
+                     \"2006-01-02\", of at most {MAX_PATTERN_BYTES} bytes; got {given:?}",
+                    NAMES.join(", ")
                 ))
             }
         }
@@ -63,9 +68,13 @@ impl<'a> Layout<'a> {
 }
 
 /// A time as text; the error is the sentence to show.
-pub(super) fn format(layout: &str, time: &Instant) -> Result<String, String> {
+pub(super) fn format(layout: &str, time: &Moment) -> Result<String, String> {
+    if is_go(layout) {
+        return Ok(golayout::format(layout, time));
+    }
     let Layout { pattern, zone } = Layout::of(layout)?;
-    let offset = if zone == Zone::Gmt { Offset::UTC } else { time.offset };
+    let shown = if zone == Zone::Gmt { TimeZone::UTC } else { time.zone.clone() };
+    let offset = shown.to_offset(time.timestamp);
     let suffix = match zone {
         Zone::Within => "",
         Zone::Rfc3339 if offset.is_zero() => "Z",
@@ -74,20 +83,65 @@ pub(super) fn format(layout: &str, time: &Instant) -> Result<String, String> {
         Zone::Named => " %z",
         Zone::Gmt => " GMT",
     };
-    let zoned = time.timestamp.to_zoned_datetime(offset.to_time_zone());
+    let zoned = time.timestamp.to_zoned_datetime(shown);
     let broken_down = BrokenDownTime::from(&zoned);
     broken_down.to_string(format!("{pattern}{suffix}")).map_err(|e| format!("layout {layout:?}: {}", sentence(&e)))
 }
 
-/// The time that a text tells; the error is the sentence to show.
-pub(super) fn parse(layout: &str, text: &str) -> Result<Instant, String> {
+/// Whether a layout is one of Go's: it is no name, no pattern of `strftime`, and has a token in it.
+fn is_go(layout: &str) -> bool {
+    let named = || NAMES.iter().any(|name| name.eq_ignore_ascii_case(layout));
+    layout.len() <= MAX_PATTERN_BYTES && !layout.contains('%') && !named() && golayout::is_layout(layout)
+}
+
+/// The time that a text tells; the error is the sentence to show. `now` decides which century two digits of a year mean.
+pub(super) fn parse(layout: &str, text: &str, now: Timestamp) -> Result<Moment, String> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(format!("value is longer than {MAX_TEXT_BYTES} bytes"));
+    }
+    let mismatch = |wrong: String| format!("value {text:?} does not match the layout {layout:?}: {wrong}");
+    if is_go(layout) {
+        return golayout::parse(layout, text).map_err(mismatch);
+    }
+    if layout.eq_ignore_ascii_case("http")
+        && let Some(obsolete) = obsolete(text, now)
+    {
+        return read("%Y-%m-%d %H:%M:%S", &obsolete).map_err(mismatch)?;
     }
     read(layout, text).map_err(|wrong| format!("value {text:?} does not match the layout {layout:?}: {wrong}"))?
 }
 
-type Read = Result<Instant, String>;
+/// A date in one of the two forms that HTTP has given up and every recipient must take (RFC 9110, section 5.6.7), as
+/// `2006-01-02 15:04:05`: that of RFC 850, `Sunday, 06-Nov-94 08:49:37 GMT`, and that of C, `Sun Nov  6 08:49:37 1994`.
+fn obsolete(text: &str, now: Timestamp) -> Option<String> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let (day, month, year, time) = match *words.as_slice() {
+        [weekday, date, time, "GMT"] => {
+            if !golayout::is_weekday(weekday.strip_suffix(',')?) {
+                return None;
+            }
+            let (day, rest) = date.split_once('-')?;
+            let (month, year) = rest.split_once('-')?;
+            let two_digits = year.len() == 2 && year.bytes().all(|byte| byte.is_ascii_digit());
+            (day, month, full_year(year.parse().ok().filter(|_| two_digits)?, now), time)
+        }
+        [_, month, day, time, year] if year.len() == 4 => (day, month, year.parse().ok()?, time),
+        _ => return None,
+    };
+    let months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    let month = months.iter().position(|name| name.eq_ignore_ascii_case(month))? + 1;
+    let day: u8 = day.parse().ok()?;
+    Some(format!("{year:04}-{month:02}-{day:02} {time}"))
+}
+
+/// The year that two digits mean: one that appears to be more than 50 years in the future is in the past.
+fn full_year(two_digits: i16, now: Timestamp) -> i16 {
+    let present = Offset::UTC.to_datetime(now).year();
+    let year = present - present.rem_euclid(100) + two_digits;
+    if year > present + 50 { year - 100 } else { year }
+}
+
+type Read = Result<Moment, String>;
 
 /// The outer error is the text's, the inner one the layout's.
 fn read(layout: &str, text: &str) -> Result<Read, String> {
@@ -107,16 +161,16 @@ fn read(layout: &str, text: &str) -> Result<Read, String> {
         Zone::Named | Zone::Gmt => split_named(text, zone)?,
     };
     let mut told = BrokenDownTime::parse(pattern, text).map_err(|e| sentence(&e))?;
-    if let Some(zone) = told.iana_time_zone() {
-        return Err(format!("time zones such as {zone:?} are not known here, only offsets"));
-    }
+    let zone = match told.iana_time_zone().map(str::to_owned) {
+        Some(name) => zone::named(&name)?,
+        None => TimeZone::fixed(outer.or(told.offset()).unwrap_or(Offset::UTC)),
+    };
     if let Some(timestamp) = told.timestamp() {
-        return Ok(Ok(Instant { timestamp, offset: told.offset().unwrap_or(Offset::UTC) }));
+        return Ok(Ok(Moment { timestamp, zone }));
     }
-    let offset = outer.or(told.offset()).unwrap_or(Offset::UTC);
     let civil = civil(&mut told).map_err(|e| sentence(&e))?;
-    let timestamp = offset.to_timestamp(civil).map_err(|e| sentence(&e))?;
-    Ok(Ok(Instant { timestamp, offset }))
+    let timestamp = zone.to_timestamp(civil).map_err(|e| sentence(&e))?;
+    Ok(Ok(Moment { timestamp, zone }))
 }
 
 /// Date and time of day, as in Go with what was not told filled in.
@@ -185,4 +239,45 @@ pub(super) fn offset(text: &str) -> Option<Offset> {
 /// jiff's error in one line.
 fn sentence(error: &jiff::Error) -> String {
     error.to_string().replace('\n', " ")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn unix(text: &str, year: i16) -> Option<i64> {
+        let now = jiff::civil::date(year, 6, 1).at(0, 0, 0, 0);
+        let now = Offset::UTC.to_timestamp(now).unwrap();
+        parse("http", text, now).ok().map(|time| time.timestamp.as_second())
+    }
+
+    /// The three forms of one time, from RFC 9110.
+    #[test]
+    fn http_has_three_forms_of_a_date() {
+        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(unix(text, 2026), Some(784_111_777), "{text}");
+        }
+        let century = |text: &str, now| unix(text, now).map(|at| Timestamp::from_second(at).unwrap().to_string());
+        // 2076 is 50 years ahead of 2026, 2077 is more.
+        assert_eq!(century("Sunday, 06-Nov-76 00:00:00 GMT", 2026).unwrap(), "2076-11-06T00:00:00Z");
+        assert_eq!(century("Sunday, 06-Nov-77 00:00:00 GMT", 2026).unwrap(), "1977-11-06T00:00:00Z");
+        for wrong in
+            ["Someday, 06-Nov-94 08:49:37 GMT", "Sunday, 31-Feb-94 08:49:37 GMT", "Sunday, 06-Nov-1994 08:49:37 GMT"]
+        {
+            assert_eq!(unix(wrong, 2026), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn zones_have_summer_time() {
+        let zone = zone::named("America/New_York").unwrap();
+        let shown = |seconds| {
+            let time = Moment { timestamp: Timestamp::from_second(seconds).unwrap(), zone: zone.clone() };
+            (format("rfc3339", &time).unwrap(), format("15:04 MST", &time).unwrap())
+        };
+        assert_eq!(shown(1_736_951_400), ("2025-01-15T09:30:00-05:00".to_owned(), "09:30 EST".to_owned()));
+        assert_eq!(shown(1_752_586_200), ("2025-07-15T09:30:00-04:00".to_owned(), "09:30 EDT".to_owned()));
+        assert!(zone::named("Mars/Olympus").is_err());
+    }
 }

@@ -11,8 +11,8 @@ use starlark::values::list::{AllocList, ListRef};
 use starlark::values::{Heap, Value};
 
 use super::scalar::{self, Plain};
-use crate::diagnostic::shorten;
 use crate::limits::MAX_CONFIG_VALUES;
+use crate::shorten::shorten;
 
 /// Deepest nesting, that of a JSON document.
 const MAX_DEPTH: usize = 127;

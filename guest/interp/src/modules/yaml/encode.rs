@@ -8,7 +8,7 @@ use starlark::values::tuple::TupleRef;
 use starlark::values::{Value, ValueLike};
 
 use super::super::encoding::{Outcome, Wrong, check_size, push, push_big_int};
-use super::super::json_encode;
+use super::super::json_string;
 use super::scalar::may_be_plain;
 
 /// Deepest nesting: what is encoded can be decoded. Lists can contain themselves.
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 127;
 const MAX_KEY_BYTES: usize = 1000;
 
 /// One text with a document for each value; the error is the sentence to show.
-pub(super) fn encode(documents: &[Value<'_>]) -> Result<String, String> {
+pub(in crate::modules) fn encode(documents: &[Value<'_>]) -> Result<String, String> {
     let mut encoder = Encoder { text: String::new() };
     for (index, document) in documents.iter().enumerate() {
         if index > 0 {
@@ -163,7 +163,7 @@ impl Encoder {
             return;
         }
         // Every JSON string is a YAML string; what YAML forbids and JSON does not is escaped on the way.
-        for c in json_encode::string(text).chars() {
+        for c in json_string::string(text).chars() {
             match c {
                 '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
                     push(&mut self.text, format_args!("\\u{:04x}", u32::from(c)));

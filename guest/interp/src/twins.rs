@@ -1,8 +1,9 @@
-//! `m.try_f` for every `m.f`, made from it: the two cannot drift apart, and a twin catches whatever its function raises,
-//! a wrong number of arguments included.
+//! `try_f` for every `f`, made from it: the two cannot drift apart, and a twin catches whatever its builtin raises, a
+//! wrong number of arguments included.
 //!
-//! A twin is a value of its own, not a second native function: those carry their parameters and documentation, and every
-//! one of them would be in each fork's memory twice.
+//! The twin of a function is a value of its own, not a second native function: those carry their parameters and
+//! documentation, and every one of them would be in each fork's memory twice. The table of a type's methods holds native
+//! functions alone, so the twin of a method is one, which finds its original by name.
 
 #![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
 
@@ -16,30 +17,54 @@ use starlark::starlark_simple_value;
 use starlark::typing::Ty;
 use starlark::values::{FrozenValue, NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
 
+use crate::error::usage;
 use crate::result::attempt;
 
-/// Adds a module with its functions and constants, and the twin of each function.
-pub(super) fn namespace(builder: &mut GlobalsBuilder, name: &str, register: fn(&mut GlobalsBuilder)) {
-    builder.namespace(name, |builder| members(builder, register));
-}
+/// What the name of a twin begins with.
+const PREFIX: &str = "try_";
 
-/// Adds functions and constants, and the twin of each function.
-pub(super) fn members(builder: &mut GlobalsBuilder, register: fn(&mut GlobalsBuilder)) {
+/// Adds functions and constants, and the twin of each function that has none among them.
+pub(crate) fn with_twins(builder: &mut GlobalsBuilder, register: fn(&mut GlobalsBuilder)) {
     // What is in it must outlive every script, and the predeclared names are built once.
     let members: &'static Globals = Box::leak(Box::new(GlobalsBuilder::new().with(register).build()));
     let mut sorted: Vec<(&str, FrozenValue)> = members.iter().collect();
     sorted.sort_by_key(|(name, _)| *name);
-    for (name, value) in sorted {
-        builder.set(name, value);
-        if is_function(value) {
-            let name = format!("try_{name}");
-            builder.set(&name.clone(), Twin { name, function: value });
+    for (name, value) in &sorted {
+        builder.set(name, *value);
+        let twin = format!("{PREFIX}{name}");
+        if is_function(*value) && !name.starts_with(PREFIX) && !sorted.iter().any(|(name, _)| *name == twin) {
+            builder.set(&twin.clone(), Twin { name: twin, function: *value });
         }
     }
 }
 
 fn is_function(value: FrozenValue) -> bool {
     matches!(value.to_value().documentation(), DocItem::Member(DocMember::Function(_)))
+}
+
+/// Calls a method of a value, and hands its outcome over as a `Result`.
+pub(crate) fn attempt_method<'v>(
+    this: Value<'v>,
+    method: &str,
+    args: &Arguments<'v, '_>,
+    eval: &mut Evaluator<'v, '_, '_>,
+) -> starlark::Result<Value<'v>> {
+    let Some(function) = this.get_attr(method, eval.heap())? else {
+        return Err(usage(format!("{} has no method {method}", this.get_type())));
+    };
+    call(function, args, eval)
+}
+
+fn call<'v>(
+    function: Value<'v>,
+    args: &Arguments<'v, '_>,
+    eval: &mut Evaluator<'v, '_, '_>,
+) -> starlark::Result<Value<'v>> {
+    let heap = eval.heap();
+    let positional: Vec<Value<'v>> = args.positions(heap)?.collect();
+    let names = args.names_map()?;
+    let named: Vec<(&str, Value<'v>)> = names.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    attempt(eval.eval_function(function, &positional, &named), heap)
 }
 
 /// Calls a function and hands its outcome over as a `Result`.
@@ -66,20 +91,15 @@ impl<'v> StarlarkValue<'v> for Twin {
         args: &Arguments<'v, '_>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        let heap = eval.heap();
-        let positional: Vec<Value<'v>> = args.positions(heap)?.collect();
-        let names = args.names_map()?;
-        let named: Vec<(&str, Value<'v>)> = names.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        attempt(eval.eval_function(self.function.to_value(), &positional, &named), heap)
+        call(self.function.to_value(), args, eval)
     }
 
     fn documentation(&self) -> DocItem {
         let mut item = self.function.to_value().documentation();
         if let DocItem::Member(DocMember::Function(function)) = &mut item {
-            let original = self.name.trim_start_matches("try_");
+            let original = self.name.trim_start_matches(PREFIX);
             if let Some(docs) = &mut function.docs {
                 docs.summary = format!("Like `{original}`, as a `Result`.");
-                docs.details = None;
                 docs.examples = None;
             }
             function.ret.typ = Ty::any();

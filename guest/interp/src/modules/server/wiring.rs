@@ -1,0 +1,135 @@
+//! What a server is made of during setup, and its life: routes and middleware are collected, then it starts, once.
+
+use std::cell::{Cell, RefCell};
+
+use starlark::eval::Evaluator;
+use starlark::values::{Trace, Value};
+
+use crate::args::describe;
+use crate::callable::{self, is_callable, takes_one};
+use crate::error::{from_host, usage};
+use crate::host::{Position, ServerOptions};
+use crate::modules::middleware;
+use crate::serving::{At, Row};
+use crate::session::{Session, position};
+
+/// A server during setup.
+#[derive(Debug, Trace)]
+pub(super) struct Wiring<'v> {
+    pub(super) number: u32,
+    #[trace(static)]
+    pub(super) options: ServerOptions,
+    routes: RefCell<Vec<Route<'v>>>,
+    middleware: RefCell<Vec<Value<'v>>>,
+    #[trace(static)]
+    running: Cell<bool>,
+}
+
+/// One call of `handle`.
+#[derive(Clone, Debug, Trace)]
+struct Route<'v> {
+    pattern: Value<'v>,
+    handler: Value<'v>,
+    #[trace(static)]
+    at: Position,
+}
+
+impl<'v> Wiring<'v> {
+    /// A server with neither routes nor middleware.
+    pub(super) fn new(number: u32, options: ServerOptions) -> Self {
+        Self { number, options, routes: RefCell::default(), middleware: RefCell::default(), running: Cell::new(false) }
+    }
+
+    /// Registers one route with the host, which knows what patterns mean and which of them conflict.
+    pub(super) fn add_route(
+        &self,
+        pattern: Value<'v>,
+        handler: Value<'v>,
+        eval: &Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<()> {
+        self.refuse_running("handlers")?;
+        let Some(text) = pattern.unpack_str() else {
+            let pattern = describe(pattern);
+            return Err(usage(format!("pattern must be a str such as \"GET /users/{{id}}\", got {pattern}")));
+        };
+        check_handler(handler)?;
+        let host = Session::of(eval)?.host;
+        let number = host.add_route(self.number, text).map_err(usage)?;
+        let mut routes = self.routes.borrow_mut();
+        // A request names its route by the host's number, and the handler is found in this order.
+        if usize::try_from(number) != Ok(routes.len()) {
+            return Err(usage(format!("the host numbered route {} as {number}", routes.len())));
+        }
+        routes.push(Route { pattern, handler, at: position(eval) });
+        Ok(())
+    }
+
+    /// Registers middleware, which wraps the handlers when the server starts.
+    pub(super) fn add_middleware(&self, middleware: Value<'v>) -> starlark::Result<()> {
+        self.refuse_running("middleware")?;
+        middleware::check(middleware)?;
+        self.middleware.borrow_mut().push(middleware);
+        Ok(())
+    }
+
+    /// Builds the handlers, stores them where a fork finds them, and only then asks the host to start.
+    pub(super) fn start(&self, options: &ServerOptions, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<()> {
+        if Session::of(eval)?.is_loading() {
+            return Err(usage("only the script that was started can serve, not a file that it loads"));
+        }
+        if self.running.get() {
+            return Err(usage("server already running, call shutdown() first"));
+        }
+        let routes = self.routes.borrow().clone();
+        let layers = self.middleware.borrow().clone();
+        if routes.is_empty() {
+            return Err(usage("no handlers registered, call handle() first"));
+        }
+        let mut rows = Vec::with_capacity(routes.len());
+        for route in routes {
+            rows.push(Row {
+                wrapped: middleware::wrap(route.handler, &layers, eval)?,
+                handler: route.handler,
+                pattern: route.pattern,
+                at: At::new(&route.at, eval.heap()),
+            });
+        }
+        Row::store(&rows, eval.module());
+        let host = Session::of(eval)?.host;
+        host.start(self.number, options, &position(eval)).map_err(from_host)?;
+        self.running.set(true);
+        Ok(())
+    }
+
+    /// Blocks until the server has stopped.
+    pub(super) fn wait(&self, eval: &Evaluator<'v, '_, '_>) -> starlark::Result<()> {
+        let outcome = Session::of(eval)?.host.wait(self.number);
+        self.stopped();
+        outcome.map_err(from_host)
+    }
+
+    /// It can be set up again.
+    pub(super) fn stopped(&self) {
+        self.running.set(false);
+    }
+
+    fn refuse_running(&self, what: &str) -> starlark::Result<()> {
+        if self.running.get() {
+            return Err(usage(format!("cannot add {what} while the server is running; call shutdown() first")));
+        }
+        Ok(())
+    }
+}
+
+fn check_handler(handler: Value<'_>) -> starlark::Result<()> {
+    if !is_callable(handler) {
+        return Err(usage(format!("handler must be callable, got {}", describe(handler))));
+    }
+    if !takes_one(handler) {
+        return Err(usage(format!(
+            "a handler takes one argument, the request; {} does not",
+            callable::signature(handler)
+        )));
+    }
+    Ok(())
+}

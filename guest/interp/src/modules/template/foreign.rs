@@ -1,0 +1,82 @@
+//! Templates in the syntax of Go's `text/template`, told apart before they are parsed: what the parser would say of them
+//! (`unexpected .`) helps nobody.
+
+/// Words that begin an action of Go's and no expression of Jinja's, when more follows.
+const KEYWORDS: [&str; 7] = ["block", "define", "if", "range", "template", "with", "else if"];
+
+/// Refuses a template of Go's; the error is the sentence to show, and has its line.
+pub(super) fn check(sources: &[(&str, &str)]) -> Result<(), String> {
+    for (name, source) in sources {
+        let mut line = 1;
+        for (index, piece) in source.split("{{").enumerate() {
+            if index > 0 && is_go(piece) {
+                return Err(format!(
+                    "templates are Jinja's here, not Go's (in {name}:{line}): write {{{{ name }}}} for {{{{.name}}}}, \
+                     {{% if x %}}..{{% endif %}} for {{{{if .x}}}}..{{{{end}}}}, and {{% for x in items %}}..{{% endfor %}} \
+                     for {{{{range .items}}}}..{{{{end}}}}"
+                ));
+            }
+            line += piece.matches('\n').count();
+        }
+    }
+    Ok(())
+}
+
+/// Whether what follows two braces is an action of Go's.
+fn is_go(action: &str) -> bool {
+    let action = action.strip_prefix("- ").unwrap_or(action).trim_start();
+    let is_name = |text: &str| text.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    if let Some(rest) = action.strip_prefix('.') {
+        return is_name(rest) || rest.trim_start().starts_with(['}', '|']);
+    }
+    if let Some(rest) = action.strip_prefix('$') {
+        return rest.starts_with(['.', ' ']) || is_name(rest);
+    }
+    let Some(rest) = KEYWORDS.iter().find_map(|word| action.strip_prefix(word)) else { return false };
+    let argument = rest.trim_start();
+    // `range(3)` and a variable called `with` are Jinja's.
+    rest.len() > argument.len() && (argument.starts_with(['.', '$', '"', '(']) || is_name(argument))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn templates_of_go_are_told_from_those_of_jinja() {
+        for source in [
+            "{{.name}}",
+            "{{ .name }}",
+            "{{- .a.b -}}",
+            "{{.}}",
+            "{{ . | html }}",
+            "{{if .x}}y{{end}}",
+            "{{ range .items }}{{ . }}{{ end }}",
+            "{{range $i, $x := .items}}{{end}}",
+            "{{with .user}}{{end}}",
+            "{{ $x }}",
+            "{{template \"head\" .}}",
+            "{{define \"head\"}}{{end}}",
+            "{{if eq .a 1}}{{end}}",
+        ] {
+            let error = check(&[("template", &format!("a\n{source}"))]).unwrap_err();
+            assert!(error.contains("not Go's (in template:2)") && error.contains("{{ name }}"), "{source}: {error}");
+        }
+        for source in [
+            "",
+            "{{ name }}",
+            "{{ range(3)|list }}",
+            "{{ with }}",
+            "{{ end }}",
+            "{{ iffy }}",
+            "{{ \".name\" }}",
+            "{% if x %}{{ x.y }}{% endif %}",
+            "{{ template }}",
+            "{{ 'a' if b else 'c' }}",
+            "$ {{ '$x' }} .name",
+        ] {
+            assert_eq!(check(&[("template", source)]), Ok(()), "{source}");
+        }
+    }
+}
