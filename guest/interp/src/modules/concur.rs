@@ -1,10 +1,7 @@
 //! `concur`: a function for each item of a list, and several functions, as scripts for Starkite spell it.
 //!
 //! A guest has one thread, so the calls are made one after the other; what this keeps of concurrency is what can be seen
-//! of it: the order of the results, and whether one failure ends the rest. Requests that should wait together are made
-//! by `http.batch`, on the host.
-
-#![expect(clippy::too_many_arguments, reason = "they are named where they are given")]
+//! of it: the order of the results, and whether one failure ends the rest.
 
 use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;

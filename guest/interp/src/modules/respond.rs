@@ -46,10 +46,10 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         if let Some(content_type) = content_type {
             headers.add("Content-Type", "content_type", heap.alloc(content_type), heap)?;
         }
-        if let Some(cookies) = cookies {
-            if !cookies.items.is_empty() {
-                headers.add("Set-Cookie", "cookies", heap.alloc(AllocList(cookies.items)), heap)?;
-            }
+        if let Some(cookies) = cookies
+            && !cookies.items.is_empty()
+        {
+            headers.add("Set-Cookie", "cookies", heap.alloc(AllocList(cookies.items)), heap)?;
         }
         let status = status.unwrap_or_else(|| heap.alloc(200));
         headers.finish(status, body.unwrap_or_default(), heap)

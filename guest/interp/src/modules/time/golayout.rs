@@ -344,7 +344,7 @@ impl Told {
                 let rest = small(&mut self.second, read)?;
                 // A fraction is welcome behind a second, also where the layout has none.
                 match next(layout) {
-                    Some((before, Token::Fraction { .. }, _)) if before.is_empty() => Ok(rest),
+                    Some(("", Token::Fraction { .. }, _)) => Ok(rest),
                     _ => self.read_fraction(rest, None),
                 }
             }
