@@ -38,8 +38,8 @@ fn keep(
 fn capture(store: &StoreContextMut<'_, State>, memory: &WasmList<u8>, stack_pointer: u32) -> wasmtime::Result<Image> {
     let memory = memory.as_le_slice(store);
     let size = memory.len() + MEMORY_START;
+    let slot = store.data().slot.as_ref().ok_or_else(|| wasmtime::Error::msg("a guest without a memory of ours"))?;
     // Behind what was ever written all is zero; to look at it would have it made.
-    let written = store.data().slot.as_ref().map_or(size, |slot| slot.written().min(size));
-    let memory = memory.get(..written - MEMORY_START).unwrap_or_default();
-    Ok(Image::capture(memory, size, stack_pointer)?)
+    let memory = memory.get(..slot.written().min(size) - MEMORY_START).unwrap_or_default();
+    Ok(Image::capture(memory, size, stack_pointer, slot.image())?)
 }

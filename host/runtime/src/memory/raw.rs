@@ -2,7 +2,7 @@
 //!
 //! **Layout.** An [`Arena`] is one reservation of address space, cut into slots of equal size. A slot is what compiled code
 //! takes for granted: as many bytes as a 32-bit address can name, then a guard. In a slot lie, from the bottom:
-//! 1. the *paged* part: the image, mapped copy-on-write from its file, and a little zero memory behind it;
+//! 1. the *paged* part: the image, mapped copy-on-write from its files, and a little zero memory behind it;
 //! 2. the *zone*, which is zero and closed (no access) until a guest touches it, up to the size of the guest's memory;
 //! 3. what the guest may not touch.
 //!
@@ -266,18 +266,22 @@ impl Slot {
 
     fn map(&self, watching: Watching<'_>) -> io::Result<()> {
         let (start, image, watch) = (self.start(), &*self.image, self.watch());
-        let (stored, paged) = (image.stored().len(), image.paged());
+        let paged = image.paged();
         let access = match watching {
             Watching::Nothing => ProtFlags::READ | ProtFlags::WRITE,
             Watching::AllBut(_) => ProtFlags::READ,
         };
-        if stored != 0 {
-            let (address, flags) = (ptr::with_exposed_provenance_mut(start), MapFlags::PRIVATE | MapFlags::FIXED);
+        let mut mapped = 0;
+        for part in image.parts() {
+            let address = ptr::with_exposed_provenance_mut(start + part.address);
+            let flags = MapFlags::PRIVATE | MapFlags::FIXED;
             // SAFETY: the range lies in the slot, which nobody else holds. The file cannot change: it is sealed.
-            unsafe { mmap(address, stored, access, flags, image.file(), 0)? };
+            unsafe { mmap(address, part.length, access, flags, part.file, part.offset as u64)? };
+            // The first part begins at 0, and no gap lies below its end.
+            mapped = mapped.max(if part.address == 0 { part.length } else { 0 });
         }
         let access = MprotectFlags::from_bits_retain(access.bits());
-        if !protect(start + stored, paged - stored, access) {
+        if !protect(start + mapped, paged - mapped, access) {
             return Err(io::Error::other("the system has no room for another mapping (vm.max_map_count)"));
         }
         watch.paged.store(paged, Ordering::Relaxed);
@@ -319,6 +323,11 @@ impl Slot {
     fn is_whole(&self) -> bool {
         let watch = self.watch();
         !watch.loose.load(Ordering::Relaxed) && watch.size.load(Ordering::Relaxed) == self.size
+    }
+
+    /// What it was mapped from.
+    pub(crate) fn image(&self) -> &Arc<Image> {
+        &self.image
     }
 
     /// End of what a guest may have written; all behind it is zero.

@@ -79,9 +79,16 @@ impl Guest {
     }
 }
 
-/// An image with a page of zeros in the middle of its data.
+/// An image with pages of zeros in the middle of its data. Some of its pages are those of its base, which is longer.
 fn image(seed: u8) -> Image {
-    Image::capture(&model(seed)[MEMORY_START..40 * 4096], SIZE, 0).unwrap()
+    let mut memory = model(seed);
+    for page in (0..50).filter(|page| page % 7 < 3) {
+        memory[page * 4096 + MEMORY_START..(page + 1) * 4096].fill(0xEE);
+    }
+    let base = Arc::new(Image::new(&[(MEMORY_START, &memory[MEMORY_START..50 * 4096])], SIZE, 0).unwrap());
+    let image = Image::capture(&model(seed)[MEMORY_START..40 * 4096], SIZE, 0, &base).unwrap();
+    assert!((10..40).contains(&(image.bytes() / 4096)) && image.parts().count() > 5);
+    image
 }
 
 /// The memory that an image stands for.
@@ -336,7 +343,7 @@ fn a_slot_has_nothing_of_the_one_before_and_there_are_no_more_than_asked_for() {
         assert!(Slot::new(&host.arena, &host.image, 0, Watching::Nothing).unwrap().is_none());
         drop(guest);
         // Another image: shorter, so that what was stored of the first lies in what is zero of this one.
-        host.image = Arc::new(Image::capture(&[9; 100], SIZE, 0).unwrap());
+        host.image = Arc::new(Image::new(&[(MEMORY_START, &[9; 100])], SIZE, 0).unwrap());
         let mut guest = host.guest(Watching::AllBut(&[])).await;
         let bytes = guest.bytes();
         assert!(bytes[MEMORY_START..MEMORY_START + 100] == [9; 100]);
