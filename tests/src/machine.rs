@@ -1,10 +1,12 @@
 //! Machines that lack something: the binary under test behind a filter that answers as their kernels do, or as another
 //! user.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
-use crate::process::binary;
+use crate::process::{binary, folder};
 
 /// A kind of machine, or of user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +73,8 @@ impl Machine {
             command.args(LANDLOCK.iter().flat_map(|call| [*call, ENOSYS]).map(|number| number.to_string()));
         }
         let user = if self.is_unprivileged() { NOBODY } else { 0 };
-        command.arg("--").arg(user.to_string()).arg(binary());
+        let program = if self.is_unprivileged() { reachable() } else { binary() };
+        command.arg("--").arg(user.to_string()).arg(program);
         command
     }
 
@@ -86,4 +89,15 @@ impl Machine {
     pub const fn lacks_namespaces(self) -> bool {
         matches!(self, Self::WithoutNamespaces | Self::WithoutBoth | Self::UnprivilegedWithoutNamespaces)
     }
+}
+
+/// A copy of the binary where every user may start it: that of the build may lie in a home folder.
+fn reachable() -> PathBuf {
+    static COPY: OnceLock<PathBuf> = OnceLock::new();
+    let copy = COPY.get_or_init(|| {
+        let copy = folder().join("starcell");
+        fs::copy(binary(), &copy).expect("the binary can be copied");
+        copy
+    });
+    copy.clone()
 }

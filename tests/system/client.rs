@@ -107,18 +107,18 @@ fn handlers_have_the_scripts_defaults_and_connections() {
 #[test]
 fn wrong_arguments_name_the_argument() {
     let table = [
-        ("http.get()", "http.try_get: missing argument url"),
-        ("http.get(1)", "http.try_get: url must be a str or what http.url() returns, got 1 (int)"),
+        ("http.get()", "http.get: missing argument url"),
+        ("http.get(1)", "http.get: url must be a str or what http.url() returns, got 1 (int)"),
         ("http.get(\"ftp://h/\")", "http.get: the URL does not start with http:// or https://"),
         ("http.get(\"http://u:p@h/\")", "http.get: the URL holds credentials; send them in a header"),
         (
             "http.get(\"http://h/\", body=\"x\")",
-            "http.try_get: unknown argument body, accepted: url, headers, timeout, redirects",
+            "http.get: unknown argument body, accepted: url, headers, timeout, redirects",
         ),
-        ("http.post(\"http://h/\", 1.5)", "http.try_post: body must be str, bytes, a dict or a list, got 1.5 (float)"),
-        ("http.post(\"http://h/\", {\"a\": len})", "http.try_post: body: $.a: JSON has no value of type function"),
-        ("http.get(\"http://h/\", timeout=5)", "http.try_get: timeout must be a duration such as"),
-        ("http.get(\"http://h/\", headers={\"A\": 1})", "http.try_get: headers must be a dict of str and str"),
+        ("http.post(\"http://h/\", 1.5)", "http.post: body must be str, bytes, a dict or a list, got 1.5 (float)"),
+        ("http.post(\"http://h/\", {\"a\": len})", "http.post: body: $.a: JSON has no value of type function"),
+        ("http.get(\"http://h/\", timeout=5)", "http.get: timeout must be a duration such as"),
+        ("http.get(\"http://h/\", headers={\"A\": 1})", "http.get: headers must be a dict of str and str"),
         (
             "http.get(\"http://h/\", headers={\"A\": \"x\\r\\nB: y\"})",
             "http.get: the header \"A\" holds a character that headers cannot",
@@ -132,8 +132,8 @@ fn wrong_arguments_name_the_argument() {
             "http.get(\"http://h/\", headers={\"Content-Length\": \"5\"})",
             "http.get: the header Content-Length is the host's to set",
         ),
-        ("http.url(5)", "http.try_url: url must be a non-empty string, got 5 (int)"),
-        ("http.config(retries=1)", "http.try_config: unknown argument retries, accepted: timeout, headers"),
+        ("http.url(5)", "http.url: url must be a non-empty string, got 5 (int)"),
+        ("http.config(retries=1)", "http.config: unknown argument retries, accepted: timeout, headers"),
     ];
     let source: String =
         table.iter().map(|(call, _)| format!("print({}.error)\n", call.replacen("http.", "http.try_", 1))).collect();
@@ -342,7 +342,7 @@ fn what_a_server_does_wrong_is_an_error() {
     assert_eq!(lines[4], "http.get: no response within 0.3 s");
     assert_eq!(
         lines[5],
-        "bytes the body is not UTF-8: wrong byte at offset 3 the body is not JSON: line 1, column 4: not UTF-8"
+        "bytes response.get_text: the body is not UTF-8: wrong byte at offset 3 response.json: the body is not JSON: line 1, column 4: not UTF-8"
     );
     assert_eq!(lines[6], "[\"closing\", \"closing\", \"closing\"]");
     assert_eq!(lines[7], "http.get(\"http://127.0.0.1:1/\"): connection refused");

@@ -17,12 +17,12 @@ const BESIDE: usize = 64 * MIB;
 
 const SCRIPT: &str = r#"
 def hoard(req):
-    x = ["a" * 1000000 + str(i) for i in range(40)]
-    time.sleep("5s")
+    x = ["a" * 1000000 + str(i) for i in range(20)]
+    time.sleep("3s")
     return str(len(x))
 srv = http.server(max_body_bytes=10 * 1024 * 1024)
 srv.handle("POST /", lambda req: str(len(req.body)))
-srv.handle("GET /large", lambda req: "x" * (15 * 1024 * 1024))
+srv.handle("GET /large", lambda req: "x" * int(req.query_first("n", "15728640")))
 srv.handle("GET /hoard", hoard)
 srv.handle("GET /", lambda req: "fine")
 srv.serve(port=0)
@@ -94,7 +94,7 @@ fn responses_that_nobody_takes() {
 
 #[test]
 fn handlers_that_hoard() {
-    let starcell = serve(&["--queue-time", "300ms"]);
+    let starcell = serve(&["--queue-time", "1s"]);
     let idle = starcell.resident();
     let streams = open(starcell.port(), 30, "GET /hoard HTTP/1.1\r\nHost: localhost\r\n\r\n", 0);
     assert_within(&starcell, idle, Duration::from_secs(3));

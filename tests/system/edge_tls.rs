@@ -211,7 +211,7 @@ fn a_certificate_that_cannot_be_served_is_an_error() {
         (format!("tls_cert=5, tls_key={key:?}"), "tls_cert"),
         (format!("tls_cert=\"\", tls_key={key:?}"), "tls_cert"),
     ] {
-        let ended = Starcell::run(&["--allow-local", "--port", "0"], &source(&options));
+        let ended = Starcell::run(&["--allow-local", "--allow", "fs.read(/**)", "--port", "0"], &source(&options));
         assert_eq!(ended.code(), 1, "{options}: {}", ended.output);
         assert!(ended.stderr.contains(said), "{options}: {said} in {}", ended.stderr);
         assert!(!ended.output.contains("serving "), "{options}: {}", ended.output);
@@ -224,7 +224,7 @@ fn a_key_is_read_only_with_permission() {
     let identity = Identity::make();
     let path = source(&identity.options());
     let rule = format!("fs.read({})", identity.key.display());
-    let ended = Starcell::run(&["--allow-local", "--deny", &rule, "--port", "0"], &path);
+    let ended = Starcell::run(&["--allow-local", "--allow", "fs.read(/**)", "--deny", &rule, "--port", "0"], &path);
     assert_eq!(ended.code(), 5, "{}", ended.output);
     assert!(
         ended.stderr.contains("permission denied: fs.read(") && ended.stderr.contains("key.pem"),

@@ -143,7 +143,7 @@ fn middleware_logs_each_request() {
     assert_eq!(client.get("/hello").text(), "hello");
     let line = starcell.wait_for("request");
     assert!(line.contains(" info  request "), "{line}");
-    assert!(line.contains(r#"method="GET" path="/hello""#), "{line}");
+    assert!(line.contains(r#"attrs.method="GET" attrs.path="/hello""#), "{line}");
     assert!(line.contains("middleware.star:5\""), "{line}");
     assert_eq!(client.request("HEAD", "/hello?q=1", &[], b"").status, 200);
     assert_eq!(client.get("/other").status, 404);

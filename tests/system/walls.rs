@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use starcell_tests::client::Client;
 use starcell_tests::machine::{Machine, NOBODY};
-use starcell_tests::process::{Ended, Starcell, folder, script};
+use starcell_tests::process::{Ended, Starcell, folder, script, until};
 
 const ATTACKS: &str = include_str!("walls/attacks.py");
 
@@ -61,7 +61,10 @@ impl Victim {
         if machine.is_unprivileged() {
             command.uid(NOBODY).gid(NOBODY);
         }
-        Self(command.spawn().unwrap())
+        let victim = Self(command.spawn().unwrap());
+        let stat = format!("/proc/{}/stat", victim.0.id());
+        until("the victim sleeps", || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains("(sleep) S ")));
+        victim
     }
 
     /// What others could have changed of it.

@@ -17,6 +17,9 @@ use crate::unknown;
 /// Longest report. A script chooses the text of `fail()` and the length of its lines, and a report ends up in logs.
 const MAX_REPORT_BYTES: usize = 64 * 1024;
 
+/// Calls that a report shows from each end of a longer stack.
+const MAX_CALLS: usize = 20;
+
 /// Longest message, for the same reason.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
@@ -59,21 +62,36 @@ fn report(error: &Error) -> String {
         return text.trim_end().to_owned();
     };
     let frames = frames.trim_start_matches('\n');
-    let mut kept = String::with_capacity(text.len());
+    let mut calls: Vec<String> = Vec::new();
     let mut rest = frames;
     while rest.starts_with("  ") {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-        if !line.starts_with("  File <builtin>") {
-            kept.push_str(line);
-            kept.push('\n');
+        match calls.last_mut() {
+            // The line of the source, below the place.
+            Some(call) if line.starts_with("     ") => call.push_str(&format!("{line}\n")),
+            _ if line.starts_with("  File <builtin>") => {}
+            _ => calls.push(format!("{line}\n")),
         }
         rest = after;
     }
-    if !kept.is_empty() {
-        kept.insert_str(0, &format!("{CALL_STACK_TRACEBACK_PREFIX}\n"));
+    let mut kept = String::with_capacity(text.len());
+    if !calls.is_empty() {
+        kept.push_str(&format!("{CALL_STACK_TRACEBACK_PREFIX}\n"));
+        kept.push_str(&without_middle(&calls));
     }
     kept.push_str(rest.trim_end());
     kept
+}
+
+/// The outermost and the innermost calls. A recursion without end would push the error itself out of a log line.
+fn without_middle(calls: &[String]) -> String {
+    let middle = calls.len().saturating_sub(2 * MAX_CALLS);
+    if middle == 0 {
+        return calls.concat();
+    }
+    let (outer, rest) = calls.split_at(MAX_CALLS);
+    let inner = rest.get(middle..).unwrap_or_default();
+    format!("{}  ... {middle} more calls ...\n{}", outer.concat(), inner.concat())
 }
 
 fn place(error: &Error) -> Position {

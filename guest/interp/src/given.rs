@@ -34,7 +34,12 @@ impl<'v, T: UnpackValue<'v>> Given<'v, T> {
             Ok(None) => None,
             Err(error) => Some(error),
         };
-        let of_type = || T::starlark_type_repr().to_string().replace(" | ", " or ");
+        let of_type = || match std::any::type_name::<T>() {
+            "i32" => "an int of 32 bits".to_owned(),
+            "i64" => "an int of 64 bits".to_owned(),
+            "u32" => "an int from 0 to 4294967295".to_owned(),
+            _ => T::starlark_type_repr().to_string().replace(" | ", " or "),
+        };
         let wanted = error.as_ref().and_then(cause).and_then(|cause| cause.downcast_ref::<Expected>());
         Err(self.wrong(name, &wanted.map_or_else(of_type, |wanted| wanted.0.to_owned())))
     }

@@ -100,6 +100,10 @@ pub(crate) fn evaluator<'v, 'a, 'e>(
 }
 
 /// Where the running builtin was called.
+///
+/// A call by another builtin has no place in a source, for instance that of `f` by its twin `try_f`: the nearest call
+/// outwards that has one counts.
 pub(crate) fn position(eval: &Evaluator<'_, '_, '_>) -> Position {
-    eval.call_stack_top_location().map(|span| diagnostic::position(&span)).unwrap_or_default()
+    let place = (0..eval.call_stack_count()).find_map(|depth| eval.call_stack_nth_location(depth));
+    place.map(|span| diagnostic::position(&span)).unwrap_or_default()
 }

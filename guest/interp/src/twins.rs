@@ -23,17 +23,23 @@ use crate::result::attempt;
 /// What the name of a twin begins with.
 const PREFIX: &str = "try_";
 
-/// Adds functions and constants, and the twin of each function that has none among them.
-pub(crate) fn with_twins(builder: &mut GlobalsBuilder, register: fn(&mut GlobalsBuilder)) {
+/// Adds functions and constants of a module, and the twin of each function that has none among them.
+pub(crate) fn with_twins(builder: &mut GlobalsBuilder, module: &str, register: fn(&mut GlobalsBuilder)) {
+    let mut members = GlobalsBuilder::new();
+    members.set_label(module);
     // What is in it must outlive every script, and the predeclared names are built once.
-    let members: &'static Globals = Box::leak(Box::new(GlobalsBuilder::new().with(register).build()));
+    let members: &'static Globals = Box::leak(Box::new(members.with(register).build()));
     let mut sorted: Vec<(&str, FrozenValue)> = members.iter().collect();
     sorted.sort_by_key(|(name, _)| *name);
     for (name, value) in &sorted {
+        if name.starts_with(PREFIX) {
+            builder.set(name, Twin { name: (*name).to_owned(), function: *value, written_out: true });
+            continue;
+        }
         builder.set(name, *value);
         let twin = format!("{PREFIX}{name}");
-        if is_function(*value) && !name.starts_with(PREFIX) && !sorted.iter().any(|(name, _)| *name == twin) {
-            builder.set(&twin.clone(), Twin { name: twin, function: *value });
+        if is_function(*value) && !sorted.iter().any(|(name, _)| *name == twin) {
+            builder.set(&twin.clone(), Twin { name: twin, function: *value, written_out: false });
         }
     }
 }
@@ -52,7 +58,8 @@ pub(crate) fn attempt_method<'v>(
     let Some(function) = this.get_attr(method, eval.heap())? else {
         return Err(usage(format!("{} has no method {method}", this.get_type())));
     };
-    call(function, args, eval)
+    let outcome = call(function, args, eval);
+    attempt(outcome, eval.heap())
 }
 
 fn call<'v>(
@@ -64,7 +71,7 @@ fn call<'v>(
     let positional: Vec<Value<'v>> = args.positions(heap)?.collect();
     let names = args.names_map()?;
     let named: Vec<(&str, Value<'v>)> = names.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    attempt(eval.eval_function(function, &positional, &named), heap)
+    eval.eval_function(function, &positional, &named)
 }
 
 /// Calls a function and hands its outcome over as a `Result`.
@@ -73,6 +80,8 @@ struct Twin {
     name: String,
     #[allocative(skip)]
     function: FrozenValue,
+    /// True if the function makes the `Result` itself. Errors of its arguments are still caught here.
+    written_out: bool,
 }
 
 starlark_simple_value!(Twin);
@@ -91,11 +100,17 @@ impl<'v> StarlarkValue<'v> for Twin {
         args: &Arguments<'v, '_>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        call(self.function.to_value(), args, eval)
+        match call(self.function.to_value(), args, eval) {
+            Ok(result) if self.written_out => Ok(result),
+            outcome => attempt(outcome, eval.heap()),
+        }
     }
 
     fn documentation(&self) -> DocItem {
         let mut item = self.function.to_value().documentation();
+        if self.written_out {
+            return item;
+        }
         if let DocItem::Member(DocMember::Function(function)) = &mut item {
             let original = self.name.trim_start_matches(PREFIX);
             if let Some(docs) = &mut function.docs {

@@ -1,7 +1,7 @@
 //! One builtin: its body inside what names its errors, and its twin.
 
 use quote::{ToTokens, format_ident, quote};
-use syn::{Attribute, Ident, ItemFn, ReturnType, parse_quote};
+use syn::{Attribute, ItemFn, ReturnType, parse_quote};
 
 use crate::parameter::{self, Parameter};
 
@@ -16,13 +16,7 @@ pub(crate) enum Place {
 
 /// The name as scripts write it.
 pub(crate) fn name(function: &ItemFn) -> String {
-    plain(&function.sig.ident)
-}
-
-/// A name without the `r#` that Rust wants before its own words.
-pub(crate) fn plain(ident: &Ident) -> String {
-    let text = ident.to_string();
-    text.strip_prefix("r#").map(str::to_owned).unwrap_or(text)
+    parameter::plain(&function.sig.ident)
 }
 
 /// Whether it is read without being called.
@@ -45,7 +39,9 @@ fn is_no_twin(attribute: &Attribute) -> bool {
 /// The function that starlark's macro takes.
 pub(crate) fn complete(prefix: &str, mut function: ItemFn) -> syn::Result<ItemFn> {
     let name = name(&function);
-    let label = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+    // Errors name the builtin itself, also where its twin is written out.
+    let shown = name.strip_prefix("try_").unwrap_or(&name);
+    let label = if prefix.is_empty() { name } else { format!("{prefix}.{shown}") };
     let mut defaults = Vec::new();
     let mut unpack = Vec::new();
     for input in &mut function.sig.inputs {

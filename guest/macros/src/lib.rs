@@ -47,10 +47,10 @@ fn expand(prefix: &str, mut register: ItemFn) -> syn::Result<proc_macro2::TokenS
         }
     }
     register.block.stmts = stmts;
-    if place == Place::Methods || prefix.is_empty() {
+    if prefix.is_empty() {
         return Ok(quote!(#[starlark::starlark_module] #register));
     }
-    // The twins of functions are values of their own, made from what is registered.
+    // starlark's own macro registers; around it stands what belongs to the module or the type as a whole.
     let ItemFn { attrs, vis, sig, .. } = &register;
     let outer = quote!(#(#attrs)* #vis #sig);
     let originals = format_ident!("{}_originals", sig.ident);
@@ -58,9 +58,14 @@ fn expand(prefix: &str, mut register: ItemFn) -> syn::Result<proc_macro2::TokenS
     inner.sig.ident = originals.clone();
     inner.attrs.clear();
     let builder = builder(&register)?;
+    let add = match place {
+        // The twins of functions are values of their own, made from what is registered.
+        Place::Functions => quote!(crate::twins::with_twins(#builder, #prefix, #originals);),
+        Place::Methods => quote!(#builder.set_label(#prefix); #originals(#builder);),
+    };
     Ok(quote! {
         #outer {
-            crate::twins::with_twins(#builder, #originals);
+            #add
         }
         #[starlark::starlark_module]
         #inner

@@ -2,9 +2,13 @@
 
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, FnArg, Lit, Meta, Pat, Token, Type, parse_quote};
+use syn::{Attribute, Expr, FnArg, Ident, Lit, Meta, Pat, Token, Type, parse_quote};
 
-use crate::builtin::plain;
+/// A name without the `r#` that Rust wants before its own words.
+pub(crate) fn plain(ident: &Ident) -> String {
+    let text = ident.to_string();
+    text.strip_prefix("r#").map(str::to_owned).unwrap_or(text)
+}
 
 /// What becomes of a parameter.
 pub(crate) enum Parameter {

@@ -57,7 +57,7 @@ impl From<&Report> for Checked {
     fn from(report: &Report) -> Self {
         Self {
             text: report.text(),
-            json: report.json() + "\n",
+            json: report.json(),
             parsed: true,
             broken: report.broken,
             errors: report.count(Severity::Error),

@@ -57,7 +57,7 @@ mine: allow-fs and
 "
     );
     let json: serde_json::Value = serde_json::from_str(&ladder_json(Profile::ladder())).unwrap();
-    assert_eq!(json.pointer("/1/allow/1").unwrap(), "fs.write($CWD/**)");
+    assert_eq!(json.pointer("/1/allow/0").unwrap(), "fs.read($CWD)");
     assert_eq!(json.pointer("/0/reach/0").unwrap(), "public");
     assert_eq!(json.pointer("/4/otherwise").unwrap(), "allow");
 }

@@ -188,7 +188,7 @@ impl Logs {
 /// What a script said, for a reader who knows when and by whom: a line without its time, or what `print` wrote.
 #[must_use]
 pub fn said(remark: &Remark<'_>) -> String {
-    let text = written(Format::Text, remark);
+    let text = written(Format::Text, &Remark { request: None, ..*remark });
     match (remark.level, text.split_once(' ')) {
         (Some(_), Some((_time, rest))) => rest.to_owned(),
         _ => text,

@@ -14,7 +14,7 @@ use starlark::values::structs::AllocStruct;
 use super::time::Deadline;
 use crate::args::describe;
 use crate::bytes::{Bytes, text_or_bytes};
-use crate::error::{from_host, named, usage};
+use crate::error::{from_host, usage};
 use crate::given::{Text, argument, wrong};
 use crate::host::{Command, HostError, Output, Position, Programs};
 use crate::result::{attempt, failed};
@@ -75,10 +75,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(require = named)] timeout: Option<Deadline>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        let output = match (Program { cmd, args, env, cwd, stdin, input, timeout }).run(eval) {
-            Ok(output) => output,
-            Err(error) => return attempt(named("os.try_exec", || Err(error)), eval.heap()),
-        };
+        let output = Program { cmd, args, env, cwd, stdin, input, timeout }.run(eval)?;
         let heap = eval.heap();
         let value = heap.alloc(AllocStruct([
             ("code", heap.alloc(output.code)),

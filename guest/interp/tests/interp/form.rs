@@ -101,7 +101,7 @@ fn what_is_no_form() {
         "[1001]"
     );
     let wrong = ask("return req.form(max_fields = -1)", sent(URLENCODED, b"")).unwrap_err();
-    assert_eq!(wrong.message, "req.form: max_fields must be int, got -1 (int)");
+    assert_eq!(wrong.message, "req.form: max_fields must be an int from 0 to 4294967295, got -1 (int)");
 }
 
 #[test]

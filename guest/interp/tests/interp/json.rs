@@ -124,10 +124,10 @@ fn decode_errors_have_line_and_column() {
     }
     assert_eq!(failure("json.decode(b\"[\\xff]\")").message, "json.decode: line 1, column 2: not UTF-8");
     assert_eq!(failure("json.decode(1)").message, "json.decode: text must be str or bytes, got 1 (int)");
-    assert_eq!(failure("json.decode()").message, "Missing parameter `text` for call to `decode`");
+    assert_eq!(failure("json.decode()").message, "json.decode: missing argument text");
     assert_eq!(
         failure("json.decode(\"1\", defualt = 1)").message,
-        "Found `defualt` extra named parameter(s) for call to decode"
+        "json.decode: unknown argument defualt, accepted: text, default"
     );
 }
 

@@ -44,12 +44,12 @@ log.info(17)
 #[test]
 fn wrong_attributes_are_errors() {
     for (call, message) in [
-        ("log.info()", "Missing parameter `msg` for call to `info`"),
+        ("log.info()", "log.info: missing argument msg"),
         ("log.info(\"m\", 1)", "log.info: attrs must be dict, got 1 (int)"),
         ("log.warn(\"m\", {1: 2})", "log.warn: an attribute's name must be a str, got 1 (int)"),
         ("log.info(\"m\", {\"a\": 1}, a = 2)", "log.info: attribute a given twice"),
-        ("log.info(\"m\", {}, attrs = {})", "log.info: attrs given twice"),
-        ("log.info(\"m\", {}, 3)", "Found 1 extra positional argument(s) for call to info"),
+        ("log.info(\"m\", {}, attrs = {})", "log.info: argument attrs given twice"),
+        ("log.info(\"m\", {}, 3)", "log.info: unexpected positional argument 3 (int), accepted: msg, attrs"),
     ] {
         assert_eq!(failure(call).message, message);
     }

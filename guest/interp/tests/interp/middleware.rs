@@ -94,8 +94,11 @@ fn refusals() {
     assert_eq!(with("named").message, neither("named(*, next)"));
     assert_eq!(with("many").message, neither("many(*args)"));
     assert_eq!(with("7").message, "server.use: middleware must be callable, got 7 (int)");
-    assert_eq!(with("bad").message, "middleware bad must return a handler, returned 5 (int)");
-    assert_eq!(with("type").message, "middleware type must return a handler, returned \"function\" (string)");
+    assert_eq!(with("bad").message, "server.serve: middleware bad must return a handler, returned 5 (int)");
+    assert_eq!(
+        with("type").message,
+        "server.serve: middleware type must return a handler, returned \"function\" (string)"
+    );
 }
 
 #[test]

@@ -43,17 +43,14 @@ fn wrong_options_are_errors_that_quote_them() {
         ("port = -1", "port must be an int from 0 to 65535, got -1 (int)".to_owned()),
         ("port = True", "port must be an int from 0 to 65535, got True (bool)".to_owned()),
         ("port = 80.0", "port must be an int from 0 to 65535, got 80.0 (float)".to_owned()),
-        ("port = None", "port must be an int from 0 to 65535, got None".to_owned()),
         ("80, port = 80", "port given twice".to_owned()),
-        ("host = \"\"", "host must be a non-empty string, got \"\" (string)".to_owned()),
-        ("host = 1", "host must be a non-empty string, got 1 (int)".to_owned()),
+        ("host = 1", "host must be a str, got 1 (int)".to_owned()),
         ("read_timeout = 30", format!("read_timeout must be {duration}, got 30 (int)")),
         ("idle_timeout = \"30\"", format!("idle_timeout must be {duration}, got \"30\" (string)")),
         ("write_timeout = \"-1s\"", format!("write_timeout must be {duration}, got \"-1s\" (string)")),
         ("shutdown_timeout = \"\"", format!("shutdown_timeout must be {duration}, got \"\" (string)")),
-        ("max_body_bytes = 0", "max_body_bytes must be a positive int, got 0 (int)".to_owned()),
-        ("max_header_bytes = -5", "max_header_bytes must be a positive int, got -5 (int)".to_owned()),
-        ("max_body_bytes = \"1MB\"", "max_body_bytes must be a positive int, got \"1MB\" (string)".to_owned()),
+        ("max_header_bytes = -5", "max_header_bytes must be an int that is not negative, got -5 (int)".to_owned()),
+        ("max_body_bytes = \"1MB\"", "max_body_bytes must be an int that is not negative, got \"1MB\" (string)".to_owned()),
         ("tls_cert = \"c.pem\"", "tls_cert given without tls_key; TLS needs both".to_owned()),
         ("tls_key = \"k.pem\"", "tls_key given without tls_cert; TLS needs both".to_owned()),
         ("prot = 80", "unknown argument prot, accepted: port, host, tls_cert, tls_key, read_timeout, write_timeout, idle_timeout, shutdown_timeout, max_header_bytes, max_body_bytes".to_owned()),
@@ -63,7 +60,7 @@ fn wrong_options_are_errors_that_quote_them() {
         assert_eq!(failed.message, format!("http.server: {error}"));
         for function in ["start", "serve"] {
             let failed = failure(&format!("srv = http.server()\nsrv.handle(\"/\", lambda req: None)\nsrv.{function}({arguments})"));
-            assert_eq!(failed.message, format!("{function}: {error}"));
+            assert_eq!(failed.message, format!("server.{function}: {error}"));
         }
         let failed = failure(&format!("http.serve(lambda req: None, {arguments})"));
         assert_eq!(failed.message, format!("http.serve: {error}"));
@@ -97,8 +94,8 @@ fn the_hosts_word_on_a_pattern_is_the_error() {
     let failed = failure_on(&host, "srv = http.server()\nsrv.handle(\"/\", len)\nsrv.handle(\"nopath\", len)\n");
     assert_eq!((failed.message.as_str(), failed.at.line), ("server.handle: pattern \"nopath\": no slash", 3));
     let source = "srv = http.server()\nr = srv.try_handle(\"nopath\", len)\nprint(r.ok, r.error)\n";
-    assert_eq!(prints_on(&host, source), ["False pattern \"nopath\": no slash"]);
-    assert_eq!(failure_on(&host, "http.serve({\"nopath\": len})").message, "pattern \"nopath\": no slash");
+    assert_eq!(prints_on(&host, source), ["False server.handle: pattern \"nopath\": no slash"]);
+    assert_eq!(failure_on(&host, "http.serve({\"nopath\": len})").message, "http.serve: pattern \"nopath\": no slash");
 }
 
 #[test]
@@ -125,16 +122,15 @@ srv.shutdown()
 http.serve({"/y": len})
 print("after")
 "#;
-    let adding = "cannot add handlers while the server is running; call shutdown() first";
     assert_eq!(
         prints_on(&host, source),
         [
-            "<http.server 0> http.server the server has no port yet, call start() first",
-            "http.serve: no handlers registered, call handle() first",
+            "<http.server 0> http.server server.port: the server has no port yet, call start() first",
+            "server.start: no handlers registered, call handle() first",
             "8080",
-            "server already running, call shutdown() first",
-            adding,
-            adding,
+            "server.start: server already running, call shutdown() first",
+            "server.handle: cannot add handlers while the server is running; call shutdown() first",
+            "server.use: cannot add middleware while the server is running; call shutdown() first",
             "None",
             "9000",
             "after",
@@ -166,7 +162,7 @@ fn serve_takes_a_dict_or_a_handler() {
         failure("http.serve([1])").message,
         "http.serve: routes must be a dict of patterns and handlers, or one handler, got [1] (list)"
     );
-    assert_eq!(failure("http.serve({})").message, "no handlers registered, call handle() first");
+    assert_eq!(failure("http.serve({})").message, "http.serve: no handlers registered, call handle() first");
     assert_eq!(failure("http.serve()").message, "http.serve: missing argument routes");
     let app = Deployed::new("http.serve(lambda req: req.path, 9000)");
     assert_eq!(app.host.routes(), [(0, "/".to_owned())]);
@@ -193,7 +189,7 @@ fn handlers_may_ask_and_shut_down_but_not_set_up() {
         assert_eq!(
             failure.message,
             format!(
-                "{name}: a server is set up before it serves, not while handling a request; handlers can call shutdown() and port()"
+                "server.{name}: a server is set up before it serves, not while handling a request; handlers can call shutdown() and port()"
             )
         );
     }

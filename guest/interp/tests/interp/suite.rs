@@ -196,13 +196,13 @@ fn a_request_is_what_the_test_says() {
 fn a_wrong_request_names_what_is_wrong() {
     for (body, text) in [
         ("t.get('users')", "t.get: path must be a path such as \"/users?page=2\", got \"users\" (string)"),
-        ("t.get()", "Missing parameter `path` for call to `get`"),
+        ("t.get()", "t.get: missing argument path"),
         ("t.request('', '/')", "t.request: method must be a non-empty string, got \"\" (string)"),
         ("t.post('/', 'a', form = {})", "t.post: give body or form, not both"),
         ("t.post('/', form = 1)", "t.post: form must be a dict or a list of pairs of a name and a value, got 1 (int)"),
         ("t.post('/', 1)", "t.post: body must be str, bytes, a dict or a list, got 1 (int)"),
         ("t.get('/', server = 'a')", "t.get: server must be the number of a server, from 0, got \"a\" (string)"),
-        ("t.get('/', query = {})", "Found `query` extra named parameter(s) for call to get"),
+        ("t.get('/', query = {})", "t.get: unknown argument query, accepted: path, body, form, headers, server"),
     ] {
         assert_eq!(message(body), text, "{body}");
     }

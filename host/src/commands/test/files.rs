@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "looks for the files that the command line names")]
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::folder;
 const MAX_DEPTH: usize = 64;
 
 /// A test file and the script beside it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug)]
 pub(super) struct TestFile {
     pub(super) path: PathBuf,
     /// What it tests, if that is there: a test of files that are loaded has no script beside it.
@@ -45,12 +45,19 @@ impl TestFile {
     }
 }
 
+/// Test files by their paths. A file that is named and lies in a folder that is searched counts once.
+type Found = BTreeMap<PathBuf, TestFile>;
+
+fn add(found: &mut Found, file: TestFile) {
+    found.entry(file.path.clone()).or_insert(file);
+}
+
 /// The test files that paths name or have below them, sorted, each once.
 ///
 /// # Errors
 /// A path is not there or is no test; the sentence for whoever typed it.
-pub(super) fn find(paths: &[PathBuf]) -> Result<BTreeSet<TestFile>, String> {
-    let mut found = BTreeSet::new();
+pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<TestFile>, String> {
+    let mut found = Found::new();
     for path in paths {
         // `./a` and `a` are one file, and messages name it as short as they can.
         let path = path.strip_prefix(".").unwrap_or(path);
@@ -62,10 +69,10 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<BTreeSet<TestFile>, String> {
                 return Err(format!("there is no file in {folder} whose name ends in {SUFFIX}"));
             }
         } else {
-            found.insert(TestFile::new(file(path)?, None));
+            add(&mut found, TestFile::new(file(path)?, None));
         }
     }
-    Ok(found)
+    Ok(found.into_values().collect())
 }
 
 /// The test file that a path names, or the one of the script that it names.
@@ -87,7 +94,7 @@ fn file(path: &Path) -> Result<PathBuf, String> {
 }
 
 /// Adds the test files of a folder and of those below it. Links to folders are not followed, nor hidden ones entered.
-fn walk(root: &Path, folder: &Path, depth: usize, found: &mut BTreeSet<TestFile>) -> Result<(), String> {
+fn walk(root: &Path, folder: &Path, depth: usize, found: &mut Found) -> Result<(), String> {
     if depth > MAX_DEPTH {
         return Err(format!("{} is more than {MAX_DEPTH} folders deep", folder.display()));
     }
@@ -109,7 +116,7 @@ fn walk(root: &Path, folder: &Path, depth: usize, found: &mut BTreeSet<TestFile>
             {
                 file.read(linked)?;
             }
-            found.insert(file);
+            add(found, file);
         }
     }
     Ok(())
