@@ -51,7 +51,7 @@ pub struct WouldDeny {
 
 /// Judges recorded calls anew, those that were denied too.
 pub fn replay<E>(events: impl Iterator<Item = Result<Event, E>>, grants: &Grants) -> Result<Replay, E> {
-    let mut found: BTreeMap<[String; 4], Verdict> = BTreeMap::new();
+    let mut found: BTreeMap<[String; 5], Verdict> = BTreeMap::new();
     let mut allowed = 0;
     for event in events {
         let call = *event?.call;
@@ -61,7 +61,8 @@ pub fn replay<E>(events: impl Iterator<Item = Result<Event, E>>, grants: &Grants
         }
         let denied = u64::from(call.decision == Decision::Deny);
         let subject = &call.subject;
-        let key = [subject.tenant.clone(), subject.app.clone(), call.capability.clone(), call.resource.clone()];
+        // One call may be judged twice, as a rename is: once as reading, once as writing.
+        let key = [&subject.tenant, &subject.app, &call.capability, &call.resource, &call.category].map(Clone::clone);
         let verdict = found.entry(key).or_insert_with(|| Verdict {
             calls: 0,
             denied_then: 0,
@@ -72,7 +73,7 @@ pub fn replay<E>(events: impl Iterator<Item = Result<Event, E>>, grants: &Grants
         verdict.denied_then += denied;
     }
     let mut replay = Replay { allowed, ..Replay::default() };
-    for ([tenant, app, capability, resource], Verdict { calls, denied_then, asked, at }) in found {
+    for ([tenant, app, capability, resource, _category], Verdict { calls, denied_then, asked, at }) in found {
         let asked = match asked {
             Ok(asked) if asked.is_allowed(grants) => {
                 replay.allowed += calls;
