@@ -9,6 +9,7 @@ mod audit_evidence;
 mod audit_files;
 mod audit_kill;
 mod audit_records;
+mod batch;
 mod check;
 mod client;
 mod completions;

@@ -9,4 +9,8 @@ impl Client for Imports {
     fn send(&self, request: &Outgoing, at: &Position) -> Result<Incoming, HostError> {
         client::send(request, at)
     }
+
+    fn send_all(&self, requests: &[Outgoing], workers: u32, at: &Position) -> Vec<Result<Incoming, HostError>> {
+        client::send_all(requests, workers, at)
+    }
 }

@@ -82,8 +82,8 @@ pub fn needs(module: &str, function: &str) -> Vec<Capability> {
     let function = function.strip_prefix("try_").unwrap_or(function);
     match (module, function) {
         ("fs", "copy") => vec![Capability::FsRead, Capability::FsWrite],
-        // The value of `http.url` can do nothing else than ask.
-        ("http", "url") => vec![Capability::HttpClient],
+        // The value of `http.url` can do nothing else than ask, and the method of a request may be in a variable.
+        ("http", "batch" | "request" | "url") => vec![Capability::HttpClient],
         ("kv", "update") => vec![Capability::KvRead, Capability::KvWrite],
         _ => Capability::needed_for(module, function),
     }

@@ -4,11 +4,13 @@
 //! no second look-up, no redirect of its own. Connections are kept for reuse by the same app to the same judged address
 //! only, and TLS always verifies the name.
 //!
+//! - `allowance`: the bytes that responses may have
 //! - `connect`: a connection to a permitted address
 //! - `pool`: connections that wait to be used again
 //! - `tls`: which certificates are believed
 //! - [`resolve`]: names to addresses
 
+mod allowance;
 pub(crate) mod connect;
 mod pool;
 pub mod resolve;
@@ -24,6 +26,7 @@ use parking_lot::Mutex;
 use starcell_policy::{Endpoint, Permit};
 use tokio::task::JoinSet;
 
+pub(crate) use allowance::Allowance;
 use connect::Sender;
 use pool::{Pool, Target};
 use resolve::{Resolve, System};
@@ -69,7 +72,7 @@ impl Client {
         &self,
         permit: &Permit<Endpoint>,
         mut request: Request<Full<Bytes>>,
-        limit: usize,
+        allowance: &Allowance,
     ) -> Result<Response<Bytes>, String> {
         let target = Target::of(permit);
         loop {
@@ -86,7 +89,7 @@ impl Client {
             let again = (used && request.method().is_safe()).then(|| request.clone());
             match sender.try_send_request(request).await {
                 Ok(response) => {
-                    let response = whole(response, limit).await?;
+                    let response = whole(response, allowance).await?;
                     self.0.pool.put(target, sender);
                     return Ok(response);
                 }
@@ -111,17 +114,14 @@ impl Client {
 
 /// The response with all of its body. Its pieces are gathered in one buffer: a piece that is kept would keep the whole
 /// buffer that it was read into.
-async fn whole(response: Response<Incoming>, limit: usize) -> Result<Response<Bytes>, String> {
+async fn whole(response: Response<Incoming>, allowance: &Allowance) -> Result<Response<Bytes>, String> {
     let (parts, mut body) = response.into_parts();
-    let mut gathered = Vec::new();
+    let mut gathered = allowance.gather();
     while let Some(frame) = body.frame().await {
         let Ok(piece) = frame.map_err(|error| words(&error))?.into_data() else { continue };
-        if gathered.len() + piece.len() > limit {
-            return Err(format!("the response is larger than {} MiB", limit >> 20));
-        }
-        gathered.extend_from_slice(&piece);
+        gathered.add(&piece)?;
     }
-    Ok(Response::from_parts(parts, gathered.into()))
+    Ok(Response::from_parts(parts, gathered.finish().into()))
 }
 
 /// What went wrong, with its causes.

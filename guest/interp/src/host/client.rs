@@ -6,4 +6,6 @@ use starcell_contract::{HostError, Incoming, Outgoing, Position};
 pub trait Client {
     /// Sends a request and waits for the response.
     fn send(&self, request: &Outgoing, at: &Position) -> Result<Incoming, HostError>;
+    /// Sends requests side by side, so many at a time; the responses are in the order of the requests.
+    fn send_all(&self, requests: &[Outgoing], workers: u32, at: &Position) -> Vec<Result<Incoming, HostError>>;
 }

@@ -1,5 +1,6 @@
-//! The half of `http` that asks: `http.get(..)` and its siblings, `http.url(..)`, `http.config(..)`.
+//! The half of `http` that asks: `http.get(..)` and its siblings, `http.batch(..)`, `http.url(..)`, `http.config(..)`.
 
+mod batch;
 mod encoding;
 mod response;
 mod send;
@@ -11,6 +12,7 @@ use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
 use starlark::values::Value;
 use starlark::values::dict::DictRef;
+use starlark::values::list_or_tuple::UnpackListOrTuple;
 use starlark::values::none::NoneType;
 
 use super::time::Deadline;
@@ -37,7 +39,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "DELETE", url: url.0, body: None, headers, timeout, redirects }.send(eval)
+        Question { headers, timeout, redirects, ..Question::to("DELETE", url.0) }.send(eval)
     }
 
     /// Asks a server for a URL.
@@ -60,7 +62,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "GET", url: url.0, body: None, headers, timeout, redirects }.send(eval)
+        Question { headers, timeout, redirects, ..Question::to("GET", url.0) }.send(eval)
     }
 
     /// Asks a server for the head of a URL.
@@ -73,7 +75,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "HEAD", url: url.0, body: None, headers, timeout, redirects }.send(eval)
+        Question { headers, timeout, redirects, ..Question::to("HEAD", url.0) }.send(eval)
     }
 
     /// Asks a server what it offers for a URL.
@@ -86,7 +88,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "OPTIONS", url: url.0, body: None, headers, timeout, redirects }.send(eval)
+        Question { headers, timeout, redirects, ..Question::to("OPTIONS", url.0) }.send(eval)
     }
 
     /// Sends a change to a URL.
@@ -100,7 +102,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "PATCH", url: url.0, body, headers, timeout, redirects }.send(eval)
+        Question { body, headers, timeout, redirects, ..Question::to("PATCH", url.0) }.send(eval)
     }
 
     /// Sends a body to a URL.
@@ -114,7 +116,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "POST", url: url.0, body, headers, timeout, redirects }.send(eval)
+        Question { body, headers, timeout, redirects, ..Question::to("POST", url.0) }.send(eval)
     }
 
     /// Sends a content to a URL.
@@ -128,7 +130,52 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "PUT", url: url.0, body, headers, timeout, redirects }.send(eval)
+        Question { body, headers, timeout, redirects, ..Question::to("PUT", url.0) }.send(eval)
+    }
+
+    /// Sends a request with any of the methods that the functions of `http` are named after, in any case.
+    ///
+    /// `body` is str, bytes, or a value that is sent as JSON; `json` is any value that is sent as JSON, in its place.
+    /// `params` is added to the query of the URL, as `url.encode_query` writes it. Everything else is as with
+    /// `http.get`.
+    ///
+    /// ```text
+    /// >>> http.request("GET", "http://api.example.com/items", params = {"page": 2}).url
+    /// "http://api.example.com/items?page=2"
+    /// ```
+    fn request<'v>(
+        method: &'v str,
+        url: Address<'v>,
+        body: Option<Value<'v>>,
+        #[starlark(require = named)] json: Option<Value<'v>>,
+        #[starlark(require = named)] params: Option<Value<'v>>,
+        #[starlark(require = named)] headers: Option<DictRef<'v>>,
+        #[starlark(require = named)] timeout: Option<Deadline>,
+        #[starlark(require = named, default = 10)] redirects: u32,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        Question { body, json, params, headers, timeout, redirects, ..Question::to(method, url.0) }.send(eval)
+    }
+
+    /// Sends several requests side by side, at most `workers` of them at a time, and returns a list with a `Result` for
+    /// each, in their order.
+    ///
+    /// A request is a URL, which is asked for with GET, or a dict with arguments of `http.request`. Each is judged,
+    /// recorded and counted as one of `http.get` is; one that is denied or fails is a `Result` with its error, and the
+    /// others go on. The bodies of all requests may have 16 MiB together, and so may those of all answers. Errors: a
+    /// request that is none, more than 1000 requests, `workers` outside of 1 to 64.
+    ///
+    /// ```text
+    /// >>> results = http.batch(["http://a.example.com/", {"method": "POST", "url": "http://b.example.com/", "json": [1]}])
+    /// ... [(r.ok, r.value.status_code, r.value.url) for r in results]
+    /// [(True, 200, "http://a.example.com/"), (True, 200, "http://b.example.com/")]
+    /// ```
+    fn batch<'v>(
+        requests: UnpackListOrTuple<Value<'v>>,
+        #[starlark(default = 8)] workers: i32,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        batch::send(requests.items, workers, eval)
     }
 
     /// A URL with the methods of `http`, for several requests to it: an `http.url`. Making one needs no permission.

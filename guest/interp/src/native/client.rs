@@ -10,12 +10,13 @@ pub struct NativeClient {
     /// What every request is answered with.
     pub answer: Result<Incoming, HostError>,
     requests: RefCell<Vec<Outgoing>>,
+    batches: RefCell<Vec<u32>>,
 }
 
 impl Default for NativeClient {
     fn default() -> Self {
         let answer = Incoming { status: 200, reason: "OK".to_owned(), ..Incoming::default() };
-        Self { answer: Ok(answer), requests: RefCell::default() }
+        Self { answer: Ok(answer), requests: RefCell::default(), batches: RefCell::default() }
     }
 }
 
@@ -24,6 +25,11 @@ impl NativeClient {
     pub fn requests(&self) -> Vec<Outgoing> {
         self.requests.borrow().clone()
     }
+
+    /// How many workers each batch asked for.
+    pub fn batches(&self) -> Vec<u32> {
+        self.batches.borrow().clone()
+    }
 }
 
 impl Client for NativeClient {
@@ -31,5 +37,10 @@ impl Client for NativeClient {
         self.requests.borrow_mut().push(request.clone());
         let answer = self.answer.clone()?;
         Ok(Incoming { url: request.url.clone(), ..answer })
+    }
+
+    fn send_all(&self, requests: &[Outgoing], workers: u32, at: &Position) -> Vec<Result<Incoming, HostError>> {
+        self.batches.borrow_mut().push(workers);
+        requests.iter().map(|request| self.send(request, at)).collect()
     }
 }

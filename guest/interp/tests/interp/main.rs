@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod batch;
 mod capabilities;
 mod clusters;
 mod common;

@@ -1,13 +1,16 @@
 //! `starcell:guest/client`: requests to other servers, the capability `http.client`.
 //!
-//! One request is one pass of the gate for its URL, before the name is looked up, and a second decision for the address;
-//! a redirect that is followed is a request like any other. See [`message`] for what of a request is the script's.
+//! One request is one pass of the gate for its URL, before the name is looked up, and a second decision for the
+//! address; a redirect that is followed is a request like any other, and so is each request of a batch. See [`message`]
+//! for what of a request is the script's.
 
 mod message;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use hyper::body::Bytes;
 use starcell_audit::Arguments;
 use starcell_policy::{Capability, Host as UrlHost, HttpMethod, Permit, Url};
@@ -17,6 +20,7 @@ use crate::Position;
 use crate::bindings::starcell::guest::client::{Host, Incoming, Outgoing};
 use crate::bindings::starcell::guest::types::Error;
 use crate::caller::Caller;
+use crate::client::Allowance;
 use crate::gate::{Gate, shown};
 use crate::state::State;
 use message::Message;
@@ -33,23 +37,54 @@ const MAX_REDIRECTS: u32 = 20;
 /// Addresses of one name that are tried.
 const MAX_TRIED: usize = 4;
 
+/// Most requests of one batch. The interpreter refuses more, so a guest that asks for more is none of ours.
+const MAX_BATCH: usize = 1000;
+
+/// Most requests of a batch that are under way at a time: each has a connection.
+const MAX_WORKERS: u32 = 64;
+
 impl Host for State {
     async fn send(&mut self, request: Outgoing, at: Position) -> wasmtime::Result<Result<Incoming, Error>> {
         let caller = self.caller()?;
-        let spent = self.is_over("client", MAX_REQUESTS);
-        let time = request.timeout.map_or(DEFAULT_TIME, Duration::from_nanos);
-        let sending = Sending { caller, at: &at };
-        if spent {
-            let text = format!("more than {MAX_REQUESTS} HTTP requests for one request to the script");
-            return Ok(Err(sending.refused(&request.method, &request.url, Error::Failed(text)).await));
+        let answers = Allowance::of_one(caller.app.config.limits.io_bytes);
+        let refusal = self.spent();
+        Ok(Sending { caller, at: &at, answers: &answers, refusal }.send(&request).await)
+    }
+
+    async fn send_all(
+        &mut self,
+        requests: Vec<Outgoing>,
+        workers: u32,
+        at: Position,
+    ) -> wasmtime::Result<Vec<Result<Incoming, Error>>> {
+        if requests.len() > MAX_BATCH {
+            return Err(wasmtime::Error::msg(format!("a batch of {} requests", requests.len())));
         }
-        Ok(match timeout(time, sending.follow(&request)).await {
-            Ok(result) => result,
-            Err(_elapsed) => {
-                let text = format!("no response within {} s", time.as_secs_f64());
-                Err(failed(&request, &text))
-            }
-        })
+        let caller = self.caller()?;
+        let limit = caller.app.config.limits.io_bytes;
+        let answers = Allowance::of_batch(limit);
+        let mut bodies = 0_usize;
+        let mut calls = Vec::with_capacity(requests.len());
+        for (number, request) in requests.iter().enumerate() {
+            bodies = bodies.saturating_add(request.body.len());
+            let too_large = || format!("the bodies of the batch are together larger than {} MiB", limit >> 20);
+            let refusal = self.spent().or_else(|| (bodies > limit).then(too_large));
+            let sending = Sending { caller: caller.clone(), at: &at, answers: &answers, refusal };
+            calls.push(async move { (number, sending.send(request).await) });
+        }
+        let workers = usize::try_from(workers.clamp(1, MAX_WORKERS)).unwrap_or(1);
+        // In the order in which they end: a slow one does not keep those behind it from beginning.
+        let mut ended: Vec<_> = stream::iter(calls).buffer_unordered(workers).collect().await;
+        ended.sort_unstable_by_key(|(number, _)| *number);
+        Ok(ended.into_iter().map(|(_, result)| result).collect())
+    }
+}
+
+impl State {
+    /// Counts a request; says why it is refused if there were too many before it.
+    fn spent(&mut self) -> Option<String> {
+        let text = || format!("more than {MAX_REQUESTS} HTTP requests for one request to the script");
+        self.is_over("client", MAX_REQUESTS).then(text)
     }
 }
 
@@ -58,13 +93,27 @@ fn failed(request: &Outgoing, text: &str) -> Error {
     Error::Failed(format!("http.{}: {text}", shown(&request.method).to_ascii_lowercase()))
 }
 
-/// One call of `send`.
+/// One request, of a call of `send` or one of several of `send_all`.
 struct Sending<'a> {
     caller: Caller,
     at: &'a Position,
+    /// What the bodies of responses are taken from.
+    answers: &'a Allowance,
+    /// Why it is refused whatever it asks for.
+    refusal: Option<String>,
 }
 
 impl Sending<'_> {
+    /// Sends a request in the time that it has.
+    async fn send(&self, request: &Outgoing) -> Result<Incoming, Error> {
+        if let Some(text) = &self.refusal {
+            return Err(self.refused(&request.method, &request.url, Error::Failed(text.clone())).await);
+        }
+        let time = request.timeout.map_or(DEFAULT_TIME, Duration::from_nanos);
+        let late = |_| Err(failed(request, &format!("no response within {} s", time.as_secs_f64())));
+        timeout(time, self.follow(request)).await.unwrap_or_else(late)
+    }
+
     /// Sends a request, and those that its redirects ask for.
     async fn follow(&self, request: &Outgoing) -> Result<Incoming, Error> {
         let failed = |text: String| failed(request, &text);
@@ -82,7 +131,10 @@ impl Sending<'_> {
                 return Ok(message::incoming(&message.url, response));
             }
             match message.redirected(&response) {
-                Ok(Some(next)) => message = next,
+                Ok(Some(next)) => {
+                    self.answers.give_back(response.body().len());
+                    message = next;
+                }
                 Ok(None) => return Ok(message::incoming(&message.url, response)),
                 Err(text) => {
                     let location = message::location(&response);
@@ -131,7 +183,7 @@ impl Sending<'_> {
         for address in granted.into_iter().take(MAX_TRIED) {
             let request = message.request().map_err(|text| message.failed(&text))?;
             let send = |endpoint| async move {
-                let sent = app.config.client.exchange(&endpoint, request, app.config.limits.io_bytes).await;
+                let sent = app.config.client.exchange(&endpoint, request, self.answers).await;
                 sent.map(|response| (response, 0))
             };
             match self.gate(message.method.name()).address(permit, address, self.at, send).await {

@@ -32,6 +32,11 @@ impl ClientResponse {
         Self(incoming)
     }
 
+    /// Bytes of its body.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.body.len()
+    }
+
     fn text(&self) -> starlark::Result<&str> {
         std::str::from_utf8(&self.0.body)
             .map_err(|wrong| usage(format!("the body is not UTF-8: wrong byte at offset {}", wrong.valid_up_to())))

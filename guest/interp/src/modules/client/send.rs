@@ -13,9 +13,10 @@ use super::response::ClientResponse;
 use crate::args::describe;
 use crate::error::{from_host, usage};
 use crate::given::{Given, wrong};
-use crate::host::Outgoing;
+use crate::host::{Incoming, Outgoing};
 use crate::modules::json_encode;
 use crate::modules::time::Deadline;
+use crate::modules::url::encode_pairs;
 use crate::session::{Session, position};
 
 /// Where the defaults are kept: a name that no script can spell, so that freezing the module takes them along.
@@ -28,42 +29,94 @@ struct Defaults {
     headers: Vec<(String, String)>,
 }
 
+/// Largest answer, unpacked: what the host takes for one that is not packed.
+pub(super) const MAX_ANSWER: usize = 16 << 20;
+
 /// The arguments of a request.
 pub(super) struct Question<'v> {
-    pub(super) method: &'static str,
+    pub(super) method: &'v str,
     pub(super) url: &'v str,
     pub(super) body: Option<Value<'v>>,
+    /// A value that is the body as JSON, whatever its type.
+    pub(super) json: Option<Value<'v>>,
+    /// Names and values that are added to the query of the URL.
+    pub(super) params: Option<Value<'v>>,
     pub(super) headers: Option<DictRef<'v>>,
     pub(super) timeout: Option<Deadline>,
     /// Most redirects to follow.
     pub(super) redirects: u32,
 }
 
+/// A request as the host takes it.
+pub(super) struct Prepared {
+    pub(super) request: Outgoing,
+    /// Whether gzip was asked for on behalf of the script.
+    pub(super) packed: bool,
+}
+
 impl<'v> Question<'v> {
+    /// A request that says nothing but this.
+    pub(super) fn to(method: &'v str, url: &'v str) -> Self {
+        Self { method, url, body: None, json: None, params: None, headers: None, timeout: None, redirects: 0 }
+    }
+
     /// Sends the request, and returns the response whatever its status.
     pub(super) fn send(self, eval: &Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
+        let Prepared { request, packed } = self.prepare(eval)?;
+        let answer = Session::of(eval)?.host.client().send(&request, &position(eval)).map_err(from_host)?;
+        Ok(eval.heap().alloc(Prepared::read(answer, packed, MAX_ANSWER)?))
+    }
+
+    /// The request, with the defaults of `http.config` where it says nothing.
+    pub(super) fn prepare(self, eval: &Evaluator<'v, '_, '_>) -> starlark::Result<Prepared> {
         let Defaults { timeout, headers } = defaults(eval)?;
         let mut request = Outgoing {
-            method: self.method.to_owned(),
-            url: self.url.to_owned(),
+            method: self.method.to_ascii_uppercase(),
+            url: with_params(self.url, self.params)?,
             headers,
             timeout: self.timeout.map_or(timeout, |timeout| timeout.0),
             redirects: self.redirects,
             ..Outgoing::default()
         };
-        if let Some(body) = self.body {
-            set_body(&mut request, body)?;
+        match (self.body, self.json) {
+            (Some(_), Some(_)) => return Err(usage("body and json are both given; a request has one of them")),
+            (Some(body), None) => set_body(&mut request, body)?,
+            (None, Some(value)) => set_json(&mut request, "json", value)?,
+            (None, None) => {}
         }
         for (name, value) in self.headers.as_ref().map(pairs).transpose()?.unwrap_or_default() {
             set_header(&mut request.headers, name, value);
         }
         let packed = encoding::ask(&mut request.headers);
-        let mut response = Session::of(eval)?.host.client().send(&request, &position(eval)).map_err(from_host)?;
-        if packed {
-            encoding::unpack(&mut response).map_err(usage)?;
-        }
-        Ok(eval.heap().alloc(ClientResponse::new(response)))
+        Ok(Prepared { request, packed })
     }
+}
+
+impl Prepared {
+    /// The response of a request, whose body may have so many bytes.
+    pub(super) fn read(mut answer: Incoming, packed: bool, most: usize) -> starlark::Result<ClientResponse> {
+        if packed {
+            encoding::unpack(&mut answer, most).map_err(usage)?;
+        }
+        Ok(ClientResponse::new(answer))
+    }
+}
+
+/// A URL with names and values added to its query.
+fn with_params(url: &str, params: Option<Value<'_>>) -> starlark::Result<String> {
+    let query = params.map(|params| encode_pairs("params", params)).transpose()?.unwrap_or_default();
+    if query.is_empty() {
+        return Ok(url.to_owned());
+    }
+    let (base, fragment) = url.split_once('#').map_or((url, None), |(base, fragment)| (base, Some(fragment)));
+    let separator = match base.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some((_, given)) if given.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
+    Ok(format!("{base}{separator}{query}{fragment}"))
 }
 
 /// Sets what later requests have: what is given, and `None` for nothing.
@@ -118,8 +171,7 @@ pub(in crate::modules) fn set_body(request: &mut Outgoing, body: Value<'_>) -> s
     } else if let Some(bytes) = body.downcast_ref::<StarlarkBytes>() {
         ("application/octet-stream", bytes.as_bytes().to_owned())
     } else if DictRef::from_value(body).is_some() || ListRef::from_value(body).is_some() {
-        let json = json_encode::encode(body, None).map_err(|wrong| usage(format!("body: {wrong}")))?;
-        ("application/json", json.into_bytes())
+        return set_json(request, "body", body);
     } else if body.is_none() {
         return Ok(());
     } else {
@@ -127,6 +179,14 @@ pub(in crate::modules) fn set_body(request: &mut Outgoing, body: Value<'_>) -> s
     };
     request.body = bytes;
     set_header(&mut request.headers, "Content-Type".to_owned(), content_type.to_owned());
+    Ok(())
+}
+
+/// The body is a value as JSON; `argument` is what the builtin calls it.
+fn set_json(request: &mut Outgoing, argument: &str, value: Value<'_>) -> starlark::Result<()> {
+    let json = json_encode::encode(value, None).map_err(|wrong| usage(format!("{argument}: {wrong}")))?;
+    request.body = json.into_bytes();
+    set_header(&mut request.headers, "Content-Type".to_owned(), "application/json".to_owned());
     Ok(())
 }
 

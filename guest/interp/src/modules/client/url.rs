@@ -67,7 +67,7 @@ fn methods(builder: &mut MethodsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "DELETE", url: &this.0, body: None, headers, timeout, redirects }.send(eval)
+        Question { headers, timeout, redirects, ..Question::to("DELETE", &this.0) }.send(eval)
     }
 
     /// Asks a server for this URL; see `http.get`.
@@ -78,7 +78,7 @@ fn methods(builder: &mut MethodsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "GET", url: &this.0, body: None, headers, timeout, redirects }.send(eval)
+        Question { headers, timeout, redirects, ..Question::to("GET", &this.0) }.send(eval)
     }
 
     /// Asks a server for the head of this URL; see `http.head`.
@@ -89,7 +89,7 @@ fn methods(builder: &mut MethodsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "HEAD", url: &this.0, body: None, headers, timeout, redirects }.send(eval)
+        Question { headers, timeout, redirects, ..Question::to("HEAD", &this.0) }.send(eval)
     }
 
     /// Asks a server what it offers for this URL; see `http.options`.
@@ -100,7 +100,7 @@ fn methods(builder: &mut MethodsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "OPTIONS", url: &this.0, body: None, headers, timeout, redirects }.send(eval)
+        Question { headers, timeout, redirects, ..Question::to("OPTIONS", &this.0) }.send(eval)
     }
 
     /// Sends a change to this URL; see `http.patch`.
@@ -112,7 +112,7 @@ fn methods(builder: &mut MethodsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "PATCH", url: &this.0, body, headers, timeout, redirects }.send(eval)
+        Question { body, headers, timeout, redirects, ..Question::to("PATCH", &this.0) }.send(eval)
     }
 
     /// Sends a body to this URL; see `http.post`.
@@ -124,7 +124,7 @@ fn methods(builder: &mut MethodsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "POST", url: &this.0, body, headers, timeout, redirects }.send(eval)
+        Question { body, headers, timeout, redirects, ..Question::to("POST", &this.0) }.send(eval)
     }
 
     /// Sends a content to this URL; see `http.put`.
@@ -136,6 +136,6 @@ fn methods(builder: &mut MethodsBuilder) {
         #[starlark(require = named, default = 10)] redirects: u32,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        Question { method: "PUT", url: &this.0, body, headers, timeout, redirects }.send(eval)
+        Question { body, headers, timeout, redirects, ..Question::to("PUT", &this.0) }.send(eval)
     }
 }
