@@ -116,6 +116,99 @@ False None
 }
 
 #[test]
+fn manifests_are_dicts_lists_or_yaml() {
+    let kube = Kube::start();
+    let source = format!(
+        r#"{CONFIG_MAP}
+text = yaml.encode(cm) + "---\n" + yaml.encode(cm).replace("name: a", "name: b")
+names = lambda objects: [o["metadata"]["name"] for o in objects]
+print(names(k8s.create(text)), names(k8s.list("configmaps")))
+print(names(k8s.apply([cm, cm], field_manager="me")), k8s.apply(yaml.encode(cm), field_manager="me")["metadata"]["name"])
+changed = k8s.replace(cm | {{"data": {{"other": "1"}}}})
+print(changed["data"], k8s.get("cm", "a")["data"])
+print(k8s.try_replace(cm | {{"metadata": {{"name": "none"}}}}).error)
+print(k8s.try_replace(cm | {{"metadata": {{"name": "a", "resourceVersion": "1"}}}}).error)
+print(k8s.try_replace({{"apiVersion": "v1", "kind": "ConfigMap"}}).error)
+print(k8s.try_create(text.replace("name: a", "name: c")).error, names(k8s.list("configmaps")))
+"#
+    );
+    let expected = r#"["a", "b"] ["a", "b"]
+["a", "a"] a
+{"other": "1"} {"other": "1"}
+k8s.replace("web/configmaps/none"): configmaps "none" not found
+k8s.replace("web/configmaps/a"): the object has been modified; please apply your changes to the latest version and try again
+k8s.replace("web/configmaps"): the object has no metadata.name, which replace needs
+k8s.create("web/configmaps/b"): configmaps "b" already exists ["a", "b", "c"]
+"#;
+    assert_eq!(run(&kube, &source), expected);
+}
+
+/// The cluster answers as if the change was made, and keeps nothing of it.
+#[test]
+fn a_dry_run_changes_nothing() {
+    let kube = Kube::start();
+    let source = format!(
+        r#"{CONFIG_MAP}
+k8s.create(cm)
+other = cm | {{"metadata": {{"name": "b"}}}}
+before = k8s.list("configmaps")
+print(k8s.create(other, dry_run=True)["metadata"]["name"], k8s.apply(other, dry_run=True)["metadata"]["name"])
+print(k8s.patch("cm", "a", {{"data": {{"n": "2"}}}}, dry_run=True)["data"])
+print(k8s.replace(cm | {{"data": {{}}}}, dry_run=True)["data"])
+print(k8s.delete("cm", "a", dry_run=True), k8s.delete("cm", "b", dry_run=True), k8s.list("configmaps") == before)
+print(k8s.delete("cm", "a", dry_run=False), k8s.list("configmaps"))
+"#
+    );
+    let expected = "b b\n{\"n\": \"2\"}\n{}\nTrue False True\nTrue []\n";
+    let folder = folder();
+    let log = folder.join("audit.jsonl");
+    let arguments = ["--allow-local", "--audit", log.to_str().unwrap()];
+    let ended = run_with(Some(&kube.kubeconfig()), &arguments, &source);
+    assert_eq!((ended.code(), ended.stdout.as_str()), (0, expected), "{}", ended.output);
+    let in_web = "/api/v1/namespaces/web/configmaps";
+    let changes: Vec<String> = kube.lines().into_iter().filter(|line| !line.starts_with("GET ")).collect();
+    assert_eq!(
+        changes,
+        [
+            format!("POST {in_web}"),
+            format!("POST {in_web}?dryRun=All"),
+            format!("PATCH {in_web}/b?fieldManager=starcell&force=false&dryRun=All"),
+            format!("PATCH {in_web}/a?dryRun=All"),
+            format!("PUT {in_web}/a?dryRun=All"),
+            format!("DELETE {in_web}/a"),
+            format!("DELETE {in_web}/b"),
+            format!("DELETE {in_web}/a"),
+        ]
+    );
+    // A server does not look at the query of a deletion that has a body.
+    let deletions = kube.asked().into_iter().filter(|asked| asked.method == "DELETE");
+    let stages: Vec<Value> =
+        deletions.map(|asked| serde_json::from_str::<Value>(&asked.body).unwrap()["dryRun"].clone()).collect();
+    assert_eq!(stages, [serde_json::json!(["All"]), serde_json::json!(["All"]), Value::Null]);
+    // The record of each change says whether it was one.
+    let calls = starcell_tests::log::lines(&log, "call");
+    let dry: Vec<(String, bool)> = calls
+        .iter()
+        .filter(|call| call["category"] == "k8s.write")
+        .map(|call| (call["capability"].as_str().unwrap().to_owned(), call["dry_run"] == true))
+        .collect();
+    let dry: Vec<(&str, bool)> = dry.iter().map(|(name, dry)| (name.as_str(), *dry)).collect();
+    assert_eq!(
+        dry,
+        [
+            ("k8s.create", false),
+            ("k8s.create", true),
+            ("k8s.apply", true),
+            ("k8s.patch", true),
+            ("k8s.replace", true),
+            ("k8s.delete", true),
+            ("k8s.delete", true),
+            ("k8s.delete", false),
+        ]
+    );
+}
+
+#[test]
 fn apply_owns_its_fields_and_no_others() {
     let kube = Kube::start();
     let source = r#"

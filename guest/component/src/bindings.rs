@@ -11,6 +11,7 @@ wit_bindgen::generate!({
         "starcell:guest/client@0.1.0/outgoing": starcell_contract::Outgoing,
         "starcell:guest/fs@0.1.0/info": starcell_contract::FileInfo,
         "starcell:guest/fs@0.1.0/kind": starcell_contract::FileKind,
+        "starcell:guest/k8s@0.1.0/change": starcell_contract::Change,
         "starcell:guest/k8s@0.1.0/deletion": starcell_contract::Deletion,
         "starcell:guest/k8s@0.1.0/log-options": starcell_contract::LogOptions,
         "starcell:guest/k8s@0.1.0/manifest": starcell_contract::Manifest,

@@ -1,7 +1,7 @@
 //! `Cluster` over the component's import `k8s`.
 
 use starcell_interp::{
-    Cluster, ClusterSettings, Deletion, HostError, LogOptions, Manifest, PatchType, Place, Position, Selection, Target,
+    Change, Cluster, ClusterSettings, Deletion, HostError, LogOptions, Manifest, Place, Position, Selection, Target,
 };
 
 use crate::bindings::starcell::guest::k8s;
@@ -37,15 +37,19 @@ impl Cluster for Imports {
         k8s::apply(target, manifest, manager, force, at)
     }
 
+    fn replace(&self, target: &Target, manifest: &Manifest, at: &Position) -> Result<String, HostError> {
+        k8s::replace(target, manifest, at)
+    }
+
     fn patch(
         &self,
         target: &Target,
         place: &Place,
         name: &str,
-        (kind, patch): (PatchType, &str),
+        change: &Change,
         at: &Position,
     ) -> Result<String, HostError> {
-        k8s::patch(target, place, name, patch, kind, at)
+        k8s::patch(target, place, name, change, at)
     }
 
     fn delete(

@@ -42,6 +42,8 @@ pub struct Manifest {
     pub kind: Option<String>,
     /// The namespace, where the object does not say it.
     pub namespace: Option<String>,
+    /// Whether the cluster only says what it would do.
+    pub dry_run: bool,
 }
 
 /// How a patch is written.
@@ -53,6 +55,17 @@ pub enum PatchType {
     Merge,
     /// The same, with lists merged by the keys of their items.
     Strategic,
+}
+
+/// How an object is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// How the patch is written.
+    pub patch_type: PatchType,
+    /// The patch, which is one JSON text.
+    pub patch: String,
+    /// Whether the cluster only says what it would do.
+    pub dry_run: bool,
 }
 
 /// What becomes of the objects that belong to a deleted one.
@@ -73,6 +86,8 @@ pub struct Deletion {
     pub propagation: Option<Propagation>,
     /// Nanoseconds that it has for ending well.
     pub grace_period: Option<u64>,
+    /// Whether the cluster only says what it would do.
+    pub dry_run: bool,
 }
 
 /// Which lines of a log.

@@ -22,7 +22,9 @@ mod types;
 
 pub use client::{Incoming, Outgoing};
 pub use fs::{FileInfo, FileKind};
-pub use k8s::{ClusterSettings, Deletion, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Target};
+pub use k8s::{
+    Change, ClusterSettings, Deletion, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Target,
+};
 pub use kv::{Lifetime, Listing, Stored};
 pub use log::{Level, LogLine};
 pub use os::{Command, Output};

@@ -19,9 +19,9 @@ pub use k8s::Cluster;
 pub use kv::Kv;
 pub use programs::Programs;
 pub use starcell_contract::{
-    ClusterSettings, Command, Deletion, Failure, FailureKind, Field, FileInfo, FileKind, HostError, Incoming, Level,
-    Lifetime, Listing, LogLine, LogOptions, Manifest, Outcome, Outgoing, Output, PatchType, Place, Position,
-    Propagation, Question, Reply, Request, Response, Selection, ServerOptions, Stored, Target,
+    Change, ClusterSettings, Command, Deletion, Failure, FailureKind, Field, FileInfo, FileKind, HostError, Incoming,
+    Level, Lifetime, Listing, LogLine, LogOptions, Manifest, Outcome, Outgoing, Output, PatchType, Place,
+    Position, Propagation, Question, Reply, Request, Response, Selection, ServerOptions, Stored, Target,
 };
 pub use tool::Tool;
 

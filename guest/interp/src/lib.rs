@@ -67,10 +67,10 @@ mod unneeded;
 pub use boot::boot;
 pub use fields::Fields;
 pub use host::{
-    Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, Field, FileInfo, FileKind, Files, Host,
-    HostError, Incoming, Kv, Level, Lifetime, Listing, LogLine, LogOptions, Manifest, Outcome, Outgoing, Output,
-    PatchType, Place, Position, Programs, Propagation, Question, Reply, Request, Response, Selection, ServerOptions,
-    Stored, Target, Tool,
+    Change, Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, Field, FileInfo, FileKind,
+    Files, Host, HostError, Incoming, Kv, Level, Lifetime, Listing, LogLine, LogOptions, Manifest, 
+    Outcome, Outgoing, Output, PatchType, Place, Position, Programs, Propagation, Question, Reply, Request, Response,
+    Selection, ServerOptions, Stored, Target, Tool,
 };
 pub use interact::interact;
 pub use limits::MAX_CALL_DEPTH;

@@ -59,11 +59,14 @@ pub struct Arguments {
     pub object: Option<String>,
     /// The method of a request.
     pub method: Option<String>,
+    /// Whether a cluster was only asked what it would do.
+    pub dry_run: bool,
 }
 
 impl Arguments {
     /// No arguments: the resource says all.
-    pub const NONE: &'static Self = &Self { argv: None, env: None, cwd: None, object: None, method: None };
+    pub const NONE: &'static Self =
+        &Self { argv: None, env: None, cwd: None, object: None, method: None, dry_run: false };
 
     /// Adds the words of a command.
     #[must_use]
@@ -93,6 +96,12 @@ impl Arguments {
     #[must_use]
     pub fn method(self, method: impl Into<String>) -> Self {
         Self { method: Some(method.into()), ..self }
+    }
+
+    /// Says whether a cluster is only asked what it would do.
+    #[must_use]
+    pub fn dry_run(self, dry_run: bool) -> Self {
+        Self { dry_run, ..self }
     }
 }
 

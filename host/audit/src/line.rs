@@ -159,7 +159,7 @@ pub(crate) fn close(time: SystemTime) -> String {
 
 /// Adds the arguments of a call. Returns true when one was cut.
 fn push_arguments(out: &mut String, arguments: &Arguments) -> bool {
-    let Arguments { argv, env, cwd, object, method } = arguments;
+    let Arguments { argv, env, cwd, object, method, dry_run } = arguments;
     let mut cut = false;
     for (name, list, limit) in [("argv", argv, MAX_ARGV), ("env", env, MAX_ENV)] {
         if let Some(list) = list {
@@ -172,6 +172,9 @@ fn push_arguments(out: &mut String, arguments: &Arguments) -> bool {
         if let Some(value) = value {
             cut |= push_field(out, name, value, limit);
         }
+    }
+    if *dry_run {
+        out.push_str(",\"dry_run\":true");
     }
     cut
 }

@@ -3,14 +3,14 @@
 //! | kind | fields beside `v`, `kind`, `time` and `hash` |
 //! |---|---|
 //! | `open` | `prev` (hash before it), `at` (its offset in the file), `after` (close, damage, kill, moved, nothing, rotation), `torn_bytes` |
-//! | `call` | `id`, `node`, `tenant`, `app`, `script`, `policy`, `request`?, `phase`, `capability`, `category`, `resource`, `argv`?, `env`?, `cwd`?, `object`?, `method`?, `decision`, `rule`?, `needed`?, `file`, `line`, `cut`? |
+//! | `call` | `id`, `node`, `tenant`, `app`, `script`, `policy`, `request`?, `phase`, `capability`, `category`, `resource`, `argv`?, `env`?, `cwd`?, `object`?, `method`?, `dry_run`?, `decision`, `rule`?, `needed`?, `file`, `line`, `cut`? |
 //! | `outcome` | `id` (of the call), `outcome`, `duration_us`, `bytes` |
 //! | `gap` | `refused` calls and `lost` outcomes that could not be written before it |
 //! | `close` | |
 //!
 //! Ids count from 1 in each run of a writer, so from one `open` that follows neither a rotation nor a move to the next.
-//! `argv` to `method` are the arguments that decide what a call does; logs of older versions lack them. A field that is
-//! not of the schema is an error: a reader that skips what it does not know would tell less than the log does.
+//! `argv` to `dry_run` are the arguments that decide what a call does; logs of older versions lack them. A field that
+//! is not of the schema is an error: a reader that skips what it does not know would tell less than the log does.
 
 use std::{
     fmt,
@@ -245,6 +245,7 @@ line!(CallLine {
     cwd: Option<String>,
     object: Option<String>,
     method: Option<String>,
+    dry_run: Option<bool>,
     decision: Decision,
     rule: Option<String>,
     needed: Option<String>,
@@ -293,6 +294,7 @@ impl CallLine {
                 cwd: found.cwd,
                 object: found.object,
                 method: found.method,
+                dry_run: found.dry_run.unwrap_or_default(),
             },
             decision: found.decision,
             rule: found.rule,

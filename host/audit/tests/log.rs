@@ -85,6 +85,7 @@ async fn hostile_values_stay_on_their_line_and_within_bounds() {
         cwd: Some(long.clone()),
         object: Some(long.clone()),
         method: Some(long.clone()),
+        dry_run: true,
     };
     let hostile = AuditedCall {
         request: Some(&long),

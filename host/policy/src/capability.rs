@@ -61,7 +61,7 @@ registry! {
             Get "get", List "list", Logs "logs";
         /// `k8s.write`: change cluster objects.
         K8sWrite "k8s" "write":
-            Apply "apply", Create "create", Delete "delete", Patch "patch";
+            Apply "apply", Create "create", Delete "delete", Patch "patch", Replace "replace";
     }
 
     /// A function on keys of the key-value store.

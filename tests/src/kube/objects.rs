@@ -12,7 +12,7 @@ use super::{Answer, Asked, failure, success};
 type Key = (String, String, String, String);
 
 /// What a server has.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
     kept: BTreeMap<Key, (Value, Owners)>,
     changes: u64,
@@ -43,7 +43,16 @@ impl Objects {
         objects
     }
 
+    /// Answers a request. What a dry run would change is changed in a copy, so that the answer is that of the change.
     pub(super) fn answer(&mut self, at: &At, asked: &Asked, query: &Query) -> Answer {
+        match dry_run(asked, query) {
+            Ok(true) => self.clone().change(at, asked, query),
+            Ok(false) => self.change(at, asked, query),
+            Err(text) => failure(400, "BadRequest", &text, ""),
+        }
+    }
+
+    fn change(&mut self, at: &At, asked: &Asked, query: &Query) -> Answer {
         match (asked.method.as_str(), &at.name, at.part.as_deref()) {
             ("GET", None, None) => self.list(at, query),
             ("POST", None, None) => match serde_json::from_str(&asked.body) {
@@ -59,6 +68,10 @@ impl Objects {
                 None => missing(at, name),
             },
             ("PATCH", Some(name), None) => self.patch(at, name, asked, query),
+            ("PUT", Some(name), None) => match serde_json::from_str(&asked.body) {
+                Ok(object) => self.replace(at, name, object),
+                Err(error) => failure(400, "BadRequest", &error.to_string(), ""),
+            },
             ("GET", Some(name), Some("log")) if at.plural == "pods" => match self.kept.get(&key(at, name)) {
                 Some((pod, _)) => log(pod, query),
                 None => missing(at, name),
@@ -124,6 +137,19 @@ impl Objects {
         success(201, &object)
     }
 
+    fn replace(&mut self, at: &At, name: &str, object: Value) -> Answer {
+        let Some((before, owners)) = self.kept.get(&key(at, name)).cloned() else { return missing(at, name) };
+        if object["metadata"]["name"] != name {
+            return failure(400, "BadRequest", "the name of the object does not match the name on the URL", name);
+        }
+        let version = &object["metadata"]["resourceVersion"];
+        if !version.is_null() && *version != before["metadata"]["resourceVersion"] {
+            let text = "the object has been modified; please apply your changes to the latest version and try again";
+            return failure(409, "Conflict", text, name);
+        }
+        success(200, &self.keep(at, name, object, owners))
+    }
+
     fn patch(&mut self, at: &At, name: &str, asked: &Asked, query: &Query) -> Answer {
         let before = self.kept.get(&key(at, name)).cloned();
         let is_apply = asked.content_type == "application/apply-patch+yaml";
@@ -173,6 +199,24 @@ fn key(at: &At, name: &str) -> Key {
 
 fn value<'a>(query: &'a Query, name: &str) -> Option<&'a str> {
     query.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
+}
+
+/// Whether a request only asks what a change would do. An API server reads that from the query, but for a deletion that
+/// has a body from the body alone.
+fn dry_run(asked: &Asked, query: &Query) -> Result<bool, String> {
+    let body: Value = match (asked.method.as_str(), asked.body.as_str()) {
+        ("DELETE", body) if !body.is_empty() => serde_json::from_str(body).map_err(|error| error.to_string())?,
+        _ => Value::Null,
+    };
+    let stages: Vec<&str> = match &body {
+        Value::Null => value(query, "dryRun").into_iter().collect(),
+        body => body["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str).collect(),
+    };
+    match stages.as_slice() {
+        [] => Ok(false),
+        ["All"] => Ok(true),
+        other => Err(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\"")),
+    }
 }
 
 fn missing(at: &At, name: &str) -> Answer {

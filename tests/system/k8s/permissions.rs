@@ -25,6 +25,11 @@ fn the_ladder_begins_at_allow_local() {
             "k8s.write",
             "web/secrets",
         ),
+        (
+            "k8s.replace({\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"metadata\": {\"name\": \"s\"}}, dry_run=True)",
+            "k8s.write",
+            "web/secrets",
+        ),
         ("k8s.patch(\"node\", \"n\", {})", "k8s.write", "-/nodes"),
         ("k8s.delete(\"widgets.example.com\", \"w\", namespace=\"prod\")", "k8s.write", "prod/widgets.example.com"),
         ("k8s.config()", "k8s.config", "-"),

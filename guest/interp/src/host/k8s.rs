@@ -1,7 +1,7 @@
 //! Objects of a Kubernetes cluster, as the host offers them.
 
 use starcell_contract::{
-    ClusterSettings, Deletion, HostError, LogOptions, Manifest, PatchType, Place, Position, Selection, Target,
+    Change, ClusterSettings, Deletion, HostError, LogOptions, Manifest, Place, Position, Selection, Target,
 };
 
 /// Objects of a Kubernetes cluster, each one JSON text.
@@ -28,12 +28,14 @@ pub trait Cluster {
         at: &Position,
     ) -> Result<String, HostError>;
     /// The object as it is afterwards.
+    fn replace(&self, target: &Target, manifest: &Manifest, at: &Position) -> Result<String, HostError>;
+    /// The object as it is afterwards.
     fn patch(
         &self,
         target: &Target,
         place: &Place,
         name: &str,
-        patch: (PatchType, &str),
+        change: &Change,
         at: &Position,
     ) -> Result<String, HostError>;
     /// Whether there was one.

@@ -6,6 +6,7 @@
 #![expect(clippy::too_many_arguments, reason = "they are named where they are given")]
 
 mod arguments;
+mod manifests;
 mod target;
 
 use starcell_macros::builtins;
@@ -19,13 +20,14 @@ use starlark::values::list::{AllocList, ListRef};
 use crate::error::{from_host, usage};
 use crate::given::{Given, Text, wrong};
 use crate::host::{
-    Cluster, Deletion, HostError, LogOptions, Manifest, PatchType, Place, Position, Propagation, Selection,
+    Change, Cluster, Deletion, HostError, LogOptions, PatchType, Place, Position, Propagation, Selection,
 };
 use crate::modules::json_decode;
 use crate::modules::time::{Deadline, Wait};
 use crate::pairs;
 use crate::session::{Session, position};
 use arguments::{Fields, Labels, Limit, json, one_of, owned};
+use manifests::{Common, Manifests};
 use target::Chosen;
 
 /// The ways in which a patch is written, by name.
@@ -89,46 +91,73 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
 
     /// Makes an object and returns it as the cluster has it.
     ///
-    /// Such as `k8s.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})`.
+    /// Such as `k8s.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})`. `object` is a dict,
+    /// a list of dicts, or a YAML text with a document for each object; for several objects the value is a list, and
+    /// the first failure is raised. With `dry_run` the cluster says what it would do, and does nothing; that needs the
+    /// same permission.
     fn create<'v>(
         object: Value<'v>,
         #[starlark(require = named)] namespace: Option<Text<'v>>,
         #[starlark(require = named)] kind: Option<Text<'v>>,
+        #[starlark(require = named, default = false)] dry_run: bool,
         #[starlark(require = named)] timeout: Option<Deadline>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        let (target, manifest) = (Chosen::of(eval)?.within(timeout), manifest(object, kind, namespace)?);
-        let object = ask(eval, |cluster, at| cluster.create(&target, &manifest, at))?;
-        decoded(&object, eval)
+        let target = Chosen::of(eval)?.within(timeout);
+        let manifests = Manifests::of(object, Common { kind, namespace, dry_run }, eval.heap())?;
+        manifests.each(eval, |manifest| decoded(&ask(eval, |cluster, at| cluster.create(&target, manifest, at))?, eval))
     }
 
     /// Makes an object or changes it to have these fields, by server-side apply, and returns it as the cluster has it.
     ///
-    /// Such as `k8s.apply(yaml.decode(fs.read_text("web.yaml")))`. With `force` it takes fields over that others own.
+    /// Such as `k8s.apply(fs.read_text("web.yaml"))`. `object` and `dry_run` are those of `k8s.create`. With `force` it
+    /// takes fields over that others own.
     fn apply<'v>(
         object: Value<'v>,
         #[starlark(require = named)] namespace: Option<Text<'v>>,
         #[starlark(require = named)] kind: Option<Text<'v>>,
         #[starlark(require = named, default = "starcell")] field_manager: &'v str,
         #[starlark(require = named, default = false)] force: bool,
+        #[starlark(require = named, default = false)] dry_run: bool,
         #[starlark(require = named)] timeout: Option<Deadline>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
-        let (target, manifest) = (Chosen::of(eval)?.within(timeout), manifest(object, kind, namespace)?);
-        let object = ask(eval, |cluster, at| cluster.apply(&target, &manifest, field_manager, force, at))?;
-        decoded(&object, eval)
+        let target = Chosen::of(eval)?.within(timeout);
+        let manifests = Manifests::of(object, Common { kind, namespace, dry_run }, eval.heap())?;
+        manifests.each(eval, |manifest| {
+            decoded(&ask(eval, |cluster, at| cluster.apply(&target, manifest, field_manager, force, at))?, eval)
+        })
+    }
+
+    /// Puts an object in place of the one of its name, all of it, and returns it as the cluster has it.
+    ///
+    /// `object` and `dry_run` are those of `k8s.create`. Errors: no object of that name; a `metadata.resourceVersion`
+    /// that is not the present one.
+    fn replace<'v>(
+        object: Value<'v>,
+        #[starlark(require = named)] namespace: Option<Text<'v>>,
+        #[starlark(require = named)] kind: Option<Text<'v>>,
+        #[starlark(require = named, default = false)] dry_run: bool,
+        #[starlark(require = named)] timeout: Option<Deadline>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        let target = Chosen::of(eval)?.within(timeout);
+        let manifests = Manifests::of(object, Common { kind, namespace, dry_run }, eval.heap())?;
+        manifests
+            .each(eval, |manifest| decoded(&ask(eval, |cluster, at| cluster.replace(&target, manifest, at))?, eval))
     }
 
     /// Changes an object and returns it as the cluster has it.
     ///
     /// `type` is `"merge"` or `"strategic"`, for a dict of fields, or `"json"`, for a list of operations:
-    /// `k8s.patch("deployment", "web", {"spec": {"replicas": 3}})`.
+    /// `k8s.patch("deployment", "web", {"spec": {"replicas": 3}})`. `dry_run` is that of `k8s.create`.
     fn patch<'v>(
         kind: Text<'v>,
         name: Text<'v>,
         patch: Value<'v>,
         #[starlark(require = named)] namespace: Option<Text<'v>>,
         #[starlark(require = named)] r#type: Option<Given<'v, &'v str>>,
+        #[starlark(require = named, default = false)] dry_run: bool,
         #[starlark(require = named)] timeout: Option<Deadline>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
@@ -143,26 +172,28 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
             }
             PatchType::Json | PatchType::Merge | PatchType::Strategic => {}
         }
-        let patch = json("patch", patch)?;
-        let object = ask(eval, |cluster, at| cluster.patch(&target, &place, name.0, (patch_type, &patch), at))?;
+        let change = Change { patch_type, patch: json("patch", patch)?, dry_run };
+        let object = ask(eval, |cluster, at| cluster.patch(&target, &place, name.0, &change, at))?;
         decoded(&object, eval)
     }
 
     /// Deletes an object, and says whether there was one.
     ///
-    /// `propagation` is `"background"`, `"foreground"` or `"orphan"`; `grace_period` a time such as `"30s"`.
+    /// `propagation` is `"background"`, `"foreground"` or `"orphan"`; `grace_period` a time such as `"30s"`. `dry_run`
+    /// is that of `k8s.create`.
     fn delete<'v>(
         kind: Text<'v>,
         name: Text<'v>,
         #[starlark(require = named)] namespace: Option<Text<'v>>,
         #[starlark(require = named)] propagation: Option<Given<'v, &'v str>>,
         #[starlark(require = named)] grace_period: Option<Wait>,
+        #[starlark(require = named, default = false)] dry_run: bool,
         #[starlark(require = named)] timeout: Option<Deadline>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<bool> {
         let (target, place) = (Chosen::of(eval)?.within(timeout), place(kind, namespace));
         let propagation = one_of("propagation", propagation, &PROPAGATIONS)?;
-        let deletion = Deletion { propagation, grace_period: grace_period.map(|grace| grace.0) };
+        let deletion = Deletion { propagation, grace_period: grace_period.map(|grace| grace.0), dry_run };
         ask(eval, |cluster, at| cluster.delete(&target, &place, name.0, deletion, at))
     }
 
@@ -221,13 +252,6 @@ fn ask<'v, T>(
 
 fn place(kind: Text<'_>, namespace: Option<Text<'_>>) -> Place {
     Place { kind: owned(kind), namespace: namespace.map(owned) }
-}
-
-fn manifest<'v>(object: Value<'v>, kind: Option<Text<'v>>, namespace: Option<Text<'v>>) -> starlark::Result<Manifest> {
-    if DictRef::from_value(object).is_none() {
-        return Err(wrong("object", "a dict", object));
-    }
-    Ok(Manifest { object: json("object", object)?, kind: kind.map(owned), namespace: namespace.map(owned) })
 }
 
 /// The objects of a list. They do not say what they are, since the list says it for all: each is given that, so that it

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::host::{
-    Cluster, ClusterSettings, Deletion, HostError, LogOptions, Manifest, PatchType, Place, Position, Selection, Target,
+    Change, Cluster, ClusterSettings, Deletion, HostError, LogOptions, Manifest, Place, Position, Selection, Target,
 };
 
 /// A call of the script, with all that reached the host.
@@ -14,7 +14,8 @@ pub enum Called {
     List { place: Place, selection: Selection },
     Create { manifest: Manifest },
     Apply { manifest: Manifest, manager: String, force: bool },
-    Patch { place: Place, name: String, kind: PatchType, patch: String },
+    Replace { manifest: Manifest },
+    Patch { place: Place, name: String, change: Change },
     Delete { place: Place, name: String, deletion: Deletion },
     Logs { namespace: Option<String>, pod: String, options: LogOptions },
     Config,
@@ -98,16 +99,20 @@ impl Cluster for NativeCluster {
         self.answer(target, Called::Apply { manifest: manifest.clone(), manager: manager.to_owned(), force })
     }
 
+    fn replace(&self, target: &Target, manifest: &Manifest, _at: &Position) -> Result<String, HostError> {
+        self.answer(target, Called::Replace { manifest: manifest.clone() })
+    }
+
     fn patch(
         &self,
         target: &Target,
         place: &Place,
         name: &str,
-        (kind, patch): (PatchType, &str),
+        change: &Change,
         _at: &Position,
     ) -> Result<String, HostError> {
-        let (place, name, patch) = (place.clone(), name.to_owned(), patch.to_owned());
-        self.answer(target, Called::Patch { place, name, kind, patch })
+        let (place, name, change) = (place.clone(), name.to_owned(), change.clone());
+        self.answer(target, Called::Patch { place, name, change })
     }
 
     fn delete(

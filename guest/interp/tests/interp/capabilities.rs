@@ -29,6 +29,7 @@ fn a_refusal_is_a_denial_and_can_be_caught() {
         "k8s.list(\"pods\")",
         "k8s.create({})",
         "k8s.apply({})",
+        "k8s.replace({})",
         "k8s.patch(\"pod\", \"x\", {})",
         "k8s.delete(\"pod\", \"x\")",
         "k8s.logs(\"x\")",

@@ -2,7 +2,7 @@
 
 use starcell_interp::testing::{Called, NativeHost};
 use starcell_interp::{
-    Deletion, FailureKind, HostError, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Target,
+    Change, Deletion, FailureKind, HostError, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Target,
     run_native,
 };
 
@@ -87,6 +87,7 @@ cm = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data"
 print(k8s.create(cm, namespace="prod")["kind"])
 k8s.apply(cm)
 k8s.apply(cm, kind="configmaps", field_manager="me", force=True)
+k8s.replace(cm)
 k8s.patch("cm", "a", {"data": {"n": None}}, namespace="prod")
 k8s.patch("cm", "a", [{"op": "remove", "path": "/data"}], type="json")
 k8s.patch("cm", "a", patch={}, type="strategic")
@@ -97,26 +98,110 @@ print(k8s.delete("cm", "a"), k8s.delete("cm", "a", propagation="orphan", grace_p
     let manifest = Manifest { object, ..Manifest::default() };
     let in_prod = Manifest { namespace: Some("prod".into()), ..manifest.clone() };
     let named = Manifest { kind: Some("configmaps".into()), ..manifest.clone() };
-    let patch = |namespace, kind, patch: &str| Called::Patch {
+    let patch = |namespace, patch_type, patch: &str| Called::Patch {
         place: place("cm", namespace),
         name: "a".into(),
-        kind,
-        patch: patch.into(),
+        change: Change { patch_type, patch: patch.into(), dry_run: false },
     };
     let delete = |deletion| Called::Delete { place: place("cm", None), name: "a".into(), deletion };
     assert_eq!(
         calls(&host),
         [
             Called::Create { manifest: in_prod },
-            Called::Apply { manifest, manager: "starcell".into(), force: false },
+            Called::Apply { manifest: manifest.clone(), manager: "starcell".into(), force: false },
             Called::Apply { manifest: named, manager: "me".into(), force: true },
+            Called::Replace { manifest },
             patch(Some("prod"), PatchType::Merge, r#"{"data":{"n":null}}"#),
             patch(None, PatchType::Json, r#"[{"op":"remove","path":"/data"}]"#),
             patch(None, PatchType::Strategic, "{}"),
             delete(Deletion::default()),
-            delete(Deletion { propagation: Some(Propagation::Orphan), grace_period: Some(0) }),
+            delete(Deletion { propagation: Some(Propagation::Orphan), grace_period: Some(0), dry_run: false }),
         ]
     );
+}
+
+#[test]
+fn objects_are_a_dict_a_list_or_yaml() {
+    let host = NativeHost::new();
+    let source = r#"
+one = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"
+two = one + "---\n" + one.replace("a}", "b}")
+pod = yaml.decode(one)
+for object in [pod, one, bytes(one), "---\n" + one + "---\n", "\ufeff" + one, two, [pod], [pod, pod]]:
+    print(type(k8s.apply(object, namespace = "prod")))
+print(len(k8s.create(two)), len(k8s.replace([pod, pod, pod])))
+"#;
+    let types = ["dict", "dict", "dict", "dict", "dict", "list", "list", "list", "2 3"];
+    assert_eq!(prints_on(&host, source), types);
+    let names: Vec<String> = host
+        .cluster
+        .calls()
+        .iter()
+        .map(|(_, called)| match called {
+            Called::Apply { manifest, .. } | Called::Create { manifest } | Called::Replace { manifest } => {
+                let a = manifest.object == r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}}"#;
+                if a { "a".to_owned() } else { manifest.object.clone() }
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let b = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"b"}}"#;
+    assert_eq!(names, ["a", "a", "a", "a", "a", "a", b, "a", "a", "a", "a", b, "a", "a", "a"]);
+}
+
+#[test]
+fn a_wrong_object_is_found_before_any_is_sent() {
+    let good = "apiVersion: v1\\nkind: Pod\\nmetadata: {name: a}\\n";
+    for function in ["create", "apply", "replace"] {
+        for (object, error) in [
+            ("5".to_owned(), "object must be a dict, a list of dicts or a YAML text, got 5 (int)".to_owned()),
+            ("None".to_owned(), "object must be a dict, a list of dicts or a YAML text, got None".to_owned()),
+            ("\"\"".to_owned(), "object holds no manifest".to_owned()),
+            ("\"---\\n---\\n\"".to_owned(), "object holds no manifest".to_owned()),
+            ("[]".to_owned(), "object holds no manifest".to_owned()),
+            ("\"just text\"".to_owned(), "object must be a dict, got \"just text\" (string)".to_owned()),
+            (format!("\"{good}---\\n- 1\""), "object 2 of 2 must be a dict, got [1] (list)".to_owned()),
+            ("[{}, 7]".to_owned(), "object 2 of 2 must be a dict, got 7 (int)".to_owned()),
+            ("[{}, {\"a\": len}]".to_owned(), "object 2 of 2: $.a: JSON has no value of type function".to_owned()),
+            (format!("\"{good}a: [\""), "line 4".to_owned()),
+        ] {
+            let host = NativeHost::new();
+            let message = failure_on(&host, &format!("k8s.{function}({object})\n")).message;
+            assert!(message.starts_with(&format!("k8s.{function}: {error}")), "{object}: {message}");
+            assert!(host.cluster.calls().is_empty(), "{object}");
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_is_told_to_the_host() {
+    let host = NativeHost::new();
+    let source = r#"
+pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
+for dry in [True, False]:
+    k8s.create([pod, pod], dry_run = dry)
+    k8s.apply(pod, dry_run = dry)
+    k8s.replace(pod, dry_run = dry)
+    k8s.patch("pod", "a", {}, dry_run = dry)
+    k8s.delete("pod", "a", dry_run = dry)
+"#;
+    prints_on(&host, source);
+    let dry: Vec<bool> = host
+        .cluster
+        .calls()
+        .iter()
+        .map(|(_, called)| match called {
+            Called::Apply { manifest, .. } | Called::Create { manifest } | Called::Replace { manifest } => {
+                manifest.dry_run
+            }
+            Called::Patch { change, .. } => change.dry_run,
+            Called::Delete { deletion, .. } => deletion.dry_run,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(dry, [[true; 6], [false; 6]].concat());
+    let error = failure_on(&host, "k8s.create({}, dry_run = \"All\")\n").message;
+    assert_eq!(error, "k8s.create: dry_run must be bool, got \"All\" (string)");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use starcell_policy::K8sFunction as Function;
 
 use crate::Position;
 use crate::bindings::starcell::guest::k8s::{
-    Deletion, Host, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Settings, Target,
+    Change, Deletion, Host, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Settings, Target,
 };
 use crate::bindings::starcell::guest::types::Error;
 use crate::k8s::exchange::ApiRequest;
@@ -48,7 +48,7 @@ impl Host for State {
     }
 
     async fn create(&mut self, target: Target, manifest: Manifest, at: Position) -> Answer<String> {
-        let call = self.objects(Function::Create, target, &at)?;
+        let call = self.objects(Function::Create, target, &at)?.dry(manifest.dry_run);
         Ok(call.within(call.create(manifest)).await)
     }
 
@@ -60,8 +60,13 @@ impl Host for State {
         force: bool,
         at: Position,
     ) -> Answer<String> {
-        let call = self.objects(Function::Apply, target, &at)?;
+        let call = self.objects(Function::Apply, target, &at)?.dry(manifest.dry_run);
         Ok(call.within(call.apply(manifest, &manager, force)).await)
+    }
+
+    async fn replace(&mut self, target: Target, manifest: Manifest, at: Position) -> Answer<String> {
+        let call = self.objects(Function::Replace, target, &at)?.dry(manifest.dry_run);
+        Ok(call.within(call.replace(manifest)).await)
     }
 
     async fn patch(
@@ -69,12 +74,11 @@ impl Host for State {
         target: Target,
         place: Place,
         name: String,
-        patch: String,
-        patch_type: PatchType,
+        change: Change,
         at: Position,
     ) -> Answer<String> {
-        let call = self.objects(Function::Patch, target, &at)?;
-        Ok(call.within(call.patch(&place, &name, patch, patch_type)).await)
+        let call = self.objects(Function::Patch, target, &at)?.dry(change.dry_run);
+        Ok(call.within(call.patch(&place, &name, change)).await)
     }
 
     async fn delete(
@@ -85,7 +89,7 @@ impl Host for State {
         deletion: Deletion,
         at: Position,
     ) -> Answer<bool> {
-        let call = self.objects(Function::Delete, target, &at)?;
+        let call = self.objects(Function::Delete, target, &at)?.dry(deletion.dry_run);
         Ok(call.within(call.delete(&place, &name, deletion)).await)
     }
 
@@ -108,6 +112,11 @@ impl Host for State {
 }
 
 impl Objects<'_> {
+    /// What the query of a change has if the cluster is only to say what it would do.
+    fn dry_query(&self) -> &'static [(&'static str, &'static str)] {
+        if self.dry_run { &[("dryRun", DRY_RUN)] } else { &[] }
+    }
+
     async fn get(&self, place: &Place, name: &str) -> Result<Option<String>, Error> {
         let aim = self.aim(place, Several::No).await?.named(self, name).await?;
         self.pass(aim, |reached: Reached<'_>| async move {
@@ -138,7 +147,7 @@ impl Objects<'_> {
     async fn create(&self, manifest: Manifest) -> Result<String, Error> {
         let (aim, body) = self.aim_of(manifest).await?;
         self.pass(aim, |reached: Reached<'_>| async move {
-            let target = reached.collection()?;
+            let target = with_query(&reached.collection()?, self.dry_query());
             reached.change(ApiRequest::with_body(Method::POST, target, "application/json", body)).await
         })
         .await
@@ -151,23 +160,38 @@ impl Objects<'_> {
         }
         self.pass(aim, |reached: Reached<'_>| async move {
             let force = if force { "true" } else { "false" };
-            let target = with_query(&reached.object()?, &[("fieldManager", manager), ("force", force)]);
+            let mut query = vec![("fieldManager", manager), ("force", force)];
+            query.extend(self.dry_query());
+            let target = with_query(&reached.object()?, &query);
             // JSON is YAML, and this type is the only one that all clusters of today take.
             reached.change(ApiRequest::with_body(Method::PATCH, target, "application/apply-patch+yaml", body)).await
         })
         .await
     }
 
-    async fn patch(&self, place: &Place, name: &str, patch: String, kind: PatchType) -> Result<String, Error> {
+    async fn replace(&self, manifest: Manifest) -> Result<String, Error> {
+        let (aim, body) = self.aim_of(manifest).await?;
+        if aim.name.is_none() {
+            return Err(self.refused(&aim.subject(), "the object has no metadata.name, which replace needs").await);
+        }
+        self.pass(aim, |reached: Reached<'_>| async move {
+            let target = with_query(&reached.object()?, self.dry_query());
+            reached.change(ApiRequest::with_body(Method::PUT, target, "application/json", body)).await
+        })
+        .await
+    }
+
+    async fn patch(&self, place: &Place, name: &str, change: Change) -> Result<String, Error> {
         let aim = self.aim(place, Several::No).await?.named(self, name).await?;
-        let body = self.body(&aim.subject(), patch).await?;
-        let content_type = match kind {
+        let body = self.body(&aim.subject(), change.patch).await?;
+        let content_type = match change.patch_type {
             PatchType::Json => "application/json-patch+json",
             PatchType::Merge => "application/merge-patch+json",
             PatchType::Strategic => "application/strategic-merge-patch+json",
         };
         self.pass(aim, |reached: Reached<'_>| async move {
-            reached.change(ApiRequest::with_body(Method::PATCH, reached.object()?, content_type, body)).await
+            let target = with_query(&reached.object()?, self.dry_query());
+            reached.change(ApiRequest::with_body(Method::PATCH, target, content_type, body)).await
         })
         .await
     }
@@ -181,10 +205,9 @@ impl Objects<'_> {
         };
         for object in taken {
             let nothing = |_permit| std::future::ready(Ok::<_, Error>(((), 0)));
-            self.caller.gate.pass(self.at, Function::Delete, object, nothing).await?;
+            self.gate(None).pass(self.at, Function::Delete, object, nothing).await?;
         }
-        let body =
-            Bytes::from(serde_json::json!(DeleteOptions::new(deletion.propagation, deletion.grace_period)).to_string());
+        let body = Bytes::from(serde_json::json!(DeleteOptions::new(deletion)).to_string());
         self.pass(aim, |reached: Reached<'_>| async move {
             let request = ApiRequest::with_body(Method::DELETE, reached.object()?, "application/json", body);
             let answer = reached.send(request).await?;
@@ -221,6 +244,9 @@ impl Objects<'_> {
     }
 }
 
+/// The stages of a change that the cluster goes through without keeping what comes of it, as the API has it.
+const DRY_RUN: &str = "All";
+
 /// How to delete an object, as the API has it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -231,17 +257,21 @@ struct DeleteOptions {
     propagation_policy: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     grace_period_seconds: Option<u64>,
+    /// The server does not look at the query of a deletion that has a body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dry_run: Option<[&'static str; 1]>,
 }
 
 impl DeleteOptions {
-    fn new(propagation: Option<Propagation>, grace_period: Option<u64>) -> Self {
+    fn new(Deletion { propagation, grace_period, dry_run }: Deletion) -> Self {
         let propagation_policy = propagation.map(|propagation| match propagation {
             Propagation::Background => "Background",
             Propagation::Foreground => "Foreground",
             Propagation::Orphan => "Orphan",
         });
         let grace_period_seconds = grace_period.map(seconds);
-        Self { api_version: "v1", kind: "DeleteOptions", propagation_policy, grace_period_seconds }
+        let dry_run = dry_run.then_some([DRY_RUN]);
+        Self { api_version: "v1", kind: "DeleteOptions", propagation_policy, grace_period_seconds, dry_run }
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use serde::Deserialize;
-use starcell_audit::Arguments;
 use starcell_policy::{KnownKind, KubernetesError, KubernetesObject, Permit};
 
 use super::objects::Objects;
@@ -90,10 +89,7 @@ impl Objects<'_> {
             let reached = self.reach(cluster, permit, (name, subject), said).await?;
             act(reached).await
         };
-        let gate = match &name_asked {
-            Some(name) => &self.caller.gate.about(Arguments::default().object(name.as_str())),
-            None => &self.caller.gate,
-        };
+        let gate = self.gate(name_asked.as_ref().map(Name::as_str));
         gate.pass(self.at, self.function, object, effect).await
     }
 
@@ -112,7 +108,7 @@ impl Objects<'_> {
     async fn misnamed(&self, place: &Place, default: &str, text: &str) -> Error {
         let namespace = place.namespace.as_deref().unwrap_or(default);
         let asked = format!("{}/{}", shown(namespace), shown(&place.kind));
-        self.caller.gate.unjudged(self.function, &asked, self.at).await;
+        self.gate(None).unjudged(self.function, &asked, self.at).await;
         self.failed("", text)
     }
 
@@ -122,7 +118,7 @@ impl Objects<'_> {
         match self.read_manifest(manifest).await? {
             Ok(found) => Ok(found),
             Err(text) => {
-                self.caller.gate.unjudged(self.function, &about, self.at).await;
+                self.gate(None).unjudged(self.function, &about, self.at).await;
                 Err(self.failed("", &text))
             }
         }

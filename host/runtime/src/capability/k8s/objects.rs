@@ -11,7 +11,7 @@ use crate::Position;
 use crate::bindings::starcell::guest::k8s::Target;
 use crate::bindings::starcell::guest::types::Error;
 use crate::caller::Caller;
-use crate::gate::shown;
+use crate::gate::{Gate, shown};
 use crate::k8s::route::Name;
 use crate::state::State;
 
@@ -27,6 +27,8 @@ pub(super) struct Objects<'a> {
     pub(super) function: Function,
     pub(super) target: Target,
     pub(super) at: &'a Position,
+    /// Whether the cluster is only to say what it would do.
+    pub(super) dry_run: bool,
     /// Whether there were too many before it.
     spent: bool,
 }
@@ -41,11 +43,27 @@ impl State {
     ) -> wasmtime::Result<Objects<'a>> {
         let caller = self.caller()?;
         let spent = self.is_over("k8s", MAX_CALLS);
-        Ok(Objects { caller, function, target, at, spent })
+        Ok(Objects { caller, function, target, at, dry_run: false, spent })
     }
 }
 
 impl Objects<'_> {
+    /// The same, as a question to the cluster what it would do, if so.
+    pub(super) fn dry(self, dry_run: bool) -> Self {
+        Self { dry_run, ..self }
+    }
+
+    /// The gate for this call on an object of this name, if it is about one.
+    pub(super) fn gate(&self, name: Option<&str>) -> Gate {
+        match (name, self.dry_run) {
+            (None, false) => self.caller.gate.clone(),
+            (name, dry_run) => {
+                let arguments = Arguments::default().dry_run(dry_run);
+                self.caller.gate.about(name.into_iter().fold(arguments, Arguments::object))
+            }
+        }
+    }
+
     /// Does a call in the time it has.
     pub(super) async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         if self.spent {
@@ -73,7 +91,7 @@ impl Objects<'_> {
             Ok(name) => Ok(name),
             Err(text) => {
                 // What is asked for is recorded, and the error names only what is wrong with it.
-                let gate = self.caller.gate.about(Arguments::default().object(shown(name)));
+                let gate = self.gate(Some(&shown(name)));
                 gate.unjudged(self.function, &format!("{place}/{}", shown(name)), self.at).await;
                 Err(self.failed("", &text))
             }
@@ -82,7 +100,7 @@ impl Objects<'_> {
 
     /// Records a call that is refused before anyone could judge it. `asked` is what it is about, as far as that is known.
     pub(super) async fn refused(&self, asked: &str, text: &str) -> Error {
-        self.caller.gate.unjudged(self.function, asked, self.at).await;
+        self.gate(None).unjudged(self.function, asked, self.at).await;
         self.failed(asked, text)
     }
 
