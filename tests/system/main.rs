@@ -46,6 +46,7 @@ mod limits;
 mod logs;
 mod lsp;
 mod many;
+mod misses;
 mod new;
 mod parked;
 mod permissions;

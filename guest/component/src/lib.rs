@@ -15,7 +15,7 @@ mod kv;
 mod programs;
 mod tool;
 
-use starcell_contract::{Failure, Request, Response, Script};
+use starcell_contract::{Failure, Miss, Request, Response, Script};
 use starcell_interp as interp;
 
 use bindings::starcell::guest::log;
@@ -44,6 +44,10 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
 
     fn handle(route: u32, request: Request) -> Result<Response, Failure> {
         fork::with_serving(|serving| serving.handle_last(&Imports, route, request))
+    }
+
+    fn handle_miss(miss: Miss, request: Request) -> Result<Response, Failure> {
+        fork::with_serving(|serving| serving.handle_miss_last(&Imports, &miss, request))
     }
 
     fn collect(script: Script) -> Result<Vec<String>, Failure> {

@@ -28,6 +28,6 @@ pub use k8s::{
 pub use kv::{Lifetime, Listing, Stored};
 pub use log::{Level, LogLine};
 pub use os::{Command, Output};
-pub use server::ServerOptions;
+pub use server::{Misses, ServerOptions};
 pub use tool::{Outcome, Question, Reply};
-pub use types::{Failure, FailureKind, Field, HostError, Position, Request, Response, Script};
+pub use types::{Failure, FailureKind, Field, HostError, Miss, Position, Request, Response, Script};

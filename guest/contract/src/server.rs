@@ -1,5 +1,17 @@
 //! Serving.
 
+/// Which requests without a route run through the middleware of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Misses {
+    /// None: the host answers all of them.
+    #[default]
+    None,
+    /// Requests with the method OPTIONS for which other methods have a route.
+    Preflights,
+    /// All.
+    All,
+}
+
 /// Options of one server, merged from the constructor and from `serve()` or `start()`; `None` is "not given".
 ///
 /// Durations are nanoseconds, sizes bytes.
@@ -25,4 +37,6 @@ pub struct ServerOptions {
     pub tls_cert: Option<String>,
     /// Path of the private key, PEM.
     pub tls_key: Option<String>,
+    /// Which requests without a route run through its middleware.
+    pub misses: Misses,
 }

@@ -93,6 +93,15 @@ pub struct Request {
     pub proto: String,
 }
 
+/// A request that no route serves, as the host would answer it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Miss {
+    /// Whether the method is OPTIONS and other methods have a route here, so that all middleware runs.
+    pub preflight: bool,
+    /// The response of the host.
+    pub response: Response,
+}
+
 /// A response as the script decided it; the host checks it once more before it goes out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {

@@ -14,7 +14,8 @@
 //! - `setup`: [`run`] and [`run_native`] evaluate the top level.
 //! - `session`, `phase`: what a builtin can reach, kept in the evaluator.
 //! - `modules`: the predeclared modules, one file each; `twins` makes `try_f` of each `f`.
-//! - `serving`: [`Serving`] is the frozen module; one call of [`Serving::handle`] is one request.
+//! - `handlers`, `serving`: [`Serving`] is the frozen module with its handlers; one call of [`Serving::handle`] is one
+//!   request.
 //! - `suite`, `interact`: [`Suite`] is a frozen test file, [`interact`] a session of inputs; `open` says where one
 //!   ends.
 //! - `request`, `fields`, `headers`, `form`, `multipart`, `response`: the values at a handler's edge.
@@ -37,6 +38,7 @@ mod fields;
 mod form;
 mod given;
 mod globals;
+mod handlers;
 mod headers;
 mod host;
 mod interact;
@@ -68,7 +70,7 @@ pub use boot::boot;
 pub use fields::Fields;
 pub use host::{
     Change, Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, Field, FileInfo, FileKind,
-    Files, Host, HostError, Incoming, Kv, Level, Lifetime, Listing, LogLine, LogOptions, Manifest, 
+    Files, Host, HostError, Incoming, Kv, Level, Lifetime, Listing, LogLine, LogOptions, Manifest, Miss, Misses,
     Outcome, Outgoing, Output, PatchType, Place, Position, Programs, Propagation, Question, Reply, Request, Response,
     Selection, ServerOptions, Stored, Target, Tool,
 };

@@ -17,6 +17,7 @@ mod hmac;
 mod html;
 mod http;
 mod indent;
+mod innermost;
 mod json;
 pub(crate) mod json_decode;
 pub(crate) mod json_encode;

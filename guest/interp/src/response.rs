@@ -13,15 +13,17 @@
 //! into a header cannot be made to write a second header or a second response (CR, LF).
 
 use starlark::values::bytes::StarlarkBytes;
-use starlark::values::dict::DictRef;
+use starlark::values::dict::{AllocDict, DictRef};
 use starlark::values::list::ListRef;
 use starlark::values::structs::StructRef;
 use starlark::values::tuple::TupleRef;
-use starlark::values::{Value, ValueLike};
+use starlark::values::{Heap, Value, ValueLike};
 
 use crate::args::describe;
+use crate::bytes::text_or_bytes;
 use crate::host::Response;
 use crate::modules::json_encode;
+use crate::pairs;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -44,6 +46,16 @@ pub(crate) fn convert(returned: Value<'_>) -> Result<Response, String> {
         ));
     };
     Ok(with_body(200, Vec::new(), body, content_type))
+}
+
+/// A response as the dict that a handler could have returned, for middleware that looks at it.
+pub(crate) fn to_dict<'v>(response: &Response, heap: Heap<'v>) -> Value<'v> {
+    let fields = response.headers.iter().map(|(name, value)| (name, value.as_str()));
+    heap.alloc(AllocDict([
+        ("status", heap.alloc(i32::from(response.status))),
+        ("headers", pairs::dict(fields, heap)),
+        ("body", text_or_bytes(&response.body, heap)),
+    ]))
 }
 
 /// Whether a dict describes a response, not data: it has keys, and all of them are a response's. The empty dict is data:

@@ -7,15 +7,13 @@
 use std::task::{Context, Waker};
 
 use starlark::environment::{FrozenModule, Module};
-use starlark::values::list::{AllocList, ListRef};
-use starlark::values::tuple::{AllocTuple, TupleRef};
-use starlark::values::{FrozenValue, Heap, Value};
+use starlark::values::{FrozenValue, Value};
 
 use crate::error::usage;
-use crate::host::{Failure, FailureKind, Host, Position, Request, Response};
+use crate::host::{Failure, Host, Miss, Request, Response};
 use crate::phase::Phase;
 use crate::session::{Session, evaluator};
-use crate::{callable, diagnostic, request, response};
+use crate::{diagnostic, handlers, request, response};
 
 /// A script ready to answer requests: its module, frozen, and the handlers of the server it started.
 #[derive(Debug)]
@@ -54,27 +52,66 @@ impl Serving {
     ///
     /// As [`handle`](Self::handle).
     pub fn handle_last(&self, host: &dyn Host, route: u32, request: Request) -> Result<Response, Failure> {
-        let mut answer = None;
-        // The heap is dropped when what uses it ends. This never does: it is asked once, and forgotten.
-        let endless = Module::with_temp_heap_async(async |module| {
-            answer = Some(self.answer(&module, host, route, request));
-            std::future::pending::<()>().await;
-        });
-        let mut endless = Box::pin(endless);
-        let _pending = endless.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        std::mem::forget(endless);
-        answer.unwrap_or_else(|| Err(diagnostic::failure(usage("the handler did not run"), Phase::Request)))
+        last(|module| self.answer(module, host, route, request))
+    }
+
+    /// Answers one request that no route serves with the middleware of the server, around the response of the host.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle`](Self::handle), and a server without middleware for such a request.
+    pub fn handle_miss(&self, host: &dyn Host, miss: &Miss, request: Request) -> Result<Response, Failure> {
+        Module::with_temp_heap(|module| self.answer_miss(&module, host, miss, request))
+    }
+
+    /// The same, as [`handle_last`](Self::handle_last) leaves a heap behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle_miss`](Self::handle_miss).
+    pub fn handle_miss_last(&self, host: &dyn Host, miss: &Miss, request: Request) -> Result<Response, Failure> {
+        last(|module| self.answer_miss(module, host, miss, request))
     }
 
     fn answer(&self, module: &Module<'_>, host: &dyn Host, route: u32, request: Request) -> Result<Response, Failure> {
         let session = Session::request(host, &self.module);
-        let row = Row::find(self.routes.to_value(), route)
+        let row = handlers::route(self.routes.to_value(), route)
             .ok_or_else(|| usage(format!("no route {route}")))
             .map_err(|e| diagnostic::failure(e, Phase::Request))?;
         let returned =
             call(module, &session, row.wrapped, request).map_err(|e| diagnostic::failure(e, Phase::Request))?;
         response::convert(returned).map_err(|wrong| row.failure(&wrong))
     }
+
+    fn answer_miss(
+        &self,
+        module: &Module<'_>,
+        host: &dyn Host,
+        miss: &Miss,
+        request: Request,
+    ) -> Result<Response, Failure> {
+        let session = Session::missed(host, &self.module, miss);
+        let failed = |error| diagnostic::failure(error, Phase::Request);
+        let chain = handlers::miss(self.routes.to_value(), miss.preflight)
+            .ok_or_else(|| failed(usage("the server has no middleware for requests without a route")))?;
+        let returned = call(module, &session, chain, request).map_err(failed)?;
+        response::convert(returned)
+            .map_err(|wrong| failed(usage(format!("the middleware answered a request without a route and {wrong}"))))
+    }
+}
+
+/// Evaluates something in a module whose heap stays where it is.
+fn last(answer: impl FnOnce(&Module<'_>) -> Result<Response, Failure>) -> Result<Response, Failure> {
+    let mut answered = None;
+    // The heap is dropped when what uses it ends. This never does: it is asked once, and forgotten.
+    let endless = Module::with_temp_heap_async(async |module| {
+        answered = Some(answer(&module));
+        std::future::pending::<()>().await;
+    });
+    let mut endless = Box::pin(endless);
+    let _pending = endless.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    std::mem::forget(endless);
+    answered.unwrap_or_else(|| Err(diagnostic::failure(usage("the handler did not run"), Phase::Request)))
 }
 
 fn call<'v>(
@@ -87,79 +124,4 @@ fn call<'v>(
     eval.disable_gc();
     let request = request::allocate(request, module.heap());
     eval.eval_function(handler, &[request], &[])
-}
-
-/// One route as `start()` stores it.
-#[derive(Clone, Debug)]
-pub(crate) struct Row<'v> {
-    /// The handler inside its middleware.
-    pub(crate) wrapped: Value<'v>,
-    /// The handler as registered, for messages.
-    pub(crate) handler: Value<'v>,
-    pub(crate) pattern: Value<'v>,
-    /// Where it was registered.
-    pub(crate) at: At<'v>,
-}
-
-/// A place as values: read back only when there is something to report.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct At<'v> {
-    file: Value<'v>,
-    line: Value<'v>,
-    column: Value<'v>,
-}
-
-impl<'v> At<'v> {
-    pub(crate) fn new(at: &Position, heap: Heap<'v>) -> Self {
-        Self { file: heap.alloc(at.file.as_str()), line: heap.alloc(at.line), column: heap.alloc(at.column) }
-    }
-
-    fn position(self) -> Position {
-        let number = |v: Value<'v>| v.unpack_i32().and_then(|n| u32::try_from(n).ok());
-        Position {
-            file: self.file.unpack_str().unwrap_or_default().to_owned(),
-            line: number(self.line).unwrap_or_default(),
-            column: number(self.column).unwrap_or_default(),
-        }
-    }
-}
-
-impl<'v> Row<'v> {
-    /// Stores the rows where freezing will find them.
-    pub(crate) fn store(rows: &[Self], module: &Module<'v>) {
-        let heap = module.heap();
-        let rows = rows.iter().map(|row| row.pack(heap));
-        module.set_extra_value(heap.alloc(AllocList(rows)));
-    }
-
-    fn pack(&self, heap: Heap<'v>) -> Value<'v> {
-        heap.alloc(AllocTuple([self.wrapped, self.handler, self.pattern, self.at.file, self.at.line, self.at.column]))
-    }
-
-    fn find(rows: Value<'v>, route: u32) -> Option<Self> {
-        let rows = ListRef::from_value(rows)?.content();
-        let row = TupleRef::from_value(*rows.get(usize::try_from(route).ok()?)?)?;
-        let [wrapped, handler, pattern, file, line, column] = row.content() else {
-            return None;
-        };
-        Some(Row {
-            wrapped: *wrapped,
-            handler: *handler,
-            pattern: *pattern,
-            at: At { file: *file, line: *line, column: *column },
-        })
-    }
-
-    /// The failure for a handler that returned what is not a response.
-    fn failure(&self, wrong: &str) -> Failure {
-        let message = format!("handler {} of {}: {wrong}", callable::name(self.handler), self.pattern.to_repr());
-        let at = self.at.position();
-        let Position { file, line, column } = &at;
-        Failure {
-            kind: FailureKind::Script,
-            report: format!("error: {message}\n  registered at {file}:{line}:{column}"),
-            message,
-            at,
-        }
-    }
 }

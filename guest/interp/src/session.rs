@@ -11,7 +11,7 @@ use starlark::environment::{FrozenModule, Module};
 use starlark::eval::Evaluator;
 use starlark::values::ProvidesStaticType;
 
-use crate::host::{Host, Position};
+use crate::host::{Host, Miss, Position};
 use crate::limits::MAX_CALL_DEPTH;
 use crate::phase::Phase;
 use crate::{diagnostic, error};
@@ -23,6 +23,8 @@ pub(crate) struct Session<'h> {
     pub(crate) phase: Phase,
     /// The module of the script whose handler runs; none while it is still being filled.
     pub(crate) script: Option<&'h FrozenModule>,
+    /// What the host would answer, where the request that is handled has no route.
+    pub(crate) miss: Option<&'h Miss>,
     servers: Cell<u32>,
     /// Whether the files that the script loads are still being evaluated.
     loading: Cell<bool>,
@@ -34,13 +36,18 @@ impl<'h> Session<'h> {
     /// The surroundings of a top level.
     pub(crate) fn setup(host: &'h dyn Host) -> Self {
         let (servers, loading) = (Cell::new(0), Cell::new(true));
-        Self { host, phase: Phase::Setup, script: None, servers, loading, tests: false }
+        Self { host, phase: Phase::Setup, script: None, miss: None, servers, loading, tests: false }
     }
 
     /// The surroundings of a handler.
     pub(crate) fn request(host: &'h dyn Host, script: &'h FrozenModule) -> Self {
         let loading = Cell::new(false);
         Self { phase: Phase::Request, script: Some(script), loading, ..Self::setup(host) }
+    }
+
+    /// The surroundings of middleware that runs for a request without a route.
+    pub(crate) fn missed(host: &'h dyn Host, script: &'h FrozenModule, miss: &'h Miss) -> Self {
+        Self { miss: Some(miss), ..Self::request(host, script) }
     }
 
     /// The surroundings of the top level of a test file.

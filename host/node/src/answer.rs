@@ -1,19 +1,20 @@
 //! From a request to its answer: find its route, read its body, wait for a place, run its handler in a fork, respond.
 //!
 //! The story is the same whether the bytes of the request came over a socket or from a test. Routing costs no guest and
-//! waits for nothing, so a request that has no route is answered at once.
+//! waits for nothing, so a request that has no route is answered at once. Only where the script has middleware for such
+//! requests does a guest run for one, and then it is read, waits and is bounded like any other.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use http::request::Parts;
+use http::{Method, StatusCode};
 use starcell_budget::{MemoryUse, SMALL};
 use starcell_edge::{Answered, Asked, Body, ClientLimits, Gathered, Held, Peer, RequestId, Responder, Responding};
 use starcell_http::request::{self, Origin, Pairs};
 use starcell_http::response::{self, Answer, Refusal};
 use starcell_http::router::Found;
-use starcell_runtime::{Failure, Limit};
+use starcell_runtime::{Destination, Failure, Limit, Miss, Misses};
 
 use crate::site::{Handlers, Site};
 
@@ -35,7 +36,7 @@ pub fn answer<H: Handlers>(site: Arc<Site<H>>, asked: Asked) -> Responding {
         Ok(target) => target,
         Err(refusal) => return Responding::Now(Answered::refused(parts, id, refusal)),
     };
-    let route = site.routes.pattern(target.index).map(str::to_owned);
+    let route = target.index.and_then(|index| site.routes.pattern(index)).map(str::to_owned);
     let mut story = Story { parts, id, peer, cpu: None, held: Held::default() };
     Responding::Later(Box::pin(async move {
         let result = match story.run(&site, target, body).await {
@@ -48,7 +49,7 @@ pub fn answer<H: Handlers>(site: Arc<Site<H>>, asked: Asked) -> Responding {
     }))
 }
 
-/// A request that has a route.
+/// A request that a guest answers.
 struct Story {
     parts: Parts,
     id: RequestId,
@@ -62,10 +63,10 @@ struct Story {
 /// What a request is for.
 struct Target {
     host: String,
-    /// Which of the routes.
-    index: usize,
+    /// Which of the routes; none for a miss.
+    index: Option<usize>,
     /// The same for the guest.
-    route: u32,
+    destination: Destination,
     /// The values of its wildcards.
     params: Pairs,
 }
@@ -77,20 +78,48 @@ fn find<H: Handlers>(site: &Site<H>, parts: &Parts) -> Result<Target, Refusal> {
         return Err(Refusal::WrongHost);
     }
     let (path, query) = (parts.uri.path(), parts.uri.query());
-    let (index, params) = match site.routes.find(parts.method.as_str(), host, path, query) {
+    let refusal = match site.routes.find(parts.method.as_str(), host, path, query) {
         Found::Route { index, params } => {
-            (index, params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            let route = u32::try_from(index).map_err(|_| Refusal::NotFound)?;
+            let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let destination = Destination::Route(route);
+            return Ok(Target { host: host.to_owned(), index: Some(index), destination, params });
         }
-        Found::Redirect { location } => return Err(Refusal::Elsewhere(location)),
-        Found::MethodNotAllowed { allow } => return Err(Refusal::WrongMethod(allow)),
-        Found::NotFound => return Err(Refusal::NotFound),
+        Found::Redirect { location } => Refusal::Elsewhere(location),
+        Found::MethodNotAllowed { allow } => Refusal::WrongMethod(allow),
+        Found::NotFound => Refusal::NotFound,
     };
-    let route = u32::try_from(index).map_err(|_| Refusal::NotFound)?;
-    Ok(Target { host: host.to_owned(), index, route, params })
+    match missed(site.misses, &parts.method, &refusal) {
+        Some(miss) => {
+            let destination = Destination::Miss(miss);
+            Ok(Target { host: host.to_owned(), index: None, destination, params: Pairs::new() })
+        }
+        None => Err(refusal),
+    }
+}
+
+/// A request without a route, if the middleware of the server runs for it. This is the one place that decides it.
+fn missed(misses: Misses, method: &Method, refusal: &Refusal) -> Option<Miss> {
+    let preflight = method == Method::OPTIONS && matches!(refusal, Refusal::WrongMethod(_));
+    let runs = match misses {
+        Misses::None => false,
+        Misses::Preflights => preflight,
+        Misses::All => true,
+    };
+    runs.then(|| Miss { preflight, response: shown(refusal) })
+}
+
+/// The response of the host as middleware sees it.
+fn shown(refusal: &Refusal) -> starcell_runtime::Response {
+    let (head, body) = refusal.answer().into_parts();
+    // The host makes its fields of text.
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = head.headers.iter().map(|(name, value)| (request::canonical(name.as_str()), text(value)));
+    starcell_runtime::Response { status: head.status.as_u16(), headers: headers.collect(), body: body.into() }
 }
 
 impl Story {
-    /// Reads the request whole, waits for a place and for memory, and runs its handler in a fork.
+    /// Reads the request whole, waits for a place and for memory, and runs what answers it in a fork.
     async fn run<H: Handlers>(
         &mut self,
         site: &Site<H>,
@@ -103,7 +132,7 @@ impl Story {
         let (patience, memory) = (site.terms.queue_time, &site.terms.edge.memory);
         let place = site.queue.enter(patience).await.ok_or(Refusal::Busy)?;
         let of_fork = memory.take(MemoryUse::Small, site.handlers.bytes(), patience).await.ok_or(Refusal::Busy)?;
-        let answer = site.handlers.answer(target.route, crossing(request)).await;
+        let answer = site.handlers.answer(target.destination, crossing(request)).await;
         drop((of_body, of_fork));
         self.cpu = Some(answer.cpu);
         let response = match answer.result {
@@ -173,8 +202,18 @@ mod tests {
     struct Fake;
 
     impl Handlers for Fake {
-        async fn answer(&self, route: u32, request: starcell_runtime::Request) -> starcell_runtime::Handled {
-            let body = format!("{route} {} {}", request.path, request.body.len());
+        async fn answer(
+            &self,
+            destination: Destination,
+            request: starcell_runtime::Request,
+        ) -> starcell_runtime::Handled {
+            let body = match destination {
+                Destination::Route(route) => format!("{route} {} {}", request.path, request.body.len()),
+                Destination::Miss(Miss { preflight, response }) => {
+                    let starcell_runtime::Response { status, headers, body } = response;
+                    format!("miss {preflight} {status} {headers:?} {}", body.len())
+                }
+            };
             let result = match request.path.as_str() {
                 "/fails" => Err(Failure::Host("secret".to_owned())),
                 "/full" => Err(Failure::Limit(Limit::Budget)),
@@ -206,6 +245,10 @@ mod tests {
     }
 
     fn site(memory: u64, dev: bool) -> Told {
+        site_with(memory, dev, Misses::None)
+    }
+
+    fn site_with(memory: u64, dev: bool, misses: Misses) -> Told {
         let (logs, _writer) = Logs::start(Format::Text, Level::Error);
         let second = Duration::from_secs(1);
         let config = EdgeConfig {
@@ -243,8 +286,8 @@ mod tests {
         }
         let notes = Arc::new(Notes::default());
         let hosts = Hosts::Only { names: ["a".to_owned()].into(), loopback: false };
-        let site =
-            Site::with(Arc::new(routes), Fake, &ServerOptions::default(), &Arc::new(terms), hosts, notes.clone());
+        let options = ServerOptions { misses, ..ServerOptions::default() };
+        let site = Site::with(Arc::new(routes), Fake, &options, &Arc::new(terms), hosts, notes.clone());
         Told { site, notes, memory }
     }
 
@@ -271,6 +314,45 @@ mod tests {
             let Responding::Now(answered) = asked(&told, method, host, path, "") else { panic!("{path}") };
             assert_eq!(answered.into_answer().status(), status, "{method} {host} {path}");
         }
+    }
+
+    #[tokio::test]
+    async fn middleware_sees_the_misses_that_it_is_for() {
+        let nosniff = "(\"Content-Type\", \"text/plain; charset=utf-8\"), (\"X-Content-Type-Options\", \"nosniff\")";
+        let preflight = format!("miss true 405 [{nosniff}, (\"Allow\", \"GET, HEAD, POST\")] 19");
+        for (misses, method, path, expected) in [
+            (Misses::None, "OPTIONS", "/a", None),
+            (Misses::Preflights, "OPTIONS", "/a", Some(preflight.clone())),
+            (Misses::Preflights, "PUT", "/a", None),
+            (Misses::Preflights, "OPTIONS", "/a/b", None),
+            (Misses::Preflights, "OPTIONS", "//a", None),
+            (Misses::Preflights, "OPTIONS", "*", None),
+            (Misses::All, "OPTIONS", "/a", Some(preflight.clone())),
+            (Misses::All, "PUT", "/a", Some(preflight.replace("true", "false"))),
+            (Misses::All, "GET", "/a/b", Some(format!("miss false 404 [{nosniff}] 19"))),
+            (Misses::All, "GET", "//a", Some(format!("miss false 307 [{nosniff}, (\"Location\", \"/a\")] 0"))),
+        ] {
+            let told = site_with(1 << 20, false, misses);
+            let case = format!("{misses:?} {method} {path}");
+            match (asked(&told, method, "a", path, ""), expected) {
+                (Responding::Now(answered), None) => assert!(answered.result.is_err(), "{case}"),
+                (Responding::Later(answered), Some(expected)) => {
+                    let answered = answered.await;
+                    assert_eq!(answered.route, None, "{case}");
+                    assert_eq!(String::from_utf8_lossy(answered.into_answer().body()), expected, "{case}");
+                }
+                (other, _) => panic!("{case}: {other:?}"),
+            }
+        }
+        // What no route may see does not reach middleware either, and a body over the limit is refused first.
+        let told = site_with(1 << 20, false, Misses::All);
+        for (method, host, path, status) in [("GET", "b", "/a/b", 421), ("GET", "a b", "/a/b", 400)] {
+            let Responding::Now(answered) = asked(&told, method, host, path, "") else { panic!("{path}") };
+            assert_eq!(answered.into_answer().status(), status, "{method} {host} {path}");
+        }
+        assert_eq!(later(&told, "PUT", "/a", "12345678901").await.result.unwrap_err(), Refusal::LargeBody(10));
+        let head = later(&told, "HEAD", "/a/b", "").await.into_answer();
+        assert!(head.body().is_empty() && head.headers().contains_key("content-length"), "{head:?}");
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use http::request::Parts;
 use starcell_edge::{ClientLimits, ClientWishes};
 use starcell_http::router::Routes;
 use starcell_log::{Field, Logs};
-use starcell_runtime::{Failure, Request, ServerOptions, Serving};
+use starcell_runtime::{Destination, Failure, Misses, Request, ServerOptions, Serving};
 
 use crate::hosts::Hosts;
 use crate::queue::Queue;
@@ -15,16 +15,24 @@ use crate::terms::AppTerms;
 
 /// What runs the handlers of a server: forks of a serving image, or what a test has in their place.
 pub trait Handlers: fmt::Debug + Send + Sync + 'static {
-    /// Answers a request with the handler of a route.
-    fn answer(&self, route: u32, request: Request) -> impl Future<Output = starcell_runtime::Handled> + Send;
+    /// Answers a request with the handler of a route, or with the middleware around a miss.
+    fn answer(
+        &self,
+        destination: Destination,
+        request: Request,
+    ) -> impl Future<Output = starcell_runtime::Handled> + Send;
 
     /// Bytes of memory that one request may take before it grows.
     fn bytes(&self) -> u64;
 }
 
 impl Handlers for Serving {
-    fn answer(&self, route: u32, request: Request) -> impl Future<Output = starcell_runtime::Handled> + Send {
-        Self::answer(self, route, request)
+    fn answer(
+        &self,
+        destination: Destination,
+        request: Request,
+    ) -> impl Future<Output = starcell_runtime::Handled> + Send {
+        self.respond(destination, request)
     }
 
     fn bytes(&self) -> u64 {
@@ -37,6 +45,8 @@ impl Handlers for Serving {
 pub struct Site<H = Serving> {
     pub(crate) routes: Arc<Routes>,
     pub(crate) handlers: H,
+    /// Which requests without a route run through the middleware.
+    pub(crate) misses: Misses,
     pub(crate) limits: ClientLimits,
     pub(crate) queue: Queue,
     pub(crate) terms: Arc<AppTerms>,
@@ -96,6 +106,7 @@ impl<H: Handlers> Site<H> {
         Arc::new(Self {
             routes,
             handlers,
+            misses: options.misses,
             limits: ClientLimits::new(&terms.edge.config, &wishes),
             queue: Queue::new(terms.max_requests, terms.max_queue),
             terms: Arc::clone(terms),

@@ -29,6 +29,18 @@ pub struct LogRecord<'a> {
     pub request: Option<&'a str>,
 }
 
+/// Which requests without a route run through the middleware of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Misses {
+    /// None: the host answers all of them.
+    #[default]
+    None,
+    /// Requests with the method OPTIONS for which other methods have a route.
+    Preflights,
+    /// All.
+    All,
+}
+
 /// Options of one server as the script gave them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerOptions {
@@ -44,6 +56,8 @@ pub struct ServerOptions {
     pub max_header_bytes: Option<u64>,
     /// Largest request body, in bytes.
     pub max_body_bytes: Option<u64>,
+    /// Which requests without a route run through its middleware.
+    pub misses: Misses,
 }
 
 /// The files that a server needs for TLS, as they were when they were read.

@@ -35,6 +35,7 @@ pub struct Interpreter {
     pre: GuestPre<State>,
     base: Arc<Image>,
     handle: ComponentExportIndex,
+    handle_miss: ComponentExportIndex,
     arena: Arc<Arena>,
     instances: u32,
     ticker: Ticker,
@@ -64,12 +65,24 @@ impl Interpreter {
         let size = usize::try_from(contents.pages)? * WASM_PAGE;
         let base = Arc::new(Image::new(&contents.parts, size, contents.stack_pointer)?);
         let pre = pre(capability::linker(&engine)?, &component, contents.pages)?;
-        let handle = handle(&component).ok_or_else(|| wasmtime::Error::msg("the guest does not export `handle`"))?;
+        let handle = export(&component, "handle")?;
+        let handle_miss = export(&component, "handle-miss")?;
         let arena = Arena::new(instances as usize + MAX_PARKED)?;
         let ticker = Ticker::start(&engine)?;
         let parking = Parking::new();
         let sweeper = parking.start()?;
-        Ok(Arc::new(Self { engine, pre, base, handle, arena, instances, ticker, parking, _sweeper: sweeper }))
+        Ok(Arc::new(Self {
+            engine,
+            pre,
+            base,
+            handle,
+            handle_miss,
+            arena,
+            instances,
+            ticker,
+            parking,
+            _sweeper: sweeper,
+        }))
     }
 
     /// The engine of this process.
@@ -91,6 +104,11 @@ impl Interpreter {
     /// of, all of a guest's exports for each request.
     pub(crate) fn handle(&self) -> &ComponentExportIndex {
         &self.handle
+    }
+
+    /// The export that answers a request without a route.
+    pub(crate) fn handle_miss(&self) -> &ComponentExportIndex {
+        &self.handle_miss
     }
 
     /// The forks that are parked.
@@ -158,9 +176,10 @@ impl Interpreter {
     }
 }
 
-fn handle(component: &Component) -> Option<ComponentExportIndex> {
-    let interface = component.get_export_index(None, "starcell:guest/interpreter@0.1.0")?;
-    component.get_export_index(Some(&interface), "handle")
+fn export(component: &Component, name: &str) -> wasmtime::Result<ComponentExportIndex> {
+    let interface = component.get_export_index(None, "starcell:guest/interpreter@0.1.0");
+    let found = interface.and_then(|interface| component.get_export_index(Some(&interface), name));
+    found.ok_or_else(|| wasmtime::Error::msg(format!("the guest does not export `{name}`")))
 }
 
 /// Links the component with the host's functions and with the image module, which is one for all scripts.

@@ -1,4 +1,4 @@
-//! One fork of a serving image, ready for a call of `handle`.
+//! One fork of a serving image, ready for a call of `handle` or `handle-miss`.
 //!
 //! **Argument: what an instance holds, and why nothing of it reaches the next request.**
 //! - *Memory*: put back by the host, and compared now and then (see [`crate::memory`]). One that grew is dropped.
@@ -24,13 +24,24 @@ use crate::memory::raw::Fork;
 use crate::meter::Meter;
 use crate::parking::FORK_BYTES;
 use crate::state::{Role, State, renew};
-use crate::{Request, Response};
+use crate::{Miss, Request, Response};
 
 type Handle = TypedFunc<(u32, Request), (Result<Response, GuestFailure>,)>;
+type HandleMiss = TypedFunc<(Miss, Request), (Result<Response, GuestFailure>,)>;
+
+/// What answers a request.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// The middleware of the server, around the host's own response: no route serves the request.
+    Miss(Miss),
+    /// The handler of a route, by its number.
+    Route(u32),
+}
 
 /// A fork that can answer a request.
 pub(crate) struct Parked {
     fork: Fork<State>,
+    instance: Instance,
     handle: Handle,
     /// How many of its pages were hot when it was last looked at.
     hot: usize,
@@ -65,7 +76,7 @@ impl Parked {
     ) -> Result<Self, Failure> {
         let handle = instance.get_typed_func(fork.store(), handle).map_err(Failure::host)?;
         let hot = fork.hot_count();
-        Ok(Self { fork, handle, hot, taken: None })
+        Ok(Self { fork, instance: *instance, handle, hot, taken: None })
     }
 
     /// Gives it to another request.
@@ -79,9 +90,23 @@ impl Parked {
         self.taken = Some(taken);
     }
 
-    /// Answers a request. After an error it must not be used again.
-    pub(crate) async fn answer(&mut self, route: u32, request: Request, limits: &Limits) -> Result<Response, Failure> {
-        let result = self.handle.call_async(self.fork.store(), (route, request)).await;
+    /// Answers a request. After an error it must not be used again. `handle_miss` is the export for a miss, which is
+    /// looked up when it is needed: most forks never see one.
+    pub(crate) async fn answer(
+        &mut self,
+        destination: Destination,
+        request: Request,
+        limits: &Limits,
+        handle_miss: &ComponentExportIndex,
+    ) -> Result<Response, Failure> {
+        let result = match destination {
+            Destination::Route(route) => self.handle.call_async(self.fork.store(), (route, request)).await,
+            Destination::Miss(miss) => {
+                let handle: HandleMiss =
+                    self.instance.get_typed_func(self.fork.store(), handle_miss).map_err(Failure::host)?;
+                handle.call_async(self.fork.store(), (miss, request)).await
+            }
+        };
         result.map_err(|error| self.fork.store().data().failure(&error, limits))?.0.map_err(Failure::from)
     }
 

@@ -20,7 +20,7 @@ use crate::host::{AppHost, LogRecord};
 use crate::memory::image::Image;
 use crate::memory::raw::Watching;
 use crate::meter::{Meter, Metered};
-use crate::parked::{Parked, Reset};
+use crate::parked::{Destination, Parked, Reset};
 use crate::parking::{Forks, Lot};
 use crate::state::{Role, store};
 use crate::{Position, Request, Response};
@@ -116,9 +116,14 @@ impl Serving {
 
     /// Answers one request with the handler of `route`, in a fork of its own.
     pub async fn answer(&self, route: u32, request: Request) -> Handled {
+        self.respond(Destination::Route(route), request).await
+    }
+
+    /// Answers one request, in a fork of its own.
+    pub async fn respond(&self, destination: Destination, request: Request) -> Handled {
         let limits = self.app.limits();
         let meter = self.app.interpreter.meter(limits.request_cpu);
-        let call = Metered::new(Arc::clone(&meter), Box::pin(self.call(route, request, Arc::clone(&meter))));
+        let call = Metered::new(Arc::clone(&meter), Box::pin(self.call(destination, request, Arc::clone(&meter))));
         // The epoch cannot wake a guest that waits for the host, so the wall deadline is outside of it.
         let result = within(self.wall, call).await;
         Handled { result, cpu: meter.spent() }
@@ -133,9 +138,10 @@ impl Serving {
         self.new_fork(self.role(""), meter, Watching::Nothing).await.map(|_| ())
     }
 
-    async fn call(&self, route: u32, request: Request, meter: Arc<Meter>) -> Result<Response, Failure> {
+    async fn call(&self, destination: Destination, request: Request, meter: Arc<Meter>) -> Result<Response, Failure> {
         let limits = self.app.limits();
         let parking = self.app.interpreter.parking();
+        let handle_miss = self.app.interpreter.handle_miss();
         let role = self.role(&request.id);
         let mut fork = match self.forks.parked.take() {
             Some(mut fork) => {
@@ -149,11 +155,11 @@ impl Serving {
             }
             None => {
                 let mut fork = self.new_fork(role, meter, Watching::Nothing).await?;
-                return fork.answer(route, request, limits).await;
+                return fork.answer(destination, request, limits, handle_miss).await;
             }
         };
         // An error drops the fork, and so does the end of this future.
-        let response = fork.answer(route, request, limits).await?;
+        let response = fork.answer(destination, request, limits, handle_miss).await?;
         self.park(fork).await;
         Ok(response)
     }

@@ -20,6 +20,7 @@ use starlark::values::{
 use crate::args::describe;
 use crate::callable::{self, Required, is_callable};
 use crate::error::usage;
+use crate::modules::innermost::Innermost;
 
 /// Refuses what is no middleware.
 pub(super) fn check(middleware: Value<'_>) -> starlark::Result<()> {
@@ -42,7 +43,29 @@ pub(super) fn wrap<'v>(
     middleware: &[Value<'v>],
     eval: &mut Evaluator<'v, '_, '_>,
 ) -> starlark::Result<Value<'v>> {
-    let mut wrapped = handler;
+    match middleware {
+        [] => Ok(handler),
+        some => chain(Innermost::of(handler, eval.heap()), some, eval),
+    }
+}
+
+/// The response of the host inside middleware; `None` where there is none.
+pub(super) fn wrap_misses<'v>(
+    middleware: &[Value<'v>],
+    eval: &mut Evaluator<'v, '_, '_>,
+) -> starlark::Result<Option<Value<'v>>> {
+    match middleware {
+        [] => Ok(None),
+        some => chain(Innermost::of_misses(eval.heap()), some, eval).map(Some),
+    }
+}
+
+fn chain<'v>(
+    innermost: Value<'v>,
+    middleware: &[Value<'v>],
+    eval: &mut Evaluator<'v, '_, '_>,
+) -> starlark::Result<Value<'v>> {
+    let mut wrapped = innermost;
     for middleware in middleware.iter().rev() {
         wrapped = layer(*middleware, wrapped, eval)?;
     }

@@ -133,9 +133,16 @@ fn methods(builder: &mut MethodsBuilder) {
     /// Registers middleware: `fn(next)`, called once and returning a handler, or `fn(req, next)`, called for each
     /// request.
     ///
-    /// The first registered is outermost. Errors: what can take neither one nor two arguments, a server that runs.
-    fn r#use<'v>(this: Value<'v>, middleware: Value<'v>) -> starlark::Result<NoneType> {
-        setup(this)?.add_middleware(middleware)?;
+    /// The first registered is outermost. It runs for the requests of every route, and for an OPTIONS request to a path
+    /// that has routes for other methods alone: there `next` returns the response of the host, which is status 405 with
+    /// `Allow`, as a dict. With `all = True` it also runs around the other answers of the host: 404, 405 and redirects.
+    /// Errors: what can take neither one nor two arguments, a server that runs.
+    fn r#use<'v>(
+        this: Value<'v>,
+        middleware: Value<'v>,
+        #[starlark(require = named, default = false)] all: bool,
+    ) -> starlark::Result<NoneType> {
+        setup(this)?.add_middleware(middleware, all)?;
         Ok(NoneType)
     }
 

@@ -21,6 +21,7 @@ mod interact;
 mod json;
 mod logging;
 mod middleware;
+mod misses;
 mod request;
 mod response;
 mod scripts;

@@ -2,7 +2,7 @@
 
 use super::common::{Deployed, failure, failure_on, prints_on, text};
 use starcell_interp::testing::NativeHost;
-use starcell_interp::{FailureKind, ServerOptions};
+use starcell_interp::{FailureKind, Misses, ServerOptions};
 
 #[test]
 fn options_merge_and_later_ones_win() {
@@ -29,6 +29,7 @@ srv.serve(8443, host = "::1", write_timeout = "0s")
                 max_body_bytes: Some(10_000_000_000),
                 tls_cert: Some("c.pem".to_owned()),
                 tls_key: Some("k.pem".to_owned()),
+                misses: Misses::None,
             }
         )]
     );

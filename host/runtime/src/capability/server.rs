@@ -11,11 +11,11 @@ use std::time::Duration;
 use starcell_policy::{ServerAddress, ServerFunction};
 
 use crate::Position;
-use crate::bindings::starcell::guest::server::{Host, Options};
+use crate::bindings::starcell::guest::server::{Host, Misses as GuestMisses, Options};
 use crate::bindings::starcell::guest::types::Error;
 use crate::context::AppContext;
 use crate::gate::shown;
-use crate::host::{ListenError, ServerOptions};
+use crate::host::{ListenError, Misses, ServerOptions};
 use crate::state::{Role, State};
 
 /// Where a server listens that does not say: this machine only.
@@ -126,5 +126,10 @@ fn server_options(options: Options) -> ServerOptions {
         shutdown_timeout: options.shutdown_timeout.map(Duration::from_nanos),
         max_header_bytes: options.max_header_bytes,
         max_body_bytes: options.max_body_bytes,
+        misses: match options.misses {
+            GuestMisses::None => Misses::None,
+            GuestMisses::Preflights => Misses::Preflights,
+            GuestMisses::All => Misses::All,
+        },
     }
 }

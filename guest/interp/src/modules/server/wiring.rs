@@ -8,9 +8,9 @@ use starlark::values::{Trace, Value};
 use crate::args::describe;
 use crate::callable::{self, is_callable, takes_one};
 use crate::error::{from_host, usage};
-use crate::host::{Position, ServerOptions};
+use crate::handlers::{self, At, Row};
+use crate::host::{Misses, Position, ServerOptions};
 use crate::modules::middleware;
-use crate::serving::{At, Row};
 use crate::session::{Session, position};
 
 /// A server during setup.
@@ -20,7 +20,7 @@ pub(super) struct Wiring<'v> {
     #[trace(static)]
     pub(super) options: ServerOptions,
     routes: RefCell<Vec<Route<'v>>>,
-    middleware: RefCell<Vec<Value<'v>>>,
+    middleware: RefCell<Vec<Use<'v>>>,
     #[trace(static)]
     running: Cell<bool>,
 }
@@ -32,6 +32,14 @@ struct Route<'v> {
     handler: Value<'v>,
     #[trace(static)]
     at: Position,
+}
+
+/// One call of `use`.
+#[derive(Clone, Copy, Debug, Trace)]
+struct Use<'v> {
+    middleware: Value<'v>,
+    /// Whether it runs for requests without a route too.
+    all: bool,
 }
 
 impl<'v> Wiring<'v> {
@@ -65,10 +73,11 @@ impl<'v> Wiring<'v> {
     }
 
     /// Registers middleware, which wraps the handlers when the server starts.
-    pub(super) fn add_middleware(&self, middleware: Value<'v>) -> starlark::Result<()> {
+    /// With `all` it wraps the host's own answers to requests without a route, too.
+    pub(super) fn add_middleware(&self, middleware: Value<'v>, all: bool) -> starlark::Result<()> {
         self.refuse_running("middleware")?;
         middleware::check(middleware)?;
-        self.middleware.borrow_mut().push(middleware);
+        self.middleware.borrow_mut().push(Use { middleware, all });
         Ok(())
     }
 
@@ -81,10 +90,11 @@ impl<'v> Wiring<'v> {
             return Err(usage("server already running, call shutdown() first"));
         }
         let routes = self.routes.borrow().clone();
-        let layers = self.middleware.borrow().clone();
+        let uses = self.middleware.borrow().clone();
         if routes.is_empty() {
             return Err(usage("no handlers registered, call handle() first"));
         }
+        let layers: Vec<Value<'v>> = uses.iter().map(|used| used.middleware).collect();
         let mut rows = Vec::with_capacity(routes.len());
         for route in routes {
             rows.push(Row {
@@ -94,9 +104,17 @@ impl<'v> Wiring<'v> {
                 at: At::new(&route.at, eval.heap()),
             });
         }
-        Row::store(&rows, eval.module());
+        let for_all: Vec<Value<'v>> = uses.iter().filter(|used| used.all).map(|used| used.middleware).collect();
+        let misses = match (layers.is_empty(), for_all.is_empty()) {
+            (true, _) => Misses::None,
+            (false, true) => Misses::Preflights,
+            (false, false) => Misses::All,
+        };
+        let for_all = middleware::wrap_misses(&for_all, eval)?;
+        handlers::store(&rows, for_all, eval.module());
+        let options = ServerOptions { misses, ..options.clone() };
         let host = Session::of(eval)?.host;
-        host.start(self.number, options, &position(eval)).map_err(from_host)?;
+        host.start(self.number, &options, &position(eval)).map_err(from_host)?;
         self.running.set(true);
         Ok(())
     }
