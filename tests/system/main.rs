@@ -44,6 +44,7 @@ mod least;
 mod lifecycle;
 mod limits;
 mod logs;
+mod lowered;
 mod lsp;
 mod many;
 mod misses;

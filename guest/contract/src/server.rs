@@ -1,5 +1,7 @@
 //! Serving.
 
+use crate::Field;
+
 /// Which requests without a route run through the middleware of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Misses {
@@ -39,4 +41,6 @@ pub struct ServerOptions {
     pub tls_key: Option<String>,
     /// Which requests without a route run through its middleware.
     pub misses: Misses,
+    /// Names and values of the options as the script wrote them, for messages.
+    pub written: Vec<Field>,
 }

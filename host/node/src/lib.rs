@@ -4,6 +4,7 @@
 //! - [`terms`]: what an operator decided for all servers of an app
 //! - [`servers`]: the servers of an app: bound, served, stopped, drained; taken over when its script changes
 //! - [`routes`]: the routes of a server, within bounds
+//! - [`lowered`]: options of a server that the operator's flags lower
 //! - [`site`]: a server as its clients meet it
 //! - [`hosts`]: the hosts that a server answers for
 //! - `queue`: places for its requests
@@ -16,6 +17,7 @@
 pub mod answer;
 pub mod hosts;
 pub mod launch;
+pub mod lowered;
 mod queue;
 pub mod remark;
 pub mod routes;

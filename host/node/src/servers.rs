@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use starcell_edge::{BoundAddress, CertificatePem, CertificateSource, Front, Tls, listener};
 use starcell_http::router::Routes;
+use starcell_log::Level;
 use starcell_policy::{Permit, ServerAddress};
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::{AppHost, ListenError, LogRecord, Serve, ServerOptions, Serving, TlsFiles, TlsSource};
 use tokio_util::sync::CancellationToken;
 
 use crate::hosts::Hosts;
+use crate::lowered::lowered;
 use crate::remark::remark;
 use crate::routes::add_route;
 use crate::site::Site;
@@ -248,6 +250,9 @@ impl Serve for Servers {
             let hosts = Hosts::new(&terms.allow_hosts, terms.dev, endpoint.address().ip(), &slot.routes);
             let site = Site::new(Arc::clone(&slot.routes), serving, &options, terms, hosts, failures);
             let front = Front { responder: site, tls, grace };
+            for sentence in lowered(&options, &terms.edge.config, terms.request_time) {
+                terms.logs.say(Level::Warn, &sentence);
+            }
             slot.running = Some(Arc::clone(&endpoint));
             if successor {
                 slot.staged = Some(front);

@@ -58,6 +58,8 @@ pub struct ServerOptions {
     pub max_body_bytes: Option<u64>,
     /// Which requests without a route run through its middleware.
     pub misses: Misses,
+    /// Names and values of the options as the script wrote them, for messages.
+    pub written: Vec<(String, String)>,
 }
 
 /// The files that a server needs for TLS, as they were when they were read.

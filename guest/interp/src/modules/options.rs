@@ -3,14 +3,17 @@
 //! `None` is as if an option was not given, and an empty text or 0 is the option's default, also where a call overrides
 //! what the server was made with. A duration of 0 is no limit of the script's own, which is the default of all four.
 
-use starlark::values::Value;
+use starlark::values::{UnpackValue, Value};
 
 use super::time::Deadline;
 use crate::args::{Args, int};
 use crate::error::usage;
 use crate::given::wrong;
 use crate::host::ServerOptions;
-use starlark::values::UnpackValue;
+use crate::shorten::shorten;
+
+/// Bytes of a value that messages of the host repeat.
+const MAX_WRITTEN: usize = 40;
 
 /// What an error lists.
 pub(super) const ACCEPTED: &str = "port, host, tls_cert, tls_key, read_timeout, write_timeout, idle_timeout, \
@@ -25,6 +28,9 @@ pub(super) fn read<'v>(args: &mut Args<'v>, base: &ServerOptions) -> starlark::R
     for (name, value) in std::mem::take(&mut args.named) {
         if !set(&mut options, name, value)? {
             args.named.push((name, value));
+        } else if !value.is_none() {
+            options.written.retain(|(written, _)| written != name);
+            options.written.push((name.to_owned(), shorten(value.to_repr(), MAX_WRITTEN)));
         }
     }
     args.finish(ACCEPTED)?;

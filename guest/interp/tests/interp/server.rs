@@ -30,6 +30,7 @@ srv.serve(8443, host = "::1", write_timeout = "0s")
                 tls_cert: Some("c.pem".to_owned()),
                 tls_key: Some("k.pem".to_owned()),
                 misses: Misses::None,
+                written: app.host.starts()[0].1.written.clone(),
             }
         )]
     );

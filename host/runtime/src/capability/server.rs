@@ -131,5 +131,6 @@ fn server_options(options: Options) -> ServerOptions {
             GuestMisses::Preflights => Misses::Preflights,
             GuestMisses::All => Misses::All,
         },
+        written: options.written,
     }
 }
