@@ -1,17 +1,24 @@
 //! The programs of tests/scripts: each passes its own tests under its own permissions, and some are asked over sockets.
 
+mod alone;
+mod callers;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use starcell_tests::process::{Ended, Starcell, binary, fixture, folder};
+use starcell_tests::process::{Starcell, binary, fixture, folder, script};
 use starcell_tests::tools::curl;
 use starcell_tests::upstream::{Asked, Upstream, response};
 
 /// What the programs take from their environment.
-const ENVIRONMENT: [(&str, &str); 4] = [
+const ENVIRONMENT: [(&str, &str); 8] = [
     ("ADMIN_PASSWORD", "correct horse"),
     ("COOKIE_KEY", "a long random text"),
+    ("GITHUB_TOKEN", "the token of the bot"),
+    ("REPORT_TOKEN", "the token of the services"),
     ("SLACK_SIGNING_SECRET", "8f742231b10e8888abcd99yyyzzz85a5"),
+    ("TOKEN_CLIENTS", r#"{"ci": "its secret"}"#),
+    ("TOKEN_KEYS", "the key of today,the key of yesterday"),
     ("WEBHOOK_SECRET", "It's a Secret to Everybody"),
 ];
 
@@ -27,8 +34,11 @@ fn command(subcommand: &str, program: &Path) -> Command {
 }
 
 fn test(program: &str, passed: usize) {
-    let program = fixture(program);
-    let ended = Starcell::spawn_command(command("test", &program)).wait();
+    test_command(command("test", &fixture(program)), passed);
+}
+
+fn test_command(command: Command, passed: usize) {
+    let ended = Starcell::spawn_command(command).wait();
     assert_eq!(ended.stdout.lines().last(), Some(format!("{passed} passed, 0 failed").as_str()), "{}", ended.output);
     assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));
 }
@@ -36,21 +46,36 @@ fn test(program: &str, passed: usize) {
 fn serve(program: &str, more: &[&str]) -> Starcell {
     let program = fixture(program);
     let mut command = command("run", &program);
-    command.args(["--port", "0"]).args(more).arg(&program);
+    command.args(more);
+    serve_command(command)
+}
+
+/// Serves the program in whose folder the command runs, on a port of the system's choice.
+fn serve_command(mut command: Command) -> Starcell {
+    command.args(["--port", "0", "."]);
     let mut server = Starcell::spawn_command(command);
     server.wait_for("serving ");
     server
+}
+
+/// What a script prints: the second opinion of a test that needs a signature.
+fn printed(source: &str) -> String {
+    let ended = Starcell::run(&[], &script(source));
+    assert_eq!(ended.code(), 0, "{}", ended.output);
+    ended.stdout.trim_end().to_owned()
 }
 
 #[test]
 fn every_program_with_tests_is_here() {
     let programs = std::fs::read_dir(fixture("")).unwrap().map(|entry| entry.unwrap().path());
     let programs: Vec<PathBuf> = programs.filter(|path| path.join("main_test.star").is_file()).collect();
-    assert!(programs.len() >= 10, "{programs:?}");
+    assert!(programs.len() >= 21, "{programs:?}");
+    let tests =
+        [include_str!("programs.rs"), include_str!("programs/alone.rs"), include_str!("programs/callers.rs")].concat();
     for program in programs {
         let name = program.file_name().unwrap().to_str().unwrap();
         let called = [format!("test(\"{name}\", "), format!("fixture(\"{name}\")")];
-        assert!(called.iter().any(|call| include_str!("programs.rs").contains(call)), "{name} is not run");
+        assert!(called.iter().any(|call| tests.contains(call)), "{name} is not run");
     }
 }
 
@@ -91,7 +116,7 @@ fn shortlinks() {
 
 #[test]
 fn slash() {
-    test("slash", 5);
+    test("slash", 6);
 }
 
 #[test]
@@ -127,17 +152,13 @@ fn with_api(subcommand: &str, api: &Upstream) -> Command {
 
 #[test]
 fn proxy() {
-    let ended: Ended = Starcell::spawn_command(with_api("test", &api())).wait();
-    assert_eq!(ended.stdout.lines().last(), Some("6 passed, 0 failed"), "{}", ended.output);
+    test_command(with_api("test", &api()), 6);
 }
 
 #[test]
 fn the_proxy_over_sockets() {
     let api = api();
-    let mut command = with_api("run", &api);
-    command.args(["--port", "0", "."]);
-    let mut server = Starcell::spawn_command(command);
-    server.wait_for("serving ");
+    let server = serve_command(with_api("run", &api));
     let base = format!("http://127.0.0.1:{}", server.port());
     let said = curl(&["-i", &format!("{base}/api/a%20b?x=1")]).well();
     assert!(said.starts_with("HTTP/1.1 200 OK\r\n") && said.contains("\r\nx-cache: miss\r\n"), "{said}");
