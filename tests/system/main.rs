@@ -56,6 +56,7 @@ mod refusals;
 mod repl;
 mod rule_links;
 mod scripts;
+mod starkite;
 mod testing;
 mod tools;
 mod walls;
