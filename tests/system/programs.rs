@@ -80,11 +80,6 @@ fn every_program_with_tests_is_here() {
 }
 
 #[test]
-fn cors() {
-    test("cors", 5);
-}
-
-#[test]
 fn csv2json() {
     test("csv2json", 5);
 }
