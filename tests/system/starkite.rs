@@ -53,7 +53,12 @@ const SERVERS: &[(&str, &[Ask])] = &[
         ask("GET /boats/1", "", 404, TEXT, "no such boat"),
         get("GET /boats/42/cabins/7%2F8", JSON, r#"{"boat":"42","cabin":"7/8"}"#),
         get("GET /charts/north/a%20b.png", JSON, r#"{"chart":"north/a b.png"}"#),
+        get("GET /charts/", JSON, r#"{"chart":""}"#),
         get("GET /berths/3", JSON, r#"{"berth":"3","side":"port"}"#),
+    ]),
+    ("passed_along.star", &[
+        get("GET /me/mail x-token:t1", JSON, r#"{"user":"ada","topic":"mail"}"#),
+        get("GET /me/mail", JSON, r#"{"user":"nobody","topic":"mail"}"#),
     ]),
     ("query_values.star", &[
         get("GET /search", JSON, r#"{"q":"","limit":10,"found":["Aden","Bergen","Cork"]}"#),
