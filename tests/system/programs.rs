@@ -79,6 +79,24 @@ fn every_program_with_tests_is_here() {
     }
 }
 
+/// What authors see first: nothing is found in a program that is right.
+#[test]
+fn nothing_is_found_in_them() {
+    for folder in ["", "starkite"] {
+        for entry in std::fs::read_dir(fixture(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.join("main.star").is_file() && path.extension().is_none_or(|extension| extension != "star") {
+                continue;
+            }
+            let mut command = Command::new(binary());
+            command.arg("check").arg(&path);
+            let ended = Starcell::spawn_command(command).wait();
+            assert_eq!(ended.code(), 0, "{}", ended.output);
+            assert!(ended.stdout.contains(" checked: 0 errors, 0 warnings"), "{}", ended.output);
+        }
+    }
+}
+
 #[test]
 fn csv2json() {
     test("csv2json", 5);

@@ -62,7 +62,7 @@ pub(crate) fn resolve(host: &dyn Host, script: &str, source: &str) -> starlark::
 }
 
 /// The name of a file without its folders and its suffix.
-fn stem(path: &str) -> &str {
+pub(crate) fn stem(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.strip_suffix(".star").unwrap_or(name)
 }

@@ -42,6 +42,12 @@ pub fn load_path(path: &str) -> Result<String, String> {
     load::normal(path)
 }
 
+/// Whether a name that `load()` takes from a file stands for all of it, unless the file defines that name itself.
+#[must_use]
+pub fn is_whole_file(path: &str, name: &str) -> bool {
+    load::stem(path) == name
+}
+
 /// Why there is no file for a `load()` of `path`, with what to do when the script needs none.
 #[must_use]
 pub fn missing_load(path: &str, why: String) -> String {

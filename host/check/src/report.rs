@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
+use starcell_interp::tools;
 use starcell_policy::nearest;
 
 use crate::builtins::builtins;
@@ -125,7 +126,8 @@ fn unexported(files: &[(&File, Facts<'_>)]) -> Vec<Diagnostic> {
         for load in file.ast.loads() {
             let Some(path) = file.loads.get(load.module_id) else { continue };
             let Some(exports) = exports.get(path.as_str()) else { continue };
-            for (_, name) in load.symbols.iter().filter(|(_, name)| !exports.contains(*name)) {
+            let is_there = |name: &str| exports.contains(name) || tools::is_whole_file(path, name);
+            for (_, name) in load.symbols.iter().filter(|(_, name)| !is_there(name)) {
                 let hint = match name.starts_with('_') {
                     true => "; what begins with _ stays in its file".to_owned(),
                     false => nearest(name, exports.iter().copied())
