@@ -12,6 +12,7 @@ use crate::error::{cause, failure_kind, usage};
 use crate::host::{Failure, Position};
 use crate::phase::Phase;
 use crate::shorten::shorten;
+use crate::source::as_written;
 use crate::unknown;
 
 /// Longest report. A script chooses the text of `fail()` and the length of its lines, and a report ends up in logs.
@@ -51,13 +52,14 @@ pub(crate) fn message(error: &Error) -> String {
         ErrorKind::Fail(e) => e.to_string(),
         _ => error.without_diagnostic().to_string(),
     };
-    let text = text.trim().replace('\n', "\\n").replace('\r', "\\r");
+    let text = as_written(text.trim()).replace('\n', "\\n").replace('\r', "\\r");
     shorten(text, MAX_MESSAGE_BYTES)
 }
 
 /// starlark's diagnostic without the frames that have no place: calls made by builtins, such as a handler's own.
 fn report(error: &Error) -> String {
     let text = error.to_string();
+    let text = as_written(&text);
     let Some(frames) = text.strip_prefix(CALL_STACK_TRACEBACK_PREFIX) else {
         return text.trim_end().to_owned();
     };

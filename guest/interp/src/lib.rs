@@ -80,5 +80,5 @@ pub use load::MAX_FILES;
 pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};
 pub use serving::Serving;
 pub use setup::{run, run_native};
-pub use source::TEST_FILE_SUFFIX;
+pub use source::{TEST_FILE_SUFFIX, as_written};
 pub use suite::Suite;

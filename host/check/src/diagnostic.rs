@@ -7,6 +7,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 use serde::ser::SerializeStruct as _;
+use starcell_interp::as_written;
 use starlark::codemap::FileSpan;
 
 /// Longest part of a line that is shown. A line of a script can have megabytes.
@@ -53,7 +54,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// Something at a place.
     pub fn new(severity: Severity, code: &str, message: impl Into<String>, at: FileSpan) -> Self {
-        let mut message = message.into();
+        let mut message = as_written(&message.into()).into_owned();
         if message.len() > MESSAGE_BYTES {
             message.truncate(message.floor_char_boundary(MESSAGE_BYTES));
             message.push_str("...");
@@ -81,7 +82,8 @@ impl Diagnostic {
         };
         let (line, number, range) = self.shown();
         let annotation = AnnotationKind::Primary.span(range);
-        let snippet = Snippet::source(line).line_start(number).path(self.at.filename()).annotation(annotation);
+        let snippet =
+            Snippet::source(as_written(line)).line_start(number).path(self.at.filename()).annotation(annotation);
         let group = level.primary_title(self.message.as_str()).id(self.code.as_str()).element(snippet);
         Renderer::plain().render(&[group])
     }

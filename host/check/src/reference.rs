@@ -7,6 +7,7 @@ mod signature;
 
 use std::fmt::Write as _;
 
+use starcell_interp::as_written;
 use starcell_policy::Capability;
 use starlark::docs::{DocFunction, DocItem, DocMember, DocProperty, DocString, DocType};
 
@@ -23,6 +24,15 @@ What a script can use, as the interpreter itself documents it. `starcell docs` w
 A function that can fail has a twin with `try_` in front that takes the same arguments and returns a `Result` instead of
 raising; a refused permission is caught that way too. The twins are listed at the end of each module. An argument behind
 `*` must be given by its name, one before `/` cannot be. Examples are what a session would show, and the tests run them.
+
+";
+
+const TESTS: &str = "\
+# Tests
+
+A test file is called `*_test.star`, and each function `test_*` in it is a test, with the test (`t`, of the type `test`) as
+its argument or none. A function `setup` runs before each test and a function `teardown` after it, failed or not; they take
+the same argument or none. What follows is predeclared in test files and nowhere else, and in the module `test` as well.
 
 ";
 
@@ -44,13 +54,13 @@ pub fn markdown() -> String {
     for (name, documented) in types {
         typ(&mut text, name, documented);
     }
-    text += "# Tests\n\nPredeclared in test files, `*_test.star`, and nowhere else.\n\n";
-    let mut assertions: Vec<_> = builtins.tests.members.iter().collect();
-    assertions.sort_by_key(|(name, _)| *name);
+    text += TESTS;
+    let mut assertions: Vec<_> = builtins.tests.members.iter().map(|(name, item)| (as_written(name), item)).collect();
+    assertions.sort_by(|(one, _), (other, _)| one.cmp(other));
     for (name, item) in assertions {
         if let DocItem::Member(DocMember::Function(documented)) = item {
             let _ = writeln!(text, "## {name}\n");
-            function(&mut text, name, documented, &[]);
+            function(&mut text, &name, documented, &[]);
         }
     }
     text += "# The language\n\nPredeclared functions without a module. The language is Starlark, and its types have the \

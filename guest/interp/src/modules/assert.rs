@@ -25,7 +25,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ///
     /// In a test file `assert` is this function; the word is reserved everywhere else. As in all assertions, `msg` is
     /// added to the error, and with `args` it is a format as `sprintf` takes it.
-    fn Assert<'v>(
+    fn aSSERT<'v>(
         value: Value<'v>,
         msg: Option<Value<'v>>,
         #[starlark(args)] args: UnpackTuple<Value<'v>>,

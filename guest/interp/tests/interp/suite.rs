@@ -54,6 +54,26 @@ fn each_assertion_says_what_it_wanted() {
             "assert_eq: got {\"a\": 1}, want {\"a\": 2} (ages)",
         ),
         ("assert_equal('a', 'a')", "assert_equal(1, '1')", "assert_equal: got 1, want \"1\""),
+        ("assert(1 + 1 == 2, 'text %d', 2)", "assert(1 + 1 == 3, 'text %d', 2)", "assert: got False (text 2)"),
+        ("assert ([0])", "assert([])", "assert: got []"),
+        ("test.assert(True, 'a')", "test.assert(None, 'got %d' % 7)", "assert: got None (got 7)"),
+        (
+            "test.assert_equal(1, 1)",
+            "test.assert_equal(1, 2, 'seen by %s and %d', 'Ann', 3)",
+            "assert_equal: got 1, want 2 (seen by Ann and 3)",
+        ),
+        ("assert_true(1, '50% done')", "assert_true(0, '50% done')", "assert_true: got 0 (50% done)"),
+        (
+            "assert_not_equal(1, 2, 'x')",
+            "assert_ne(1, 1, 'n is %v', [1])",
+            "assert_ne: got 1, want anything else (n is [1])",
+        ),
+        (
+            "assert_contains('ab', 'a', msg = 'x')",
+            "assert_contains('ab', 'c', msg = 'x')",
+            "assert_contains: \"c\" is not in \"ab\" (x)",
+        ),
+        ("assert_fails(lambda: assert(False), 'assert: got False')", "test.fail('because %d', 3)", "fail: because 3"),
         ("assert_ne(1, 2)", "assert_ne(1, 1)", "assert_ne: got 1, want anything else"),
         ("assert_not_equal(1, 2)", "assert_not_equal(1, 1)", "assert_not_equal: got 1, want anything else"),
         ("assert_true([0])", "assert_true([])", "assert_true: got []"),
@@ -78,6 +98,17 @@ fn each_assertion_says_what_it_wanted() {
         assert_eq!(run(passing).unwrap(), None, "{passing}");
         assert_eq!(message(failing), text, "{failing}");
     }
+}
+
+/// `assert` is a reserved word of the language, so it has another name inside; nobody sees that.
+#[test]
+fn an_assertion_is_shown_as_it_was_written() {
+    let failure = run("assert(1 == 2, 'an assert')").unwrap_err();
+    assert!(failure.report.contains("    assert(1 == 2, 'an assert')\n"), "{}", failure.report);
+    assert!(!failure.report.contains("SSERT") && !failure.message.contains("SSERT"), "{failure:?}");
+    let failure = super::common::failure("assert(1)");
+    assert_eq!(failure.kind, FailureKind::Syntax);
+    assert!(failure.message.contains("reserved keyword"), "{}", failure.message);
 }
 
 #[test]
@@ -131,6 +162,9 @@ def test_c(t):
 #[test]
 fn a_skip_passes_through_what_catches() {
     assert_eq!(run("t.skip()").unwrap().as_deref(), Some(""));
+    assert_eq!(run("skip('linux %s', 'only')").unwrap().as_deref(), Some("linux only"));
+    assert_eq!(run("skip('why')").unwrap().as_deref(), Some("why"));
+    assert_eq!(run("test.skip()").unwrap().as_deref(), Some(""));
     assert_eq!(run("assert_fails(lambda: t.skip('x'))").unwrap().as_deref(), Some("x"));
     assert_eq!(run("retry.try_do(lambda: t.skip('y'), max_attempts = 1)").unwrap().as_deref(), Some("y"));
 }
