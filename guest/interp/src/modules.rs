@@ -37,6 +37,7 @@ mod respond;
 mod retry;
 mod server;
 mod strings;
+mod table;
 mod template;
 mod tester;
 mod text;
@@ -132,6 +133,7 @@ const MODULES: &[Module] = &[
     },
     Module { name: "retry", summary: "Calling a function again until it works.", register: retry::register },
     Module { name: "strings", summary: "What the methods of str leave out.", register: strings::register },
+    Module { name: "table", summary: "Rows of values as a text whose columns are aligned.", register: table::register },
     Module {
         name: "template",
         summary: "Jinja templates, escaped for HTML unless told otherwise.",
@@ -210,6 +212,7 @@ pub(crate) fn types() -> Vec<(&'static str, DocType)> {
         ("fs.path", path::documented()),
         ("hash.content", hash::documented()),
         ("log.logger", log::documented()),
+        ("table", table::documented()),
         ("template", template::documented()),
     ];
     types.extend(client::types());
