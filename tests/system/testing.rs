@@ -408,3 +408,56 @@ fn nothing_is_bound() {
     let ended = test(&[("app.star", &app), ("app_test.star", tests)], &[]);
     assert_eq!(ended.code(), 0, "{}", ended.output);
 }
+
+/// The routes of a server that a test makes are those of any other, and nothing is bound and nothing needs a permission.
+#[test]
+fn a_test_makes_servers_of_its_own() {
+    let tests = r#"
+def serve(routes, **options):
+    srv = http.server(**options)
+    for pattern, handler in routes.items():
+        srv.handle(pattern, handler)
+    srv.start(port = 0)
+    return http.url("http://localhost:%d" % srv.port()), srv
+
+def at(srv, path):
+    return http.url("http://127.0.0.1:%d%s" % (srv.port(), path))
+
+def test_routes():
+    _, srv = serve({
+        "GET /users/{id}": lambda req: {"body": "user:" + req.params["id"]},
+        "GET /files/{path...}": lambda req: req.params["path"] + "?" + req.query.get("v", ""),
+        "POST /echo": lambda req: {"status": 201, "body": req.body},
+        "GET /props": lambda req: [type(req), req.method, req.path, req.host, req.headers["X-A"]],
+    }, max_body_bytes = 4)
+    assert_equal(at(srv, "/users/a%2Fb").get().get_text(), "user:a/b")
+    assert_equal(at(srv, "/files/x/y.txt?v=2").get().get_text(), "x/y.txt?2")
+    assert_equal([at(srv, "/echo").post(body).status_code for body in ["ping", "pings"]], [201, 413])
+    wrong = at(srv, "/echo").get()
+    assert_equal((wrong.status_code, wrong.headers["Allow"]), (405, "POST"))
+    assert_equal(at(srv, "/nowhere").get().get_text(), "404 page not found\n")
+    assert_equal(at(srv, "//users/7").get().get_text(), "user:7", "a redirect to the clean path is followed")
+    props = at(srv, "/props").get(headers = {"X-A": "1"}).json()
+    assert_equal(props, ["http.request", "GET", "/props", "127.0.0.1:%d" % srv.port(), "1"])
+
+def test_state_is_the_tests():
+    seen = []
+    url, srv = serve({"/": lambda req: seen.append(req.method) or str(len(seen))})
+    assert_equal([url.get().get_text(), url.put("x").get_text()], ["1", "2"])
+    assert_equal(seen, ["GET", "PUT"])
+    srv.shutdown()
+    assert_false(url.try_get().ok, "nobody answers any more")
+
+def test_conflicts():
+    srv = http.server()
+    srv.handle("/a/{x}", lambda req: "")
+    assert_fails(lambda: srv.handle("/a/{y}", lambda req: ""), "/a/{x}")
+    assert_fails(lambda: srv.handle("nopath", lambda req: ""), "nopath")
+
+def test_the_network_is_another_matter():
+    serve({"/": lambda req: ""})
+    assert_fails(lambda: http.get("http://127.0.0.1:1/"), "permission denied: http.client")
+"#;
+    let ended = test(&[("alone_test.star", tests)], &[]);
+    assert_eq!(ended.stdout.lines().last(), Some("4 passed, 0 failed"), "{}", ended.output);
+}

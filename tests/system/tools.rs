@@ -14,6 +14,8 @@ def test_change(t):
     made.append(1)
 def test_skip(t):
     t.skip('no')
+def test_made():
+    http.server().handle('/', lambda req: '')
 ";
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -33,6 +35,8 @@ fn an_instance_that_no_tool_started_has_none() {
     assert_eq!(message(run(app.interact()).unwrap_err()), "only a session takes input");
     let suite = run(Suite::collect(&app, TESTS.into())).unwrap();
     assert_eq!(message(run(suite.run(&app, "test_ask")).result.unwrap_err()), "only a test can ask an app");
+    let failure = message(run(suite.run(&app, "test_made")).result.unwrap_err());
+    assert!(failure.ends_with("only a test makes servers of its own"), "{failure}");
 }
 
 /// A tool that has one input, and one reply.
@@ -62,7 +66,7 @@ fn a_tool_gets_what_a_test_asks_and_what_an_input_came_to() {
     run(app.interact()).unwrap();
     assert_eq!(*tool.told.lock().unwrap(), ["Value(None)", "Value(Some(\"42\"))"]);
     let suite = run(Suite::collect(&app, TESTS.into())).unwrap();
-    assert_eq!(suite.tests(), ["test_ask", "test_change", "test_skip"]);
+    assert_eq!(suite.tests(), ["test_ask", "test_change", "test_skip", "test_made"]);
     assert_eq!(run(suite.run(&app, "test_ask")).result.unwrap(), None);
     let asked = tool.asked.lock().unwrap().clone();
     assert_eq!((asked.len(), asked[0].server, asked[0].target.as_str(), &asked[0].body[..]), (1, 3, "/a", &b"b"[..]));
@@ -81,4 +85,6 @@ fn what_a_tool_does_not_do_is_an_error() {
     assert_eq!(message(run(app.interact()).unwrap_err()), "only a session takes input");
     let suite = run(Suite::collect(&app, TESTS.into())).unwrap();
     assert_eq!(message(run(suite.run(&app, "test_ask")).result.unwrap_err()), "only a test can ask an app");
+    let failure = message(run(suite.run(&app, "test_made")).result.unwrap_err());
+    assert!(failure.ends_with("only a test makes servers of its own"), "{failure}");
 }

@@ -29,5 +29,5 @@ pub use kv::{Lifetime, Listing, Stored};
 pub use log::{Level, LogLine};
 pub use os::{Command, Output};
 pub use server::{Misses, ServerOptions};
-pub use tool::{Outcome, Question, Reply};
+pub use tool::{MadeServer, Matched, Outcome, Question, Reply, Routed};
 pub use types::{Failure, FailureKind, Field, HostError, Miss, Position, Request, Response, Script};

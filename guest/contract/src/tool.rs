@@ -1,6 +1,6 @@
 //! What the operator's tools do with a script.
 
-use crate::{Failure, Field};
+use crate::{Failure, Field, Request};
 
 /// A request of a test to the app beside it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,33 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Why the handler failed, if it did.
     pub failure: Option<String>,
+}
+
+/// A server that a test made: it has no socket, and the test runs its handlers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MadeServer {
+    /// The patterns of its routes, in order of registration.
+    pub patterns: Vec<String>,
+    /// Most bytes of a body.
+    pub max_body_bytes: Option<u64>,
+}
+
+/// A request that a handler is to answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matched {
+    /// Which of the patterns, from 0.
+    pub route: u32,
+    /// The request as the handler sees it.
+    pub request: Request,
+}
+
+/// What becomes of a request to a server that a test made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Routed {
+    /// A handler answers it.
+    Handler(Matched),
+    /// The host has answered it.
+    Reply(Reply),
 }
 
 /// What an input of a session came to.

@@ -20,8 +20,9 @@ pub use kv::Kv;
 pub use programs::Programs;
 pub use starcell_contract::{
     Change, ClusterSettings, Command, Deletion, Failure, FailureKind, Field, FileInfo, FileKind, HostError, Incoming,
-    Level, Lifetime, Listing, LogLine, LogOptions, Manifest, Miss, Misses, Outcome, Outgoing, Output, PatchType, Place,
-    Position, Propagation, Question, Reply, Request, Response, Selection, ServerOptions, Stored, Target,
+    Level, Lifetime, Listing, LogLine, LogOptions, MadeServer, Manifest, Matched, Miss, Misses, Outcome, Outgoing,
+    Output, PatchType, Place, Position, Propagation, Question, Reply, Request, Response, Routed, Selection,
+    ServerOptions, Stored, Target,
 };
 pub use tool::Tool;
 

@@ -70,9 +70,9 @@ pub use boot::boot;
 pub use fields::Fields;
 pub use host::{
     Change, Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, Field, FileInfo, FileKind,
-    Files, Host, HostError, Incoming, Kv, Level, Lifetime, Listing, LogLine, LogOptions, Manifest, Miss, Misses,
-    Outcome, Outgoing, Output, PatchType, Place, Position, Programs, Propagation, Question, Reply, Request, Response,
-    Selection, ServerOptions, Stored, Target, Tool,
+    Files, Host, HostError, Incoming, Kv, Level, Lifetime, Listing, LogLine, LogOptions, MadeServer, Manifest, Matched,
+    Miss, Misses, Outcome, Outgoing, Output, PatchType, Place, Position, Programs, Propagation, Question, Reply,
+    Request, Response, Routed, Selection, ServerOptions, Stored, Target, Tool,
 };
 pub use interact::interact;
 pub use limits::MAX_CALL_DEPTH;

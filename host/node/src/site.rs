@@ -88,7 +88,8 @@ impl Site {
 
 impl<H: Handlers> Site<H> {
     /// A server with these handlers.
-    pub(crate) fn with(
+    #[must_use]
+    pub fn with(
         routes: Arc<Routes>,
         handlers: H,
         options: &ServerOptions,

@@ -74,4 +74,4 @@ pub use programs::{ExecWalls, Programs};
 pub use serving::{Handled, Serve, Serving};
 pub use starcell_log::Level;
 pub use suite::{Suite, Tested};
-pub use tool::{Outcome, Question, Reply, Tool};
+pub use tool::{MadeServer, Outcome, Question, Reply, Routed, Tool};

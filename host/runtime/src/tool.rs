@@ -8,6 +8,7 @@ use std::fmt;
 
 use futures_util::future::BoxFuture;
 
+use crate::bindings::starcell::guest::types::Request;
 use crate::failure::ScriptFailure;
 
 /// A request of a test to the app beside it.
@@ -38,6 +39,24 @@ pub struct Reply {
     pub failure: Option<String>,
 }
 
+/// A server that a test made: it has no socket, and the test runs its handlers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MadeServer {
+    /// The patterns of its routes, in order of registration.
+    pub patterns: Vec<String>,
+    /// Most bytes of a body; none for the operator's bound.
+    pub max_body_bytes: Option<u64>,
+}
+
+/// What becomes of a request to a server that a test made.
+#[derive(Clone, Debug)]
+pub enum Routed {
+    /// The handler of a route answers it; routes count from 0 in order of their patterns.
+    Handler(u32, Box<Request>),
+    /// The host has answered it.
+    Reply(Reply),
+}
+
 /// What an input of a session came to.
 #[derive(Clone, Debug)]
 pub enum Outcome {
@@ -54,6 +73,11 @@ pub trait Tool: fmt::Debug + Send + Sync + 'static {
     /// Has the app under test answer.
     fn ask(&self, _question: Question) -> BoxFuture<'_, Result<Reply, String>> {
         Box::pin(std::future::ready(Err("only a test can ask an app".into())))
+    }
+
+    /// Finds the route of a request to a server that the test made.
+    fn route(&self, _server: MadeServer, _question: Question) -> BoxFuture<'_, Result<Routed, String>> {
+        Box::pin(std::future::ready(Err("only a test makes servers of its own".into())))
     }
 
     /// Takes what the last input came to and the names that can be written now; gives the next input, or none at the

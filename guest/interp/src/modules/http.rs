@@ -80,10 +80,10 @@ fn routes<'v>(routes: Value<'v>, eval: &Evaluator<'v, '_, '_>) -> starlark::Resu
 fn setup_session<'a, 'e>(eval: &Evaluator<'_, 'a, 'e>) -> starlark::Result<&'a Session<'e>> {
     let session = Session::of(eval)?;
     match session.phase {
-        _ if session.is_test_file() => {
-            Err(usage("a test file makes no servers, it asks those of the script beside it"))
+        Phase::Setup if session.is_test_file() => {
+            Err(usage("a test file makes servers inside of its tests; they can ask those of the script beside it, too"))
         }
-        Phase::Request | Phase::Test => Err(usage("servers are made during setup, not while handling a request")),
-        Phase::Setup => Ok(session),
+        Phase::Request => Err(usage("servers are made during setup, not while handling a request")),
+        Phase::Setup | Phase::Test => Ok(session),
     }
 }

@@ -211,8 +211,19 @@ fn check_target(target: &str) -> Result<(), String> {
 }
 
 /// The status in words, for those a handler is likely to use.
-fn reason(status: i32) -> &'static str {
+pub(super) fn reason(status: i32) -> &'static str {
     match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -241,6 +252,8 @@ fn reason(status: i32) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         507 => "Insufficient Storage",
+        _ if status < 300 => "Success",
+        _ if status < 400 => "Redirection",
         _ if status < 500 => "Client Error",
         _ => "Internal Server Error",
     }

@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "only what starlark derives expand to: Trace, a type id")]
 
+mod made;
 mod wiring;
 
 use std::fmt;
@@ -12,9 +13,10 @@ use std::fmt;
 use allocative::Allocative;
 use starcell_macros::builtins;
 use starlark::docs::DocType;
-use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
+use starlark::environment::{Methods, MethodsBuilder, MethodsStatic, Module};
 use starlark::eval::{Arguments, Evaluator};
 use starlark::starlark_simple_value;
+use starlark::values::list::{AllocList, ListRef};
 use starlark::values::none::NoneType;
 use starlark::values::{
     AllocValue, Freeze, FreezeResult, Freezer, Heap, NoSerialize, ProvidesStaticType, StarlarkValue, Trace, Value,
@@ -24,11 +26,16 @@ use starlark::values::{
 use super::options;
 use crate::args::Args;
 use crate::error::{from_host, usage};
-use crate::host::ServerOptions;
+use crate::host::{Incoming, Outgoing, ServerOptions};
+use crate::phase::Phase;
 use crate::session::Session;
+use made::Made;
 use wiring::Wiring;
 
 const TYPE: &str = "http.server";
+
+/// Where the servers of a test are kept: a name that no script can spell.
+const MADE: &str = "http.made";
 
 /// Built once, shared by servers before and after freezing.
 static METHODS: MethodsStatic = MethodsStatic::new(TYPE, methods);
@@ -49,6 +56,7 @@ impl<'v> Server<'v> {
         routes: Vec<(Value<'v>, Value<'v>)>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<()> {
+        not_in_a_test(eval)?;
         let server = setup(this)?;
         for (pattern, handler) in routes {
             server.add_route(pattern, handler, eval)?;
@@ -146,7 +154,8 @@ fn methods(builder: &mut MethodsBuilder) {
         Ok(NoneType)
     }
 
-    /// Starts serving and returns. Requests are answered by forks of what the script has set up until here.
+    /// Starts serving and returns. Requests are answered by forks of what the script has set up until here; in a test,
+    /// its own requests are answered by the handlers in the test itself, and nothing is bound.
     ///
     /// `start(port: int = None, *, host: str = None, tls_cert: str = None, tls_key: str = None, read_timeout: str =
     /// None, write_timeout: str = None, idle_timeout: str = None, shutdown_timeout: str = None, max_header_bytes: int =
@@ -175,6 +184,7 @@ fn methods(builder: &mut MethodsBuilder) {
         args: &Arguments<'v, '_>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
+        not_in_a_test(eval)?;
         begin(this, args, eval)?;
         setup(this)?.wait(eval)?;
         Ok(NoneType)
@@ -182,7 +192,11 @@ fn methods(builder: &mut MethodsBuilder) {
 
     /// Stops accepting, and returns when requests in flight are done.
     fn shutdown<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
-        let outcome = Session::of(eval)?.host.shutdown(number(this)?);
+        let session = Session::of(eval)?;
+        let outcome = match session.phase {
+            Phase::Test => Ok(()),
+            Phase::Setup | Phase::Request => session.host.shutdown(number(this)?),
+        };
         if let Some(server) = this.downcast_ref::<Server<'v>>() {
             server.0.stopped();
         }
@@ -192,7 +206,11 @@ fn methods(builder: &mut MethodsBuilder) {
 
     /// The port the server is bound to, in a handler too. Errors: a server that was not started.
     fn port<'v>(this: Value<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<u32> {
-        let port = Session::of(eval)?.host.port(number(this)?);
+        let session = Session::of(eval)?;
+        let port = match (session.phase, this.downcast_ref::<Server<'v>>()) {
+            (Phase::Test, Some(server)) => server.0.told(),
+            _ => session.host.port(number(this)?),
+        };
         port.map(u32::from).ok_or_else(|| usage("the server has no port yet, call start() first"))
     }
 }
@@ -202,7 +220,57 @@ fn begin<'v>(this: Value<'v>, args: &Arguments<'v, '_>, eval: &mut Evaluator<'v,
     let server = setup(this)?;
     let mut args = Args::new(args, eval.heap())?;
     let options = options::read(&mut args, &server.options)?;
-    server.start(&options, eval)
+    if Session::of(eval)?.phase != Phase::Test {
+        return server.start(&options, eval);
+    }
+    let port = made::port(server.number, options.port);
+    if running(port, eval.module()).is_some_and(|other| server.made().is_none_or(|own| own.port != other.port)) {
+        return Err(usage(format!("another server of this test has port {port}")));
+    }
+    server.start_made(&options, eval)?;
+    let servers = made_servers(eval.module()).into_iter().filter(|other| !other.ptr_eq(this)).chain([this]);
+    let servers = eval.heap().alloc(AllocList(servers.collect::<Vec<_>>()));
+    eval.module().set(MADE, servers);
+    Ok(())
+}
+
+/// The response of a server that the running test made, if the request is one to such a server. Redirects are followed
+/// as far as they lead to one; behind that, the request is the caller's to send.
+pub(super) fn answered<'v>(
+    request: &mut Outgoing,
+    eval: &mut Evaluator<'v, '_, '_>,
+) -> starlark::Result<Option<Incoming>> {
+    if Session::of(eval)?.phase != Phase::Test {
+        return Ok(None);
+    }
+    loop {
+        let Some(local) = made::local(&request.url) else { return Ok(None) };
+        let Some(server) = running(local.port, eval.module()) else { return Ok(None) };
+        let response = server.answer(request, local, eval)?;
+        if !made::follow(request, &response) {
+            return Ok(Some(response));
+        }
+    }
+}
+
+/// The server of this test that has a port.
+fn running<'v>(port: u16, module: &Module<'v>) -> Option<Made<'v>> {
+    let servers = made_servers(module);
+    let mut made = servers.iter().filter_map(|server| server.downcast_ref::<Server<'v>>()?.0.made());
+    made.find(|made| made.port == port)
+}
+
+/// The servers that this test has started so far.
+fn made_servers<'v>(module: &Module<'v>) -> Vec<Value<'v>> {
+    module.get(MADE).and_then(ListRef::from_value).map(|list| list.content().to_vec()).unwrap_or_default()
+}
+
+/// Refuses to wait for a server in a test: nobody would stop it.
+fn not_in_a_test(eval: &Evaluator<'_, '_, '_>) -> starlark::Result<()> {
+    match Session::of(eval)?.phase {
+        Phase::Test => Err(usage("a test starts a server with start(), as nothing would end serve()")),
+        Phase::Setup | Phase::Request => Ok(()),
+    }
 }
 
 /// The server, if it can still be set up.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-use crate::host::{HostError, Outcome, Position, Question, Reply, Tool};
+use crate::host::{Field, HostError, MadeServer, Matched, Outcome, Position, Question, Reply, Request, Routed, Tool};
 
 /// A tool that lives in memory.
 #[derive(Debug)]
@@ -52,9 +52,53 @@ impl Tool for NativeTool {
         self.answer.clone()
     }
 
+    /// Knows patterns of the forms `/path`, `METHOD /path` and those with `{name}` for a segment, and no others.
+    fn route(&self, server: &MadeServer, question: &Question) -> Result<Routed, HostError> {
+        if let Some(wrong) = server.patterns.iter().find(|pattern| !pattern.contains('/')) {
+            return Err(HostError::Failed(format!("pattern {wrong:?}: no slash")));
+        }
+        let path = question.target.split('?').next().unwrap_or_default();
+        for (route, pattern) in (0..).zip(&server.patterns) {
+            let (method, pattern) = pattern.split_once(' ').unwrap_or(("", pattern));
+            if !["", question.method.as_str()].contains(&method) {
+                continue;
+            }
+            let Some(params) = segments(pattern, path) else { continue };
+            let headers = question.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+            let request = Request {
+                method: question.method.clone(),
+                path: path.to_owned(),
+                params,
+                headers,
+                body: question.body.clone(),
+                ..Request::default()
+            };
+            return Ok(Routed::Handler(Matched { route, request }));
+        }
+        let body = b"404 page not found\n".to_vec();
+        Ok(Routed::Reply(Reply { status: 404, body, ..Reply::default() }))
+    }
+
     fn input(&self, outcome: &Outcome, names: &[String]) -> Result<Option<String>, HostError> {
         self.told.borrow_mut().push(outcome.clone());
         names.clone_into(&mut self.names.borrow_mut());
         Ok(self.inputs.borrow_mut().pop_front())
     }
+}
+
+/// The values of a pattern's segments in a path, if it matches.
+fn segments(pattern: &str, path: &str) -> Option<Vec<Field>> {
+    let (wanted, given): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), path.split('/').collect());
+    if wanted.len() != given.len() {
+        return None;
+    }
+    let mut params = Vec::new();
+    for (wanted, given) in wanted.into_iter().zip(given) {
+        match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) => params.push((name.to_owned(), given.to_owned())),
+            None if wanted == given => {}
+            None => return None,
+        }
+    }
+    Some(params)
 }

@@ -183,15 +183,14 @@ fn what_is_no_test_is_told() {
     assert!(failure.message.contains("a test takes one argument, the test, or none; test_it(a, b)"), "{failure:?}");
     assert_eq!(suite.run(&host, "test_none").unwrap_err().message, "there is no test test_none");
     for (source, text) in [
-        ("srv = http.server()", "a test file makes no servers"),
-        ("http.serve({'/': lambda r: 1})", "a test file makes no servers"),
+        ("srv = http.server()", "a test file makes servers inside of its tests"),
+        ("http.serve({'/': lambda r: 1})", "a test file makes servers inside of its tests"),
         ("x = ", "Parse error"),
         ("def test_a(t):\n    nope()", "`nope` not found"),
     ] {
         let failure = Suite::collect(&host, "app_test.star", source.as_bytes()).unwrap_err();
         assert!(failure.message.contains(text), "{source}: {}", failure.message);
     }
-    assert!(message("http.server()").contains("a test file makes no servers"));
 }
 
 #[test]
@@ -275,4 +274,100 @@ def test_failing(t):
     assert!(failure.message.contains("has no attribute `nothing`"), "{}", failure.message);
     host.tool.answer = Err(HostError::Failed("there is no app.star to ask".into()));
     assert_eq!(suite.run(&host, "test_failing").unwrap_err().message, "there is no app.star to ask");
+}
+
+/// A test that makes a server is its only client: nothing is bound, and no request leaves the instance.
+#[test]
+fn a_test_makes_servers_and_asks_them() {
+    let (mut host, suite) = collect(
+        r#"
+def start(routes, **options):
+    srv = http.server(**options)
+    for pattern, handler in routes.items():
+        srv.handle(pattern, handler)
+    srv.start(port = 0)
+    return srv
+
+def url(srv, path):
+    return http.url("http://localhost:%d%s" % (srv.port(), path))
+
+def test_answers():
+    srv = start({
+        "GET /users/{id}": lambda req: {"body": "user:" + req.params["id"]},
+        "POST /echo": lambda req: {"status": 201, "body": "echo:" + req.body},
+        "/none": lambda req: None,
+        "/json": lambda req: {"name": "Ann"},
+    })
+    assert(srv.port() > 0, "port is %d", srv.port())
+    reply = url(srv, "/users/7").get()
+    assert_eq((reply.status_code, reply.status, reply.get_text()), (200, "200 OK", "user:7"))
+    assert_eq(url(srv, "/echo").post("ping").get_text(), "echo:ping")
+    assert_eq(url(srv, "/none").get().status_code, 204)
+    assert_eq(http.get("http://127.0.0.1:%d/json" % srv.port()).json(), {"name": "Ann"})
+    assert_eq(url(srv, "/nowhere").get().status_code, 404)
+    assert_eq(url(srv, "/users/7").head().body, "")
+    srv.shutdown()
+
+def test_closures():
+    calls = [0]
+    def flaky(req):
+        calls[0] += 1
+        if calls[0] == 1:
+            fail("the first one")
+        return "recovered"
+    srv = start({"/": flaky})
+    assert_eq([url(srv, "/").get().status_code for _ in range(2)], [500, 200])
+    assert_eq(calls, [2])
+
+def test_middleware():
+    def marked(req, next):
+        resp = next(req)
+        resp["headers"]["X-Mark"] = "yes"
+        return resp
+    srv = http.server(port = 8080)
+    srv.use(marked)
+    srv.handle("/", lambda req: {"status": 200, "headers": {}, "body": "ok"})
+    srv.start()
+    assert_eq((srv.port(), http.get("http://localhost:8080/").headers["X-Mark"]), (8080, "yes"))
+
+def test_two():
+    one, two = start({"/": lambda req: "one"}), start({"/": lambda req: "two"})
+    assert_eq([url(srv, "/").get().get_text() for srv in [one, two]], ["one", "two"])
+    one.shutdown()
+    assert_fails(lambda: url(one, "/").get(), "the network")
+    assert_eq(url(two, "/").get().get_text(), "two")
+    one.start(port = 0)
+    assert_eq(url(one, "/").get().get_text(), "one")
+
+def test_redirects():
+    srv = start({"/a": lambda req: http.redirect("/b", 303), "GET /b": lambda req: req.method + req.body})
+    assert_eq(url(srv, "/a").post("x").get_text(), "GET")
+    assert_eq(url(srv, "/a").post("x", redirects = 0).status_code, 303)
+
+def test_refusals():
+    srv = http.server()
+    assert_fails(lambda: srv.start(), "no handlers registered")
+    assert_fails(lambda: srv.handle("nopath", lambda req: 1), "no slash")
+    srv.handle("/", lambda req: req)
+    assert_fails(lambda: srv.serve(), "a test starts a server with start()")
+    assert_fails(lambda: http.serve({"/": lambda req: 1}), "a test starts a server with start()")
+    assert_fails(lambda: srv.port(), "call start() first")
+    srv.start(port = 8080)
+    assert_fails(lambda: srv.start(), "already running")
+    other = http.server()
+    other.handle("/", lambda req: "")
+    assert_fails(lambda: other.start(port = 8080), "another server of this test has port 8080")
+    assert_eq(http.get("http://localhost:8080/").status_code, 500)
+
+def test_skips():
+    srv = start({"/": lambda req: skip("from a handler")})
+    url(srv, "/").get()
+"#,
+    );
+    host.client.answer = Err(HostError::Failed("the network was asked".into()));
+    for test in ["test_answers", "test_closures", "test_middleware", "test_two", "test_redirects", "test_refusals"] {
+        assert_eq!(suite.run(&host, test).unwrap(), None, "{test}");
+    }
+    assert_eq!(suite.run(&host, "test_skips").unwrap().as_deref(), Some("from a handler"));
+    assert!(host.prints().contains(&"GET / failed: the first one".to_owned()), "{:?}", host.prints());
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::Position;
-use crate::bindings::starcell::guest::tool::{Host, Outcome, Question, Reply};
+use crate::bindings::starcell::guest::tool::{Host, MadeServer, Matched, Outcome, Question, Reply, Routed};
 use crate::bindings::starcell::guest::types::Error;
 use crate::failure::Failure;
 use crate::state::{Role, State};
@@ -15,18 +15,17 @@ impl Host for State {
         let Some(tool) = self.tool()?.filter(|_| matches!(self.role, Role::Request(..))) else {
             return Ok(Err(Error::Failed("only a test can ask an app".into())));
         };
-        let question = tool::Question {
-            server: question.server,
-            method: question.method,
-            target: question.target,
-            headers: question.headers,
-            body: question.body,
+        Ok(tool.ask(asked(question)).await.map_err(Error::Failed).map(replied))
+    }
+
+    async fn route(&mut self, server: MadeServer, question: Question) -> wasmtime::Result<Result<Routed, Error>> {
+        let Some(tool) = self.tool()?.filter(|_| matches!(self.role, Role::Request(..))) else {
+            return Ok(Err(Error::Failed("only a test makes servers of its own".into())));
         };
-        Ok(tool.ask(question).await.map_err(Error::Failed).map(|reply| Reply {
-            status: reply.status,
-            headers: reply.headers,
-            body: reply.body,
-            failure: reply.failure,
+        let server = tool::MadeServer { patterns: server.patterns, max_body_bytes: server.max_body_bytes };
+        Ok(tool.route(server, asked(question)).await.map_err(Error::Failed).map(|routed| match routed {
+            tool::Routed::Handler(route, request) => Routed::Handler(Matched { route, request: *request }),
+            tool::Routed::Reply(reply) => Routed::Reply(replied(reply)),
         }))
     }
 
@@ -47,6 +46,16 @@ impl Host for State {
         self.meter.renew();
         Ok(input)
     }
+}
+
+fn asked(question: Question) -> tool::Question {
+    let Question { server, method, target, headers, body } = question;
+    tool::Question { server, method, target, headers, body }
+}
+
+fn replied(reply: tool::Reply) -> Reply {
+    let tool::Reply { status, headers, body, failure } = reply;
+    Reply { status, headers, body, failure }
 }
 
 impl State {

@@ -2,15 +2,20 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
 use starcell_edge::{Asked, Body, Ids, Peer, Responding};
 use starcell_http::request::canonical;
-use starcell_node::{AppTerms, FailureNotes, Hosts, Site};
+use starcell_http::router::Routes;
+use starcell_node::routes::add_route;
+use starcell_node::{AppTerms, FailureNotes, Handlers, Hosts, Site};
 use starcell_runtime::host::BoxFuture;
-use starcell_runtime::{App, Failure, Question, Reply, Tool};
+use starcell_runtime::{
+    App, Destination, Failure, Handled, MadeServer, Question, Reply, Request, Response, Routed, ServerOptions, Tool,
+};
 use starcell_text::terminal;
 use tokio::task::JoinSet;
 
@@ -57,6 +62,53 @@ impl Tool for TestClient {
             }
         })
     }
+
+    fn route(&self, server: MadeServer, question: Question) -> BoxFuture<'_, Result<Routed, String>> {
+        Box::pin(async move {
+            let options = ServerOptions { max_body_bytes: server.max_body_bytes, ..ServerOptions::default() };
+            let failures = Arc::new(Failures { stage: Arc::clone(&self.stage), last: Mutex::default() });
+            let (handed, notes) = (Arc::<Mutex<_>>::default(), Arc::clone(&failures));
+            let handlers = Handed(Arc::clone(&handed));
+            let site = Site::with(routes(&server.patterns)?, handlers, &options, &self.terms, Hosts::Any, notes);
+            let (parts, body) = request(question)?;
+            let reply = answer(site, &Ids::new(), &failures, parts, body).await;
+            let matched = handed.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Ok(match matched {
+                Some((route, request)) => Routed::Handler(route, Box::new(request)),
+                None => Routed::Reply(reply),
+            })
+        })
+    }
+}
+
+/// The handlers of a server that a test made: they hand the request over, for the test to answer it.
+#[derive(Debug, Default)]
+struct Handed(Arc<Mutex<Option<(u32, Request)>>>);
+
+impl Handlers for Handed {
+    async fn answer(&self, destination: Destination, request: Request) -> Handled {
+        let result = match destination {
+            Destination::Route(route) => {
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((route, request));
+                Ok(Response { status: 204, headers: Vec::new(), body: Vec::new() })
+            }
+            Destination::Miss(_) => Err(Failure::Host("a server of a test has no middleware for misses".into())),
+        };
+        Handled { result, cpu: Duration::ZERO }
+    }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
+}
+
+/// The routes of a server that a test made.
+fn routes(patterns: &[String]) -> Result<Arc<Routes>, String> {
+    let mut servers = vec![Arc::new(Routes::new())];
+    for pattern in patterns {
+        add_route(&mut servers, 0, pattern, |routes| routes)?;
+    }
+    servers.pop().ok_or_else(|| "out of memory".to_owned())
 }
 
 /// A head as a client would have sent it, and the body.
@@ -73,7 +125,7 @@ fn request(question: Question) -> Result<(Parts, Bytes), String> {
     Ok((request.into_parts().0, body.into()))
 }
 
-async fn answer(site: Arc<Site>, ids: &Ids, failures: &Failures, parts: Parts, body: Bytes) -> Reply {
+async fn answer<H: Handlers>(site: Arc<Site<H>>, ids: &Ids, failures: &Failures, parts: Parts, body: Bytes) -> Reply {
     let peer = Arc::new(Peer { address: PEER.to_owned(), tls: false });
     let body = Body::whole(body, site.client_limits());
     let answered = match starcell_node::answer(site, Asked { parts, id: ids.next(), peer, body }) {

@@ -9,9 +9,12 @@ use crate::args::describe;
 use crate::callable::{self, is_callable, takes_one};
 use crate::error::{from_host, usage};
 use crate::handlers::{self, At, Row};
-use crate::host::{Misses, Position, ServerOptions};
+use crate::host::{MadeServer, Misses, Position, ServerOptions};
 use crate::modules::middleware;
+use crate::phase::Phase;
 use crate::session::{Session, position};
+
+use super::made::{self, Made};
 
 /// A server during setup.
 #[derive(Debug, Trace)]
@@ -23,6 +26,11 @@ pub(super) struct Wiring<'v> {
     middleware: RefCell<Vec<Use<'v>>>,
     #[trace(static)]
     running: Cell<bool>,
+    /// What a test has in place of a socket, while the server runs.
+    made: RefCell<Option<Made<'v>>>,
+    /// The port that a test was told.
+    #[trace(static)]
+    told: Cell<Option<u16>>,
 }
 
 /// One call of `handle`.
@@ -45,7 +53,15 @@ struct Use<'v> {
 impl<'v> Wiring<'v> {
     /// A server with neither routes nor middleware.
     pub(super) fn new(number: u32, options: ServerOptions) -> Self {
-        Self { number, options, routes: RefCell::default(), middleware: RefCell::default(), running: Cell::new(false) }
+        Self {
+            number,
+            options,
+            routes: RefCell::default(),
+            middleware: RefCell::default(),
+            running: Cell::new(false),
+            made: RefCell::default(),
+            told: Cell::default(),
+        }
     }
 
     /// Registers one route with the host, which knows what patterns mean and which of them conflict.
@@ -61,8 +77,13 @@ impl<'v> Wiring<'v> {
             return Err(usage(format!("pattern must be a str such as \"GET /users/{{id}}\", got {pattern}")));
         };
         check_handler(handler)?;
-        let host = Session::of(eval)?.host;
-        let number = host.add_route(self.number, text).map_err(usage)?;
+        let session = Session::of(eval)?;
+        if session.phase == Phase::Test {
+            made::check(self.patterns(Some(text)), eval)?;
+            self.routes.borrow_mut().push(Route { pattern, handler, at: position(eval) });
+            return Ok(());
+        }
+        let number = session.host.add_route(self.number, text).map_err(usage)?;
         let mut routes = self.routes.borrow_mut();
         // A request names its route by the host's number, and the handler is found in this order.
         if usize::try_from(number) != Ok(routes.len()) {
@@ -119,6 +140,50 @@ impl<'v> Wiring<'v> {
         Ok(())
     }
 
+    /// Starts a server of a test, which answers that test alone.
+    pub(super) fn start_made(&self, options: &ServerOptions, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<()> {
+        if self.running.get() {
+            return Err(usage("server already running, call shutdown() first"));
+        }
+        let routes = self.routes.borrow().clone();
+        if routes.is_empty() {
+            return Err(usage("no handlers registered, call handle() first"));
+        }
+        let uses = self.middleware.borrow().clone();
+        if uses.iter().any(|used| used.all) {
+            let text = "a server that a test makes has no middleware for requests without a route, so use(.., all = True) is \
+                        for the script beside the test";
+            return Err(usage(text));
+        }
+        let layers: Vec<Value<'v>> = uses.iter().map(|used| used.middleware).collect();
+        let mut handlers = Vec::with_capacity(routes.len());
+        for route in routes {
+            handlers.push(middleware::wrap(route.handler, &layers, eval)?);
+        }
+        let server = MadeServer { patterns: self.patterns(None), max_body_bytes: options.max_body_bytes };
+        let port = made::port(self.number, options.port);
+        *self.made.borrow_mut() = Some(Made { port, server, handlers });
+        self.told.set(Some(port));
+        self.running.set(true);
+        Ok(())
+    }
+
+    /// What answers a test while this server runs.
+    pub(super) fn made(&self) -> Option<Made<'v>> {
+        self.made.borrow().clone()
+    }
+
+    /// The port that a test was told when it started this server last.
+    pub(super) fn told(&self) -> Option<u16> {
+        self.told.get()
+    }
+
+    fn patterns(&self, one_more: Option<&str>) -> Vec<String> {
+        let routes = self.routes.borrow();
+        let patterns = routes.iter().filter_map(|route| route.pattern.unpack_str()).chain(one_more);
+        patterns.map(str::to_owned).collect()
+    }
+
     /// Blocks until the server has stopped.
     pub(super) fn wait(&self, eval: &Evaluator<'v, '_, '_>) -> starlark::Result<()> {
         let outcome = Session::of(eval)?.host.wait(self.number);
@@ -129,6 +194,7 @@ impl<'v> Wiring<'v> {
     /// It can be set up again.
     pub(super) fn stopped(&self) {
         self.running.set(false);
+        *self.made.borrow_mut() = None;
     }
 
     fn refuse_running(&self, what: &str) -> starlark::Result<()> {
