@@ -53,7 +53,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
 
     /// Replaces a file by this text, at once: whoever reads it meanwhile sees the old or the new one, never a part.
     ///
-    /// Errors: a folder that is missing, a path that is a folder, a full disk.
+    /// The file keeps its permissions but for those to run it, so that a script cannot run what it wrote: mode 0755 becomes
+    /// 0644. Errors: a folder that is missing, a path that is a folder, a full disk.
     ///
     /// ```text
     /// >>> fs.write_text("out.txt", "hello\n")

@@ -238,6 +238,16 @@ impl<'v> StarlarkValue<'v> for Duration {
     }
 }
 
+/// A length of time, which may be negative.
+///
+/// Operators: `d + d`, `d - d` and `-d`; `d * n` and `n * d` for an int; `d / d`, a float; `d // n`, rounded down; `t + d` and
+/// `t - d` for a time; `==`, `<` and their siblings. A duration of nothing is false.
+///
+/// ```text
+/// >>> d = time.duration("90s")
+/// ... [d * 2 - time.duration("1m"), d / time.duration("1m"), d // 4, d < time.duration("2m")]
+/// [2m0s, 1.5, 22.5s, True]
+/// ```
 #[builtins("duration")]
 fn methods(builder: &mut MethodsBuilder) {
     /// The duration in hours, with their fraction.

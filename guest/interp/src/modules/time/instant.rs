@@ -104,6 +104,16 @@ impl<'v> StarlarkValue<'v> for Instant {
     }
 }
 
+/// A moment, and the offset or zone that it is shown in.
+///
+/// Operators: `t + d` and `t - d`, a time; `t - t`, a duration; `==`, `<` and their siblings, which compare moments wherever
+/// they are shown.
+///
+/// ```text
+/// >>> t = time.from_unix(0)
+/// ... [t + time.duration("1h"), t + time.duration("1h") - t, t == t.in_offset("+02:00"), t < time.now()]
+/// [1970-01-01T01:00:00Z, 1h0m0s, True, True]
+/// ```
 #[builtins("time")]
 fn methods(builder: &mut MethodsBuilder) {
     /// The year.
