@@ -1,5 +1,6 @@
-//! The structure of the sources, checked over the sources themselves: no two files of a crate import each other, and a
-//! public type name means one thing among the host's crates and one among the guest's.
+//! The structure of the sources, checked over the sources themselves: no two files of a crate import each other, a
+//! public type name means one thing among the host's crates and one among the guest's, and links of the documentation
+//! lead somewhere.
 //!
 //! A circle of files cannot be read from the bottom up, and none of its files can be tested or moved alone. A type name
 //! that two crates use for two things makes each sentence about it ambiguous. `make lint` checks the layers of crates;
@@ -8,10 +9,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod circles;
+mod links;
 mod names;
 mod sources;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::sources::{Crate, crates};
 
@@ -32,6 +35,14 @@ fn a_public_type_name_of_the_host_has_one_meaning() {
 #[test]
 fn a_public_type_name_of_the_guest_has_one_meaning() {
     assert_unique(|source| source.name.starts_with("guest"));
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (broken, count) = links::broken(root);
+    assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
+    assert!(count > 100, "only {count} links were found: the test reads the wrong pages");
 }
 
 fn assert_unique(chosen: impl Fn(&Crate) -> bool) {
