@@ -16,7 +16,7 @@
 //! - `modules`: the predeclared modules, one file each; `twins` makes `try_f` of each `f`.
 //! - `handlers`, `serving`: [`Serving`] is the frozen module with its handlers; one call of [`Serving::handle`] is one
 //!   request.
-//! - `suite`, `interact`: [`Suite`] is a frozen test file, [`interact`] a session of inputs; `open` says where one
+//! - `suite`, `interact`: [`Suite`] is a frozen test file, [`interact()`] a session of inputs; `open` says where one
 //!   ends.
 //! - `request`, `fields`, `headers`, `form`, `multipart`, `response`: the values at a handler's edge.
 //! - `args`, `given`, `bytes`: a builtin's arguments, checked where an error can name them.

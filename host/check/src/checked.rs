@@ -1,6 +1,6 @@
 //! A report as plain data: what a process that checks a script under limits hands to the one that asked.
 //!
-//! A [`Report`](crate::Report) points into syntax trees. This has lines and columns, and the texts that commands show.
+//! A [`crate::Report`] points into syntax trees. This has lines and columns, and the texts that commands show.
 
 use serde::{Deserialize, Serialize};
 

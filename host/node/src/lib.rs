@@ -8,7 +8,7 @@
 //! - [`site`]: a server as its clients meet it
 //! - [`hosts`]: the hosts that a server answers for
 //! - `queue`: places for its requests
-//! - [`answer`]: the whole story of a request: route, read, wait for a place, run, respond
+//! - [`mod@answer`]: the whole story of a request: route, read, wait for a place, run, respond
 //! - [`remark`]: what scripts say, for the log
 //! - [`subject`]: how a version of an app is named in the audit log
 //!

@@ -1,6 +1,6 @@
 //! A program from its start to its end, and nothing of it beyond.
 //!
-//! The program runs in a [`room`](crate::room). The socket to it is the string that holds it: closing it ends the room
+//! The program runs in a [`crate::room`]. The socket to it is the string that holds it: closing it ends the room
 //! with all that is in there, and it comes to its end when nothing of the room lives any more.
 
 use std::io::{self, PipeReader, PipeWriter};
