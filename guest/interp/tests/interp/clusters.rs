@@ -163,7 +163,7 @@ fn a_wrong_object_is_found_before_any_is_sent() {
             (format!("\"{good}---\\n- 1\""), "object 2 of 2 must be a dict, got [1] (list)".to_owned()),
             ("[{}, 7]".to_owned(), "object 2 of 2 must be a dict, got 7 (int)".to_owned()),
             ("[{}, {\"a\": len}]".to_owned(), "object 2 of 2: $.a: JSON has no value of type function".to_owned()),
-            (format!("\"{good}a: [\""), "line 4".to_owned()),
+            (format!("\"{good}a: [\""), "line 5, column 1: ".to_owned()),
         ] {
             let host = NativeHost::new();
             let message = failure_on(&host, &format!("k8s.{function}({object})\n")).message;

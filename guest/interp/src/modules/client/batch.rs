@@ -27,9 +27,6 @@ const MAX_WORKERS: u32 = 64;
 /// What a request may say.
 const ACCEPTED: [&str; 8] = ["method", "url", "body", "json", "params", "headers", "timeout", "redirects"];
 
-/// Redirects that a request follows unless it says otherwise.
-const REDIRECTS: u32 = 10;
-
 /// Sends all of some requests, and returns a list of a `Result` for each.
 pub(super) fn send<'v>(
     requests: Vec<Value<'v>>,
@@ -84,14 +81,15 @@ fn prepare<'v>(request: Value<'v>, eval: &Evaluator<'v, '_, '_>) -> starlark::Re
     let method = taken::<&str>(&fields, "method")?.unwrap_or("GET");
     let url = taken::<Address<'v>>(&fields, "url")?.ok_or_else(|| usage("missing argument url"))?;
     let given = |name| fields.get_str(name).filter(|value| !value.is_none());
+    let plain = Question::to(method, url.0);
     Question {
         body: given("body"),
         json: given("json"),
         params: given("params"),
         headers: taken(&fields, "headers")?,
         timeout: taken::<Deadline>(&fields, "timeout")?,
-        redirects: taken(&fields, "redirects")?.unwrap_or(REDIRECTS),
-        ..Question::to(method, url.0)
+        redirects: taken(&fields, "redirects")?.unwrap_or(plain.redirects),
+        ..plain
     }
     .prepare(eval)
 }

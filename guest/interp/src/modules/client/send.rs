@@ -32,6 +32,9 @@ struct Defaults {
 /// Largest answer, unpacked: what the host takes for one that is not packed.
 pub(super) const MAX_ANSWER: usize = 16 << 20;
 
+/// Redirects that a request follows unless it says otherwise.
+const REDIRECTS: u32 = 10;
+
 /// The arguments of a request.
 pub(super) struct Question<'v> {
     pub(super) method: &'v str,
@@ -57,7 +60,7 @@ pub(super) struct Prepared {
 impl<'v> Question<'v> {
     /// A request that says nothing but this.
     pub(super) fn to(method: &'v str, url: &'v str) -> Self {
-        Self { method, url, body: None, json: None, params: None, headers: None, timeout: None, redirects: 0 }
+        Self { method, url, body: None, json: None, params: None, headers: None, timeout: None, redirects: REDIRECTS }
     }
 
     /// Sends the request, and returns the response whatever its status.
