@@ -184,7 +184,7 @@ impl Freeze for TableValue {
 
 impl fmt::Display for TableValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.borrow().fmt(f)
+        fmt::Display::fmt(&*self.0.borrow(), f)
     }
 }
 
@@ -213,7 +213,7 @@ starlark_simple_value!(FrozenTable);
 
 impl fmt::Display for FrozenTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
