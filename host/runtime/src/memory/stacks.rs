@@ -1,7 +1,8 @@
 //! Native stacks for guests, used again.
 //!
 //! A stack costs two system calls and the pages that it touches. Those that are given back wait for the next guest, of any
-//! app: wasm cannot read a native stack, and compiled code writes each of its stack slots before it reads it.
+//! app: wasm cannot read a native stack, and compiled code writes each of its stack slots before it reads it. A stack of
+//! which a recursion has touched much goes back to the system, or one script could have the host keep megabytes in each.
 
 #![expect(unsafe_code, reason = "see the argument at each block")]
 
@@ -16,6 +17,9 @@ use wasmtime::{StackCreator, StackMemory};
 
 /// Stacks that wait at most: as many as guests run at a time on a busy machine. One holds some dozen KiB.
 const MAX_WAITING: usize = 64;
+
+/// Bytes of a stack that waits, at most: 200 nested calls take 180 KiB.
+const KEPT_BYTES: usize = 256 << 10;
 
 /// Makes stacks, and keeps those that come back.
 #[derive(Debug, Default)]
@@ -65,9 +69,10 @@ unsafe impl StackMemory for Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
+        let Some(mapped) = self.mapped.take().filter(|mapped| !mapped.went_deep()) else { return };
         let mut waiting = self.home.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < MAX_WAITING {
-            waiting.extend(self.mapped.take());
+            waiting.push(mapped);
         }
     }
 }
@@ -91,6 +96,19 @@ impl Mapped {
             mprotect(ptr::with_exposed_provenance_mut(stack.begin), size, MprotectFlags::READ | MprotectFlags::WRITE)?
         };
         Ok(stack)
+    }
+
+    /// Whether the stack has grown beyond what may wait. It grows downward without a gap of a page, since every call leaves
+    /// a return address, so one page tells.
+    fn went_deep(&self) -> bool {
+        let page = page_size();
+        let Some(below) = self.size.checked_sub(KEPT_BYTES + page) else { return false };
+        // SAFETY: a page of the mapping, readable and aligned; nothing runs on the stack, and nobody else has it.
+        let words = unsafe {
+            let begin = ptr::with_exposed_provenance::<u64>(self.begin + below);
+            std::slice::from_raw_parts(begin, page / size_of::<u64>())
+        };
+        words.iter().any(|word| *word != 0)
     }
 }
 
@@ -118,6 +136,28 @@ mod tests {
         let second = stacks.new_stack(1 << 20, false).unwrap();
         assert_eq!(second.range(), range);
         assert_ne!(stacks.new_stack(1 << 20, false).unwrap().range(), range);
+    }
+
+    /// Writes where the stack is so many bytes deep.
+    fn reach(stack: &dyn StackMemory, depth: usize) {
+        let address = ptr::with_exposed_provenance_mut::<u64>(stack.top().expose_provenance() - depth);
+        // SAFETY: within the stack, which is the test's own.
+        unsafe { address.write(1) };
+    }
+
+    #[test]
+    fn a_stack_that_went_deep_goes_back_to_the_system() {
+        let stacks = Stacks::default();
+        for (depth, waiting) in [(8, 1), (KEPT_BYTES, 1), (KEPT_BYTES + 8, 0), (KEPT_BYTES + page_size(), 0)] {
+            let stack = stacks.new_stack(1 << 20, false).unwrap();
+            reach(&*stack, depth);
+            drop(stack);
+            assert_eq!(stacks.waiting.lock().unwrap().len(), waiting, "{depth}");
+        }
+        let small = stacks.new_stack(64 << 10, false).unwrap();
+        reach(&*small, 64 << 10);
+        drop(small);
+        assert_eq!(stacks.waiting.lock().unwrap().len(), 1, "a small stack waits whatever it has touched");
     }
 
     #[test]
