@@ -19,6 +19,7 @@ mod record;
 mod repl;
 mod run;
 mod test;
+mod vars;
 mod walls;
 
 use clap::{Parser, Subcommand};
@@ -32,13 +33,14 @@ pub use self::edge::EdgeFlags;
 pub use self::forks::ForkFlags;
 pub use self::grants::{CallMode, GrantFlags, RuleFlags};
 pub use self::limits::LimitFlags;
-pub use self::log::{DEFAULT_LOG_RATE, LogFlags, LogFormat, LogLevel};
+pub use self::log::{DEFAULT_LOG_RATE, LogFlags, LogFormat, LogLevel, LogRateFlags};
 pub use self::new::New;
 pub use self::permissions::{Permissions, PermissionsCommand};
 pub use self::record::RecordFlags;
 pub use self::repl::Repl;
 pub use self::run::Run;
 pub use self::test::Test;
+pub use self::vars::VarFlags;
 pub use self::walls::{Demand, WallFlags};
 
 /// Runs untrusted Starlark scripts as HTTP servers, each inside a WebAssembly guest it cannot leave.
@@ -122,6 +124,54 @@ mod tests {
         assert_eq!(run(&["--fresh"]).unwrap().forks.forks(), Forks::Fresh);
         assert_eq!(run(&["--compare-every", "1"]).unwrap().forks.forks(), Forks::Parked { compare_every: 1 });
         assert!(run(&["--compare-every", "0"]).is_err() && run(&["--fresh", "--compare-every", "1"]).is_err());
+    }
+
+    #[test]
+    fn what_stands_behind_two_dashes_is_the_scripts() {
+        assert_eq!(run(&[]).unwrap().arguments, Vec::<String>::new());
+        let arguments = run(&["--port", "0", "--", "--port", "a b", "", "--"]).unwrap().arguments;
+        assert_eq!(arguments, ["--port", "a b", "", "--"]);
+        assert_eq!(run(&["stray"]).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_variable_is_a_name_and_a_value() {
+        let vars = run(&["--var", "a=1", "--var", "db.host=x=y", "--var", "a="]).unwrap().vars.vars;
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(vars, [pair("a", "1"), pair("db.host", "x=y"), pair("a", "")]);
+        for (text, message) in [
+            ("a", "write NAME=VALUE"),
+            ("=1", "the name before = is missing"),
+            ("", "write NAME=VALUE"),
+            ("a b=1", "has a space"),
+            ("a..b=1", "a dot beside no part"),
+            (".a=1", "a dot beside no part"),
+            (&format!("{}a=1", "a.".repeat(32)), "more than 32 parts"),
+        ] {
+            let error = run(&["--var", text]).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{text}");
+            assert!(error.to_string().contains(message), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_log_is_the_scripts_to_choose_unless_a_flag_says_so() {
+        use starcell_log::{Format, Level, LogChoice};
+        assert_eq!(run(&[]).unwrap().log.choice(), LogChoice::default());
+        let choice = run(&["--log-level", "warn", "--log-format", "json"]).unwrap().log.choice();
+        assert_eq!(choice, LogChoice { format: Some(Format::Json), least: Some(Level::Warn) });
+        assert!(run(&["--log-level", "loud"]).unwrap_err().to_string().contains("debug, info, warn, error"));
+    }
+
+    #[test]
+    fn nested_calls_have_a_limit_within_what_the_stack_carries() {
+        let depth = |flags: &[&str]| run(flags).map(|run| run.limits.limits().call_depth);
+        assert_eq!(depth(&[]).unwrap(), 200);
+        assert_eq!(depth(&["--call-depth", "1000"]).unwrap(), 1000);
+        for wrong in ["0", "1001", "-1", "many"] {
+            assert_eq!(depth(&["--call-depth", wrong]).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+        assert!(depth(&["--call-depth", "1001"]).unwrap_err().to_string().contains("1..=1000"));
     }
 
     #[test]

@@ -149,6 +149,21 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
     env::vars_os().filter_map(text).collect()
 }
 
+/// The variables of this process whose names begin with a prefix.
+///
+/// # Errors
+/// The sentence for whoever set one to what is no text.
+#[expect(clippy::disallowed_methods, reason = "read once, for the scripts that are given them")]
+pub(crate) fn environment_beginning(prefix: &str) -> Result<Vec<(String, String)>, String> {
+    let begins = |name: &OsString| name.as_encoded_bytes().starts_with(prefix.as_bytes());
+    let text = |(name, value): (OsString, OsString)| match (name.into_string(), value.into_string()) {
+        (Ok(name), Ok(value)) => Ok((name, value)),
+        (Ok(name), Err(_)) => Err(format!("the environment variable {name} is not UTF-8")),
+        (Err(name), _) => Err(format!("the name of the environment variable {} is not UTF-8", name.display())),
+    };
+    env::vars_os().filter(|(name, _)| begins(name)).map(text).collect()
+}
+
 /// What `$CWD` and `$HOME` stand for in rules, links followed.
 ///
 /// # Errors

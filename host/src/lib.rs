@@ -4,6 +4,7 @@
 //! - [`commands`]: one module for each subcommand
 //! - [`granted`]: what the command line and the configuration allow
 //! - [`terms`]: what the flags mean for the servers of an app
+//! - [`vars`]: what the command line and the environment give a script by name
 //! - [`cluster`]: the Kubernetes cluster of the operator
 //! - `owned`: the files that no script may touch
 //! - [`signals`]: SIGINT and SIGTERM
@@ -26,5 +27,6 @@ mod owned;
 pub mod say;
 pub mod signals;
 pub mod terms;
+pub mod vars;
 pub mod wiping;
 pub mod worker;

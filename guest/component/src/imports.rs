@@ -1,6 +1,8 @@
 //! The interpreter's host over the component's imports.
 
-use starcell_contract::{HostError, LogLine, Position, ServerOptions};
+use std::sync::OnceLock;
+
+use starcell_contract::{Conditions, HostError, LogLine, Position, ServerOptions};
 use starcell_interp::{Client, Cluster, Files, Host, Kv, Programs, Tool};
 use starlark::environment::Module;
 
@@ -8,10 +10,23 @@ use crate::bindings::starcell::guest::{log, server, source, timer};
 use crate::bindings::wasi::{clocks::wall_clock, random::random};
 use crate::fork;
 
+/// What the operator gives the script of this instance. It lies in the memory like everything else, so forks have it too.
+static CONDITIONS: OnceLock<Conditions> = OnceLock::new();
+
+/// Keeps what the operator gives a script, before any of the script runs. An instance is asked for one thing, so the first
+/// conditions are the only ones.
+pub(crate) fn keep(conditions: Conditions) {
+    let _first = CONDITIONS.set(conditions);
+}
+
 /// The component's imports; what a script can do with them is checked by the host.
 pub(crate) struct Imports;
 
 impl Host for Imports {
+    fn conditions(&self) -> &Conditions {
+        CONDITIONS.get_or_init(Conditions::default)
+    }
+
     fn entered(&self, module: &Module<'_>) {
         fork::remember(module);
     }

@@ -15,7 +15,7 @@ mod kv;
 mod programs;
 mod tool;
 
-use starcell_contract::{Failure, Miss, Request, Response, Script};
+use starcell_contract::{Conditions, Failure, Miss, Request, Response, Script};
 use starcell_interp as interp;
 
 use bindings::starcell::guest::log;
@@ -32,7 +32,8 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
         fork::hand_over_booted();
     }
 
-    fn run(script: Script) -> Result<(), Failure> {
+    fn run(script: Script, conditions: Conditions) -> Result<(), Failure> {
+        imports::keep(conditions);
         interp::run(&Imports, &script.name, &script.source)
     }
 
@@ -50,7 +51,8 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
         fork::with_serving(|serving| serving.handle_miss_last(&Imports, &miss, request))
     }
 
-    fn collect(script: Script) -> Result<Vec<String>, Failure> {
+    fn collect(script: Script, conditions: Conditions) -> Result<Vec<String>, Failure> {
+        imports::keep(conditions);
         let suite = interp::Suite::collect(&Imports, &script.name, &script.source)?;
         let tests = suite.tests();
         fork::keep(suite);
@@ -62,7 +64,8 @@ impl bindings::exports::starcell::guest::interpreter::Guest for Component {
         fork::with_suite(|suite| suite.run(&Imports, &name))
     }
 
-    fn interact() -> Result<(), Failure> {
+    fn interact(conditions: Conditions) -> Result<(), Failure> {
+        imports::keep(conditions);
         interp::interact(&Imports)
     }
 }

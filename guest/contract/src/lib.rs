@@ -26,8 +26,11 @@ pub use k8s::{
     Change, ClusterSettings, Deletion, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Target,
 };
 pub use kv::{Lifetime, Listing, Stored};
-pub use log::{Level, LogLine};
+pub use log::{LogLine, LogOutput};
 pub use os::{Command, Output};
 pub use server::{Misses, ServerOptions};
 pub use tool::{MadeServer, Matched, Outcome, Question, Reply, Routed};
-pub use types::{Failure, FailureKind, Field, HostError, Miss, Position, Request, Response, Script};
+pub use types::{
+    Conditions, DEFAULT_CALL_DEPTH, Failure, FailureKind, Field, HostError, Level, LogFormat, Miss, Position, Request,
+    Response, Script, Setting, Variable,
+};

@@ -1,18 +1,15 @@
 //! What a script says.
 
-use crate::{Field, Position};
+use crate::{Field, Level, LogFormat, Position};
 
-/// Severity of a log record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Detail for whoever debugs the script.
-    Debug,
-    /// Normal course of events.
-    Info,
-    /// Something to look at, nothing failed.
-    Warn,
-    /// Something failed.
-    Error,
+/// The stream that a line goes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogOutput {
+    /// Standard error.
+    #[default]
+    Stderr,
+    /// Standard output.
+    Stdout,
 }
 
 /// One call of `log.debug` and its siblings.
@@ -26,4 +23,8 @@ pub struct LogLine {
     pub attributes: Vec<Field>,
     /// Where the script logged.
     pub at: Position,
+    /// How the script wants the line to be written.
+    pub format: LogFormat,
+    /// Where the script wants the line to go.
+    pub output: LogOutput,
 }

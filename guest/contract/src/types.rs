@@ -28,6 +28,103 @@ pub enum HostError {
     Stopped,
 }
 
+/// Severity of a line of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Detail for whoever debugs the script.
+    Debug,
+    /// Normal course of events.
+    #[default]
+    Info,
+    /// Something to look at, nothing failed.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+impl Level {
+    /// The level with a number of `wit/`, counted from 0. The generated bindings of the guest call this by this name.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn _lift(number: u8) -> Self {
+        match number {
+            0 => Self::Debug,
+            1 => Self::Info,
+            2 => Self::Warn,
+            _ => Self::Error,
+        }
+    }
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// As `key=value` pairs.
+    #[default]
+    Text,
+    /// As one JSON object.
+    Json,
+}
+
+impl LogFormat {
+    /// The format with a number of `wit/`, counted from 0. The generated bindings of the guest call this by this name.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn _lift(number: u8) -> Self {
+        match number {
+            0 => Self::Text,
+            _ => Self::Json,
+        }
+    }
+}
+
+/// The value of a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// A text, which is read as the type that the script asks for.
+    Text(String),
+    /// One JSON text, of a value that has a type already.
+    Json(String),
+}
+
+/// A variable that the operator defines for a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// The name, in which dots lead into tables.
+    pub name: String,
+    /// The value.
+    pub setting: Setting,
+    /// Where the value comes from, for messages: a flag, or the name of a file.
+    pub origin: String,
+}
+
+/// Nested calls that an evaluation may have when the operator sets no other limit.
+pub const DEFAULT_CALL_DEPTH: u32 = 200;
+
+/// What the operator gives a script beside its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conditions {
+    /// The arguments behind `--` on the command line.
+    pub arguments: Vec<String>,
+    /// The variables of flags and files, each name once.
+    pub variables: Vec<Variable>,
+    /// The variables of the environment that stand for those of the script, by their whole names.
+    pub environment: Vec<Field>,
+    /// Nested calls that an evaluation may have at most.
+    pub call_depth: u32,
+    /// The least severe lines that the operator wants; `None` leaves it to the script.
+    pub log_level: Option<Level>,
+    /// How the operator wants lines to be written; `None` leaves it to the script.
+    pub log_format: Option<LogFormat>,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        let (arguments, variables, environment) = Default::default();
+        Self { arguments, variables, environment, call_depth: DEFAULT_CALL_DEPTH, log_level: None, log_format: None }
+    }
+}
+
 /// A script to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {

@@ -21,7 +21,7 @@ def fail_politely(req):
     return "%s" % json.try_decode("[1, 2.5, {\"k\": null}").error
 
 def handler(req):
-    log.debug("warm-up", {"path": req.path})
+    log.info("warm-up", {"path": req.path})
     name = req.query.get("name", "World").strip()
     parts = [req.query_first("q", ""), req.headers.get("Accept", ""), req.params.get("id", "")]
     parts.append(str(req.body).upper())
@@ -33,7 +33,7 @@ def handler(req):
     parts.append(fs.try_read_text("warm-up").ok)
     response = {"status": 200, "headers": {"X-Warm": "1"}, "body": json.encode(body)}
     result = json.try_encode(response, indent = 1)
-    LOGGER.child(id = req.id).debug("warm-up")
+    LOGGER.child(id = req.id).info("warm-up")
     found = PATTERN.find(req.path)
     parts.append([found.text, found.groups, regexp.replace("a", "b", "c"), yaml.decode("a: [1]"), PAGE.render({"n": 7})])
     form = req.form()

@@ -50,6 +50,7 @@ pub(crate) fn failure(error: Error, phase: Phase) -> Failure {
 pub(crate) fn message(error: &Error) -> String {
     let text = match error.kind() {
         ErrorKind::Fail(e) => e.to_string(),
+        ErrorKind::StackOverflow(e) => overflow(e),
         _ => error.without_diagnostic().to_string(),
     };
     let text = as_written(text.trim()).replace('\n', "\\n").replace('\r', "\\r");
@@ -118,7 +119,15 @@ fn reword(error: Error, phase: Phase) -> Error {
     better
 }
 
+/// The text for too many nested calls, with the flag that says how many there may be.
+fn overflow(error: &anyhow::Error) -> String {
+    format!("{error}, the limit that --call-depth sets")
+}
+
 fn better_text(error: &Error, phase: Phase) -> Option<String> {
+    if let ErrorKind::StackOverflow(error) = error.kind() {
+        return Some(overflow(error));
+    }
     match cause(error)?.downcast_ref::<ValueError>()? {
         ValueError::CannotMutateImmutableValue => match phase {
             Phase::Setup => None,

@@ -1,8 +1,8 @@
 //! The language: starlark-rust's extended dialect.
 //!
 //! Top-level `if` and `for`, f-strings, `lambda`, keyword-only and positional-only parameters, and type annotations that
-//! are checked when a function is called. There is no `while`. Recursion is allowed and bounded by
-//! [`MAX_CALL_DEPTH`](crate::MAX_CALL_DEPTH).
+//! are checked when a function is called. There is no `while`. Recursion is allowed and bounded by the operator's
+//! `--call-depth`.
 
 use starlark::syntax::{Dialect, DialectTypes};
 

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use starlark::environment::{Globals, GlobalsBuilder, LibraryExtension};
+use starlark::values::list::AllocList;
 
 use crate::session::Session;
 use crate::{modules, result};
@@ -19,12 +20,27 @@ pub(crate) fn of_tests() -> &'static Globals {
     GLOBALS.get_or_init(|| builder().with(modules::register_assertions).build())
 }
 
+/// The name of the list of arguments.
+pub(crate) const ARGUMENTS: &str = "args";
+
 /// What is predeclared for the code that runs.
-pub(crate) fn of(session: &Session<'_>) -> &'static Globals {
-    match session.is_test_file() {
-        true => of_tests(),
-        false => globals(),
+pub(crate) fn of<'a>(session: &'a Session<'_>) -> &'a Globals {
+    let all = if session.is_test_file() { of_tests() } else { globals() };
+    let arguments = &session.host.conditions().arguments;
+    match arguments.is_empty() {
+        true => all,
+        false => session.globals.get_or_init(|| with_arguments(all, arguments)),
     }
+}
+
+/// The same names, with the arguments of this script. The values are those of `all`, which outlives every script.
+fn with_arguments(all: &'static Globals, arguments: &[String]) -> Globals {
+    let mut builder = GlobalsBuilder::new();
+    for (name, value) in all.iter().filter(|(name, _)| *name != ARGUMENTS) {
+        builder.set(name, value);
+    }
+    builder.set(ARGUMENTS, AllocList(arguments.iter().map(String::as_str)));
+    builder.build()
 }
 
 fn builder() -> GlobalsBuilder {
@@ -40,6 +56,7 @@ fn builder() -> GlobalsBuilder {
     ])
     .with(modules::register)
     .with(result::register)
+    .with(|builder| builder.set(ARGUMENTS, AllocList::EMPTY))
 }
 
 #[cfg(test)]
@@ -54,8 +71,36 @@ mod tests {
             assert!(!names.contains(&name), "{name}");
         }
         for name in [
-            "base64", "fmt", "fs", "hash", "hex", "hmac", "html", "http", "json", "kv", "math", "os", "retry",
-            "strings", "uuid", "log", "random", "time", "print", "Result", "fail",
+            "base64",
+            "fmt",
+            "fs",
+            "hash",
+            "hex",
+            "hmac",
+            "html",
+            "http",
+            "json",
+            "kv",
+            "math",
+            "os",
+            "retry",
+            "strings",
+            "uuid",
+            "log",
+            "random",
+            "time",
+            "print",
+            "Result",
+            "fail",
+            "args",
+            "vars",
+            "var_str",
+            "var_int",
+            "var_bool",
+            "var_float",
+            "var_list",
+            "var_dict",
+            "var_names",
         ] {
             assert!(names.contains(&name), "{name}");
         }

@@ -6,10 +6,11 @@
 use starlark::environment::Module;
 use starlark::values::list::{AllocList, ListRef};
 use starlark::values::tuple::{AllocTuple, TupleRef};
-use starlark::values::{Heap, Value};
+use starlark::values::{FrozenValue, Heap, Value};
 
 use crate::callable;
 use crate::host::{Failure, FailureKind, Position};
+use crate::logging::LogSettings;
 
 /// One route as `start()` stores it.
 #[derive(Clone, Debug)]
@@ -72,11 +73,21 @@ impl<'v> Row<'v> {
     }
 }
 
-/// Stores the rows, and the chain of middleware for all requests, where freezing will find them.
-pub(crate) fn store<'v>(rows: &[Row<'v>], for_all: Option<Value<'v>>, module: &Module<'v>) {
+/// Stores the rows, the chain of middleware for all requests, and how the log is written by now, where freezing will find
+/// them.
+pub(crate) fn store<'v>(rows: &[Row<'v>], for_all: Option<Value<'v>>, log: LogSettings, module: &Module<'v>) {
     let heap = module.heap();
     let rows = heap.alloc(AllocList(rows.iter().map(|row| row.pack(heap))));
-    module.set_extra_value(heap.alloc(AllocTuple([rows, for_all.unwrap_or_default()])));
+    let routes = heap.alloc(AllocTuple([rows, for_all.unwrap_or_default()]));
+    let [level, format, output] = log.names().map(|name| heap.alloc(name));
+    module.set_extra_value(heap.alloc(AllocTuple([routes, level, format, output])));
+}
+
+/// The routes and the settings of the log, as [`store`] packed them.
+pub(crate) fn unpack(started: FrozenValue) -> Option<(FrozenValue, LogSettings)> {
+    let [routes, level, format, output] = TupleRef::from_value(started.to_value())?.content() else { return None };
+    let names = [level.unpack_str()?, format.unpack_str()?, output.unpack_str()?];
+    Some((routes.unpack_frozen()?, LogSettings::of_names(names)?))
 }
 
 /// The row of a route.

@@ -19,15 +19,17 @@ pub use k8s::Cluster;
 pub use kv::Kv;
 pub use programs::Programs;
 pub use starcell_contract::{
-    Change, ClusterSettings, Command, Deletion, Failure, FailureKind, Field, FileInfo, FileKind, HostError, Incoming,
-    Level, Lifetime, Listing, LogLine, LogOptions, MadeServer, Manifest, Matched, Miss, Misses, Outcome, Outgoing,
-    Output, PatchType, Place, Position, Propagation, Question, Reply, Request, Response, Routed, Selection,
-    ServerOptions, Stored, Target,
+    Change, ClusterSettings, Command, Conditions, Deletion, Failure, FailureKind, Field, FileInfo, FileKind, HostError,
+    Incoming, Level, Lifetime, Listing, LogFormat, LogLine, LogOptions, LogOutput, MadeServer, Manifest, Matched, Miss,
+    Misses, Outcome, Outgoing, Output, PatchType, Place, Position, Propagation, Question, Reply, Request, Response,
+    Routed, Selection, ServerOptions, Setting, Stored, Target, Variable,
 };
 pub use tool::Tool;
 
 /// Everything the interpreter may ask for. Every call happens while Starlark code is on the stack.
 pub trait Host {
+    /// What the operator gives the script beside its text. It never changes while the script lives.
+    fn conditions(&self) -> &Conditions;
     /// Called once, before the top level runs, with the module it will fill; the guest keeps its address for the fork.
     fn entered(&self, module: &Module<'_>);
     /// Writes one log line.

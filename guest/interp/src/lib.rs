@@ -12,7 +12,7 @@
 //!   host in memory, `native`.
 //! - `source`, `load`: a text and its syntax, and the files of a script, those first that others load.
 //! - `setup`: [`run`] and [`run_native`] evaluate the top level.
-//! - `session`, `phase`: what a builtin can reach, kept in the evaluator.
+//! - `session`, `phase`: what a builtin can reach, kept in the evaluator; `logging`: how log lines are written.
 //! - `modules`: the predeclared modules, one file each; `twins` makes `try_f` of each `f`.
 //! - `handlers`, `serving`: [`Serving`] is the frozen module with its handlers; one call of [`Serving::handle`] is one
 //!   request.
@@ -44,6 +44,7 @@ mod host;
 mod interact;
 mod limits;
 mod load;
+mod logging;
 mod modules;
 mod multipart;
 mod native;
@@ -69,13 +70,13 @@ mod unneeded;
 pub use boot::boot;
 pub use fields::Fields;
 pub use host::{
-    Change, Client, Cluster, ClusterSettings, Command, Deletion, Failure, FailureKind, Field, FileInfo, FileKind,
-    Files, Host, HostError, Incoming, Kv, Level, Lifetime, Listing, LogLine, LogOptions, MadeServer, Manifest, Matched,
-    Miss, Misses, Outcome, Outgoing, Output, PatchType, Place, Position, Programs, Propagation, Question, Reply,
-    Request, Response, Routed, Selection, ServerOptions, Stored, Target, Tool,
+    Change, Client, Cluster, ClusterSettings, Command, Conditions, Deletion, Failure, FailureKind, Field, FileInfo,
+    FileKind, Files, Host, HostError, Incoming, Kv, Level, Lifetime, Listing, LogFormat, LogLine, LogOptions,
+    LogOutput, MadeServer, Manifest, Matched, Miss, Misses, Outcome, Outgoing, Output, PatchType, Place, Position,
+    Programs, Propagation, Question, Reply, Request, Response, Routed, Selection, ServerOptions, Setting, Stored,
+    Target, Tool, Variable,
 };
 pub use interact::interact;
-pub use limits::MAX_CALL_DEPTH;
 pub use load::MAX_FILES;
 pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};
 pub use serving::Serving;

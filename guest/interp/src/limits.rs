@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | a source | [`MAX_SOURCE_BYTES`](crate::MAX_SOURCE_BYTES) | `prescan` |
 //! | nesting of a source | [`MAX_DEPTH`](crate::MAX_DEPTH) | `prescan` |
-//! | nested calls | [`MAX_CALL_DEPTH`] | `session` |
+//! | nested calls | the operator's `--call-depth`, 200 | `session` |
 //! | a TOML document, a text or flow collection of YAML | 512 KiB, 200 000 words and signs | `toml`, `yaml` |
 //! | nesting of a JSON, YAML or TOML document | 127, 127, 80 | `json_decode`, `yaml`, `toml` |
 //! | nesting of a value that is encoded | the same; 500 as JSON | `encoding` |
@@ -34,9 +34,3 @@ pub(crate) const MAX_CONFIG_VALUES: usize = 200_000;
 /// Most digits of an int. Reading or writing a decimal int takes time quadratic in its digits, so ten megabytes of them
 /// would be hours; CPython has the same limit for the same reason.
 pub(crate) const MAX_INT_DIGITS: usize = 4300;
-
-/// Most nested Starlark calls, during setup and during a request.
-///
-/// Every Starlark frame also uses native stack (bytecode loop, call, builtin), and in the guest the native stack is the
-/// small one; this limit is what turns endless recursion into an error with a traceback instead of a trap.
-pub const MAX_CALL_DEPTH: usize = 200;

@@ -5,6 +5,7 @@ mod base64;
 mod client;
 mod concur;
 mod csv;
+pub(crate) mod data;
 mod documents;
 mod encoding;
 mod files;
@@ -21,7 +22,7 @@ mod innermost;
 mod json;
 pub(crate) mod json_decode;
 pub(crate) mod json_encode;
-mod json_string;
+pub(crate) mod json_string;
 mod k8s;
 mod kv;
 mod log;
@@ -45,6 +46,7 @@ pub(crate) mod time;
 mod toml;
 mod url;
 mod uuid;
+mod vars;
 mod yaml;
 
 use starlark::docs::DocType;
@@ -151,6 +153,12 @@ const MODULES: &[Module] = &[
         register: url::register,
     },
     Module { name: "uuid", summary: "Identifiers as text.", register: uuid::register },
+    Module {
+        name: "vars",
+        summary: "Values that the operator gives a script, with `--var`, `--var-file` or the environment. No permission is \
+         needed. All but `names` are also there without the module's name.",
+        register: vars::register,
+    },
     Module { name: "yaml", summary: "YAML 1.2 with its core schema.", register: yaml::register },
 ];
 
@@ -163,6 +171,11 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
     bare(builder, fmt::register_originals, &["printf", "println", "sprintf"]);
     bare(builder, fs::register_originals, &["exists", "glob", "path", "read_text", "write_text"]);
     bare(builder, os::register_originals, &["env", "exec", "try_exec", "which"]);
+    bare(
+        builder,
+        vars::register_originals,
+        &["var_bool", "var_dict", "var_float", "var_int", "var_list", "var_names", "var_str"],
+    );
     print::register(builder);
 }
 

@@ -23,7 +23,9 @@ pub use kv::NativeKv;
 pub use programs::NativePrograms;
 pub use tool::NativeTool;
 
-use crate::host::{Client, Cluster, Files, Host, HostError, Kv, LogLine, Position, Programs, ServerOptions, Tool};
+use crate::host::{
+    Client, Cluster, Conditions, Files, Host, HostError, Kv, LogLine, Position, Programs, ServerOptions, Tool,
+};
 
 /// Decides about a pattern; the error is what the script sees.
 pub type AddRoute = Box<dyn Fn(u32, &str) -> Result<(), String>>;
@@ -38,6 +40,8 @@ pub struct NativeHost {
     pub wait: Result<(), HostError>,
     /// What `sleep` answers.
     pub sleep: Result<(), HostError>,
+    /// What the operator gives the script.
+    pub conditions: Conditions,
     /// The files of the script's folder.
     pub sources: HashMap<String, Vec<u8>>,
     /// Other servers that always say the same.
@@ -69,6 +73,7 @@ impl NativeHost {
             refuse_start: None,
             wait: Err(HostError::Stopped),
             sleep: Ok(()),
+            conditions: Conditions::default(),
             sources: HashMap::new(),
             client: NativeClient::default(),
             cluster: NativeCluster::default(),
@@ -84,6 +89,11 @@ impl NativeHost {
             sleeps: RefCell::default(),
             asked: RefCell::default(),
         }
+    }
+
+    /// The same, whose operator gives the script something.
+    pub fn under(conditions: Conditions) -> Self {
+        Self { conditions, ..Self::new() }
     }
 
     /// The log records so far.
@@ -135,6 +145,10 @@ impl std::fmt::Debug for NativeHost {
 }
 
 impl Host for NativeHost {
+    fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
     fn entered(&self, _module: &Module<'_>) {}
 
     fn log(&self, line: &LogLine) {

@@ -11,6 +11,7 @@ use starlark::values::{FrozenValue, Value};
 
 use crate::error::usage;
 use crate::host::{Failure, Host, Miss, Request, Response};
+use crate::logging::LogSettings;
 use crate::phase::Phase;
 use crate::session::{Session, evaluator};
 use crate::{diagnostic, handlers, request, response};
@@ -21,6 +22,8 @@ pub struct Serving {
     /// Owns the heap that `routes` points into.
     module: FrozenModule,
     routes: FrozenValue,
+    /// How log lines are written, as the setup left it.
+    log: LogSettings,
 }
 
 impl Serving {
@@ -32,8 +35,10 @@ impl Serving {
     pub fn freeze(module: Module<'_>) -> Result<Self, Failure> {
         let failed = |text: String| diagnostic::failure(usage(text), Phase::Setup);
         let module = module.freeze().map_err(|e| failed(format!("cannot freeze the module: {}", e.err_msg)))?;
-        let routes = module.extra_value().ok_or_else(|| failed("the script has not started a server".to_owned()))?;
-        Ok(Self { module, routes })
+        let started = module.extra_value().ok_or_else(|| failed("the script has not started a server".to_owned()))?;
+        let (routes, log) =
+            handlers::unpack(started).ok_or_else(|| failed("the script's routes were not kept".to_owned()))?;
+        Ok(Self { module, routes, log })
     }
 
     /// Answers one request with the handler of a route; routes count from 0 in order of registration.
@@ -74,7 +79,7 @@ impl Serving {
     }
 
     fn answer(&self, module: &Module<'_>, host: &dyn Host, route: u32, request: Request) -> Result<Response, Failure> {
-        let session = Session::request(host, &self.module);
+        let session = Session::request(host, &self.module, self.log);
         let row = handlers::route(self.routes.to_value(), route)
             .ok_or_else(|| usage(format!("no route {route}")))
             .map_err(|e| diagnostic::failure(e, Phase::Request))?;
@@ -90,7 +95,7 @@ impl Serving {
         miss: &Miss,
         request: Request,
     ) -> Result<Response, Failure> {
-        let session = Session::missed(host, &self.module, miss);
+        let session = Session::missed(host, &self.module, self.log, miss);
         let failed = |error| diagnostic::failure(error, Phase::Request);
         let chain = handlers::miss(self.routes.to_value(), miss.preflight)
             .ok_or_else(|| failed(usage("the server has no middleware for requests without a route")))?;

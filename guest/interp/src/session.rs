@@ -5,14 +5,14 @@
 
 #![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
-use starlark::environment::{FrozenModule, Module};
+use starlark::environment::{FrozenModule, Globals, Module};
 use starlark::eval::Evaluator;
 use starlark::values::ProvidesStaticType;
 
 use crate::host::{Host, Miss, Position};
-use crate::limits::MAX_CALL_DEPTH;
+use crate::logging::LogSettings;
 use crate::phase::Phase;
 use crate::{diagnostic, error};
 
@@ -25,6 +25,10 @@ pub(crate) struct Session<'h> {
     pub(crate) script: Option<&'h FrozenModule>,
     /// What the host would answer, where the request that is handled has no route.
     pub(crate) miss: Option<&'h Miss>,
+    /// How the functions of `log` write, as the script set it last.
+    pub(crate) log: Cell<LogSettings>,
+    /// The predeclared names, where they are not those that every script has.
+    pub(crate) globals: OnceCell<Globals>,
     servers: Cell<u32>,
     /// Whether the files that the script loads are still being evaluated.
     loading: Cell<bool>,
@@ -35,19 +39,20 @@ pub(crate) struct Session<'h> {
 impl<'h> Session<'h> {
     /// The surroundings of a top level.
     pub(crate) fn setup(host: &'h dyn Host) -> Self {
-        let (servers, loading) = (Cell::new(0), Cell::new(true));
-        Self { host, phase: Phase::Setup, script: None, miss: None, servers, loading, tests: false }
+        let (servers, loading, log) = (Cell::new(0), Cell::new(true), Cell::default());
+        let globals = OnceCell::new();
+        Self { host, phase: Phase::Setup, script: None, miss: None, log, globals, servers, loading, tests: false }
     }
 
-    /// The surroundings of a handler.
-    pub(crate) fn request(host: &'h dyn Host, script: &'h FrozenModule) -> Self {
-        let loading = Cell::new(false);
-        Self { phase: Phase::Request, script: Some(script), loading, ..Self::setup(host) }
+    /// The surroundings of a handler; its log lines are written as the setup left it.
+    pub(crate) fn request(host: &'h dyn Host, script: &'h FrozenModule, log: LogSettings) -> Self {
+        let (loading, log) = (Cell::new(false), Cell::new(log));
+        Self { phase: Phase::Request, script: Some(script), loading, log, ..Self::setup(host) }
     }
 
     /// The surroundings of middleware that runs for a request without a route.
-    pub(crate) fn missed(host: &'h dyn Host, script: &'h FrozenModule, miss: &'h Miss) -> Self {
-        Self { miss: Some(miss), ..Self::request(host, script) }
+    pub(crate) fn missed(host: &'h dyn Host, script: &'h FrozenModule, log: LogSettings, miss: &'h Miss) -> Self {
+        Self { miss: Some(miss), ..Self::request(host, script, log) }
     }
 
     /// The surroundings of the top level of a test file.
@@ -56,8 +61,8 @@ impl<'h> Session<'h> {
     }
 
     /// The surroundings of a test.
-    pub(crate) fn test(host: &'h dyn Host, file: &'h FrozenModule) -> Self {
-        Self { phase: Phase::Test, tests: true, ..Self::request(host, file) }
+    pub(crate) fn test(host: &'h dyn Host, file: &'h FrozenModule, log: LogSettings) -> Self {
+        Self { phase: Phase::Test, tests: true, ..Self::request(host, file, log) }
     }
 
     /// Whether the code that runs is that of a test file.
@@ -96,13 +101,16 @@ impl<'h> Session<'h> {
 }
 
 /// An evaluator over `module` with the limits and surroundings of `session`.
+///
+/// Every Starlark call also takes native stack, and in the guest the native stack is the small one: the limit of nested
+/// calls makes an endless recursion an error with a traceback instead of a trap.
 pub(crate) fn evaluator<'v, 'a, 'e>(
     module: &'a Module<'v>,
     session: &'a Session<'e>,
 ) -> starlark::Result<Evaluator<'v, 'a, 'e>> {
     let mut eval = Evaluator::new(module);
     eval.extra = Some(session);
-    eval.set_max_callstack_size(MAX_CALL_DEPTH)?;
+    eval.set_max_callstack_size(session.host.conditions().call_depth as usize)?;
     Ok(eval)
 }
 

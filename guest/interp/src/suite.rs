@@ -8,6 +8,7 @@ use starlark::values::{Heap, Value};
 
 use crate::error::{skipped, usage};
 use crate::host::{Failure, Host};
+use crate::logging::LogSettings;
 use crate::modules::Tester;
 use crate::phase::Phase;
 use crate::session::{Session, evaluator};
@@ -20,6 +21,8 @@ const PREFIX: &str = "test_";
 #[derive(Debug)]
 pub struct Suite {
     module: FrozenModule,
+    /// How log lines are written, as the top level left it.
+    log: LogSettings,
 }
 
 impl Suite {
@@ -36,7 +39,7 @@ impl Suite {
             setup::evaluate(&session, &module, file, source).map_err(failed)?;
             let module = module.freeze();
             let module = module.map_err(|error| failed(usage(format!("cannot freeze {file}: {}", error.err_msg))))?;
-            Ok(Self { module })
+            Ok(Self { module, log: session.log.get() })
         })
     }
 
@@ -54,7 +57,7 @@ impl Suite {
     /// The test raised, which is how a test fails, or the host stopped it.
     pub fn run(&self, host: &dyn Host, test: &str) -> Result<Option<String>, Failure> {
         Module::with_temp_heap(|module| {
-            let session = Session::test(host, &self.module);
+            let session = Session::test(host, &self.module, self.log);
             let tester = module.heap().alloc(Tester::new(test));
             let step = |name: &str| self.step(name, tester, &module, &session);
             let ran = match step("setup") {

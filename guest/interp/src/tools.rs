@@ -5,12 +5,17 @@
 
 mod attributes;
 mod signature;
+mod variables;
 
-use starlark::docs::{DocItem, DocMember, DocModule, DocParams, DocString, DocStringKind, DocType};
+use starlark::docs::{DocItem, DocMember, DocModule, DocParams, DocProperty, DocString, DocStringKind, DocType};
 use starlark::environment::Globals;
 use starlark::syntax::AstModule;
+use starlark::typing::Ty;
 
-use crate::globals::{globals, of_tests};
+pub use crate::modules::data::DataFormat;
+pub use variables::VariableTree;
+
+use crate::globals::{ARGUMENTS, globals, of_tests};
 use crate::{diagnostic, load, modules, source};
 
 /// The predeclared names, for the type checker: those of a script, or those of a test file.
@@ -70,7 +75,16 @@ pub fn documentation() -> DocModule {
             module.docs = modules::summary(name).and_then(|text| DocString::from_docstring(DocStringKind::Rust, text));
         }
     }
+    module.members.insert(ARGUMENTS.to_owned(), arguments());
     module
+}
+
+/// What there is to say of the list of arguments, which is a value and has no documentation of its own.
+fn arguments() -> DocItem {
+    let text = "The arguments of the script, those behind `--` of `starcell run app.star -- ARGS`: a list of str that \
+                cannot be changed, empty without arguments.";
+    let docs = DocString::from_docstring(DocStringKind::Rust, text);
+    DocItem::Member(DocMember::Property(DocProperty { docs, typ: Ty::list(Ty::string()) }))
 }
 
 /// The types of values that scripts meet, by the names that `type()` gives, with their methods and attributes.

@@ -12,7 +12,7 @@ use starcell_edge::{
     Answered, Asked, BoundAddress, ClientLimits, ClientWishes, Edge, EdgeConfig, Front, Held, Responder, Responding,
     listener,
 };
-use starcell_log::{Format, Level, LogRate, Logs};
+use starcell_log::{Level, LogChoice, LogRate, Logs};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -47,7 +47,7 @@ impl Responder for Lengths {
 }
 
 async fn serve(memory: u64) -> (u16, MemoryBudget) {
-    let (logs, _writer) = Logs::start(Format::Text, Level::Error);
+    let (logs, _writer) = Logs::start(LogChoice { format: None, least: Some(Level::Error) });
     let second = Duration::from_secs(1);
     let config = EdgeConfig {
         max_connections: None,

@@ -32,12 +32,12 @@ use tokio::time::Instant;
 
 pub use self::budget::LogRate;
 pub use self::field::Field;
-pub use self::level::{Format, Level};
+pub use self::level::{Format, Level, LogChoice, LogStream};
 pub use self::line::{Line, Remark};
 pub use self::sink::LogWriter;
 
 use self::budget::Budget;
-use self::sink::{Sink, Stream};
+use self::sink::Sink;
 use self::tally::Tally;
 use self::value::{bounded, printed};
 
@@ -53,8 +53,7 @@ thread_local! {
 #[derive(Clone, Debug)]
 pub struct Logs {
     sink: Sink,
-    format: Format,
-    least: Level,
+    choice: LogChoice,
     tally: Arc<Tally>,
     script: Option<Arc<Script>>,
 }
@@ -67,12 +66,12 @@ struct Script {
 }
 
 impl Logs {
-    /// The log of the host, and the thread that writes it. Lines below the level `least` are left out.
+    /// The log of the host, and the thread that writes it.
     #[must_use]
-    pub fn start(format: Format, least: Level) -> (Self, LogWriter) {
-        let (sink, writer) = Sink::start(format);
+    pub fn start(choice: LogChoice) -> (Self, LogWriter) {
+        let (sink, writer) = Sink::start(choice.format.unwrap_or_default());
         let tally = sink.tally(None);
-        (Self { sink, format, least, tally, script: None }, writer)
+        (Self { sink, choice, tally, script: None }, writer)
     }
 
     /// The log of a script: its lines name the script, and what the script says is taken from a budget of its own.
@@ -85,7 +84,7 @@ impl Logs {
 
     /// Tells the operator something on standard output.
     pub fn announce(&self, text: &str) {
-        if !self.sink.put(Stream::Out, &format!("starcell: {}\n", one_line(text))) {
+        if !self.sink.put(LogStream::Out, &format!("starcell: {}\n", one_line(text))) {
             self.tally.unread();
         }
     }
@@ -116,18 +115,19 @@ impl Logs {
         self.write(Level::Error, &report, add);
     }
 
-    /// Writes what a script said. Waits while there is no room.
+    /// Writes what a script said, in its own way where the operator has made no choice. Waits while there is no room.
     pub async fn script(&self, remark: &Remark<'_>) {
         let (stream, text) = match remark.level {
-            None => (Stream::Out, printed(remark.message)),
-            Some(level) if level < self.least => return,
+            None => (LogStream::Out, printed(remark.message)),
+            Some(level) if self.choice.least.is_some_and(|least| level < least) => return,
             Some(level) => {
+                let format = self.choice.format.unwrap_or(remark.format);
                 let mut text = String::new();
-                let mut line = Line::begin(&mut text, self.format, Instant::now(), level, remark.message);
+                let mut line = Line::begin(&mut text, format, Instant::now(), level, remark.message);
                 self.name(&mut line);
                 line.remark(remark);
                 line.end();
-                (Stream::Err, text)
+                (remark.stream, text)
             }
         };
         if !self.affords(text.len()) {
@@ -139,12 +139,12 @@ impl Logs {
 
     /// Writes to standard output; waits while there is no room.
     pub async fn out(&self, text: &str) {
-        self.sink.put_patiently(Stream::Out, text).await;
+        self.sink.put_patiently(LogStream::Out, text).await;
     }
 
     /// Writes to standard error; waits while there is no room.
     pub async fn err(&self, text: &str) {
-        self.sink.put_patiently(Stream::Err, text).await;
+        self.sink.put_patiently(LogStream::Err, text).await;
     }
 
     /// Waits until everything so far is written.
@@ -169,15 +169,16 @@ impl Logs {
     }
 
     fn put(&self, now: Instant, level: Level, message: &str, add: impl FnOnce(&mut Line<'_>)) {
-        if level < self.least {
+        if level < self.choice.least.unwrap_or_default() {
             return;
         }
+        let format = self.choice.format.unwrap_or_default();
         let put = LINE.with_borrow_mut(|text| {
             text.clear();
-            let mut line = Line::begin(text, self.format, now, level, message);
+            let mut line = Line::begin(text, format, now, level, message);
             add(&mut line);
             line.end();
-            self.sink.put(Stream::Err, text)
+            self.sink.put(LogStream::Err, text)
         });
         if !put {
             self.tally.unread();
@@ -185,12 +186,14 @@ impl Logs {
     }
 }
 
-/// What a script said, for a reader who knows when and by whom: a line without its time, or what `print` wrote.
+/// What a script said, for a reader who knows when and by whom: a line without its time in text, a whole one in JSON, or
+/// what `print` wrote.
 #[must_use]
-pub fn said(remark: &Remark<'_>) -> String {
-    let text = written(Format::Text, &Remark { request: None, ..*remark });
-    match (remark.level, text.split_once(' ')) {
-        (Some(_), Some((_time, rest))) => rest.to_owned(),
+pub fn said(choice: LogChoice, remark: &Remark<'_>) -> String {
+    let format = choice.format.unwrap_or(remark.format);
+    let text = written(format, &Remark { request: None, ..*remark });
+    match (remark.level, format, text.split_once(' ')) {
+        (Some(_), Format::Text, Some((_time, rest))) => rest.to_owned(),
         _ => text,
     }
 }
@@ -204,4 +207,22 @@ pub fn written(format: Format, remark: &Remark<'_>) -> String {
     line.remark(remark);
     line.end();
     text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_chooses_the_format_unless_the_operator_does() {
+        let (format, stream) = (Format::Json, LogStream::Err);
+        let attributes = [("n".to_owned(), "1".to_owned())];
+        let (level, at) = (Some(Level::Info), ("a.star", 3));
+        let remark = Remark { level, message: "m", attributes: &attributes, at, request: None, format, stream };
+        let free: serde_json::Value = serde_json::from_str(&said(LogChoice::default(), &remark)).unwrap();
+        assert_eq!((free["msg"].as_str(), free["attrs"]["n"].as_i64()), (Some("m"), Some(1)));
+        let text = LogChoice { format: Some(Format::Text), least: None };
+        assert_eq!(said(text, &remark), "info  m at=\"a.star:3\" n=1\n");
+    }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::attributes;
 use crate::field::Field;
-use crate::level::{Format, Level};
+use crate::level::{Format, Level, LogStream};
 use crate::time;
 use crate::value::{MAX_LINE, MAX_VALUE, bounded, push_text};
 
@@ -28,6 +28,10 @@ pub struct Remark<'a> {
     pub at: (&'a str, u32),
     /// The id of the request that the script wrote it for; none during setup.
     pub request: Option<&'a str>,
+    /// How the script wants the line to look. The operator's choice comes first.
+    pub format: Format,
+    /// Where the script wants the line to go; `print` writes to standard output.
+    pub stream: LogStream,
 }
 
 /// A line that is being written.
@@ -122,6 +126,11 @@ mod tests {
         out
     }
 
+    fn plain() -> Remark<'static> {
+        let (format, stream) = (Format::Text, LogStream::Err);
+        Remark { level: None, message: "", attributes: &[], at: ("a.star", 3), request: None, format, stream }
+    }
+
     #[test]
     fn a_line_stays_a_line() {
         let message = "a\r\nforged line\x1b[2J\u{202e}";
@@ -156,7 +165,7 @@ mod tests {
         let json = serde_json::to_string(&long).unwrap();
         let attributes: Vec<_> = (0..64).map(|number| (format!("{long}{number}"), json.clone())).collect();
         let remark =
-            Remark { level: None, message: &long, attributes: &attributes, at: (&long, 1), request: Some(&long) };
+            Remark { message: &long, attributes: &attributes, at: (&long, 1), request: Some(&long), ..plain() };
         for format in [Format::Json, Format::Text] {
             let line = written(format, &long, |line| line.remark(&remark));
             assert!(line.len() <= MAX_LINE, "{} bytes", line.len());
@@ -167,7 +176,7 @@ mod tests {
     #[test]
     fn attributes_of_a_script_stand_below_one_key() {
         let attributes = [("level".to_owned(), "\"info\"".to_owned()), ("k".to_owned(), "[1,2.5,null]".to_owned())];
-        let remark = Remark { level: None, message: "", attributes: &attributes, at: ("a.star", 3), request: None };
+        let remark = Remark { attributes: &attributes, ..plain() };
         let line = written(Format::Json, "m", |line| line.remark(&remark));
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!((value["level"].as_str(), value["at"].as_str()), (Some("error"), Some("a.star:3")));

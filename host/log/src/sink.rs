@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::field::Field;
-use crate::level::{Format, Level};
+use crate::level::{Format, Level, LogStream};
 use crate::line::Line;
 use crate::tally::Tally;
 
@@ -71,13 +71,6 @@ struct Buffers {
     writing: bool,
 }
 
-/// Which of the two streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stream {
-    Out,
-    Err,
-}
-
 /// The thread that writes.
 #[derive(Debug)]
 pub struct LogWriter {
@@ -108,12 +101,12 @@ impl Sink {
     }
 
     /// Writes a line of the host. False where there is no room.
-    pub(crate) fn put(&self, stream: Stream, text: &str) -> bool {
+    pub(crate) fn put(&self, stream: LogStream, text: &str) -> bool {
         self.0.put(stream, text, ROOM)
     }
 
     /// Writes a line of a script, and waits for room unless the process is to end. False where there is none.
-    pub(crate) async fn put_patiently(&self, stream: Stream, text: &str) -> bool {
+    pub(crate) async fn put_patiently(&self, stream: LogStream, text: &str) -> bool {
         loop {
             // Registered before looking, so that room made in between is not missed.
             let mut emptied = std::pin::pin!(self.0.emptied.notified());
@@ -172,7 +165,7 @@ impl Shared {
     }
 
     /// Adds a text if less than `room` waits already, and says whether. After the end there is nobody to write anything.
-    fn put(&self, stream: Stream, text: &str, room: usize) -> bool {
+    fn put(&self, stream: LogStream, text: &str, room: usize) -> bool {
         let mut buffers = self.lock();
         if buffers.ended {
             return true;
@@ -181,8 +174,8 @@ impl Shared {
             return false;
         }
         match stream {
-            Stream::Out => buffers.out.push_str(text),
-            Stream::Err => buffers.err.push_str(text),
+            LogStream::Out => buffers.out.push_str(text),
+            LogStream::Err => buffers.err.push_str(text),
         }
         if mem::take(&mut buffers.idle) {
             self.filled.notify_one();
@@ -297,13 +290,13 @@ mod tests {
     async fn the_host_never_waits_and_a_script_does_until_the_end() {
         let sink = unread();
         let line = "x".repeat(64 << 10);
-        while sink.0.put(Stream::Err, &line, ROOM - RESERVE) {}
-        assert!(sink.put(Stream::Err, "a line of the host\n"), "scripts leave room for it");
-        let script = sink.put_patiently(Stream::Err, "a line of a script\n");
+        while sink.0.put(LogStream::Err, &line, ROOM - RESERVE) {}
+        assert!(sink.put(LogStream::Err, "a line of the host\n"), "scripts leave room for it");
+        let script = sink.put_patiently(LogStream::Err, "a line of a script\n");
         let waiting = tokio::time::timeout(Duration::from_secs(3600), script).await;
         assert!(waiting.is_err(), "a script waits");
-        while sink.put(Stream::Err, &line) {}
-        let script = async { sink.put_patiently(Stream::Err, "a line of a script\n").await };
+        while sink.put(LogStream::Err, &line) {}
+        let script = async { sink.put_patiently(LogStream::Err, "a line of a script\n").await };
         let (put, ()) = tokio::join!(script, async { sink.hurry() });
         assert!(!put, "nobody waits at the end");
     }
@@ -335,7 +328,7 @@ mod tests {
         let (sink, writing) = (Sink(Arc::clone(&shared)), Arc::clone(&shared));
         let tally = sink.tally(None);
         tally.unread();
-        assert!(sink.put(Stream::Out, "out\n") && sink.put(Stream::Err, "err\n"));
+        assert!(sink.put(LogStream::Out, "out\n") && sink.put(LogStream::Err, "err\n"));
         let thread = thread::spawn(move || {
             let (mut out, mut err) = (Vec::new(), Vec::new());
             writing.write_all(&mut out, &mut err);

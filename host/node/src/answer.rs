@@ -189,7 +189,7 @@ mod tests {
     use starcell_budget::MemoryBudget;
     use starcell_edge::{Edge, EdgeConfig, Ids};
     use starcell_http::router::Routes;
-    use starcell_log::{Format, Level, LogRate, Logs};
+    use starcell_log::{Level, LogChoice, LogRate, Logs};
     use starcell_runtime::ServerOptions;
 
     use super::*;
@@ -249,7 +249,7 @@ mod tests {
     }
 
     fn site_with(memory: u64, dev: bool, misses: Misses) -> Told {
-        let (logs, _writer) = Logs::start(Format::Text, Level::Error);
+        let (logs, _writer) = Logs::start(LogChoice { format: None, least: Some(Level::Error) });
         let second = Duration::from_secs(1);
         let config = EdgeConfig {
             max_connections: None,

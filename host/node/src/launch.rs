@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use starcell_audit::AuditApp;
 use starcell_budget::MemoryBudget;
+use starcell_log::LogChoice;
 use starcell_policy::{CanonicalPath, Grants};
 use starcell_runtime::{
     App, AppConfig, Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Programs, Serve, Tool,
+    Variables,
 };
 
 /// All that an app is started with.
@@ -44,6 +46,12 @@ pub struct Launch {
     pub environment: BTreeMap<String, String>,
     /// How its programs run.
     pub programs: Programs,
+    /// The arguments of the script.
+    pub arguments: Vec<String>,
+    /// The variables of the script.
+    pub variables: Variables,
+    /// The operator's choice about the log.
+    pub log: LogChoice,
     /// What the app may use.
     pub limits: Limits,
     /// How the forks that answer its requests are kept.
@@ -65,7 +73,7 @@ impl Launch {
     #[must_use]
     pub fn app(self, surroundings: Arc<dyn Serve>) -> Arc<App> {
         let Self { interpreter, script, folder, grants, cwd, mode, audit, record_pure, .. } = self;
-        let Self { kv, client, kubernetes, environment, programs, .. } = self;
+        let Self { kv, client, kubernetes, environment, programs, arguments, variables, log, .. } = self;
         let Self { limits, forks, memory, host, host_files, port, tool, .. } = self;
         let config = AppConfig {
             script,
@@ -79,6 +87,9 @@ impl Launch {
             environment,
             cwd,
             programs,
+            arguments,
+            variables,
+            log,
             limits,
             forks,
             memory,

@@ -6,6 +6,6 @@ use starcell_runtime::LogRecord;
 /// A record of the runtime as the log takes it.
 #[must_use]
 pub fn remark<'a>(record: &LogRecord<'a>) -> Remark<'a> {
-    let &LogRecord { level, message, attributes, at, request } = record;
-    Remark { level, message, attributes, at: (&at.file, at.line), request }
+    let &LogRecord { level, message, attributes, at, request, format, stream } = record;
+    Remark { level, message, attributes, at: (&at.file, at.line), request, format, stream }
 }

@@ -11,12 +11,12 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use starcell_audit::{Audit, AuditApp, Subject};
 use starcell_budget::MemoryBudget;
-use starcell_log::Level;
+use starcell_log::{Format, Level, LogChoice};
 use starcell_policy::{CanonicalPath, Grants, Roots};
 use tokio::sync::Semaphore;
 
 use crate::authority::{Authority, Mode, Report};
-use crate::bindings::starcell::guest::types::{Position, Script};
+use crate::bindings::starcell::guest::types::{Conditions, Level as GuestLevel, LogFormat, Position, Script};
 use crate::client::Client;
 use crate::failure::{Failure, ScriptFailureKind};
 use crate::host::{AppHost, LogRecord};
@@ -27,6 +27,7 @@ use crate::limits::Limits;
 use crate::parking::Forks;
 use crate::programs::Programs;
 use crate::tool::Tool;
+use crate::variables::Variables;
 
 /// Most threads that one app may block at a time; the runtime has 512.
 const MAX_BLOCKING: usize = 32;
@@ -56,6 +57,12 @@ pub struct AppConfig {
     pub cwd: CanonicalPath,
     /// How its programs run.
     pub programs: Programs,
+    /// The arguments of the script.
+    pub arguments: Vec<String>,
+    /// The variables of the script.
+    pub variables: Variables,
+    /// The operator's choice about its log.
+    pub log: LogChoice,
     /// What it may use.
     pub limits: Limits,
     /// How the forks that answer its requests are kept.
@@ -90,6 +97,9 @@ impl AppConfig {
             environment: BTreeMap::new(),
             cwd,
             programs: Programs::default(),
+            arguments: Vec::new(),
+            variables: Variables::default(),
+            log: LogChoice::default(),
             limits: Limits::default(),
             forks: Forks::default(),
             memory: MemoryBudget::unlimited(),
@@ -132,6 +142,27 @@ impl AppContext {
     /// A source under the name of the script.
     pub(crate) fn script(&self, source: Vec<u8>) -> Script {
         Script { name: self.config.script.clone(), source }
+    }
+
+    /// What the operator gives the script beside its text.
+    pub(crate) fn conditions(&self) -> Conditions {
+        let AppConfig { arguments, variables, limits, log, .. } = &self.config;
+        Conditions {
+            arguments: arguments.clone(),
+            variables: variables.defined.clone(),
+            environment: variables.environment.clone(),
+            call_depth: limits.call_depth,
+            log_level: log.least.map(|level| match level {
+                Level::Debug => GuestLevel::Debug,
+                Level::Info => GuestLevel::Info,
+                Level::Warn => GuestLevel::Warn,
+                Level::Error => GuestLevel::Error,
+            }),
+            log_format: log.format.map(|format| match format {
+                Format::Text => LogFormat::Text,
+                Format::Json => LogFormat::Json,
+            }),
+        }
     }
 
     /// The files that the script has asked for with `load()`, there or not.
@@ -184,8 +215,7 @@ struct ToLog(Arc<dyn AppHost>);
 impl Report for ToLog {
     fn unrecorded<'a>(&'a self, at: &'a Position, request: Option<&'a str>, text: &'a str) -> BoxFuture<'a, ()> {
         let write = async move {
-            let record = LogRecord { level: Some(Level::Error), message: text, attributes: &[], at, request };
-            self.0.log(&record).await;
+            self.0.log(&LogRecord::of_host(text, at, request)).await;
         };
         write.boxed()
     }

@@ -18,9 +18,10 @@ pub const INSTANCES: u32 = 600;
 /// Largest linear memory that any app may be given, in bytes.
 pub const MAX_MEMORY_BYTES: usize = 256 << 20;
 
-/// Native stack for wasm frames. The interpreter's own call depth limit ends a recursion long before; this is the wall
-/// behind it.
-const WASM_STACK_BYTES: usize = 1 << 20;
+/// Native stack for wasm frames: 0.9 MiB for as many nested calls as an operator can allow
+/// ([`MAX_CALL_DEPTH`](crate::MAX_CALL_DEPTH)), the rest for a builtin that recurses below them. The interpreter's own limit
+/// ends a recursion before; this is the wall behind it. A stack costs the pages that it touches.
+const WASM_STACK_BYTES: usize = 2 << 20;
 
 /// Native stack of a fiber: wasm frames plus 256 KiB for host functions called from them.
 const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (256 << 10);

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use starcell_log::Level;
+use starcell_log::{Format, Level, LogStream};
 use starcell_policy::{Permit, ServerAddress};
 
 use crate::bindings::starcell::guest::types::Position;
@@ -27,6 +27,18 @@ pub struct LogRecord<'a> {
     pub at: &'a Position,
     /// The request it was written for, none during setup.
     pub request: Option<&'a str>,
+    /// How the script wants the line to look. The operator's choice comes first.
+    pub format: Format,
+    /// Where the script wants the line to go.
+    pub stream: LogStream,
+}
+
+impl<'a> LogRecord<'a> {
+    /// A failure that the host itself has to tell.
+    pub(crate) fn of_host(message: &'a str, at: &'a Position, request: Option<&'a str>) -> Self {
+        let (level, format, stream) = (Some(Level::Error), Format::default(), LogStream::Err);
+        Self { level, message, attributes: &[], at, request, format, stream }
+    }
 }
 
 /// Which requests without a route run through the middleware of a server.

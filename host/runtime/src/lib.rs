@@ -19,6 +19,7 @@
 //! - [`k8s`]: its clusters
 //! - [`suite`]: a test file, whose tests run in forks of it
 //! - [`host`], [`tool`]: what surrounds an app: sockets, routes and logs; tests and sessions
+//! - [`variables`]: what an operator gives a script by name
 //! - [`failure`], [`limits`], [`meter`], [`ticker`]: how an evaluation ends, and what ends it
 
 pub mod app;
@@ -54,10 +55,11 @@ mod state;
 pub mod suite;
 pub mod ticker;
 pub mod tool;
+pub mod variables;
 
 pub use app::App;
 pub use authority::Mode;
-pub use bindings::starcell::guest::types::{Field, Miss, Position, Request, Response};
+pub use bindings::starcell::guest::types::{Field, Miss, Position, Request, Response, Setting, Variable};
 pub use capability::source::{SourceError, read as read_source};
 pub use client::Client;
 pub use context::AppConfig;
@@ -67,7 +69,7 @@ pub use host_files::HostFiles;
 pub use interpreter::Interpreter;
 pub use k8s::Kubernetes;
 pub use kv::{Kv, KvError};
-pub use limits::Limits;
+pub use limits::{DEFAULT_CALL_DEPTH, Limits, MAX_CALL_DEPTH};
 pub use parked::Destination;
 pub use parking::{ForkCounts, Forks};
 pub use programs::{ExecWalls, Programs};
@@ -75,3 +77,4 @@ pub use serving::{Handled, Serve, Serving};
 pub use starcell_log::Level;
 pub use suite::{Suite, Tested};
 pub use tool::{MadeServer, Outcome, Question, Reply, Routed, Tool};
+pub use variables::Variables;

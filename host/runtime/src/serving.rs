@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use starcell_budget::{MemoryUse, Taken};
-use starcell_log::Level;
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::failure::{Failure, Limit};
 use crate::host::{AppHost, LogRecord};
+use crate::limits::DEFAULT_CALL_DEPTH;
 use crate::memory::image::Image;
 use crate::memory::raw::Watching;
 use crate::meter::{Meter, Metered};
@@ -31,6 +31,9 @@ const AFTER_A_SPOILED_ONE: u32 = 32;
 
 /// Native stack and tables of one fork, in bytes: more than was ever measured.
 const STACK_BYTES: u64 = 256 << 10;
+
+/// Native stack of one nested call beyond those that `STACK_BYTES` is for, in bytes: 0.9 KiB were measured.
+const CALL_BYTES: u64 = 1 << 10;
 
 /// A script as it answers requests. Cheap to clone.
 #[derive(Clone)]
@@ -221,20 +224,16 @@ impl Serving {
             "a fork was not put back as its image is, at address {address:#x}; every request has a new fork from now on; this is \
              a defect of starcell"
         );
-        let record = LogRecord {
-            level: Some(Level::Error),
-            message: &message,
-            attributes: &[],
-            at: &Position { file: String::new(), line: 0, column: 0 },
-            request: None,
-        };
+        let nowhere = Position { file: String::new(), line: 0, column: 0 };
+        let record = LogRecord::of_host(&message, &nowhere, None);
         self.app.context.host.log(&record).await;
     }
 
     /// Bytes of memory that one fork may take before it grows: what it may write of the image, and its stack.
     #[must_use]
     pub fn fork_bytes(&self) -> u64 {
-        self.image.bytes() as u64 + STACK_BYTES
+        let calls = self.app.limits().call_depth.saturating_sub(DEFAULT_CALL_DEPTH);
+        self.image.bytes() as u64 + STACK_BYTES + u64::from(calls) * CALL_BYTES
     }
 
     /// Bytes of memory that the serving image holds.

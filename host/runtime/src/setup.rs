@@ -40,10 +40,10 @@ impl App {
         let limits = self.limits();
         let meter = self.interpreter.meter(limits.setup_cpu);
         let store = store(self.interpreter.engine(), self.setup_role(), limits, Arc::clone(&meter));
-        let script = self.context.script(source);
+        let (script, conditions) = (self.context.script(source), self.context.conditions());
         let run = Box::pin(async {
             let (mut fork, guest) = self.begin(store).await?;
-            let result = guest.starcell_guest_interpreter().call_run(fork.store(), &script).await;
+            let result = guest.starcell_guest_interpreter().call_run(fork.store(), &script, &conditions).await;
             result.map_err(|error| fork.store().data().failure(&error, limits))?.map_err(Failure::from)
         });
         tokio::select! {
@@ -61,9 +61,10 @@ impl App {
         let limits = self.limits();
         let meter = self.interpreter.meter(limits.setup_cpu);
         let store = store(self.interpreter.engine(), self.setup_role(), limits, Arc::clone(&meter));
+        let conditions = self.context.conditions();
         let run = Box::pin(async {
             let (mut fork, guest) = self.begin(store).await?;
-            let result = guest.starcell_guest_interpreter().call_interact(fork.store()).await;
+            let result = guest.starcell_guest_interpreter().call_interact(fork.store(), &conditions).await;
             result.map_err(|error| fork.store().data().failure(&error, limits))?.map_err(Failure::from)
         });
         Metered::new(meter, run).await

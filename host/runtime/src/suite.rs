@@ -46,10 +46,10 @@ impl Suite {
         let meter = app.interpreter.meter(limits.setup_cpu);
         let store =
             store(app.interpreter.engine(), Role::Collect(Arc::clone(&app.context)), limits, Arc::clone(&meter));
-        let script = app.context.script(source);
+        let (script, conditions) = (app.context.script(source), app.context.conditions());
         let collect = Box::pin(async {
             let (mut fork, guest) = app.begin(store).await?;
-            let result = guest.starcell_guest_interpreter().call_collect(fork.store(), &script).await;
+            let result = guest.starcell_guest_interpreter().call_collect(fork.store(), &script, &conditions).await;
             let tests = result.map_err(|error| fork.store().data().failure(&error, limits))??;
             Ok((tests, fork.store().data_mut().captured.take()))
         });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use starcell_budget::{MemoryBudget, default_bytes};
-use starcell_runtime::Limits;
+use starcell_runtime::{DEFAULT_CALL_DEPTH, Limits, MAX_CALL_DEPTH};
 
 use super::duration::duration;
 
@@ -32,6 +32,11 @@ pub struct LimitFlags {
     /// CPU time that the script's top level may use before and between serving.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub setup_cpu: Duration,
+
+    /// Calls that may be nested in one another, which bounds recursion; up to 1000, as many as the stack of an instance
+    /// carries.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_CALL_DEPTH, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CALL_DEPTH)))]
+    pub call_depth: u32,
 }
 
 impl LimitFlags {
@@ -49,6 +54,7 @@ impl LimitFlags {
             request_cpu: self.request_cpu,
             request_wall: self.request_time,
             setup_cpu: self.setup_cpu,
+            call_depth: self.call_depth,
             ..Limits::default()
         }
     }

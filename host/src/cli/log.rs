@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use clap::{Args, ValueEnum};
-use starcell_log::{Format, Level, LogRate};
+use starcell_log::{Format, Level, LogChoice, LogRate};
 
 /// Kibibytes a second that a script may log when no flag says otherwise.
 const DEFAULT_KIB: u32 = 1024;
@@ -14,28 +14,43 @@ pub const DEFAULT_LOG_RATE: LogRate = match NonZeroU32::new(DEFAULT_KIB << 10) {
     None => LogRate { bytes_per_second: NonZeroU32::MIN },
 };
 
-/// The log of a run.
-#[derive(Args, Clone, Debug)]
+/// The operator's choice about the log.
+#[derive(Args, Clone, Copy, Debug, Default)]
 #[command(next_help_heading = "Log")]
 pub struct LogFlags {
-    /// How log lines are written to standard error.
-    #[arg(long = "log-format", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub format: LogFormat,
+    /// How log lines are written, whatever the script says with log.set_format; without this flag text unless the script says
+    /// otherwise.
+    #[arg(long = "log-format", value_name = "FORMAT", value_enum)]
+    pub format: Option<LogFormat>,
 
-    /// The least severe lines that are written. What the script prints is always written.
-    #[arg(long = "log-level", value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
-    pub level: LogLevel,
+    /// The least severe lines that are written, whatever the script says with log.set_level; without this flag info unless
+    /// the script says otherwise. Lines of print are always written.
+    #[arg(long = "log-level", value_name = "LEVEL", value_enum)]
+    pub level: Option<LogLevel>,
+}
 
+impl LogFlags {
+    /// What the flags choose, and what they leave open.
+    #[must_use]
+    pub fn choice(self) -> LogChoice {
+        LogChoice { format: self.format.map(Into::into), least: self.level.map(Into::into) }
+    }
+}
+
+/// How fast a script may log.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Log")]
+pub struct LogRateFlags {
     /// KiB a second that the script may log and print on average, with bursts of 16 seconds' worth. Lines over that are
     /// dropped and counted.
     #[arg(long = "log-rate", value_name = "KIB", default_value_t = DEFAULT_KIB, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub kib_per_second: u32,
 }
 
-impl LogFlags {
+impl LogRateFlags {
     /// How fast the script may log.
     #[must_use]
-    pub fn rate(&self) -> LogRate {
+    pub fn rate(self) -> LogRate {
         let bytes = NonZeroU32::new(self.kib_per_second.saturating_mul(1 << 10));
         bytes.map_or(DEFAULT_LOG_RATE, |bytes_per_second| LogRate { bytes_per_second })
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{GrantFlags, LimitFlags, WallFlags};
+use super::{GrantFlags, LimitFlags, LogFlags, VarFlags, WallFlags};
 
 /// Arguments of `starcell repl`.
 #[derive(Args, Debug)]
@@ -14,6 +14,14 @@ pub struct Repl {
     /// And use this; each input has the CPU time of a top level.
     #[command(flatten)]
     pub limits: LimitFlags,
+
+    /// Values for what is typed.
+    #[command(flatten)]
+    pub vars: VarFlags,
+
+    /// What is logged of it.
+    #[command(flatten)]
+    pub log: LogFlags,
 
     /// Walls that this machine may lack.
     #[command(flatten)]

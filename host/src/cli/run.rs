@@ -4,13 +4,21 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{EdgeFlags, ForkFlags, GrantFlags, LimitFlags, LogFlags, RecordFlags, WallFlags};
+use super::{EdgeFlags, ForkFlags, GrantFlags, LimitFlags, LogFlags, LogRateFlags, RecordFlags, VarFlags, WallFlags};
 
 /// Arguments of `starcell run`.
 #[derive(Args, Debug)]
 pub struct Run {
     /// The script to run.
     pub script: PathBuf,
+
+    /// Arguments for the script, which finds them in the list args.
+    #[arg(last = true, value_name = "ARGS")]
+    pub arguments: Vec<String>,
+
+    /// Values for the script.
+    #[command(flatten)]
+    pub vars: VarFlags,
 
     /// What the script may do.
     #[command(flatten)]
@@ -51,6 +59,10 @@ pub struct Run {
     /// What is logged.
     #[command(flatten)]
     pub log: LogFlags,
+
+    /// How much is logged.
+    #[command(flatten)]
+    pub log_rate: LogRateFlags,
 
     /// Sets a changed script up beside the running one and swaps it in if that succeeds.
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use regex_lite::Regex;
 
-use super::{GrantFlags, LimitFlags, WallFlags};
+use super::{GrantFlags, LimitFlags, LogFlags, VarFlags, WallFlags};
 
 /// Arguments of `starcell test`.
 #[derive(Args, Debug)]
@@ -29,6 +29,14 @@ pub struct Test {
     /// What they may use; a test has the CPU time of a top level.
     #[command(flatten)]
     pub limits: LimitFlags,
+
+    /// Values for scripts and tests.
+    #[command(flatten)]
+    pub vars: VarFlags,
+
+    /// What is shown of the log of a test that fails.
+    #[command(flatten)]
+    pub log: LogFlags,
 
     /// Walls that this machine may lack.
     #[command(flatten)]

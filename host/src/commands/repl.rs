@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use starcell_audit::Audit;
-use starcell_log::{Format, Level, Logs};
+use starcell_log::Logs;
 use starcell_node::subject::subject;
 use starcell_node::{Launch, Servers};
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Outcome, Tool};
+use starcell_runtime::{Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Outcome, Tool, Variables};
 
 use crate::cli::{DEFAULT_LOG_RATE, EdgeFlags, Repl};
 use crate::cluster::kubernetes;
@@ -29,6 +29,7 @@ use crate::owned::{Kept, host_files};
 use crate::say::fail;
 use crate::signals::Signals;
 use crate::terms;
+use crate::vars;
 use terminal::{Ask, Terminal, Typed};
 
 /// Name of the script that inputs are evaluated as.
@@ -46,6 +47,10 @@ pub async fn repl(arguments: Repl) -> Exit {
         Ok(granted) => granted,
         Err(error) => return fail(Exit::Configuration, &error),
     };
+    let variables = match vars::variables(&arguments.vars) {
+        Ok(variables) => variables,
+        Err(error) => return fail(Exit::Usage, &error),
+    };
     let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
@@ -55,7 +60,7 @@ pub async fn repl(arguments: Repl) -> Exit {
         Err(error) => return fail(Exit::Host, &format!("cannot read what is typed: {error}")),
     };
     let Ok(signals) = Signals::new() else { return fail(Exit::Host, "cannot listen for signals") };
-    let (logs, writer) = Logs::start(Format::Text, Level::Debug);
+    let (logs, writer) = Logs::start(arguments.log.choice());
     let console = Arc::new(Console::new(terminal, logs.clone()));
     if console.terminal.is_interactive() {
         console.tell(&format!("starcell {}. {GREETING}", env!("CARGO_PKG_VERSION"))).await;
@@ -63,7 +68,7 @@ pub async fn repl(arguments: Repl) -> Exit {
     let kubernetes = kubernetes();
     let exit = match host_files(&arguments.grants.rules, Kept::default(), &kubernetes, &granted.cwd) {
         Ok(files) => {
-            let around = (&kubernetes, &files);
+            let around = (&kubernetes, &files, &variables);
             sessions(&arguments, &granted, &interpreter, &console, signals, around).await
         }
         Err(error) => fail(Exit::Configuration, &error),
@@ -81,7 +86,7 @@ async fn sessions(
     interpreter: &Arc<Interpreter>,
     console: &Arc<Console>,
     mut signals: Signals,
-    (kubernetes, files): (&Kubernetes, &HostFiles),
+    (kubernetes, files, variables): (&Kubernetes, &HostFiles, &Variables),
 ) -> Exit {
     let memory = arguments.limits.budget();
     let terms = terms::app(
@@ -110,6 +115,9 @@ async fn sessions(
             kubernetes: kubernetes.clone(),
             environment: granted.environment.clone(),
             programs: granted.programs(arguments.walls.exec_walls.into()),
+            arguments: Vec::new(),
+            variables: variables.clone(),
+            log: arguments.log.choice(),
             host: granted.host,
             host_files: files.clone(),
             limits: arguments.limits.limits(),

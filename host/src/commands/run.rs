@@ -14,7 +14,7 @@ use starcell_node::{AppTerms, Launch, Servers};
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{App, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv};
+use starcell_runtime::{App, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv, Variables};
 
 use crate::cli::{CallMode, Run};
 use crate::cluster::kubernetes;
@@ -26,6 +26,7 @@ use crate::owned::{Kept, exposed, host_files};
 use crate::say::fail;
 use crate::signals::{Reload, Signals};
 use crate::terms;
+use crate::vars;
 use watch::Watch;
 
 /// Runs a script until it ends or is stopped.
@@ -44,12 +45,16 @@ pub async fn run(mut arguments: Run) -> Exit {
         Ok(granted) => granted,
         Err(error) => return fail(Exit::Configuration, &error),
     };
+    let variables = match vars::variables(&arguments.vars) {
+        Ok(variables) => variables,
+        Err(error) => return fail(Exit::Usage, &error),
+    };
     let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };
     // Before the audit log is opened, which may have something to tell.
-    let (logs, writer) = Logs::start(arguments.log.format.into(), arguments.log.level.into());
+    let (logs, writer) = Logs::start(arguments.log.choice());
     logs.take_warnings();
     // What was asked to be recorded or kept must not run without.
     let (audit, audit_writer) = match record::open(&arguments.record, arguments.set_aside_damaged) {
@@ -78,7 +83,7 @@ pub async fn run(mut arguments: Run) -> Exit {
     };
     let script = arguments.script.display().to_string();
     let memory = arguments.limits.budget();
-    let (limits, edge, rate) = (&arguments.limits, &arguments.edge, arguments.log.rate());
+    let (limits, edge, rate) = (&arguments.limits, &arguments.edge, arguments.log_rate.rate());
     let terms = terms::app(script, arguments.dev, limits, edge, &memory, &logs, rate);
     if let Some(file) = granted::passed_over(&arguments.grants.rules) {
         let text = format!("{file} in the working folder is not read, as it could be the script's own; see --config");
@@ -92,7 +97,8 @@ pub async fn run(mut arguments: Run) -> Exit {
         terms.logs.say(Level::Warn, &text);
     }
     let client = Client::default();
-    let runner = Runner { entry, interpreter, terms, arguments, granted, audit, kv, client, kubernetes, host_files };
+    let runner =
+        Runner { entry, interpreter, terms, arguments, variables, granted, audit, kv, client, kubernetes, host_files };
     let exit = live(&runner, source, signals, reload).await;
     drop(runner);
     let exit = match audit_writer.map(Writer::close) {
@@ -109,6 +115,7 @@ struct Runner {
     interpreter: Arc<Interpreter>,
     terms: Arc<AppTerms>,
     arguments: Run,
+    variables: Variables,
     granted: Granted,
     audit: Audit,
     kv: Kv,
@@ -145,6 +152,9 @@ impl Runner {
             kubernetes: self.kubernetes.clone(),
             environment: granted.environment.clone(),
             programs: granted.programs(arguments.walls.exec_walls.into()),
+            arguments: arguments.arguments.clone(),
+            variables: self.variables.clone(),
+            log: arguments.log.choice(),
             host: granted.host,
             host_files: self.host_files.clone(),
             limits: arguments.limits.limits(),

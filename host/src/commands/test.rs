@@ -18,11 +18,13 @@ use std::time::Duration;
 
 use starcell_audit::Audit;
 use starcell_budget::MemoryBudget;
-use starcell_log::{Format, Level, Logs};
+use starcell_log::Logs;
 use starcell_node::subject::subject;
 use starcell_node::{AppTerms, Launch};
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{App, AppConfig, Client, Failure, Forks, HostFiles, Interpreter, Kubernetes, Kv, Suite};
+use starcell_runtime::{
+    App, AppConfig, Client, Failure, Forks, HostFiles, Interpreter, Kubernetes, Kv, Suite, Variables,
+};
 use starcell_text::terminal;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -35,6 +37,7 @@ use crate::guest::GUEST;
 use crate::owned::{Kept, host_files};
 use crate::say::fail;
 use crate::terms;
+use crate::vars;
 use client::TestClient;
 use files::TestFile;
 use report::{Case, Report, Verdict};
@@ -58,17 +61,21 @@ pub async fn test(mut arguments: Test) -> Exit {
         Ok(granted) => granted,
         Err(error) => return fail(Exit::Configuration, &error),
     };
+    let variables = match vars::variables(&arguments.vars) {
+        Ok(variables) => variables,
+        Err(error) => return fail(Exit::Usage, &error),
+    };
     let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };
-    let (logs, writer) = Logs::start(Format::Text, Level::Debug);
+    let (logs, writer) = Logs::start(arguments.log.choice());
     let (memory, kubernetes) = (arguments.limits.budget(), kubernetes());
     let host_files = match host_files(&arguments.grants.rules, Kept::default(), &kubernetes, &granted.cwd) {
         Ok(files) => files,
         Err(error) => return fail(Exit::Configuration, &error),
     };
-    let runner = Runner { interpreter, arguments, granted, kubernetes, host_files, memory, logs };
+    let runner = Runner { interpreter, arguments, variables, granted, kubernetes, host_files, memory, logs };
     let mut report = Report::default();
     for file in files {
         report.begin(file.path.display().to_string());
@@ -92,6 +99,7 @@ pub async fn test(mut arguments: Test) -> Exit {
 struct Runner {
     interpreter: Arc<Interpreter>,
     arguments: Test,
+    variables: Variables,
     granted: Granted,
     kubernetes: Kubernetes,
     host_files: HostFiles,
@@ -157,7 +165,7 @@ impl Runner {
 
     /// Runs the script until it waits for its servers, or ends.
     async fn set_up(&self, file: &TestFile) -> Result<Subject, Trouble> {
-        let (stage, kv) = (Arc::new(Stage::default()), Kv::memory(DEFAULT_QUOTA));
+        let (stage, kv) = (Arc::new(Stage::new(self.arguments.log.choice())), Kv::memory(DEFAULT_QUOTA));
         let mut running = JoinSet::new();
         let Some(script) = &file.script else { return Ok(Subject { app: None, stage, kv, _running: running }) };
         let source = read(file, script).await.map_err(|why| (String::new(), why))?;
@@ -190,6 +198,9 @@ impl Runner {
             kubernetes: self.kubernetes.clone(),
             environment: granted.environment.clone(),
             programs: granted.programs(self.arguments.walls.exec_walls.into()),
+            arguments: Vec::new(),
+            variables: self.variables.clone(),
+            log: self.arguments.log.choice(),
             host: granted.host,
             host_files: self.host_files.clone(),
             limits: self.arguments.limits.limits(),

@@ -2,7 +2,7 @@
 //! field that passes for one of the host's.
 
 use serde_json::Value;
-use starcell_log::{Format, Level, Remark, written};
+use starcell_log::{Format, Level, LogStream, Remark, written};
 use starcell_text::disturbs;
 
 use crate::target::{Target, texts};
@@ -26,7 +26,8 @@ fn run(data: &[u8]) {
     let attributes: Vec<(String, String)> =
         names.iter().map(|name| ((*name).to_owned(), Value::from(*name).to_string())).collect();
     let level = Some(Level::Warn).filter(|_| data.first().is_none_or(|byte| byte % 4 != 3));
-    let remark = Remark { level, message, attributes: &attributes, at: (file, 7), request: Some("r-1") };
+    let (format, stream) = (Format::Text, LogStream::Err);
+    let remark = Remark { level, message, attributes: &attributes, at: (file, 7), request: Some("r-1"), format, stream };
     for format in [Format::Text, Format::Json] {
         let line = written(format, &remark);
         assert!(line.len() <= MAX_LINE && line.ends_with('\n'), "{} bytes", line.len());

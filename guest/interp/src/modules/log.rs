@@ -1,32 +1,48 @@
-//! `log.debug/info/warn/error`: a message and attributes, to the host; `log.child`: the same with attributes of its own.
+//! `log.debug/info/warn/error`: a message and attributes, to the host; `log.child` and `log.logger`: the same with
+//! attributes, and with settings, of their own.
 //!
-//! Attributes come as a positional dict, as `attrs=`, and as keywords, all three. They cross to the host as JSON; a
-//! value JSON cannot hold becomes its repr, because a log call must not be what makes a request fail. Which levels are
-//! kept is for whoever runs the script: a level set in a script would be one fork's.
+//! The decision: a script chooses level, format and stream, and its operator overrules it. A choice of the setup holds for
+//! every handler, one of a handler for the rest of its request.
 
-#![expect(unsafe_code, reason = "only what starlark derives expand to: a type id")]
+mod attributes;
+mod logger;
+mod record;
 
-use std::fmt;
-
-use allocative::Allocative;
 use starcell_macros::builtins;
 use starlark::docs::DocType;
-use starlark::environment::{GlobalsBuilder, Methods, MethodsBuilder, MethodsStatic};
+use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
-use starlark::starlark_simple_value;
+use starlark::values::Value;
 use starlark::values::dict::DictRef;
 use starlark::values::none::NoneType;
-use starlark::values::{NoSerialize, ProvidesStaticType, StarlarkValue, Value, starlark_value};
 
-use super::{json_encode, json_string};
-use crate::args::describe;
-use crate::error::usage;
-use crate::host::{Level, LogLine};
-use crate::session::{Session, position};
+use attributes::Attributes;
+use logger::Logger;
+use record::{given, log};
+
+use crate::given::argument;
+use crate::host::{Level, LogFormat, LogOutput};
+use crate::logging::{self, LogSettings};
+use crate::session::Session;
+
+argument! {
+    /// A level by its name.
+    LevelName<'v>(Level) as &'v str, "\"debug\", \"info\", \"warn\" or \"error\"", |value| logging::level(value.unpack_str()?)
+}
+
+argument! {
+    /// A format by its name.
+    FormatName<'v>(LogFormat) as &'v str, "\"text\" or \"json\"", |value| logging::format(value.unpack_str()?)
+}
+
+argument! {
+    /// A stream by its name.
+    OutputName<'v>(LogOutput) as &'v str, "\"stderr\" or \"stdout\"", |value| logging::output(value.unpack_str()?)
+}
 
 #[builtins("log")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
-    /// Logs detail for debugging.
+    /// Logs detail for debugging. Such lines are written only where `set_level` or the operator asks for them.
     ///
     /// ```text
     /// >>> log.debug("cache", {"hit": True}, size = 3)
@@ -38,7 +54,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(kwargs)] attributes: DictRef<'v>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
-        log(Level::Debug, &[], msg, attrs, &attributes, eval)
+        log(Level::Debug, (None, &Attributes::default()), msg, (attrs, &attributes), eval)
     }
 
     /// Logs the normal course of events.
@@ -53,7 +69,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(kwargs)] attributes: DictRef<'v>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
-        log(Level::Info, &[], msg, attrs, &attributes, eval)
+        log(Level::Info, (None, &Attributes::default()), msg, (attrs, &attributes), eval)
     }
 
     /// Logs something to look at.
@@ -68,7 +84,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(kwargs)] attributes: DictRef<'v>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
-        log(Level::Warn, &[], msg, attrs, &attributes, eval)
+        log(Level::Warn, (None, &Attributes::default()), msg, (attrs, &attributes), eval)
     }
 
     /// Logs a failure.
@@ -83,151 +99,86 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(kwargs)] attributes: DictRef<'v>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<NoneType> {
-        log(Level::Error, &[], msg, attrs, &attributes, eval)
+        log(Level::Error, (None, &Attributes::default()), msg, (attrs, &attributes), eval)
     }
 
     /// A logger that adds these attributes to each of its records.
     ///
-    /// It has the methods `debug`, `info`, `warn`, `error` and `child`. An attribute given again replaces the logger's.
+    /// It has the methods `debug`, `info`, `warn`, `error`, `child` and `group`, and follows `set_level`, `set_format` and
+    /// `set_output`. An attribute given again replaces the logger's.
     ///
     /// ```text
     /// >>> log.child(component = "auth").child({"user": 7})
     /// Logger({"component":"auth","user":7})
     /// ```
     fn child<'v>(attrs: Option<DictRef<'v>>, #[starlark(kwargs)] attributes: DictRef<'v>) -> starlark::Result<Logger> {
-        Ok(Logger { attributes: merged(&[], given(attrs, &attributes)?) })
+        Ok(Logger { own: None, attributes: Attributes::default().with(given(attrs, &attributes)?) })
     }
-}
 
-/// Names and values, each value one JSON text.
-type Attributes = Vec<(String, String)>;
-
-fn log<'v>(
-    level: Level,
-    inherited: &[(String, String)],
-    msg: Value<'v>,
-    attrs: Option<DictRef<'v>>,
-    named: &DictRef<'v>,
-    eval: &Evaluator<'v, '_, '_>,
-) -> starlark::Result<NoneType> {
-    let attributes = merged(inherited, given(attrs, named)?);
-    let line = LogLine { level, message: msg.to_str(), attributes, at: position(eval) };
-    Session::of(eval)?.host.log(&line);
-    Ok(NoneType)
-}
-
-/// The attributes of a call, those of the dict first.
-fn given<'v>(attrs: Option<DictRef<'v>>, named: &DictRef<'v>) -> starlark::Result<Attributes> {
-    let mut attributes = Attributes::new();
-    for (name, value) in attrs.iter().flat_map(|attrs| attrs.iter()) {
-        let Some(name) = name.unpack_str() else {
-            return Err(usage(format!("an attribute's name must be a str, got {}", describe(name))));
+    /// A logger with a level, a format and a stream of its own: `"info"`, `"text"` and `"stderr"` where none is given.
+    ///
+    /// It has the methods of `child`'s. The operator's `--log-level` and `--log-format` come first.
+    ///
+    /// ```text
+    /// >>> log.logger(level = "warn").attrs({"app": "shop"}).group("req")
+    /// Logger(level="warn", format="text", output="stderr", {"app":"shop"})
+    /// ```
+    fn logger<'v>(
+        level: Option<LevelName<'v>>,
+        format: Option<FormatName<'v>>,
+        output: Option<OutputName<'v>>,
+    ) -> starlark::Result<Logger> {
+        let settings = LogSettings {
+            level: level.map_or_else(Level::default, |level| level.0),
+            format: format.map_or_else(LogFormat::default, |format| format.0),
+            output: output.map_or_else(LogOutput::default, |output| output.0),
         };
-        attributes.push((name.to_owned(), json(value)));
+        Ok(Logger { own: Some(settings), attributes: Attributes::default() })
     }
-    for (name, value) in named.iter() {
-        let name = name.unpack_str().unwrap_or_default();
-        if attributes.iter().any(|(given, _)| given == name) {
-            return Err(usage(format!("attribute {name} given twice")));
-        }
-        attributes.push((name.to_owned(), json(value)));
+
+    /// Sets the least severe lines that the functions of this module write: `"debug"`, `"info"`, which it is when nothing
+    /// is said, `"warn"` or `"error"`. The operator's `--log-level` comes first.
+    ///
+    /// What the top level of a script sets holds for every handler; what a handler sets holds for the rest of its request.
+    ///
+    /// ```text
+    /// >>> log.set_level("debug")
+    /// None
+    /// ```
+    fn set_level<'v>(level: LevelName<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
+        set(eval, |settings| settings.level = level.0)
     }
-    Ok(attributes)
-}
 
-/// What was inherited and is not given again, then what was given.
-fn merged(inherited: &[(String, String)], own: Attributes) -> Attributes {
-    let kept = inherited.iter().filter(|(name, _)| !own.iter().any(|(given, _)| given == name));
-    let mut attributes: Attributes = kept.cloned().collect();
-    attributes.extend(own);
-    attributes
-}
-
-fn json(value: Value<'_>) -> String {
-    json_encode::encode(value, None).unwrap_or_else(|_| json_string::string(&value.to_repr()))
-}
-
-/// What `log.child` returns. Its attributes were written as JSON when it was made, so that it can be frozen and shared.
-#[derive(Debug, ProvidesStaticType, NoSerialize, Allocative)]
-struct Logger {
-    attributes: Attributes,
-}
-
-starlark_simple_value!(Logger);
-
-impl fmt::Display for Logger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pairs: Vec<String> =
-            self.attributes.iter().map(|(name, json)| format!("{}:{json}", json_string::string(name))).collect();
-        write!(f, "Logger({{{}}})", pairs.join(","))
+    /// Sets how the functions of this module write lines: `"text"`, or `"json"`. The operator's `--log-format` comes first.
+    ///
+    /// ```text
+    /// >>> log.set_format("json")
+    /// None
+    /// ```
+    fn set_format<'v>(format: FormatName<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
+        set(eval, |settings| settings.format = format.0)
     }
+
+    /// Sets where the functions of this module write lines: `"stderr"`, or `"stdout"`.
+    ///
+    /// ```text
+    /// >>> log.set_output("stdout")
+    /// None
+    /// ```
+    fn set_output<'v>(output: OutputName<'v>, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<NoneType> {
+        set(eval, |settings| settings.output = output.0)
+    }
+}
+
+fn set(eval: &Evaluator<'_, '_, '_>, change: impl FnOnce(&mut LogSettings)) -> starlark::Result<NoneType> {
+    let log = &Session::of(eval)?.log;
+    let mut settings = log.get();
+    change(&mut settings);
+    log.set(settings);
+    Ok(NoneType)
 }
 
 /// What the reference says of the type.
 pub(super) fn documented() -> DocType {
-    DocType::from_starlark_value::<Logger>()
-}
-
-#[starlark_value(type = "log.logger")]
-impl<'v> StarlarkValue<'v> for Logger {
-    fn get_methods() -> Option<&'static Methods> {
-        static METHODS: MethodsStatic = MethodsStatic::new("log.logger", methods);
-        Some(METHODS.methods())
-    }
-}
-
-#[builtins("logger")]
-fn methods(builder: &mut MethodsBuilder) {
-    /// Logs detail for debugging, with the logger's attributes.
-    fn debug<'v>(
-        this: &Logger,
-        msg: Value<'v>,
-        attrs: Option<DictRef<'v>>,
-        #[starlark(kwargs)] attributes: DictRef<'v>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<NoneType> {
-        log(Level::Debug, &this.attributes, msg, attrs, &attributes, eval)
-    }
-
-    /// Logs the normal course of events, with the logger's attributes.
-    fn info<'v>(
-        this: &Logger,
-        msg: Value<'v>,
-        attrs: Option<DictRef<'v>>,
-        #[starlark(kwargs)] attributes: DictRef<'v>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<NoneType> {
-        log(Level::Info, &this.attributes, msg, attrs, &attributes, eval)
-    }
-
-    /// Logs something to look at, with the logger's attributes.
-    fn warn<'v>(
-        this: &Logger,
-        msg: Value<'v>,
-        attrs: Option<DictRef<'v>>,
-        #[starlark(kwargs)] attributes: DictRef<'v>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<NoneType> {
-        log(Level::Warn, &this.attributes, msg, attrs, &attributes, eval)
-    }
-
-    /// Logs a failure, with the logger's attributes.
-    fn error<'v>(
-        this: &Logger,
-        msg: Value<'v>,
-        attrs: Option<DictRef<'v>>,
-        #[starlark(kwargs)] attributes: DictRef<'v>,
-        eval: &mut Evaluator<'v, '_, '_>,
-    ) -> starlark::Result<NoneType> {
-        log(Level::Error, &this.attributes, msg, attrs, &attributes, eval)
-    }
-
-    /// A logger with this one's attributes and more of its own.
-    fn child<'v>(
-        this: &Logger,
-        attrs: Option<DictRef<'v>>,
-        #[starlark(kwargs)] attributes: DictRef<'v>,
-    ) -> starlark::Result<Logger> {
-        Ok(Logger { attributes: merged(&this.attributes, given(attrs, &attributes)?) })
-    }
+    logger::documented()
 }

@@ -1,8 +1,8 @@
 //! Failures: kind, message, place, report; denials and the host's stop, caught and uncaught.
 
-use super::common::{answer, deployed, failure, failure_on, prints, prints_on};
+use super::common::{Deployed, answer, deployed, failure, failure_on, prints, prints_on};
 use starcell_interp::testing::NativeHost;
-use starcell_interp::{FailureKind, HostError};
+use starcell_interp::{Conditions, FailureKind, HostError, run_native};
 
 #[test]
 fn an_error_has_message_place_and_traceback() {
@@ -53,12 +53,46 @@ fn load_says_why_not() {
 
 #[test]
 fn endless_recursion_is_an_error() {
-    let expected = "call stack overflow: more than 200 nested calls";
+    let expected = "call stack overflow: more than 200 nested calls, the limit that --call-depth sets";
     let setup = failure("def f(n):\n    return f(n + 1)\nf(0)\n");
     assert_eq!((setup.kind, setup.message.as_str()), (FailureKind::Script, expected));
     assert_eq!(setup.at.line, 2);
     let request = answer("def f(n):\n    return f(n + 1)\nreturn f(0)").unwrap_err();
     assert_eq!(request.message, expected);
+}
+
+/// The maze of tidbyt/community needs 465 levels. Frames are larger here than in the guest, above all where nothing is optimised.
+#[test]
+fn the_operator_says_how_deep_calls_may_nest() {
+    let source = "def f(n):\n    return 0 if n == 0 else 1 + f(n - 1)\n";
+    let run = |call_depth: u32, n: u32| {
+        let run = move || {
+            let conditions = Conditions { call_depth, ..Conditions::default() };
+            let host = NativeHost::under(conditions);
+            let handler = format!("{source}http.serve({{'GET /': lambda req: str(f({n}))}}, port = 0)\n");
+            let served = Deployed::on(NativeHost::under(host.conditions.clone()), &handler);
+            let outcome = run_native(&host, "app.star", &format!("{source}print(f({n}))\n")).0;
+            let answered = served.get("/").map(|response| String::from_utf8(response.body).unwrap());
+            (outcome.map(|()| host.prints().concat()).map_err(|f| f.message), answered.map_err(|f| f.message))
+        };
+        std::thread::Builder::new().stack_size(64 << 20).spawn(run).unwrap().join().unwrap()
+    };
+    for (call_depth, n) in [(200, 190), (480, 465), (1000, 990), (1000, 465)] {
+        let expected = Ok(n.to_string());
+        assert_eq!(run(call_depth, n), (expected.clone(), expected), "{n} under {call_depth}");
+    }
+    for (call_depth, n) in [(200, 465), (464, 465), (998, 999), (10, 10)] {
+        let message =
+            format!("call stack overflow: more than {call_depth} nested calls, the limit that --call-depth sets");
+        assert_eq!(run(call_depth, n), (Err(message.clone()), Err(message)), "{n} under {call_depth}");
+    }
+}
+
+#[test]
+fn a_caught_overflow_names_the_limit_too() {
+    let printed = prints("def f(x):\n    return f(x)\nprint(retry.try_do(lambda: f(1), max_attempts = 1).error)\n");
+    let [error] = printed.as_slice() else { panic!("{printed:?}") };
+    assert!(error.ends_with("more than 200 nested calls, the limit that --call-depth sets"), "{error}");
 }
 
 #[test]

@@ -30,4 +30,5 @@ mod server;
 mod source;
 mod spec;
 mod suite;
+mod vars;
 mod waiting;

@@ -118,7 +118,8 @@ fn honest_scripts_are_not_bothered() {
 fn deep_recursion_fits_a_small_stack() {
     let source = "def f(n):\n    return max([n], key = lambda x: f(x + 1))\nf(0)\n";
     let failure = on_small_stack(source.to_owned()).unwrap_err();
-    assert_eq!(failure.message, "call stack overflow: more than 200 nested calls");
+    let expected = "call stack overflow: more than 200 nested calls, the limit that --call-depth sets";
+    assert_eq!(failure.message, expected);
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use starcell_log::{Format, LogStream};
+
 use crate::Position;
-use crate::bindings::starcell::guest::log::{Host, Level, Line};
+use crate::bindings::starcell::guest::log::{Host, Level, Line, LogFormat, LogOutput};
 use crate::host::LogRecord;
 use crate::state::State;
 
@@ -15,29 +17,30 @@ impl Host for State {
             Level::Warn => starcell_log::Level::Warn,
             Level::Error => starcell_log::Level::Error,
         };
-        self.say(Some(level), &line.message, &line.attributes, &line.at).await
+        let format = match line.format {
+            LogFormat::Text => Format::Text,
+            LogFormat::Json => Format::Json,
+        };
+        let stream = match line.output {
+            LogOutput::Stderr => LogStream::Err,
+            LogOutput::Stdout => LogStream::Out,
+        };
+        let Line { message, attributes, at, .. } = line;
+        let (host, request) = (Arc::clone(&self.app()?.host), self.request());
+        let (message, attributes, request) = (&message, &attributes, request.as_deref());
+        host.log(&LogRecord { level: Some(level), message, attributes, at: &at, request, format, stream }).await;
+        Ok(())
     }
 
     async fn print(&mut self, text: String, at: Position) -> wasmtime::Result<()> {
-        self.say(None, &text, &[], &at).await
+        let (host, request) = (Arc::clone(&self.app()?.host), self.request());
+        let (format, stream, request) = (Format::default(), LogStream::Out, request.as_deref());
+        host.log(&LogRecord { level: None, message: &text, attributes: &[], at: &at, request, format, stream }).await;
+        Ok(())
     }
 
     async fn panicked(&mut self, message: String) -> wasmtime::Result<()> {
         self.panic = Some(message);
-        Ok(())
-    }
-}
-
-impl State {
-    async fn say(
-        &mut self,
-        level: Option<starcell_log::Level>,
-        message: &str,
-        attributes: &[(String, String)],
-        at: &Position,
-    ) -> wasmtime::Result<()> {
-        let (host, request) = (Arc::clone(&self.app()?.host), self.request());
-        host.log(&LogRecord { level, message, attributes, at, request: request.as_deref() }).await;
         Ok(())
     }
 }

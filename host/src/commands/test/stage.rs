@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starcell_http::router::Routes;
-use starcell_log::said;
+use starcell_log::{LogChoice, said};
 use starcell_node::remark::remark;
 use starcell_node::routes::add_route;
 use starcell_policy::{Permit, ServerAddress};
@@ -25,6 +25,8 @@ pub(super) struct Stage {
     set_up: bool,
     /// Cancelled when the app waits for a server.
     waits: CancellationToken,
+    /// The operator's choice about what scripts log.
+    choice: LogChoice,
     said: Mutex<Said>,
 }
 
@@ -53,9 +55,15 @@ pub(super) struct Served {
 }
 
 impl Stage {
+    /// A stage without servers.
+    pub(super) fn new(choice: LogChoice) -> Self {
+        Self { choice, ..Self::default() }
+    }
+
     /// The same servers for one test, which has words of its own.
     pub(super) fn for_test(&self) -> Arc<Self> {
-        Arc::new(Self { servers: Arc::clone(&self.servers), set_up: true, ..Self::default() })
+        let (servers, choice) = (Arc::clone(&self.servers), self.choice);
+        Arc::new(Self { servers, choice, set_up: true, ..Self::default() })
     }
 
     /// Ends when the app waits for a server.
@@ -156,7 +164,7 @@ impl AppHost for Stage {
     }
 
     fn log<'a>(&'a self, record: &'a LogRecord<'a>) -> BoxFuture<'a, ()> {
-        self.note(&said(&remark(record)));
+        self.note(&said(self.choice, &remark(record)));
         Box::pin(std::future::ready(()))
     }
 }

@@ -132,10 +132,10 @@ impl<'v> Wiring<'v> {
             (false, false) => Misses::All,
         };
         let for_all = middleware::wrap_misses(&for_all, eval)?;
-        handlers::store(&rows, for_all, eval.module());
+        let session = Session::of(eval)?;
+        handlers::store(&rows, for_all, session.log.get(), eval.module());
         let options = ServerOptions { misses, ..options.clone() };
-        let host = Session::of(eval)?.host;
-        host.start(self.number, &options, &position(eval)).map_err(from_host)?;
+        session.host.start(self.number, &options, &position(eval)).map_err(from_host)?;
         self.running.set(true);
         Ok(())
     }
