@@ -75,6 +75,57 @@ fn fail_and_endless_recursion_are_1() {
     assert!(ended.stderr.contains(".star:2:12\n"), "{}", ended.stderr);
 }
 
+/// The maze of tidbyt/community needs 465 levels, and Python allows 1,000. The guest's stack carries as many in each form.
+#[test]
+fn call_depth_says_how_many_calls_may_be_nested() {
+    let plain = "def f(n):\n    return 1 if n == 1 else 1 + f(n - 1)\n";
+    let builtin = "def f(n):\n    return 1 if n <= 2 else 2 + max([n - 2], key = f)\n";
+    let lambda = "f = lambda n: 1 if n == 1 else 1 + f(n - 1)\n";
+    let many = "def f(n, *a, b = 2, **k):\n    return 1 if n == 1 else 1 + f(*[n - 1, 1, 2], **{\"c\": 3})\n";
+    for form in [plain, lambda, many] {
+        for (depth, levels) in [("480", 465), ("1000", 465), ("1000", 999)] {
+            let ended = Starcell::run(&["--call-depth", depth], &script(&format!("{form}print(f({levels}))\n")));
+            assert_eq!((ended.code(), ended.stdout), (0, format!("{levels}\n")), "{form}: {}", ended.stderr);
+        }
+    }
+    let source = |form: &str| format!("{form}f(100000)\n");
+    for form in [plain, lambda, many, builtin] {
+        for depth in ["20", "465", "1000"] {
+            let ended = Starcell::run(&["--call-depth", depth], &script(&source(form)));
+            let message = format!("more than {depth} nested calls, the limit that --call-depth sets");
+            assert_eq!(ended.code(), 1, "{form}: {}", ended.output);
+            assert!(ended.stderr.contains(&message), "{form}: {}", ended.stderr);
+        }
+    }
+    let ended = Starcell::run(&["--call-depth", "1001"], &script("print(1)\n"));
+    assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{}", ended.stderr);
+}
+
+/// Of builtins that call back, and of what runs below the deepest call, the stacks carry what they carried with 200 calls.
+#[test]
+fn the_deepest_call_has_stack_left_for_a_builtin() {
+    for last in [
+        "json.decode('[' * 100 + ']' * 100)",
+        "json.encode(json.decode('[' * 100 + ']' * 100))",
+        "yaml.decode('a: {b: [1, {c: d}]}')",
+        "regexp.replace('(a|b)+', 'abab', lambda m: 'c')",
+        "template.render('{% for x in y %}{{ x }}{% endfor %}', {'y': [1, 2]})",
+        "sorted([3, 1, 2], key = lambda n: n)",
+    ] {
+        let source = format!(
+            "def f(n):\n    if n == 1:\n        {last}\n        return 0\n    return f(n - 1)\nprint(f(990))\n"
+        );
+        let ended = Starcell::run(&["--call-depth", "1000"], &script(&source));
+        assert_eq!((ended.code(), ended.stdout.as_str()), (0, "0\n"), "{last}: {}", ended.stderr);
+    }
+    for through in ["regexp.replace('a', 'a', lambda m: f(n + 1))", "concur.map([n + 1], f)"] {
+        let source = format!("def f(n):\n    {through}\nf(0)\n");
+        let ended = Starcell::run(&["--call-depth", "1000"], &script(&source));
+        assert_eq!(ended.code(), 1, "{through}: {}", ended.output);
+        assert!(ended.stderr.contains("more than 1000 nested calls"), "{through}: {}", ended.stderr);
+    }
+}
+
 #[test]
 fn a_wrong_command_line_is_2() {
     let missing = Starcell::run(&[], std::path::Path::new("/nonexistent/x.star"));

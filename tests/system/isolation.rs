@@ -229,7 +229,7 @@ impl Drop for RaiseAtEnd<'_> {
 const ATTACKS: [(&str, &str); 18] = [
     ("forever", CPU),
     ("forever-nested", CPU),
-    ("recurse", "error: call stack overflow: more than 200 nested calls\\n"),
+    ("recurse", "error: call stack overflow: more than 200 nested calls, the limit that --call-depth sets\\n"),
     ("hoard", MEMORY),
     ("double", MEMORY),
     ("square", CPU),

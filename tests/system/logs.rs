@@ -128,6 +128,57 @@ fn the_level_leaves_lines_out() {
     assert_eq!(Starcell::run(&["--log-level", "error"], &script(source)).stdout, "p\n");
 }
 
+/// What a script chooses counts where no flag does, in its handlers too.
+#[test]
+fn a_script_chooses_level_format_and_stream_unless_a_flag_does() {
+    let source = "log.set_level(\"debug\")\nlog.set_format(\"json\")\nlog.debug(\"d\", n = 1)\nlog.set_output(\"stdout\")\n\
+                  log.info(\"i\")\nlog.logger(\"warn\").info(\"no\")\nlog.logger(\"debug\").attrs({\"a\": 1}).group(\"g\").debug(\"own\", b = 2)\n";
+    let ended = Starcell::run(&[], &script(source));
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let err: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!(err.len(), 2, "{}", ended.stderr);
+    assert_eq!((read(err[0])["msg"].as_str(), read(err[0])["attrs"]["n"].as_i64()), (Some("d"), Some(1)));
+    assert!(err[1].ends_with(" a=1 g.b=2") && err[1].contains(" debug own "), "{}", err[1]);
+    assert_eq!(read(ended.stdout.trim_end())["msg"], "i");
+
+    let ended = Starcell::run(&["--log-level", "info", "--log-format", "text"], &script(source));
+    assert_eq!(ended.stderr, "");
+    assert!(ended.stdout.contains(" info  i ") && ended.stdout.lines().count() == 1, "{}", ended.stdout);
+    let ended = Starcell::run(&["--log-level", "debug", "--log-format", "json"], &script(source));
+    assert!(ended.stderr.lines().chain(ended.stdout.lines()).all(|line| read(line)["level"].is_string()));
+    assert_eq!(read(ended.stderr.lines().last().unwrap())["attrs"]["g"]["b"], 2);
+}
+
+/// Lines of the host do not follow the script's choice.
+#[test]
+fn a_handler_logs_as_the_setup_said_and_the_host_as_ever() {
+    let source = "log.set_level(\"debug\")\nlog.set_format(\"json\")\n\
+                  def handler(req):\n    log.debug(\"seen\")\n    log.set_level(\"error\")\n    log.warn(\"unseen\")\n\
+                  srv = http.server()\nsrv.handle(\"GET /\", handler)\nsrv.serve(port=0)\n";
+    let starcell = Starcell::serve(&[], &script(source));
+    for _ in 0..2 {
+        assert_eq!(Client::connect(starcell.port()).get("/").status, 204);
+    }
+    let ended = starcell.stop();
+    let (json, text): (Vec<&str>, Vec<&str>) = ended.stderr.lines().partition(|line| line.starts_with('{'));
+    assert_eq!(json.len(), 2, "{}", ended.stderr);
+    assert!(json.iter().all(|line| line.contains("\"msg\":\"seen\"")), "{}", ended.stderr);
+    assert_eq!(text.iter().filter(|line| line.contains(" access ")).count(), 2, "{}", ended.stderr);
+}
+
+#[test]
+fn tests_and_sessions_take_the_flags_of_the_log() {
+    let folder = starcell_tests::process::folder();
+    std::fs::write(folder.join("a_test.star"), "def test_it(t):\n    log.debug(\"detail\")\n    fail(\"no\")\n")
+        .unwrap();
+    for (flags, expected) in [(&[][..], false), (&["--log-level", "debug"], true), (&["--log-level", "warn"], false)] {
+        let ended = Starcell::command(&folder, &[&["test"], flags].concat(), "");
+        assert_eq!((ended.code(), ended.output.contains("detail")), (1, expected), "{flags:?}: {}", ended.output);
+        let ended = Starcell::command(&folder, &[&["repl"], flags].concat(), "log.debug(\"detail\")\n");
+        assert_eq!((ended.code(), ended.stderr.contains("detail")), (0, expected), "{flags:?}: {}", ended.output);
+    }
+}
+
 /// Whatever a command writes to a terminal, nothing in it is what a terminal obeys.
 #[test]
 fn nothing_that_a_terminal_obeys_reaches_it() {

@@ -59,4 +59,5 @@ mod scripts;
 mod starkite;
 mod testing;
 mod tools;
+mod vars;
 mod walls;

@@ -196,7 +196,7 @@ def test_fine(t):
     for part in [
         "  FAILED  test_loops\n      CPU time limit of 0.5 s reached\n",
         "  FAILED  test_hoards\n      memory limit of 16 MiB reached\n",
-        "error: call stack overflow: more than 200 nested calls\n",
+        "error: call stack overflow: more than 200 nested calls, the limit that --call-depth sets\n",
         "  ok      test_app_loops\n  ok      test_fine\n2 passed, 3 failed\n",
     ] {
         assert!(text.contains(part), "{part}\nin\n{text}");
