@@ -8,11 +8,12 @@
 //! no process.
 //!
 //! [`MemoryUse`] keeps one kind of attack from starving another kind of work: bodies on their way in may fill half of the
-//! budget, responses on their way out three quarters, and guests that grow seven eighths. So a small request always
-//! finds room.
+//! budget, what scripts fetch five eighths, responses on their way out three quarters, and guests that grow seven eighths.
+//! So a request that was let in can be answered, and a small one always finds room.
 
 #![forbid(unsafe_code)]
 
+mod buffer;
 mod machine;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+pub use buffer::{BudgetBuffer, BufferError};
 pub use machine::default_bytes;
 
 /// The bytes that a process may hold. Cheap to clone.
@@ -41,6 +43,9 @@ struct Shared {
 pub enum MemoryUse {
     /// A body on its way in, beyond its first few KiB.
     Body,
+    /// A copy that the host makes for a script, beyond its first few KiB: a file, what a program wrote, a response of
+    /// another server, and what the script sends to any of them.
+    Fetched,
     /// An image, and what a guest takes beyond its image.
     Guest,
     /// A response on its way out, beyond its first few KiB.
@@ -168,6 +173,7 @@ impl MemoryUse {
     fn share(self, limit: u64) -> u64 {
         match self {
             Self::Body => limit / 2,
+            Self::Fetched => limit / 8 * 5,
             Self::Guest => limit / 8 * 7,
             Self::Response => limit / 4 * 3,
             Self::Small => limit,
@@ -231,9 +237,13 @@ mod tests {
     fn each_purpose_leaves_room_for_the_next() {
         let budget = MemoryBudget::new(800);
         let mut taken = budget.nothing();
-        for (purpose, most) in
-            [(MemoryUse::Body, 400), (MemoryUse::Response, 600), (MemoryUse::Guest, 700), (MemoryUse::Small, 800)]
-        {
+        for (purpose, most) in [
+            (MemoryUse::Body, 400),
+            (MemoryUse::Fetched, 500),
+            (MemoryUse::Response, 600),
+            (MemoryUse::Guest, 700),
+            (MemoryUse::Small, 800),
+        ] {
             assert!(taken.try_grow(purpose, most - taken.bytes()), "{purpose:?}");
             assert!(!taken.try_grow(purpose, 1), "{purpose:?}");
         }

@@ -10,16 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use starcell_budget::{MemoryBudget, MemoryUse, SMALL, Taken};
+use starcell_budget::{BudgetBuffer, BufferError, MemoryBudget, MemoryUse, Taken};
 use starcell_http::response::Refusal;
 use tokio::time::{Instant, timeout_at};
 
 use crate::edge::Edge;
 use crate::limits::ClientLimits;
 use crate::pace::{Pace, Progress};
-
-/// Room that is made for the first bytes of a body.
-const FIRST_ROOM: usize = 4 << 10;
 
 /// The body of a request, not read yet.
 pub struct Body {
@@ -95,61 +92,29 @@ impl Body {
 async fn gather(mut body: Incoming, limit: usize, terms: &Terms) -> Result<Gathered, Refusal> {
     let began = Instant::now();
     let mut progress = Progress::new(began);
-    let mut room = Room::new(terms);
+    let mut buffer = BudgetBuffer::new(&terms.memory, MemoryUse::Body, limit);
     loop {
         let by_pace = progress.deadline(terms.pace);
         let deadline = terms.whole.map_or(by_pace, |whole| by_pace.min(began + whole));
         match timeout_at(deadline, body.frame()).await {
             Err(_elapsed) => return Err(Refusal::SlowBody),
-            Ok(None) => return Ok(room.gathered()),
+            Ok(None) => {
+                let (bytes, taken) = buffer.into_parts();
+                return Ok(Gathered { bytes: bytes.into(), taken: Some(taken) });
+            }
             Ok(Some(Err(_))) => return Err(Refusal::BadBody),
             Ok(Some(Ok(frame))) => {
                 // A frame of trailers is nothing that a script could see.
                 let Ok(piece) = frame.into_data() else { continue };
-                if room.bytes.len() + piece.len() > limit {
-                    return Err(Refusal::LargeBody(limit));
-                }
                 progress.moved(Instant::now(), piece.len() as u64, terms.pace);
-                if room.make(piece.len(), limit).await? {
+                match buffer.add(&piece, terms.patience).await {
+                    Ok(false) => {}
                     // The time that a client was not read from is not its own.
-                    progress = Progress::new(Instant::now());
+                    Ok(true) => progress = Progress::new(Instant::now()),
+                    Err(BufferError::TooLarge) => return Err(Refusal::LargeBody(limit)),
+                    Err(BufferError::NoMemory) => return Err(Refusal::NoMemory),
                 }
-                room.bytes.extend_from_slice(&piece);
             }
         }
-    }
-}
-
-/// One buffer for all pieces of a body: a piece that is kept would keep the whole buffer that it was read into.
-struct Room<'a> {
-    terms: &'a Terms,
-    bytes: Vec<u8>,
-    taken: Taken,
-}
-
-impl<'a> Room<'a> {
-    fn new(terms: &'a Terms) -> Self {
-        Self { terms, bytes: Vec::new(), taken: terms.memory.nothing() }
-    }
-
-    /// Makes room for so many bytes more. True if that had to be waited for.
-    async fn make(&mut self, more: usize, limit: usize) -> Result<bool, Refusal> {
-        let length = self.bytes.len() + more;
-        if length <= self.bytes.capacity() {
-            return Ok(false);
-        }
-        let capacity = length.max(self.bytes.capacity() * 2).max(FIRST_ROOM).min(limit.max(length));
-        let missing = (capacity as u64).saturating_sub(self.taken.bytes());
-        let purpose = if capacity as u64 <= SMALL { MemoryUse::Small } else { MemoryUse::Body };
-        let at_once = self.taken.try_grow(purpose, missing);
-        if !at_once && !self.taken.grow(purpose, missing, self.terms.patience).await {
-            return Err(Refusal::NoMemory);
-        }
-        self.bytes.reserve_exact(capacity - self.bytes.len());
-        Ok(!at_once)
-    }
-
-    fn gathered(self) -> Gathered {
-        Gathered { bytes: self.bytes.into(), taken: Some(self.taken) }
     }
 }
