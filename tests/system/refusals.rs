@@ -64,9 +64,10 @@ k8s.try_get(\"pod\", \"../x\", namespace=\"prod\")
     let of = |name: &str| {
         calls.iter().find(|call| call["capability"] == name).unwrap_or_else(|| panic!("{name}: {calls:?}")).clone()
     };
-    // The folder is judged before the program is, and refused.
+    // The program is judged first, and refused: nobody looks at its folder.
+    assert_eq!((&of("os.exec")["decision"], &of("os.exec")["cwd"]), (&"deny".into(), &".".into()));
     let listed: Vec<&Value> = calls.iter().filter(|call| call["capability"] == "fs.listdir").collect();
-    assert_eq!(listed.len(), 1, "{calls:?}");
+    assert!(listed.is_empty(), "{calls:?}");
     assert_eq!(of("k8s.delete")["object"], "the-database");
     assert_eq!(of("k8s.get")["object"], "../x");
     let run = Starcell::run_in(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::context::AppContext;
 use crate::gate::{Gate, Pure};
+use crate::holding::Holding;
 use crate::meter::Meter;
 use crate::state::{Role, State};
 
@@ -14,6 +15,8 @@ pub(crate) struct Caller {
     pub(crate) gate: Gate,
     /// Who pays for what the host does.
     pub(crate) meter: Arc<Meter>,
+    /// What the host holds for it.
+    pub(crate) holding: Arc<Holding>,
 }
 
 impl State {
@@ -27,7 +30,9 @@ impl State {
             }
         };
         let gate = Gate::new(Arc::clone(&app.authority), request);
-        Ok(Caller { app, gate, meter: Arc::clone(&self.meter) })
+        // The guest has its copy of what the call before fetched.
+        self.holding.release();
+        Ok(Caller { app, gate, meter: Arc::clone(&self.meter), holding: Arc::clone(&self.holding) })
     }
 
     /// Who does what needs no permission, where that is recorded.

@@ -23,6 +23,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use parking_lot::Mutex;
+use starcell_budget::Taken;
 use starcell_policy::{Endpoint, Permit};
 use tokio::task::JoinSet;
 
@@ -31,6 +32,8 @@ use connect::Sender;
 use pool::{Pool, Target};
 use resolve::{Resolve, System};
 use tls::Tls;
+
+use crate::holding::Holding;
 
 /// The HTTP client of one app. Cheap to clone.
 #[derive(Clone)]
@@ -67,13 +70,13 @@ impl Client {
         &*self.0.resolver
     }
 
-    /// Sends a request to the address of the permit and reads the whole response.
+    /// Sends a request to the address of the permit and reads the whole response. With it comes the memory that it takes.
     pub(crate) async fn exchange(
         &self,
         permit: &Permit<Endpoint>,
         mut request: Request<Full<Bytes>>,
-        allowance: &Allowance,
-    ) -> Result<Response<Bytes>, String> {
+        (holding, allowance): (&Holding, &Allowance),
+    ) -> Result<(Response<Bytes>, Taken), String> {
         let target = Target::of(permit);
         loop {
             let (mut sender, used) = match self.0.pool.take(&target) {
@@ -89,7 +92,7 @@ impl Client {
             let again = (used && request.method().is_safe()).then(|| request.clone());
             match sender.try_send_request(request).await {
                 Ok(response) => {
-                    let response = whole(response, allowance).await?;
+                    let response = whole(response, (holding, allowance)).await?;
                     self.0.pool.put(target, sender);
                     return Ok(response);
                 }
@@ -114,14 +117,18 @@ impl Client {
 
 /// The response with all of its body. Its pieces are gathered in one buffer: a piece that is kept would keep the whole
 /// buffer that it was read into.
-async fn whole(response: Response<Incoming>, allowance: &Allowance) -> Result<Response<Bytes>, String> {
+async fn whole(
+    response: Response<Incoming>,
+    (holding, allowance): (&Holding, &Allowance),
+) -> Result<(Response<Bytes>, Taken), String> {
     let (parts, mut body) = response.into_parts();
-    let mut gathered = allowance.gather();
+    let mut gathered = allowance.gather(holding);
     while let Some(frame) = body.frame().await {
         let Ok(piece) = frame.map_err(|error| words(&error))?.into_data() else { continue };
-        gathered.add(&piece)?;
+        gathered.add(&piece).await?;
     }
-    Ok(Response::from_parts(parts, gathered.finish().into()))
+    let (bytes, taken) = gathered.finish();
+    Ok((Response::from_parts(parts, bytes.into()), taken))
 }
 
 /// What went wrong, with its causes.

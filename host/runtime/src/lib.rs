@@ -33,6 +33,7 @@ mod context;
 pub mod engine;
 pub mod failure;
 pub mod gate;
+mod holding;
 pub mod host;
 pub mod host_files;
 mod in_place;

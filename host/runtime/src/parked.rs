@@ -112,6 +112,7 @@ impl Parked {
 
     /// Puts its memory back.
     pub(crate) fn put_back(&mut self) -> Reset {
+        self.fork.store().data().holding.release();
         if !self.fork.put_back() {
             return Reset::Spoiled;
         }

@@ -12,6 +12,7 @@ use wasmtime_wasi::random::WasiRandomCtx;
 
 use crate::context::AppContext;
 use crate::failure::{Failure, Limit};
+use crate::holding::Holding;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::memory::image::Image;
 use crate::memory::raw::Slot;
@@ -42,6 +43,8 @@ pub(crate) struct State {
     pub(crate) role: Role,
     pub(crate) memory: MemoryLimiter,
     pub(crate) meter: Arc<Meter>,
+    /// What it makes the host hold.
+    pub(crate) holding: Arc<Holding>,
     /// The image of the memory that the guest handed over, in the roles where that is the result.
     pub(crate) captured: Option<Image>,
     /// The memory of the instance, once there is one.
@@ -68,6 +71,7 @@ impl State {
             role,
             memory: MemoryLimiter::new(limits.memory(), &budget),
             meter,
+            holding: Arc::new(Holding::new(budget)),
             captured: None,
             slot: None,
             panic: None,

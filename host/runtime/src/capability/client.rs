@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use hyper::body::Bytes;
 use starcell_audit::Arguments;
+use starcell_budget::Taken;
 use starcell_policy::{Capability, Host as UrlHost, HttpMethod, Permit, Url};
 use tokio::time::timeout;
 
@@ -48,7 +49,7 @@ impl Host for State {
         let caller = self.caller()?;
         let answers = Allowance::of_one(caller.app.config.limits.io_bytes);
         let refusal = self.spent();
-        Ok(Sending { caller, at: &at, answers: &answers, refusal }.send(&request).await)
+        Ok(Sending { caller, at: &at, answers: &answers, refusal }.send(request).await)
     }
 
     async fn send_all(
@@ -65,7 +66,7 @@ impl Host for State {
         let answers = Allowance::of_batch(limit);
         let mut bodies = 0_usize;
         let mut calls = Vec::with_capacity(requests.len());
-        for (number, request) in requests.iter().enumerate() {
+        for (number, request) in requests.into_iter().enumerate() {
             bodies = bodies.saturating_add(request.body.len());
             let too_large = || format!("the bodies of the batch are together larger than {} MiB", limit >> 20);
             let refusal = self.spent().or_else(|| (bodies > limit).then(too_large));
@@ -105,20 +106,21 @@ struct Sending<'a> {
 
 impl Sending<'_> {
     /// Sends a request in the time that it has.
-    async fn send(&self, request: &Outgoing) -> Result<Incoming, Error> {
+    async fn send(&self, mut request: Outgoing) -> Result<Incoming, Error> {
         if let Some(text) = &self.refusal {
             return Err(self.refused(&request.method, &request.url, Error::Failed(text.clone())).await);
         }
         let time = request.timeout.map_or(DEFAULT_TIME, Duration::from_nanos);
-        let late = |_| Err(failed(request, &format!("no response within {} s", time.as_secs_f64())));
-        timeout(time, self.follow(request)).await.unwrap_or_else(late)
+        let body = Bytes::from(std::mem::take(&mut request.body));
+        let late = |_| Err(failed(&request, &format!("no response within {} s", time.as_secs_f64())));
+        timeout(time, self.follow(&request, body)).await.unwrap_or_else(late)
     }
 
     /// Sends a request, and those that its redirects ask for.
-    async fn follow(&self, request: &Outgoing) -> Result<Incoming, Error> {
+    async fn follow(&self, request: &Outgoing, body: Bytes) -> Result<Incoming, Error> {
         let failed = |text: String| failed(request, &text);
         let limit = self.caller.app.config.limits.io_bytes;
-        let mut message = match Message::new(request, limit) {
+        let mut message = match Message::new(request, body, limit) {
             Ok(message) => message,
             Err(text) => {
                 return Err(self.refused(&request.method, &request.url, failed(text)).await);
@@ -126,16 +128,18 @@ impl Sending<'_> {
         };
         let most = request.redirects.min(MAX_REDIRECTS);
         for _ in 0..=most {
-            let response = self.one(&message).await?;
-            if most == 0 {
-                return Ok(message::incoming(&message.url, response));
-            }
-            match message.redirected(&response) {
+            // The memory of a redirect's body is given back before the next request.
+            let (response, taken) = self.one(&message).await?;
+            let next = if most == 0 { Ok(None) } else { message.redirected(&response) };
+            match next {
                 Ok(Some(next)) => {
                     self.answers.give_back(response.body().len());
                     message = next;
                 }
-                Ok(None) => return Ok(message::incoming(&message.url, response)),
+                Ok(None) => {
+                    self.caller.holding.keep(taken);
+                    return Ok(message::incoming(&message.url, response));
+                }
                 Err(text) => {
                     let location = message::location(&response);
                     return Err(self.refused(message.method.name(), &location, failed(text)).await);
@@ -161,18 +165,19 @@ impl Sending<'_> {
     }
 
     /// Passes the gate with one URL.
-    async fn one(&self, message: &Message) -> Result<http::Response<Bytes>, Error> {
+    async fn one(&self, message: &Message) -> Result<(http::Response<Bytes>, Taken), Error> {
         let effect = |permit: Permit<Url>| async move {
-            let response = self.exchange(&permit, message).await?;
+            let _sent = self.caller.holding.take(message.body.len()).await.map_err(|text| message.failed(&text))?;
+            let (response, taken) = self.exchange(&permit, message).await?;
             let bytes = (message.body.len() + response.body().len()) as u64;
-            Ok::<_, Error>((response, bytes))
+            Ok::<_, Error>(((response, taken), bytes))
         };
         self.gate(message.method.name()).pass(self.at, message.method, message.url.clone(), effect).await
     }
 
     /// Looks the name up, has each address judged, and sends to the first that is granted and answers.
-    async fn exchange(&self, permit: &Permit<Url>, message: &Message) -> Result<http::Response<Bytes>, Error> {
-        let app = &self.caller.app;
+    async fn exchange(&self, permit: &Permit<Url>, message: &Message) -> Result<(http::Response<Bytes>, Taken), Error> {
+        let config = &self.caller.app.config;
         let addresses = self.addresses(permit, message).await?;
         let mut granted: Vec<IpAddr> =
             addresses.iter().copied().filter(|address| self.caller.gate.covers_address(permit, *address)).collect();
@@ -183,7 +188,8 @@ impl Sending<'_> {
         for address in granted.into_iter().take(MAX_TRIED) {
             let request = message.request().map_err(|text| message.failed(&text))?;
             let send = |endpoint| async move {
-                let sent = app.config.client.exchange(&endpoint, request, self.answers).await;
+                let bounds = (&*self.caller.holding, self.answers);
+                let sent = config.client.exchange(&endpoint, request, bounds).await;
                 sent.map(|response| (response, 0))
             };
             match self.gate(message.method.name()).address(permit, address, self.at, send).await {

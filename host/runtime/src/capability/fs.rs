@@ -30,7 +30,7 @@ use crate::gate::{Effect, shown};
 use crate::state::State;
 use glob::Pattern;
 use locate::{Last, Spot, Walk, locate};
-use refusal::Refusal;
+pub(super) use refusal::Refusal;
 
 use super::blocking::{Work, blocking};
 
@@ -176,8 +176,14 @@ struct Files<'a> {
 
 impl Files<'_> {
     async fn read(&self, function: Function, path: &str, limit: usize) -> Result<Vec<u8>, Error> {
+        let holding = Arc::clone(&self.caller.holding);
         let read = move |spot: Spot, _: &Work| {
-            let bytes = content::read(&spot, limit)?;
+            let mut taken = Vec::new();
+            let bytes = content::read(&spot, limit, |bytes| {
+                taken.push(holding.take_blocking(bytes).map_err(Refusal::TooMuch)?);
+                Ok(())
+            })?;
+            taken.into_iter().for_each(|taken| holding.keep(taken));
             let count = bytes.len() as u64;
             Ok((bytes, count))
         };
@@ -185,14 +191,21 @@ impl Files<'_> {
     }
 
     async fn write(&self, function: Function, path: &str, data: Vec<u8>) -> Result<(), Error> {
-        let (data, limit) = (Arc::new(data), self.limit());
-        let write = move |spot: Spot, _: &Work| content::replace(&spot, &data, limit).map(|()| ((), data.len() as u64));
+        let (data, limit, holding) = (Arc::new(data), self.limit(), Arc::clone(&self.caller.holding));
+        let write = move |spot: Spot, _: &Work| {
+            let _taken = holding.take_blocking(data.len()).map_err(Refusal::TooMuch)?;
+            content::replace(&spot, &data, limit).map(|()| ((), data.len() as u64))
+        };
         self.act(function, path, Last::Follow, write).await
     }
 
     async fn append(&self, path: &str, data: Vec<u8>) -> Result<(), Error> {
-        let (data, limit) = (Arc::new(data), self.limit());
-        let append = move |spot: Spot, _: &Work| content::append(&spot, &data, limit).map(|()| ((), data.len() as u64));
+        let (data, limit, holding) = (Arc::new(data), self.limit(), Arc::clone(&self.caller.holding));
+        let append = move |spot: Spot, _: &Work| {
+            let _taken = holding.take_blocking(data.len()).map_err(Refusal::TooMuch)?;
+            content::append(&spot, &data, limit, |bytes| holding.take_blocking(bytes).map_err(Refusal::TooMuch))
+                .map(|()| ((), data.len() as u64))
+        };
         self.act(Function::AppendText, path, Last::Follow, append).await
     }
 

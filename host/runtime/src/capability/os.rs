@@ -1,23 +1,27 @@
 //! `starcell:guest/os`: programs and environment of the host, the capabilities `os.exec` and `os.env`.
 //!
 //! A program is named by its path, judged, walked to like any file (see [`locate`](super::fs::locate)), and executed by
-//! the handle that the walk ended with, in a [`room`](crate::room) that does not outlive the call. [`walls`] says what its
-//! script's grants come to for it, and whether this machine can hold a program to that; [`command`] what a script may
-//! hand over to it.
+//! the handle that the walk ended with, in a [`room`](crate::room) that does not outlive the call. The program is judged
+//! before the folder that it is to run in, so a refused program has a record of its own and no look at the folder is seen.
+//! [`walls`] says what its script's grants come to for it, and whether this machine can hold a program to that; [`command`]
+//! what a script may hand over to it.
 
 mod child;
 mod command;
 mod walls;
 
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
 use starcell_audit::Arguments;
-use starcell_policy::{CanonicalPath, EnvFunction, EnvName, ExecFunction, ProgramPath};
+use starcell_policy::{CanonicalPath, EnvFunction, EnvName, ExecFunction, Permit, ProgramPath};
 use tokio::time::timeout;
 
 use crate::Position;
 use crate::bindings::starcell::guest::os::{Command, Host, Output};
 use crate::bindings::starcell::guest::types::Error;
 use crate::caller::Caller;
-use crate::gate::{Effect, shown};
+use crate::gate::{Effect, Gate, shown};
 use crate::room::plan::Plan;
 use crate::state::State;
 use child::{Ended, Places, Program};
@@ -25,7 +29,8 @@ use command::Checked;
 use walls::Reach;
 
 use super::blocking::{Work, blocking};
-use super::fs::{Folder, MAX_LINKS, folder_to_run_in, locate::Last, locate::Walk, locate::locate};
+use super::fs::locate::{Last, Walk, locate};
+use super::fs::{MAX_LINKS, Refusal, folder_to_run_in};
 
 /// What a host function answers.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
@@ -40,7 +45,7 @@ impl Host for State {
                 return Ok(Err(Error::Failed(format!("os.env({:?}): {error}", shown(&name)))));
             }
         };
-        let look = |permit: starcell_policy::Permit<EnvName>| {
+        let look = |permit: Permit<EnvName>| {
             let value = caller.app.config.environment.get(permit.resource().as_str()).cloned();
             let bytes = value.as_ref().map_or(0, |value| value.len() as u64);
             std::future::ready(Effect::Ok((value, bytes)))
@@ -65,74 +70,91 @@ struct Call<'a> {
 
 impl Call<'_> {
     async fn exec(&self, command: Command) -> Result<Output, Error> {
-        let program_name = command.argv.first().cloned().unwrap_or_default();
         let gate = self.caller.gate.about(recorded(&command));
-        let failed = |text: String| Error::Failed(format!("os.exec({:?}): {text}", shown(&program_name)));
         let config = &self.caller.app.config;
         let may_set = |name: &str| config.programs.variables.contains(name);
         let Checked { mut program, environment, time } = match command::checked(&command, &config.cwd, may_set) {
             Ok(checked) => checked,
             Err(text) => {
-                gate.unjudged(ExecFunction::Exec, &program_name, self.at).await;
-                return Err(failed(text));
+                gate.unjudged(ExecFunction::Exec, name_of(&command), self.at).await;
+                return Err(failed(&command, text));
             }
         };
         for _ in 0..MAX_LINKS {
             if config.host_files.has_path(program.path(), false) {
                 return Err(gate.hosts(ExecFunction::Exec, program.path(), self.at).await);
             }
-            let folder = folder_to_run_in(&self.caller, command.folder.as_deref(), self.at).await?;
-            let run = Run { folder, environment: environment.clone(), time };
-            let effect = |permit| async {
-                let ended = self.run(permit, run, &command).await;
-                ended.map_err(|text| format!("os.exec({:?}): {text}", shown(&program_name)))
-            };
+            let run = Run { command: &command, environment: &environment, time };
+            let effect = |permit| self.run(permit, run, &gate);
             match gate.pass(self.at, ExecFunction::Exec, program, effect).await? {
-                Ok(Ended { code, stdout, stderr }) => return Ok(Output { code, stdout, stderr }),
+                Ok(Ended { code, stdout, stderr, taken }) => {
+                    taken.into_iter().for_each(|taken| self.caller.holding.keep(taken));
+                    return Ok(Output { code, stdout, stderr });
+                }
                 Err(next) => program = next.into(),
             }
         }
-        Err(failed(format!("more than {MAX_LINKS} links on the way")))
+        Err(failed(&command, format!("more than {MAX_LINKS} links on the way")))
+    }
+
+    /// Whether the program may make sockets. What is granted is recorded, since the program uses it from its start: a
+    /// profile that is made from the log then grants it too. A program that may not is no refused call.
+    async fn network(&self, gate: &Gate, program: &ProgramPath) -> Result<bool, Error> {
+        if !gate.covers(ExecFunction::Network, program.clone()) {
+            return Ok(false);
+        }
+        let granted = |_permit| std::future::ready(Effect::Ok((true, 0)));
+        gate.pass(self.at, ExecFunction::Network, program.clone(), granted).await
     }
 
     /// Runs the program of a permit, or says where a link in its path leads.
     async fn run(
         &self,
-        permit: starcell_policy::Permit<ProgramPath>,
-        run: Run,
-        command: &Command,
-    ) -> Effect<Result<Ended, CanonicalPath>> {
+        permit: Permit<ProgramPath>,
+        Run { command, environment, time }: Run<'_>,
+        gate: &Gate,
+    ) -> Result<(Result<Ended, CanonicalPath>, u64), Error> {
+        let failed = |text| failed(command, text);
         let config = &self.caller.app.config;
-        let (reach, demand) = (Reach::of(&self.caller, permit.resource()), config.programs.walls);
-        let (limit, argv, time) = (config.limits.io_bytes, command.argv.clone(), run.time);
+        let (limit, holding) = (config.limits.io_bytes, &*self.caller.holding);
         if command.stdin.len() > limit {
-            return Err(format!("stdin is larger than {} MiB", limit >> 20));
+            return Err(failed(format!("stdin is larger than {} MiB", limit >> 20)));
         }
+        let _input = holding.take(command.stdin.len()).await.map_err(failed)?;
+        let program = permit.resource().clone();
+        let handle = match self.walk(permit).await {
+            Ok(Ok(handle)) => handle,
+            Ok(Err(next)) => return Ok((Err(next), 0)),
+            Err(Refusal::Hosts) => return Err(gate.hosts(ExecFunction::Exec, program.path(), self.at).await),
+            Err(refusal) => return Err(failed(refusal.to_string())),
+        };
+        let folder = folder_to_run_in(&self.caller, command.folder.as_deref(), self.at).await?;
+        let reach = Reach::of(&self.caller, self.network(gate, &program).await?);
         let places = timeout(time, Places::first()).await.unwrap_or_else(|_elapsed| {
             Err(format!("no place for it within {} s: other programs have them all", time.as_secs_f64()))
-        })?;
-        let hosts = config.host_files.clone();
-        let start = move || {
-            let path = permit.resource().path().to_string();
-            let spot = match locate(&permit, Last::Follow, (&hosts, false)).map_err(|refusal| refusal.to_string())? {
-                Walk::Arrived(spot) => spot,
-                Walk::Link(next) => return Ok(Err(next)),
-            };
-            let handle = spot.into_program().map_err(|refusal| refusal.to_string())?;
-            let plan = reach.plan(path, run.folder.path, walls::walls(demand)?, time)?;
-            let plan = Plan { argv, environment: run.environment, ..plan };
-            Program { handle, folder: run.folder.handle, plan, places }.start().map(Ok)
+        });
+        let places = places.map_err(failed)?;
+        let (argv, environment, demand) = (command.argv.clone(), environment.to_vec(), config.programs.walls);
+        let start = move |_: &Work| {
+            let plan = reach.plan(program.to_string(), folder.path, walls::walls(demand)?, time)?;
+            let plan = Plan { argv, environment, ..plan };
+            Program { handle, folder: folder.handle, plan, places }.start()
         };
-        let running = match blocking(&self.caller, move |_: &Work| start().map_err(Refused))
-            .await
-            .map_err(|refused| refused.0)?
-        {
-            Ok(running) => running,
-            Err(next) => return Ok((Err(next), 0)),
-        };
-        let ended = running.end(command.stdin.clone(), limit, time).await?;
+        let running = blocking(&self.caller, move |work: &Work| start(work).map_err(Refused)).await;
+        let running = running.map_err(|refused| failed(refused.0))?;
+        let ended = running.end(&command.stdin, (holding, limit), time).await.map_err(failed)?;
         let bytes = (ended.stdout.len() + ended.stderr.len()) as u64;
         Ok((Ok(ended), bytes))
+    }
+
+    /// The handle of the program of a permit, or where a link in its path leads.
+    async fn walk(&self, permit: Permit<ProgramPath>) -> Result<Result<OwnedFd, CanonicalPath>, Refusal> {
+        let hosts = self.caller.app.config.host_files.clone();
+        let walk = move |_: &Work| match locate(&permit, Last::Follow, (&hosts, false))? {
+            Walk::Arrived(spot) => spot.into_program().map(Ok),
+            Walk::Link(next) => Ok(Err(next)),
+        };
+        blocking(&self.caller, walk).await
     }
 
     /// Looks only where the script may run programs, so that it learns of no others.
@@ -193,6 +215,16 @@ impl Call<'_> {
     }
 }
 
+/// The name of the program, as the script gave it.
+fn name_of(command: &Command) -> &str {
+    command.argv.first().map(String::as_str).unwrap_or_default()
+}
+
+/// An error about a command.
+fn failed(command: &Command, text: String) -> Error {
+    Error::Failed(format!("os.exec({:?}): {text}", shown(name_of(command))))
+}
+
 /// What a record holds of a command: never the values of variables nor the input.
 fn recorded(command: &Command) -> Arguments {
     let names = command.environment.iter().flatten().map(|(name, _)| name.clone());
@@ -205,10 +237,12 @@ fn recorded(command: &Command) -> Arguments {
 }
 
 /// What one try to run a program needs.
-struct Run {
-    folder: Folder,
-    environment: Vec<(String, String)>,
-    time: std::time::Duration,
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    command: &'a Command,
+    /// All that the program finds in its environment.
+    environment: &'a [(String, String)],
+    time: Duration,
 }
 
 /// Why a program did not start, in words.

@@ -5,6 +5,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use starcell_budget::{BudgetBuffer, Taken};
+
+use crate::holding::{Holding, add};
+
 /// Bytes that bodies may have.
 #[derive(Debug)]
 pub(crate) struct Allowance {
@@ -26,8 +30,8 @@ impl Allowance {
     }
 
     /// A body that is about to be read.
-    pub(super) fn gather(&self) -> Gathering<'_> {
-        Gathering { allowance: self, body: Vec::new() }
+    pub(super) fn gather(&self, holding: &Holding) -> Gathering<'_> {
+        Gathering { share: Share { allowance: self, bytes: 0 }, buffer: holding.buffer(self.limit) }
     }
 
     /// Gives bytes back: the body that they were for is dropped.
@@ -40,65 +44,82 @@ impl Allowance {
         let more = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= self.limit);
         match self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
             Ok(_) => Ok(()),
-            Err(_) => Err(format!("{} larger than {} MiB", self.subject, self.limit >> 20)),
+            Err(_) => Err(self.too_large()),
         }
+    }
+
+    fn too_large(&self) -> String {
+        format!("{} larger than {} MiB", self.subject, self.limit >> 20)
     }
 }
 
 /// A body that is read. Dropped before its end, by an error or since its time is over, it gives back what it took.
 #[derive(Debug)]
 pub(super) struct Gathering<'a> {
-    allowance: &'a Allowance,
-    body: Vec<u8>,
+    share: Share<'a>,
+    buffer: BudgetBuffer,
 }
 
 impl Gathering<'_> {
     /// Adds a piece; the error is the end of a sentence.
-    pub(super) fn add(&mut self, piece: &[u8]) -> Result<(), String> {
-        self.allowance.take(piece.len())?;
-        self.body.extend_from_slice(piece);
-        Ok(())
+    pub(super) async fn add(&mut self, piece: &[u8]) -> Result<(), String> {
+        self.share.allowance.take(piece.len())?;
+        self.share.bytes += piece.len();
+        let allowance = self.share.allowance;
+        add(&mut self.buffer, piece, || allowance.too_large()).await
     }
 
-    /// The whole body.
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        std::mem::take(&mut self.body)
+    /// The whole body, and the memory that it takes.
+    pub(super) fn finish(mut self) -> (Vec<u8>, Taken) {
+        // Whoever has the body gives its bytes back.
+        self.share.bytes = 0;
+        self.buffer.into_parts()
     }
 }
 
-impl Drop for Gathering<'_> {
+/// What one body has taken of an allowance.
+#[derive(Debug)]
+struct Share<'a> {
+    allowance: &'a Allowance,
+    bytes: usize,
+}
+
+impl Drop for Share<'_> {
     fn drop(&mut self) {
-        self.allowance.give_back(self.body.len());
+        self.allowance.give_back(self.bytes);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use starcell_budget::MemoryBudget;
+
     use super::*;
 
     const MIB: usize = 1 << 20;
 
-    #[test]
-    fn bodies_share_an_allowance() {
-        let batch = Allowance::of_batch(3 * MIB);
+    #[tokio::test]
+    async fn bodies_share_an_allowance() {
+        let (batch, holding) = (Allowance::of_batch(3 * MIB), Holding::new(MemoryBudget::unlimited()));
         let error = Err("the responses of the batch are together larger than 3 MiB".to_owned());
-        let (mut one, mut other) = (batch.gather(), batch.gather());
-        assert_eq!(one.add(&vec![0; 2 * MIB]), Ok(()));
-        assert_eq!(other.add(&vec![0; MIB + 1]), error);
-        assert_eq!(other.add(&vec![0; MIB]), Ok(()));
-        assert_eq!(other.add(&[0]), error);
+        let (mut one, mut other) = (batch.gather(&holding), batch.gather(&holding));
+        assert_eq!(one.add(&vec![0; 2 * MIB]).await, Ok(()));
+        assert_eq!(other.add(&vec![0; MIB + 1]).await, error);
+        assert_eq!(other.add(&vec![0; MIB]).await, Ok(()));
+        assert_eq!(other.add(&[0]).await, error);
         // What is not read to its end makes room, and so does what is dropped after it.
         drop(other);
-        assert_eq!(one.add(&vec![0; MIB]), Ok(()));
-        let body = one.finish();
-        assert_eq!((body.len(), batch.gather().add(&[0])), (3 * MIB, error));
+        assert_eq!(one.add(&vec![0; MIB]).await, Ok(()));
+        let (body, _taken) = one.finish();
+        assert_eq!((body.len(), batch.gather(&holding).add(&[0]).await), (3 * MIB, error));
         batch.give_back(body.len());
-        assert_eq!(batch.gather().add(&vec![0; 3 * MIB]), Ok(()));
+        assert_eq!(batch.gather(&holding).add(&vec![0; 3 * MIB]).await, Ok(()));
     }
 
-    #[test]
-    fn one_body_has_an_allowance_of_its_own() {
+    #[tokio::test]
+    async fn one_body_has_an_allowance_of_its_own() {
         let error = "the response is larger than 1 MiB".to_owned();
-        assert_eq!(Allowance::of_one(MIB).gather().add(&vec![0; MIB + 1]), Err(error));
+        let holding = Holding::new(MemoryBudget::unlimited());
+        assert_eq!(Allowance::of_one(MIB).gather(&holding).add(&vec![0; MIB + 1]).await, Err(error));
     }
 }

@@ -2,13 +2,15 @@
 
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::Bytes;
 use kube::client::Body;
 use kube::core::Status;
 use kube::{Client, Error};
+use starcell_budget::BufferError;
 
 use super::words;
+use crate::holding::{Holding, NO_MEMORY, PATIENCE};
 
 /// How requests introduce themselves.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("starcell/", env!("CARGO_PKG_VERSION")));
@@ -52,9 +54,16 @@ impl ApiRequest {
         Self { method, target, content_type: Some(content_type), body }
     }
 
-    /// Sends it; `host` is the server where the connection is to an address alone.
-    pub(crate) async fn send(&self, client: &Client, host: Option<&str>, limit: usize) -> Result<Answer, Fault> {
+    /// Sends it; `host` is the server where the connection is to an address alone. The memory of the answer stays taken
+    /// for as long as `holding` keeps it.
+    pub(crate) async fn send(
+        &self,
+        client: &Client,
+        host: Option<&str>,
+        (holding, limit): (&Holding, usize),
+    ) -> Result<Answer, Fault> {
         let failed = |text: &str| Fault::Failed(text.to_owned());
+        let _sent = holding.take(self.body.len()).await.map_err(Fault::Failed)?;
         let mut request = Request::new(Body::from(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.target.parse().map_err(|_| failed("the path cannot be sent"))?;
@@ -68,12 +77,21 @@ impl ApiRequest {
             headers.insert(HOST, HeaderValue::from_str(host).map_err(|_| failed("the host cannot be sent"))?);
         }
         let response = client.send(request).await.map_err(|error| fault(&error))?;
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, limit).collect().await.map_err(|error| match error.is::<LengthLimitError>() {
-            true => Fault::TooLarge,
-            false => Fault::Failed("the cluster broke its answer off".to_owned()),
-        })?;
-        Ok(Answer { status: head.status, body: body.to_bytes() })
+        let (head, mut body) = response.into_parts();
+        // In one buffer: a piece that is kept would keep the whole buffer that it was read into.
+        let mut buffer = holding.buffer(limit);
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(|_| failed("the cluster broke its answer off"))?.into_data() else {
+                continue;
+            };
+            buffer.add(&piece, PATIENCE).await.map_err(|error| match error {
+                BufferError::TooLarge => Fault::TooLarge,
+                BufferError::NoMemory => failed(NO_MEMORY),
+            })?;
+        }
+        let (bytes, taken) = buffer.into_parts();
+        holding.keep(taken);
+        Ok(Answer { status: head.status, body: bytes.into() })
     }
 }
 

@@ -46,11 +46,12 @@ pub(super) struct Message {
 }
 
 impl Message {
-    pub(super) fn new(request: &Outgoing, limit: usize) -> Result<Self, String> {
+    /// A request with a body, which is no part of `request` any more.
+    pub(super) fn new(request: &Outgoing, body: Bytes, limit: usize) -> Result<Self, String> {
         let method =
             HttpMethod::named(&request.method).ok_or_else(|| format!("no method {:?}", shown(&request.method)))?;
         let url = Url::parse(&request.url).map_err(|error| error.to_string())?;
-        if request.body.len() > limit {
+        if body.len() > limit {
             return Err(format!("the body is larger than {} MiB", limit >> 20));
         }
         let bytes = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
@@ -68,7 +69,7 @@ impl Message {
             headers.append(known, HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad())?);
         }
         headers.entry(USER_AGENT).or_insert(AGENT);
-        Ok(Self { method, url, body: request.body.clone().into(), headers })
+        Ok(Self { method, url, body, headers })
     }
 
     /// The request as it is sent.
@@ -189,17 +190,21 @@ mod tests {
             method: "POST".into(),
             url: "http://h.example/".into(),
             headers: headers.collect(),
-            body: b"x".to_vec(),
+            body: Vec::new(),
             timeout: None,
             redirects: 5,
         }
+    }
+
+    fn message(headers: &[(&str, &str)]) -> Result<Message, String> {
+        Message::new(&outgoing(headers), Bytes::from_static(b"x"), 10)
     }
 
     #[test]
     fn a_head_has_bounds() {
         let send = |count: usize, value: &str| {
             let names: Vec<_> = (0..count).map(|number| format!("x{number}")).collect();
-            Message::new(&outgoing(&names.iter().map(|name| (name.as_str(), value)).collect::<Vec<_>>()), 10)
+            message(&names.iter().map(|name| (name.as_str(), value)).collect::<Vec<_>>())
         };
         assert!(send(1000, "a").is_ok());
         for (count, value) in [(1001, ""), (25_000, "a"), (66, "a".repeat(1000).as_str())] {
@@ -219,15 +224,15 @@ mod tests {
             ("X\n", "a"),
             ("", "a"),
         ] {
-            assert!(Message::new(&outgoing(&[(name, value)]), 10).is_err(), "{name}");
+            assert!(message(&[(name, value)]).is_err(), "{name}");
         }
-        assert!(Message::new(&outgoing(&[("X-A", "1"), ("Cookie", "a=b")]), 10).is_ok());
-        assert!(Message::new(&outgoing(&[]), 0).is_err());
+        assert!(message(&[("X-A", "1"), ("Cookie", "a=b")]).is_ok());
+        assert!(Message::new(&outgoing(&[]), Bytes::from_static(b"x"), 0).is_err());
     }
 
     #[test]
     fn a_redirect_takes_no_secret_along() {
-        let message = Message::new(&outgoing(&[("Authorization", "s"), ("Cookie", "s"), ("X", "1")]), 10).unwrap();
+        let message = message(&[("Authorization", "s"), ("Cookie", "s"), ("X", "1")]).unwrap();
         let answer = |status: u16, location: &str| {
             let mut response = http::Response::new(Bytes::new());
             *response.status_mut() = status.try_into().unwrap();

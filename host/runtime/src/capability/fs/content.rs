@@ -16,15 +16,22 @@ const MAX_APPENDED: u64 = 1 << 30;
 /// programs beneath one folder could otherwise run what it wrote.
 const KEPT_BITS: u32 = 0o666;
 
-/// The whole content, if it is not more than `limit` bytes.
-pub(super) fn read(spot: &Spot, limit: usize) -> Result<Vec<u8>, Refusal> {
+/// The whole content, if it is not more than `limit` bytes. `take` takes memory for so many bytes more, before they are
+/// allocated.
+pub(super) fn read(
+    spot: &Spot,
+    limit: usize,
+    mut take: impl FnMut(usize) -> Result<(), Refusal>,
+) -> Result<Vec<u8>, Refusal> {
     let (file, stat) = spot.open_file(OFlags::RDONLY)?;
     let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
     if size > limit {
         return Err(too_large(limit));
     }
     // One byte more than allowed tells a file that grew meanwhile.
-    let mut content = vec![0; (size + 1).min(limit + 1)];
+    let first = (size + 1).min(limit + 1);
+    take(first)?;
+    let mut content = vec![0; first];
     let mut filled = 0;
     loop {
         let count = match io::read(&file, content.get_mut(filled..).unwrap_or_default()) {
@@ -38,7 +45,9 @@ pub(super) fn read(spot: &Spot, limit: usize) -> Result<Vec<u8>, Refusal> {
             return Err(too_large(limit));
         }
         if filled == content.len() {
-            content.resize((content.len() * 2).min(limit + 1), 0);
+            let more = (content.len() * 2).min(limit + 1) - content.len();
+            take(more)?;
+            content.resize(content.len() + more, 0);
         }
     }
     content.truncate(filled);
@@ -95,8 +104,13 @@ fn create_beside(spot: &Spot) -> Result<(OwnedFd, String), Refusal> {
     Err(Refusal::Os(Errno::EXIST))
 }
 
-/// Adds to the end of the file, or makes it.
-pub(super) fn append(spot: &Spot, content: &[u8], limit: usize) -> Result<(), Refusal> {
+/// Adds to the end of the file, or makes it. `take` takes memory for so many bytes.
+pub(super) fn append<T>(
+    spot: &Spot,
+    content: &[u8],
+    limit: usize,
+    take: impl FnMut(usize) -> Result<T, Refusal>,
+) -> Result<(), Refusal> {
     if content.len() > limit {
         return Err(too_large(limit));
     }
@@ -108,7 +122,7 @@ pub(super) fn append(spot: &Spot, content: &[u8], limit: usize) -> Result<(), Re
         }
         if stat.st_mode & !KEPT_BITS & 0o7777 != 0 {
             drop(file);
-            return append_to_copy(spot, content, limit);
+            return append_to_copy(spot, content, limit, take);
         }
         file
     } else {
@@ -124,8 +138,17 @@ pub(super) fn append(spot: &Spot, content: &[u8], limit: usize) -> Result<(), Re
 
 /// Puts a copy with more at its end in the place of a file that may be executed. Such a file may be running: a shell reads
 /// its script as it goes, so what is added to the very file would be run.
-fn append_to_copy(spot: &Spot, content: &[u8], limit: usize) -> Result<(), Refusal> {
-    let mut whole = read(spot, limit)?;
+fn append_to_copy<T>(
+    spot: &Spot,
+    content: &[u8],
+    limit: usize,
+    mut take: impl FnMut(usize) -> Result<T, Refusal>,
+) -> Result<(), Refusal> {
+    let mut taken = vec![take(content.len())?];
+    let mut whole = read(spot, limit, |bytes| {
+        taken.push(take(bytes)?);
+        Ok(())
+    })?;
     whole.extend_from_slice(content);
     replace(spot, &whole, limit)
 }

@@ -168,7 +168,10 @@ impl Objects<'_> {
             return self.send_judged(cluster, request, left, subject).await;
         }
         let client = cluster.direct().await.map_err(|text| self.failed(subject, &text))?;
-        request.send(&client, None, left).await.map_err(|fault| self.failed(subject, &self.words(fault)))
+        request
+            .send(&client, None, (&self.caller.holding, left))
+            .await
+            .map_err(|fault| self.failed(subject, &self.words(fault)))
     }
 
     /// Sends a request to a cluster that the script named: to the first address that is granted and answers.
@@ -199,7 +202,7 @@ impl Objects<'_> {
                 let asked = &was_asked;
                 let send = |endpoint: Permit<Endpoint>| async move {
                     let client = cluster.pinned(&endpoint).await?;
-                    let answer = request.send(&client, cluster.authority(), left).await;
+                    let answer = request.send(&client, cluster.authority(), (&self.caller.holding, left)).await;
                     let answer = answer.map_err(|fault| {
                         asked.store(!matches!(fault, Fault::Unreached(_)), Ordering::Relaxed);
                         self.words(fault)

@@ -7,6 +7,7 @@ use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
+use starcell_budget::{BudgetBuffer, Taken};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -14,6 +15,7 @@ use tokio::process::Child;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use crate::holding::{Holding, add};
 use crate::room;
 use crate::room::plan::{Message, Order, Plan};
 
@@ -27,6 +29,9 @@ const KEEPERS: u32 = 2;
 
 /// Places that a program has from its start.
 const FIRST_PLACES: u32 = 4;
+
+/// Bytes that are read from a program at a time: what a pipe of Linux holds.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Most bytes of what a room says about a failure.
 const MAX_FAILURE: usize = 64 << 10;
@@ -57,6 +62,8 @@ pub(super) struct Ended {
     pub(super) code: i32,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
+    /// The memory that the two streams take.
+    pub(super) taken: [Taken; 2],
 }
 
 /// A running program with all it starts. Dropping it ends them.
@@ -128,13 +135,22 @@ fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
 impl Running {
     /// Waits for its end, with at most `limit` bytes on each stream. It is over when the program is: what it started and
     /// left behind is killed.
-    pub(super) async fn end(self, stdin: Vec<u8>, limit: usize, time: Duration) -> Result<Ended, String> {
+    pub(super) async fn end(
+        self,
+        stdin: &[u8],
+        (holding, limit): (&Holding, usize),
+        time: Duration,
+    ) -> Result<Ended, String> {
         let Self { socket, input, output, errors, places, _child } = self;
         let all = async {
-            tokio::try_join!(converse(socket, places), feed(input, &stdin), read(output, limit), read(errors, limit))
+            let (output, errors) =
+                (read(output, holding.buffer(limit), limit), read(errors, holding.buffer(limit), limit));
+            tokio::try_join!(converse(socket, places), feed(input, stdin), output, errors)
         };
         match timeout(time, all).await {
-            Ok(Ok((code, (), stdout, stderr))) => Ok(Ended { code, stdout, stderr }),
+            Ok(Ok((code, (), (stdout, of_output), (stderr, of_errors)))) => {
+                Ok(Ended { code, stdout, stderr, taken: [of_output, of_errors] })
+            }
             Ok(Err(error)) => Err(error),
             Err(_elapsed) => Err(format!("killed: it took longer than {} s", time.as_secs_f64())),
         }
@@ -171,13 +187,21 @@ async fn feed(mut pipe: Sender, data: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-async fn read(pipe: impl AsyncRead + Unpin, limit: usize) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    pipe.take(more).read_to_end(&mut bytes).await.map_err(|error| words(&error))?;
-    match bytes.len() > limit {
-        true => Err(format!("killed: it wrote more than {} MiB", limit >> 20)),
-        false => Ok(bytes),
+/// Reads all that a program writes to one stream. While there is no memory for it the program waits for its pipe.
+async fn read(
+    mut pipe: impl AsyncRead + Unpin,
+    mut buffer: BudgetBuffer,
+    limit: usize,
+) -> Result<(Vec<u8>, Taken), String> {
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let count = pipe.read(&mut piece).await.map_err(|error| words(&error))?;
+        if count == 0 {
+            return Ok(buffer.into_parts());
+        }
+        let too_large = || format!("it wrote more than {} MiB", limit >> 20);
+        let added = add(&mut buffer, piece.get(..count).unwrap_or_default(), too_large).await;
+        added.map_err(|text| format!("killed: {text}"))?;
     }
 }
 

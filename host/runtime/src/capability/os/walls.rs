@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use rustix::fs::{FileType, Stat};
-use starcell_policy::{CanonicalPath, DenyReason, ExecFunction, PathFunction, ProgramPath};
+use starcell_policy::{CanonicalPath, DenyReason, PathFunction};
 
 use crate::caller::Caller;
 use crate::programs::ExecWalls;
@@ -47,9 +47,9 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// The reach of one program. It gets folders of which the script may use all that lies beneath, but for the files of
-    /// the host.
-    pub(super) fn of(caller: &Caller, program: &ProgramPath) -> Self {
+    /// The reach of a program. It gets folders of which the script may use all that lies beneath, but for the files of the
+    /// host.
+    pub(super) fn of(caller: &Caller, network: bool) -> Self {
         let config = &caller.app.config;
         let whole = CanonicalPath::absolute("/").ok();
         let granted = whole.iter().chain([&config.cwd]).filter_map(|folder| {
@@ -62,7 +62,6 @@ impl Reach {
         // The folders of the kernel are closed to every program as it is.
         let hosts = config.host_files.paths().map(CanonicalPath::as_str);
         let closed = hosts.filter(|path| within(path) && !KERNEL.contains(path)).map(str::to_owned).collect();
-        let network = caller.gate.covers(ExecFunction::Network, program.clone());
         Self { files: Files { granted, closed }, network }
     }
 
