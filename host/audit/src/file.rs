@@ -5,9 +5,12 @@
 //! aside where the operator says so: to write on would make a break look like an old one. A lock keeps a second writer
 //! out.
 //!
-//! Before each write the path is looked up. A file that was removed, renamed or emptied in the meantime is followed by a
-//! new one at the path, which goes on with the chain and says so; a file that another program put there or wrote to is
-//! an error. So a record stands in a file that an operator finds, or the call that it is about is not done.
+//! Before each call is written the path is looked up. A file that was removed, renamed or emptied in the meantime is
+//! followed by a new one at the path, which goes on with the chain and says so; a file that another program put there or
+//! wrote to is an error. So a record stands in a file that an operator finds, or the call that it is about is not done.
+//!
+//! A tool that rotates logs renames the file first and asks to go on in a new one after that. Between the two, outcomes
+//! stay beside their calls in the renamed file, and the rename is told as an error only when nobody asks in time.
 
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this file owns the files of the audit log")]
 
@@ -49,6 +52,10 @@ pub(crate) struct LogFile {
     /// The length at which a new file begins; later than asked for when renaming failed.
     rotate_at: u64,
     reserve: Reserve,
+    /// How often the file was renamed by another program.
+    renames: u64,
+    /// True if the last rename has neither been asked for nor told.
+    untold: bool,
     refused: u64,
     lost: u64,
     buffer: Vec<u8>,
@@ -62,6 +69,26 @@ pub(crate) struct Opened {
     pub(crate) head_before: Hash,
     /// The new name of a file that was damaged.
     pub(crate) set_aside: Option<PathBuf>,
+}
+
+/// Which file lines are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    /// The file that is written, under whatever name: outcomes, whose calls are there.
+    Held,
+    /// The file at the path: calls, which an operator looks for there.
+    Path,
+}
+
+/// What the path of the log led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// The file that is written, whole.
+    There,
+    /// Another one or none, and the file that was written lies elsewhere.
+    Renamed,
+    /// Another one or none, and nobody finds what was written; or the file without its lines.
+    Moved,
 }
 
 impl LogFile {
@@ -91,12 +118,14 @@ impl LogFile {
             torn: tail.torn_bytes > 0,
             rotate_at,
             reserve: Reserve::default(),
+            renames: 0,
+            untold: false,
             refused: 0,
             lost: 0,
             buffer: Vec::new(),
         };
         let opening = line::open(now, head, tail.len, after, tail.torn_bytes);
-        log.append(now, [opening.as_str()])?;
+        log.append(now, [opening.as_str()], At::Path)?;
         Ok(Opened { file: log, head_before: head, set_aside: aside })
     }
 
@@ -120,11 +149,16 @@ impl LogFile {
         &mut self,
         now: SystemTime,
         bodies: impl IntoIterator<Item = &'a str>,
+        at: At,
     ) -> Result<(), AuditError> {
         self.mend()?;
-        if self.keep_place()? {
-            let path = self.options.path.display();
-            tracing::error!("another program moved or emptied the audit log {path}; it goes on in a new file there");
+        let is_away = at == At::Held && self.is_renamed()?;
+        if !is_away {
+            match self.keep_place()? {
+                Found::There => {}
+                Found::Renamed => (self.renames, self.untold) = (self.renames + 1, true),
+                Found::Moved => self.tell_moved(),
+            }
         }
         let (mut head, mut lines) = (self.head, self.lines);
         self.buffer.clear();
@@ -149,7 +183,7 @@ impl LogFile {
         self.len += self.buffer.len() as u64;
         (self.refused, self.lost, self.unopened) = (0, 0, None);
         self.buffer.shrink_to(KEPT_BUFFER);
-        if self.len >= self.rotate_at {
+        if self.len >= self.rotate_at && !is_away {
             self.rotate();
         }
         Ok(())
@@ -157,8 +191,30 @@ impl LogFile {
 
     /// Goes on in a new file when the old one was moved away, as a tool that rotates logs does before it asks for this.
     pub(crate) fn reopen(&mut self, now: SystemTime) -> Result<(), AuditError> {
+        self.untold = false;
         self.mend()?;
-        if self.keep_place()? { self.append(now, []) } else { Ok(()) }
+        match self.keep_place()? {
+            Found::There => Ok(()),
+            Found::Renamed | Found::Moved => self.append(now, [], At::Path),
+        }
+    }
+
+    /// The number of a rename that nobody has asked for yet, and that has not been told.
+    pub(crate) fn untold_rename(&self) -> Option<u64> {
+        self.untold.then_some(self.renames)
+    }
+
+    /// Tells of a rename that nobody has asked for in time.
+    pub(crate) fn tell_rename(&mut self, number: u64) {
+        if self.untold_rename() == Some(number) {
+            self.tell_moved();
+        }
+    }
+
+    fn tell_moved(&mut self) {
+        self.untold = false;
+        let path = self.options.path.display();
+        tracing::error!("another program moved or emptied the audit log {path}; it goes on in a new file there");
     }
 
     /// Notes lines that were not written, to be told when writing works again.
@@ -171,7 +227,8 @@ impl LogFile {
     pub(crate) fn close(mut self, now: SystemTime) -> Result<(Hash, u64), AuditError> {
         // No new file for the last line.
         self.rotate_at = u64::MAX;
-        self.append(now, [line::close(now).as_str()])?;
+        self.append(now, [line::close(now).as_str()], At::Path)?;
+        self.tell_rename(self.renames);
         self.reserve.release(&self.file, self.len);
         self.file.sync_all().map_err(|error| AuditError::write(&self.options.path, error))?;
         Ok(self.head())
@@ -186,20 +243,35 @@ impl LogFile {
         Ok(())
     }
 
-    /// Sees to it that the file at the path is the one that is written. True when that took a new beginning.
-    fn keep_place(&mut self) -> Result<bool, AuditError> {
+    /// Whether the file that is written lies whole under another name. Where it lost its last name, nobody would find what
+    /// is written to it.
+    fn is_renamed(&self) -> Result<bool, AuditError> {
+        let failed = |error| AuditError::write(&self.options.path, error);
+        let held = self.file.metadata().map_err(failed)?;
+        let is_at_path = match fs::metadata(&self.options.path) {
+            Ok(named) => is_same(&named, &held),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(failed(error)),
+        };
+        Ok(!is_at_path && held.nlink() > 0 && held.len() == self.len)
+    }
+
+    /// Sees to it that the file at the path is the one that is written.
+    fn keep_place(&mut self) -> Result<Found, AuditError> {
         let path = &self.options.path;
         let failed = |error| AuditError::write(path, error);
         let held = self.file.metadata().map_err(failed)?;
+        let gone = if held.nlink() > 0 { Found::Renamed } else { Found::Moved };
         match fs::metadata(path) {
             Ok(named) if is_same(&named, &held) => {
                 if named.len() == self.len {
-                    return Ok(false);
+                    return Ok(Found::There);
                 }
                 if named.len() != 0 {
                     return Err(AuditError::Changed { path: path.clone() });
                 }
                 self.begin_at_the_start(None);
+                return Ok(Found::Moved);
             }
             Ok(_) => match self.successor()? {
                 (file, None) => self.begin_at_the_start(Some(file)),
@@ -212,7 +284,7 @@ impl LogFile {
             }
             Err(error) => return Err(failed(error)),
         }
-        Ok(true)
+        Ok(gone)
     }
 
     /// The file that another program put at the path, with its length unless it is empty.

@@ -9,11 +9,12 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use tokio::sync::{
     OwnedSemaphorePermit,
-    mpsc::{UnboundedReceiver, UnboundedSender},
+    mpsc::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender},
     oneshot,
 };
 
@@ -21,13 +22,17 @@ use crate::{
     anchoring::Anchoring,
     clock::now,
     error::AuditError,
-    file::{LogFile, Opened},
+    file::{At, LogFile, Opened},
     reserve,
     shares::{AppNumber, Shares},
 };
 
 /// Lines of one round.
 const ROUND: usize = 1024;
+
+/// How long a log may have been renamed before that is an error: a tool that rotates logs renames the file first and asks
+/// to go on in a new one after that.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A task of the writer.
 #[derive(Debug)]
@@ -43,6 +48,8 @@ pub(crate) enum Job {
     },
     /// Write the line of an outcome.
     Outcome { app: AppNumber, line: String },
+    /// Tell of the rename with this number, unless it was asked for meanwhile.
+    Overdue(u64),
     /// Go on in a new file if the old one was moved away.
     Reopen,
 }
@@ -67,7 +74,10 @@ impl Writer {
         let Opened { file, set_aside, .. } = opened;
         let thread = thread::Builder::new()
             .name("audit".into())
-            .spawn(move || Thread::new(file, anchoring).run(receiver))
+            .spawn({
+                let jobs = jobs.downgrade();
+                move || Thread::new(file, anchoring, jobs).run(receiver)
+            })
             .map_err(|source| AuditError::Thread { source: Arc::new(source) })?;
         Ok(Self { jobs, set_aside, thread: Some(thread) })
     }
@@ -107,6 +117,10 @@ struct Thread {
     file: LogFile,
     anchoring: Option<Anchoring>,
     shares: Shares,
+    /// Where the thread leaves tasks for itself.
+    jobs: WeakUnboundedSender<Job>,
+    /// The last rename that is being waited for.
+    awaited: Option<u64>,
     /// True if the last write failed.
     failing: bool,
     /// True if the disk was full at the last write.
@@ -114,8 +128,9 @@ struct Thread {
 }
 
 impl Thread {
-    fn new(file: LogFile, anchoring: Option<Anchoring>) -> Self {
-        Self { file, anchoring, shares: Shares::new(now(), reserve::PART), failing: false, full: false }
+    fn new(file: LogFile, anchoring: Option<Anchoring>, jobs: WeakUnboundedSender<Job>) -> Self {
+        let shares = Shares::new(now(), reserve::PART);
+        Self { file, anchoring, shares, jobs, awaited: None, failing: false, full: false }
     }
 
     fn run(mut self, mut jobs: UnboundedReceiver<Job>) -> Result<(), AuditError> {
@@ -128,6 +143,7 @@ impl Thread {
                 open = false;
             }
             self.write(&mut round);
+            self.await_reopening();
             if let Some(anchoring) = &self.anchoring {
                 let (head, written) = self.file.head();
                 anchoring.note(head, written);
@@ -146,9 +162,14 @@ impl Thread {
 
     /// Writes the lines of a round, and answers those who wait for one.
     fn write(&mut self, round: &mut Vec<Job>) {
-        if let Some(reopen) = round.iter().position(|job| matches!(job, Job::Reopen)) {
-            round.remove(reopen);
-            self.reopen();
+        for job in round.extract_if(.., |job| matches!(job, Job::Overdue(_) | Job::Reopen)) {
+            match job {
+                Job::Overdue(number) => self.file.tell_rename(number),
+                _ => self.reopen(),
+            }
+        }
+        if round.is_empty() {
+            return;
         }
         self.look_for_room();
         let path = self.file.path().to_owned();
@@ -159,7 +180,8 @@ impl Thread {
         answer(refused, &Err(AuditError::Full { path }));
 
         let time = now();
-        let result = self.file.append(time, round.iter().filter_map(Job::line).map(|(_, line)| line));
+        let at = if round.iter().any(|job| matches!(job, Job::Intent { .. })) { At::Path } else { At::Held };
+        let result = self.file.append(time, round.iter().filter_map(Job::line).map(|(_, line)| line), at);
         match &result {
             Ok(()) => {
                 for (app, line) in round.iter().filter_map(Job::line) {
@@ -177,6 +199,25 @@ impl Thread {
         }
         self.failing = result.is_err();
         answer(round.drain(..), &result);
+    }
+
+    /// Has a rename told after a while, unless somebody asks to go on in a new file before.
+    #[expect(clippy::disallowed_methods, reason = "a thread that waits for a moment and holds nothing")]
+    fn await_reopening(&mut self) {
+        let rename = self.file.untold_rename();
+        let Some(number) = rename.filter(|_| self.awaited != rename) else { return };
+        self.awaited = rename;
+        let jobs = self.jobs.clone();
+        let wait = move || {
+            thread::sleep(GRACE);
+            // A log that was closed meanwhile has told of it.
+            if let Some(jobs) = jobs.upgrade() {
+                let _ = jobs.send(Job::Overdue(number));
+            }
+        };
+        if thread::Builder::new().name("audit-grace".into()).spawn(wait).is_err() {
+            self.file.tell_rename(number);
+        }
     }
 
     fn reopen(&mut self) {
@@ -200,7 +241,7 @@ impl Job {
     /// A line to write, and the app that causes it.
     fn line(&self) -> Option<(AppNumber, &str)> {
         match self {
-            Self::Close | Self::Reopen => None,
+            Self::Close | Self::Overdue(_) | Self::Reopen => None,
             Self::Intent { app, line, .. } | Self::Outcome { app, line } => Some((*app, line)),
         }
     }
