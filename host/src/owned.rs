@@ -39,9 +39,7 @@ pub(crate) fn host_files(
     if let Some(log) = kept.record.and_then(|record| record.file.as_deref()) {
         files = files.with_log(&named("--audit", log)?);
     }
-    for (flag, file) in
-        kept.record.iter().flat_map(|record| [("--audit-anchor", &record.anchor), ("--audit-key", &record.key)])
-    {
+    for (flag, file) in kept.record.into_iter().flat_map(beside) {
         if let Some(file) = file {
             files = files.with_file(&named(flag, file)?);
         }
@@ -52,6 +50,11 @@ pub(crate) fn host_files(
     // A path that no script can write down needs no wall of its own.
     let implied = kubernetes.files().map(Path::to_owned).chain(env::current_exe().ok());
     Ok(implied.filter_map(|path| judged(&path, cwd)).fold(files, |files, path| files.with_file(&path)))
+}
+
+/// The files that belong to an audit log, with the flags that name them.
+fn beside(record: &RecordFlags) -> [(&'static str, Option<&Path>); 2] {
+    [("--audit-anchor", record.anchor_file()), ("--audit-key", record.key.as_deref())]
 }
 
 /// Sentences about a log or a store that lies where the script may write. The script cannot touch it there, but it can

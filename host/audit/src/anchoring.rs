@@ -1,30 +1,40 @@
 //! The writer of anchors: one at the start, one at an interval while the log grows, one at the end.
 //!
 //! A thread of its own writes them, since the second place may be slower than the log and no call waits for it. An anchor
-//! that cannot be written is an error line, and an error of the process at its end; calls go on, for they are recorded.
+//! that cannot be written is an error line, and an error of the process at its end; calls go on, for they are recorded. A
+//! file that cannot take the first anchor stops the start, since its path is probably wrong; a server may come later.
 
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this file owns the file of the anchors")]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "reads the log to count its lines")]
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    fs::File,
+    io::{self, BufRead as _, BufReader},
     path::Path,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    anchor::{Anchor, MAX_ANCHOR},
+    anchor::Anchor,
+    anchor_file::AnchorFile,
+    anchor_server::AnchorServer,
     chain::{self, Hash},
     clock::now,
     error::AuditError,
     file::Opened,
     files::files_of,
-    options::AnchorOptions,
+    options::{AnchorOptions, AnchorPlace},
+    signing::SigningKey,
 };
+
+/// How often the last anchor is sent to a server that does not take it.
+const LAST_TRIES: u32 = 3;
+
+/// How long to wait before the next try.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Owns the thread that writes anchors.
 #[derive(Debug)]
@@ -48,11 +58,12 @@ struct State {
 }
 
 impl Anchoring {
-    /// Anchors a log that was just opened, then follows it. Reads as much of the log as was written since the last
-    /// anchor; all of it when there is none.
+    /// SecondPlace a log that was just opened, then follows it. Reads as much of the log as was written since the last
+    /// anchor of a file; all of it when there is none.
     pub(crate) fn start(options: AnchorOptions, log: &Opened) -> Result<Self, AuditError> {
         let path = log.file.path();
-        let (mut file, last) = AnchorFile::open(options, path)?;
+        let every = options.every;
+        let (mut anchors, last) = SecondPlace::open(options, path)?;
         let (head, written) = log.file.head();
         let before = match last {
             Some(last) if last.head == log.head_before => last.lines,
@@ -60,21 +71,23 @@ impl Anchoring {
                 .map_err(|error| AuditError::open(path, error))?
                 .unwrap_or_else(|lines| {
                     if last.is_some() {
-                        let anchors = file.options.path.display();
-                        tracing::error!("the audit log lacks the line that {anchors} anchored last: lines are missing");
+                        let place = &anchors.name;
+                        tracing::error!("the audit log lacks the line that {place} anchored last: lines are missing");
                     }
                     lines
                 })
                 .saturating_sub(written),
         };
         let current = Anchor { lines: before + written, head };
-        file.add(current)?;
+        if let Place::File(_) = anchors.place {
+            anchors.add(current, 1)?;
+        }
         let state = Mutex::new(State { current, ended: false });
         let shared = Arc::new(Shared { state, ended: Condvar::new() });
         let following = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("audit-anchor".into())
-            .spawn(move || following.follow(file))
+            .spawn(move || following.follow(anchors, every))
             .map_err(|source| AuditError::Thread { source: Arc::new(source) })?;
         Ok(Self { shared, before, thread: Some(thread) })
     }
@@ -106,117 +119,98 @@ impl Drop for Anchoring {
 }
 
 impl Shared {
-    fn follow(&self, mut file: AnchorFile) -> Result<(), AuditError> {
+    fn follow(&self, mut anchors: SecondPlace, every: Duration) -> Result<(), AuditError> {
         let mut failing = false;
+        let first = self.state.lock().current;
+        self.note(anchors.add(first, 1), &mut failing);
         loop {
             let (current, ended) = {
                 let mut state = self.state.lock();
                 if !state.ended {
-                    self.ended.wait_for(&mut state, file.options.every);
+                    self.ended.wait_for(&mut state, every);
                 }
                 (state.current, state.ended)
             };
-            let added = file.add(current);
             if ended {
-                return added;
+                return anchors.add(current, LAST_TRIES);
             }
-            if let Err(error) = &added
-                && !failing
-            {
+            self.note(anchors.add(current, 1), &mut failing);
+        }
+    }
+
+    /// Tells of the first anchor that could not be written, and of the first that could be after that.
+    fn note(&self, added: Result<(), AuditError>, failing: &mut bool) {
+        match &added {
+            Err(error) if !*failing => {
                 tracing::error!(error = error as &dyn std::error::Error, "the audit log is not anchored any more");
             }
-            failing = added.is_err();
+            Ok(()) if *failing => tracing::info!("the audit log is anchored again"),
+            Ok(()) | Err(_) => {}
         }
+        *failing = added.is_err();
     }
 }
 
-/// The file that anchors are added to.
+/// The second place of a log, and what was written there last.
 #[derive(Debug)]
-struct AnchorFile {
-    options: AnchorOptions,
-    file: File,
-    /// The name of the log, for whoever reads the file.
+struct SecondPlace {
+    place: Place,
+    /// The place, for messages.
+    name: String,
+    key: Option<SigningKey>,
+    /// The name of the log, for whoever reads the anchors.
     log: String,
     last: Option<Hash>,
 }
 
-impl AnchorFile {
-    /// Opens the file, or makes it, and reads its last anchor. Cuts off an anchor that a killed writer left unfinished.
+#[derive(Debug)]
+enum Place {
+    File(AnchorFile),
+    Server(AnchorServer),
+}
+
+impl SecondPlace {
+    /// Opens the place, with its last anchor if it is a file that has one.
     fn open(options: AnchorOptions, log: &Path) -> Result<(Self, Option<Anchor>), AuditError> {
-        let path = options.path.clone();
-        let failed = |error| AuditError::anchor(&path, error);
-        let (file, last) = opened(&path).map_err(failed)?;
+        let name = options.place.to_string();
+        let (place, last) = match options.place {
+            AnchorPlace::File(path) => {
+                let opened = AnchorFile::open(path).map_err(|error| AuditError::anchor(&name, error))?;
+                (Place::File(opened.0), opened.1)
+            }
+            AnchorPlace::Server(url) => (Place::Server(AnchorServer::new(url)), None),
+        };
         let log = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok((Self { options, file, log, last: last.map(|anchor| anchor.head) }, last))
+        Ok((Self { place, name, key: options.key, log, last: last.map(|anchor| anchor.head) }, last))
     }
 
-    /// Adds an anchor, unless nothing was written since the last one.
-    fn add(&mut self, anchor: Anchor) -> Result<(), AuditError> {
+    /// Adds an anchor, unless nothing was written since the last one. A server is asked so many times.
+    fn add(&mut self, anchor: Anchor, tries: u32) -> Result<(), AuditError> {
         if self.last == Some(anchor.head) {
             return Ok(());
         }
-        let added = self.keep_place().and_then(|()| {
-            let line = anchor.line(now(), &self.log, self.options.key.as_ref());
-            let len = self.file.metadata()?.len();
-            self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data()).inspect_err(|_| {
-                // Half an anchor is none; where it stays, the next start cuts it off.
-                let _ = self.file.set_len(len);
-            })
-        });
-        added.map_err(|error| AuditError::anchor(&self.options.path, error))?;
-        self.last = Some(anchor.head);
-        Ok(())
-    }
-
-    /// Opens the file anew when another program moved it away.
-    fn keep_place(&mut self) -> io::Result<()> {
-        let held = self.file.metadata()?;
-        let is_there = match fs::metadata(&self.options.path) {
-            Ok(named) => (named.dev(), named.ino()) == (held.dev(), held.ino()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(error),
-        };
-        if !is_there {
-            let path = self.options.path.display();
-            tracing::error!(
-                "another program moved the anchors {path} of the audit log; they go on in a new file there"
-            );
-            (self.file, _) = opened(&self.options.path)?;
+        let line = anchor.line(now(), &self.log, self.key.as_ref());
+        let mut added = self.place.add(&line);
+        for _ in 1..tries {
+            if added.is_ok() || matches!(self.place, Place::File(_)) {
+                break;
+            }
+            thread::sleep(PAUSE);
+            added = self.place.add(&line);
         }
+        added.map_err(|error| AuditError::anchor(&self.name, error))?;
+        self.last = Some(anchor.head);
         Ok(())
     }
 }
 
-fn opened(path: &Path) -> io::Result<(File, Option<Anchor>)> {
-    let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+impl Place {
+    fn add(&mut self, line: &str) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.add(line),
+            Self::Server(server) => server.add(line),
+        }
     }
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(io::Error::other("another process writes it; give each its own")),
-        Err(TryLockError::Error(error)) => return Err(error),
-    }
-    let (mut line, mut last, mut whole, mut number) = (String::new(), None, 0, 0);
-    let mut reader = BufReader::new(&file);
-    while io::Read::take(&mut reader, MAX_ANCHOR as u64).read_line(&mut line)? > 0 {
-        number += 1;
-        let Some(text) = line.strip_suffix('\n') else {
-            match line.len() < MAX_ANCHOR && (line.starts_with('{') || line.bytes().all(|byte| byte == 0)) {
-                true => break,
-                false => return Err(io::Error::other(format!("line {number} is no anchor"))),
-            }
-        };
-        let (anchor, _) =
-            Anchor::parse(text, None).map_err(|problem| io::Error::other(format!("line {number}: {problem}")))?;
-        last = Some(anchor);
-        whole += line.len() as u64;
-        line.clear();
-    }
-    if file.metadata()?.len() != whole {
-        file.set_len(whole)?;
-    }
-    Ok((file, last))
 }
 
 /// The lines of a log, as its last anchor counts them; the error is their number when no file of it has that anchor's

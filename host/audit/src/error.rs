@@ -9,10 +9,10 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum AuditError {
     /// The anchors cannot be read or written.
-    #[error("cannot anchor the audit log in {}", path.display())]
+    #[error("cannot anchor the audit log in {place}")]
     Anchor {
-        /// The file of the anchors.
-        path: PathBuf,
+        /// The file of the anchors, or the URL that they are sent to.
+        place: String,
         /// The cause.
         source: Arc<io::Error>,
     },
@@ -90,8 +90,8 @@ pub enum AuditError {
 }
 
 impl AuditError {
-    pub(crate) fn anchor(path: &std::path::Path, source: io::Error) -> Self {
-        Self::Anchor { path: path.to_owned(), source: Arc::new(source) }
+    pub(crate) fn anchor(place: &str, source: io::Error) -> Self {
+        Self::Anchor { place: place.to_owned(), source: Arc::new(source) }
     }
 
     pub(crate) fn open(path: &std::path::Path, source: io::Error) -> Self {

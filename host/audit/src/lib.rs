@@ -13,12 +13,16 @@
 //! | `chain`, `file`, `tail` | Sealed lines in a file: locked, mended after a crash, continued, renamed when full |
 //! | `record`, `read`, `event` | Lines as a reader sees them, checked against the chain; calls with their outcomes |
 //! | `summary`, `least`, `replay`, `verify`, `shown` | Answers about a log, safe to print |
+//! | `anchor`, `anchoring`, `anchor_file`, `anchor_server`, `signing` | The head of the chain, kept in a second place |
+//! | `evidence` | A log held against what was kept elsewhere |
 //! | `asked` | A recorded call as the policy judges it |
 
 #![forbid(unsafe_code)]
 
 mod allowance;
 mod anchor;
+mod anchor_file;
+mod anchor_server;
 mod anchoring;
 mod asked;
 mod audit;
@@ -56,7 +60,7 @@ pub use evidence::{AnchorError, Anchors, Evidence, EvidenceError};
 pub use files::files_of;
 pub use least::{Least, LeastError, Widen, least};
 pub use line::After;
-pub use options::{AnchorOptions, Options, Rate};
+pub use options::{AnchorOptions, AnchorPlace, BadAnchorPlace, Options, Rate};
 pub use read::{ReadError, ReadProblem, Records, Seen};
 pub use record::{CallRecord, Open, OutcomeRecord, Record, RecordError, RecordKind};
 pub use replay::{Replay, WouldDeny, replay};

@@ -1,6 +1,9 @@
 //! The place of a log, its bounds, and the way to treat damage.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+
+use starcell_policy::{Scheme, Url, UrlError};
+use thiserror::Error;
 
 use crate::signing::SigningKey;
 
@@ -33,12 +36,60 @@ pub struct Rate {
 /// A second place for the head of the chain.
 #[derive(Clone, Debug)]
 pub struct AnchorOptions {
-    /// The file that anchors are added to.
-    pub path: PathBuf,
+    /// Where anchors go.
+    pub place: AnchorPlace,
     /// The time from one anchor to the next while the log grows.
     pub every: Duration,
     /// Signs each anchor.
     pub key: Option<SigningKey>,
+}
+
+/// Where anchors go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnchorPlace {
+    /// The file that they are added to.
+    File(PathBuf),
+    /// The server that they are sent to, by `http`.
+    Server(Url),
+}
+
+/// A URL that anchors cannot be sent to.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BadAnchorPlace {
+    /// It is encrypted, or of another protocol.
+    #[error(
+        "anchors are sent by http:// alone; sign them with --audit-key, and let a proxy of this machine encrypt them"
+    )]
+    NotHttp,
+    /// It is no URL.
+    #[error("{0}")]
+    Url(UrlError),
+}
+
+/// Reads a URL, or a path without `://`.
+impl FromStr for AnchorPlace {
+    type Err = BadAnchorPlace;
+
+    fn from_str(text: &str) -> Result<Self, BadAnchorPlace> {
+        if !text.contains("://") {
+            return Ok(Self::File(text.into()));
+        }
+        match Url::parse(text) {
+            Ok(url) if url.scheme() == Scheme::Http => Ok(Self::Server(url)),
+            Ok(_) | Err(UrlError::Scheme) => Err(BadAnchorPlace::NotHttp),
+            Err(error) => Err(BadAnchorPlace::Url(error)),
+        }
+    }
+}
+
+/// The path, or the URL without its query.
+impl fmt::Display for AnchorPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Server(url) => url.fmt(f),
+        }
+    }
 }
 
 impl Options {
@@ -73,4 +124,20 @@ impl AnchorOptions {
     /// Ten seconds from one anchor to the next: the longest stretch of records that a thief of the log can cut off
     /// unseen.
     pub const EVERY: Duration = Duration::from_secs(10);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_file_or_a_server() {
+        assert_eq!("/x/anchors".parse(), Ok(AnchorPlace::File("/x/anchors".into())));
+        let server = "http://log.example:8080/anchors?token=x".parse::<AnchorPlace>().map(|place| place.to_string());
+        assert_eq!(server, Ok("http://log.example:8080/anchors".to_owned()));
+        for text in ["https://log.example/", "ftp://log.example/", "x://y"] {
+            assert_eq!(text.parse::<AnchorPlace>(), Err(BadAnchorPlace::NotHttp), "{text}");
+        }
+        assert_eq!("http://u:p@h/".parse::<AnchorPlace>(), Err(BadAnchorPlace::Url(UrlError::Credentials)));
+    }
 }

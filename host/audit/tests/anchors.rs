@@ -8,8 +8,8 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use common::{Folder, call, subject};
 use starcell_audit::{
-    AnchorOptions, Anchors, Audit, AuditError, Decision, Evidence, EvidenceError, Hash, Options, SigningKey, Verified,
-    VerifyError, VerifyingKey, files_of, verify_against,
+    AnchorOptions, AnchorPlace, Anchors, Audit, AuditError, Decision, Evidence, EvidenceError, Hash, Options,
+    SigningKey, Verified, VerifyError, VerifyingKey, files_of, verify_against,
 };
 
 const PRIVATE: &[u8] = include_bytes!("keys/private.pem");
@@ -17,9 +17,9 @@ const PUBLIC: &[u8] = include_bytes!("keys/public.pem");
 const OTHER: &[u8] = include_bytes!("keys/other.pem");
 
 fn anchored(folder: &Folder, key: Option<&[u8]>) -> Options {
-    let path = folder.path("anchors");
+    let place = AnchorPlace::File(folder.path("anchors"));
     let key = key.map(|pem| SigningKey::from_pem(pem).unwrap());
-    let anchor = Some(AnchorOptions { path, every: Duration::from_secs(3600), key });
+    let anchor = Some(AnchorOptions { place, every: Duration::from_secs(3600), key });
     Options { anchor, ..Options::new(folder.log()) }
 }
 

@@ -1,10 +1,11 @@
 //! The flags about the records of a run.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use starcell_audit::AnchorPlace;
 
 /// The audit log of a run.
 #[derive(Args, Clone, Debug)]
@@ -31,10 +32,10 @@ pub struct RecordFlags {
     #[arg(long = "audit-rate", value_name = "MIB", requires = "file", default_value = "1")]
     pub rate: u8,
 
-    /// Adds the count of lines and the last hash of the log to this file, which should lie where nobody who can change
-    /// the log can write; see `starcell audit verify --anchor`.
-    #[arg(long = "audit-anchor", value_name = "FILE", requires = "file", value_parser = anchor_file)]
-    pub anchor: Option<PathBuf>,
+    /// Adds the count of lines and the last hash of the log to this file, or sends them to this http:// URL. Whoever can
+    /// change the log should not be able to write there; see `starcell audit verify --anchor`.
+    #[arg(long = "audit-anchor", value_name = "FILE|URL", requires = "file")]
+    pub anchor: Option<AnchorPlace>,
 
     /// Time between two anchors.
     #[arg(
@@ -48,10 +49,13 @@ pub struct RecordFlags {
     pub key: Option<PathBuf>,
 }
 
-/// A file for anchors. A URL would otherwise become the name of a file in a folder `http:`.
-fn anchor_file(text: &str) -> Result<PathBuf, String> {
-    match text.contains("://") {
-        true => Err("anchors go to a file; mount the other machine's folder, or copy the file there".to_owned()),
-        false => Ok(text.into()),
+impl RecordFlags {
+    /// The file that anchors are added to, if they go to a file.
+    #[must_use]
+    pub fn anchor_file(&self) -> Option<&Path> {
+        match &self.anchor {
+            Some(AnchorPlace::File(path)) => Some(path),
+            Some(AnchorPlace::Server(_)) | None => None,
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use starcell_audit::{AnchorOptions, Audit, Options, Rate, SigningKey, Writer};
+use starcell_audit::{AnchorOptions, AnchorPlace, Audit, Options, Rate, SigningKey, Writer};
 
 use crate::cli::RecordFlags;
 
@@ -23,14 +23,14 @@ pub(super) fn open(flags: &RecordFlags, set_aside_damaged: bool) -> anyhow::Resu
     options.keep = flags.keep.map_or(options.keep, |keep| usize::try_from(keep).unwrap_or(usize::MAX));
     options.app_rate = (flags.rate > 0).then(|| Rate::mebibytes(flags.rate));
     options.set_aside_damaged = set_aside_damaged;
-    options.anchor = flags.anchor.as_ref().map(|path| anchor(path, flags)).transpose()?;
+    options.anchor = flags.anchor.as_ref().map(|place| anchor(place, flags)).transpose()?;
     let (audit, writer) = Audit::open(options)?;
     Ok((audit, Some(writer)))
 }
 
-fn anchor(path: &Path, flags: &RecordFlags) -> anyhow::Result<AnchorOptions> {
+fn anchor(place: &AnchorPlace, flags: &RecordFlags) -> anyhow::Result<AnchorOptions> {
     let key = flags.key.as_deref().map(signing_key).transpose()?;
-    Ok(AnchorOptions { path: path.to_owned(), every: flags.anchor_interval, key })
+    Ok(AnchorOptions { place: place.clone(), every: flags.anchor_interval, key })
 }
 
 #[expect(clippy::disallowed_types, reason = "reads the key that the command line names")]
