@@ -24,6 +24,8 @@ mod walls;
 
 use clap::{Parser, Subcommand};
 
+use crate::worker;
+
 pub use self::audit::{AuditCommand, AuditLogFlags, Verify, Widening};
 pub use self::check::Check;
 pub use self::completions::Completions;
@@ -61,7 +63,7 @@ pub enum Command {
     /// Checks scripts without running them, and lists what they can ask the host for.
     Check(Check),
     /// Checks one script for `check` and `lsp`, in a process that ends when it has used up its time or memory.
-    #[command(hide = true, name = "worker")]
+    #[command(hide = true, name = worker::SUBCOMMAND)]
     CheckWorker {
         /// Seconds of processor time.
         cpu: u64,
