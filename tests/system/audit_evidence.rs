@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use starcell_tests::log::{ask, ask_json};
 use starcell_tests::process::{Ended, Starcell, folder, until};
+use starcell_tests::upstream::Upstream;
 
 const ANCHORED: [&str; 4] = ["--audit", "log/audit.jsonl", "--audit-anchor", "elsewhere/anchors"];
 const SOURCE: &str = "fs.write_text(\"a\", \"12345\")\nfor i in range(3):\n    fs.read_text(\"a\")\n";
@@ -194,4 +195,42 @@ fn a_killed_host_has_anchored_what_it_wrote() {
     let found = against_anchors(&folder);
     assert_eq!(found.code(), 0, "{}", found.output);
     assert!(found.stdout.contains("1 writers ended without closing the log"), "{}", found.stdout);
+}
+
+/// The bodies that a server took, one after the other, are a file of anchors.
+#[test]
+fn anchors_are_sent_to_a_server() {
+    let upstream = Upstream::saying(200, "text/plain", "");
+    let url = format!("http://127.0.0.1:{}/anchors", upstream.port);
+    let folder = folder();
+    fs::create_dir(folder.join("log")).unwrap();
+    let arguments = ["--audit", "log/audit.jsonl", "--audit-anchor", &url];
+    run(&folder, &arguments);
+    run(&folder, &arguments);
+    let asked = upstream.asked();
+    assert!(asked.iter().all(|asked| asked.line == "POST /anchors HTTP/1.1"), "{asked:?}");
+    let bodies: Vec<u8> = asked.into_iter().flat_map(|asked| asked.body).collect();
+    fs::write(folder.join("taken"), &bodies).unwrap();
+    assert_eq!(verify(&folder, &["--anchor", "taken"]).code(), 0);
+    let whole = fs::read_to_string(log(&folder)).unwrap();
+    fs::write(log(&folder), first_run(&whole)).unwrap();
+    assert_eq!(verify(&folder, &["--anchor", "taken"]).code(), 8);
+}
+
+/// Calls go on without the server, and the operator is told.
+#[test]
+fn a_server_that_takes_no_anchor_is_told_and_stops_nothing() {
+    let upstream = Upstream::saying(500, "text/plain", "");
+    let url = format!("http://127.0.0.1:{}/anchors", upstream.port);
+    let folder = folder();
+    fs::create_dir(folder.join("log")).unwrap();
+    let source = format!("{SOURCE}print(\"done\")\n");
+    let arguments = ["--allow-fs", "--audit", "log/audit.jsonl", "--audit-anchor", &url];
+    let ended = Starcell::run_in(&folder, &arguments, &source);
+    assert_eq!((ended.code(), ended.stdout.as_str()), (70, "done\n"), "{}", ended.output);
+    assert!(ended.stderr.contains(&format!("cannot anchor the audit log in {url}")), "{}", ended.stderr);
+    assert_eq!(verify(&folder, &[]).code(), 0, "the log itself is whole");
+    let usage = Starcell::run_in(&folder, &["--audit", "log/a", "--audit-anchor", "https://h.example/"], "");
+    assert_eq!(usage.code(), 2, "{}", usage.output);
+    assert!(usage.stderr.contains("anchors are sent by http:// alone"), "{}", usage.stderr);
 }

@@ -4,7 +4,15 @@
 
 mod common;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 use common::{Folder, call, subject};
 use starcell_audit::{
@@ -177,4 +185,78 @@ fn a_file_of_somebody_else_takes_no_anchors() {
     let (_audit, _writer) = Audit::open(anchored(&folder, None)).unwrap();
     let second = Audit::open(Options { path: folder.path("other"), ..anchored(&folder, None) });
     assert!(matches!(second, Err(AuditError::Anchor { .. })), "two writers, one file: {second:?}");
+}
+
+/// A server that answers each POST with the next of these statuses, the last one again and again, and keeps the bodies
+/// that it took.
+fn server(statuses: &'static [u16]) -> (AnchorPlace, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let place = format!("http://{}/anchors?log=a", listener.local_addr().unwrap());
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&taken);
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            while stream.read_line(&mut line).unwrap() > 2 {
+                let (name, value) = line.split_once(':').unwrap_or((line.as_str(), ""));
+                if name.eq_ignore_ascii_case("content-length") {
+                    length = value.trim().parse().unwrap();
+                }
+                assert!(!name.starts_with("GET"), "{line}");
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            let status = statuses[number.min(statuses.len() - 1)];
+            if status == 200 {
+                keep.lock().unwrap().push(String::from_utf8(body).unwrap());
+            }
+            // Whoever asked may be gone.
+            let _ = write!(stream.get_mut(), "HTTP/1.1 {status} Whatever\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    (place.parse().unwrap(), taken)
+}
+
+fn anchored_at(folder: &Folder, place: AnchorPlace, every: Duration) -> Options {
+    let key = Some(SigningKey::from_pem(PRIVATE).unwrap());
+    Options { anchor: Some(AnchorOptions { place, every, key }), ..Options::new(folder.log()) }
+}
+
+#[test]
+fn a_server_takes_the_anchors_of_a_log() {
+    let folder = Folder::new("anchor-server");
+    // The server is away at first, and for a moment at the end.
+    let (place, taken) = server(&[503, 200, 503, 503, 200]);
+    run(anchored_at(&folder, place.clone(), Duration::from_secs(3600)), 5);
+    run(anchored_at(&folder, place, Duration::from_secs(3600)), 5);
+    let bodies = taken.lock().unwrap().concat();
+    let key = VerifyingKey::from_pem(PUBLIC).unwrap();
+    let anchors = || Some(Anchors::read(bodies.as_bytes(), Some(&key)).unwrap());
+    held(&folder, &Evidence { anchors: anchors(), expect: Vec::new() }).unwrap();
+    let whole = fs::read_to_string(folder.log()).unwrap();
+    let lines = whole.lines().count();
+    assert!(bodies.lines().last().unwrap().contains(&format!("\"lines\":{lines},")), "{bodies}");
+    let cut: Vec<&str> = whole.split_inclusive('\n').take(lines - 1).collect();
+    fs::write(folder.log(), cut.concat()).unwrap();
+    assert!(is_unsound(&held(&folder, &Evidence { anchors: anchors(), expect: Vec::new() })));
+}
+
+#[test]
+fn a_server_that_takes_none_stops_no_call_and_is_an_error_at_the_end() {
+    let folder = Folder::new("anchor-nowhere");
+    let (refusing, taken) = server(&[500]);
+    let nobody = "http://127.0.0.1:1/".parse().unwrap();
+    for place in [refusing, nobody] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (audit, writer) = Audit::open(anchored_at(&folder, place.clone(), Duration::from_millis(1))).unwrap();
+        let app = audit.subject(&subject());
+        runtime.block_on(async { app.intent(&call("/srv/a", Decision::Allow)).await.map(drop) }).unwrap();
+        let closed = writer.close();
+        let Err(AuditError::Anchor { place: named, .. }) = closed else { panic!("{closed:?}") };
+        assert_eq!(named, place.to_string());
+    }
+    assert_eq!(taken.lock().unwrap().len(), 0);
+    assert!(held(&folder, &Evidence::default()).unwrap().seen.closed, "the log itself is whole");
 }

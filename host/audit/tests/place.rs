@@ -118,6 +118,35 @@ async fn a_tool_that_rotates_renames_and_asks_to_reopen() {
 }
 
 #[tokio::test]
+async fn an_outcome_stays_beside_its_call_in_a_renamed_file() {
+    let folder = Folder::new("renamed-outcome");
+    let (audit, writer) = open(&folder);
+    let app = audit.subject(&subject());
+    let ticket = app.intent(&call("/srv/a", Decision::Allow)).await.unwrap();
+    let old = folder.path("audit.jsonl.1");
+    fs::rename(folder.log(), &old).unwrap();
+    app.outcome(ticket, Outcome::Ok, Duration::ZERO, 0);
+    let has_outcome = || records(&old).iter().any(|record| matches!(record.kind, RecordKind::Outcome(_)));
+    while !has_outcome() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(!folder.log().exists(), "an outcome begins no file");
+    audit.reopen();
+    done(&app, "/srv/b").await.unwrap();
+    writer.close().unwrap();
+    assert_eq!((resources(&old), resources(&folder.log())), (vec!["/srv/a".into()], vec!["/srv/b".into()]));
+    // Where the file is gone, the outcome goes where somebody finds it.
+    let folder = Folder::new("removed-outcome");
+    let (audit, writer) = open(&folder);
+    let app = audit.subject(&subject());
+    let ticket = app.intent(&call("/srv/a", Decision::Allow)).await.unwrap();
+    fs::remove_file(folder.log()).unwrap();
+    app.outcome(ticket, Outcome::Ok, Duration::ZERO, 0);
+    writer.close().unwrap();
+    assert!(records(&folder.log()).iter().any(|record| matches!(record.kind, RecordKind::Outcome(_))));
+}
+
+#[tokio::test]
 async fn a_file_that_was_emptied_goes_on_with_the_chain() {
     let folder = Folder::new("copytruncate");
     let (audit, writer) = open(&folder);
