@@ -148,7 +148,8 @@ impl Connection {
 
     async fn http1<S: AsyncRead + AsyncWrite + Socket + Unpin>(self, socket: S, first: Bytes) {
         let guard = Some(Guard::default());
-        let transport = Transport::new(socket, first, guard, self.times, Arc::clone(&self.client.activity));
+        let buffered = self.client.edge.memory.nothing();
+        let transport = Transport::new(socket, first, guard, self.times, Arc::clone(&self.client.activity), buffered);
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -178,7 +179,8 @@ impl Connection {
         let Some(_window) = window else {
             return self.note("closed a connection: there is no memory for one that carries several requests");
         };
-        let transport = Transport::new(socket, first, None, self.times, Arc::clone(&self.client.activity));
+        let activity = Arc::clone(&self.client.activity);
+        let transport = Transport::new(socket, first, None, self.times, activity, self.client.edge.memory.nothing());
         let streams = Streams::default();
         let mut builder = http2::Builder::new(streams.clone());
         builder

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
+use starcell_budget::{MemoryUse, Taken};
 use starcell_http::framing::Guard;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -30,6 +31,12 @@ const SMALL_WRITE: usize = 512;
 /// Bytes that are read in one turn. A client that sends without a pause lets others have theirs then; tokio's own budget
 /// would be 128 reads, which is milliseconds.
 const TURN: usize = 64 << 10;
+
+/// Bytes of a message that are counted at most: the largest head, and the buffer of hyper that a body passes.
+const MAX_HEAD_KEPT: u64 = 128 << 10;
+
+/// Bytes of a message that hyper has room for from the start.
+const FIRST_BUFFER: u64 = 8 << 10;
 
 /// How often in the time that a client may stall it is looked at.
 const LOOKS: u32 = 4;
@@ -94,6 +101,10 @@ pub(crate) struct Transport<S> {
     guard: Option<Guard>,
     /// When the head began that is being read.
     head_began: Option<Instant>,
+    /// Bytes of the message that is being read.
+    message: u64,
+    /// The memory of hyper's buffer, as far as that message fills it.
+    buffered: Taken,
     stalled: Option<Stall>,
     timer: Option<Rarely<Pin<Box<Sleep>>>>,
     /// Bytes that were read in this turn.
@@ -103,10 +114,31 @@ pub(crate) struct Transport<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Socket + Unpin> Transport<S> {
-    /// `first` is what was read already. The guard is for HTTP/1.
-    pub(crate) fn new(socket: S, first: Bytes, guard: Option<Guard>, times: Times, activity: Arc<Activity>) -> Self {
-        let (head_began, stalled, timer, turn, ended, refused) = (None, None, None, 0, false, false);
-        Self { socket, first, times, activity, guard, head_began, stalled, timer, turn, ended, refused }
+    /// `first` is what was read already. The guard is for HTTP/1, and `buffered` has nothing yet.
+    pub(crate) fn new(
+        socket: S,
+        first: Bytes,
+        guard: Option<Guard>,
+        times: Times,
+        activity: Arc<Activity>,
+        buffered: Taken,
+    ) -> Self {
+        let (head_began, message, stalled, timer, turn, ended, refused) = (None, 0, None, None, 0, false, false);
+        Self {
+            socket,
+            first,
+            times,
+            activity,
+            guard,
+            head_began,
+            message,
+            buffered,
+            stalled,
+            timer,
+            turn,
+            ended,
+            refused,
+        }
     }
 
     /// Ends the connection so that the client gets what was sent last: closing while bytes of the client wait unread
@@ -134,10 +166,12 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> Transport<S> {
         let _ = tokio::time::timeout(LINGER, read_on).await;
     }
 
-    /// Lets what arrived pass, as far as it is framed as it should be.
-    fn admit(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
-        let Some(guard) = &mut self.guard else { return };
+    /// Lets what arrived pass, as far as it is framed as it should be. The error is that the process has no memory for
+    /// another head.
+    fn admit(&mut self, buffer: &mut ReadBuf<'_>, before: usize) -> io::Result<()> {
+        let Some(guard) = &mut self.guard else { return Ok(()) };
         let arrived = buffer.filled().get(before..).unwrap_or_default();
+        let count = arrived.len() as u64;
         if let Err((fit, _)) = guard.feed(arrived) {
             self.refused = true;
             buffer.set_filled(before + fit);
@@ -149,6 +183,25 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> Transport<S> {
             true => self.head_began = self.head_began.or_else(|| Some(Instant::now())),
             false => self.head_began = None,
         }
+        self.message = if guard.is_between() { 0 } else { self.message + count };
+        self.count()
+    }
+
+    /// Counts what hyper keeps of a message. A head is kept whole. Of a body it is as much as the buffer holds, and that
+    /// was let in with the head.
+    fn count(&mut self) -> io::Result<()> {
+        let kept = self.message.min(MAX_HEAD_KEPT);
+        if kept <= FIRST_BUFFER {
+            self.buffered.shrink_to(0);
+            return Ok(());
+        }
+        let missing = kept.next_power_of_two().saturating_sub(self.buffered.bytes());
+        if self.head_began.is_none() {
+            self.buffered.hold(missing);
+        } else if !self.buffered.try_grow(MemoryUse::Small, missing) {
+            return Err(ErrorKind::OutOfMemory.into());
+        }
+        Ok(())
     }
 
     /// When a client that sends nothing has had its time; none while it is not its turn.
@@ -251,8 +304,7 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> AsyncRead for Transport<S> {
             let count = self.first.len().min(buffer.remaining());
             buffer.put_slice(self.first.get(..count).unwrap_or_default());
             self.first.advance(count);
-            self.admit(buffer, before);
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(self.admit(buffer, before));
         }
         if self.turn >= TURN {
             self.turn = 0;
@@ -262,7 +314,10 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> AsyncRead for Transport<S> {
             Poll::Ready(Ok(())) => {
                 let read = buffer.filled().len() - before;
                 (self.ended, self.turn) = (read == 0, self.turn + read);
-                self.admit(buffer, before);
+                if let Err(error) = self.admit(buffer, before) {
+                    self.ended = true;
+                    return Poll::Ready(Err(error));
+                }
                 // Bytes alone are no reason to wait longer: a connection of several requests may send them for ever.
                 match self.read_deadline().filter(|_| self.guard.is_none()) {
                     Some(deadline) if Instant::now() >= deadline => Poll::Ready(Err(ErrorKind::TimedOut.into())),
@@ -332,8 +387,10 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> AsyncWrite for Transport<S> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use starcell_budget::MemoryBudget;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -343,7 +400,9 @@ mod tests {
     fn pair() -> (tokio::io::DuplexStream, Transport<tokio::io::DuplexStream>, Arc<Activity>) {
         let (client, server) = tokio::io::duplex(64);
         let activity = Activity::new(TIMES.pace);
-        let transport = Transport::new(server, Bytes::new(), Some(Guard::default()), TIMES, Arc::clone(&activity));
+        let taken = MemoryBudget::unlimited().nothing();
+        let transport =
+            Transport::new(server, Bytes::new(), Some(Guard::default()), TIMES, Arc::clone(&activity), taken);
         (client, transport, activity)
     }
 
@@ -378,6 +437,29 @@ mod tests {
         let began = Instant::now();
         assert_eq!(read_all(&mut transport).await.1.unwrap_err().kind(), ErrorKind::TimedOut);
         assert_eq!(began.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_head_takes_memory_until_its_message_ends() {
+        let budget = MemoryBudget::new(64 << 10);
+        let (client, server) = tokio::io::duplex(64 << 10);
+        let (mut client, activity) = (client, Activity::new(TIMES.pace));
+        let guard = Some(Guard::default());
+        let mut transport = Transport::new(server, Bytes::new(), guard, TIMES, activity, budget.nothing());
+        let mut buffer = vec![0; 64 << 10];
+        client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nX: ").await.unwrap();
+        client.write_all(&[b'a'; 20_000]).await.unwrap();
+        transport.read_exact(&mut buffer[..20_000]).await.unwrap();
+        assert_eq!(budget.used(), 32 << 10);
+        client.write_all(b"\r\n\r\n").await.unwrap();
+        let rest = transport.read(&mut buffer).await.unwrap();
+        assert!(rest > 0 && budget.used() == 0);
+        // Where there is no memory for it, a head ends the connection.
+        let _others = budget.try_take(MemoryUse::Small, 50 << 10).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nX: ").await.unwrap();
+        client.write_all(&[b'a'; 20_000]).await.unwrap();
+        let error = transport.read_exact(&mut buffer[..20_000]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory);
     }
 
     #[tokio::test(start_paused = true)]
@@ -418,8 +500,14 @@ mod tests {
         let body = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", 16 * TURN);
         client.write_all(body.as_bytes()).await.unwrap();
         client.write_all(&vec![b'x'; 4 * TURN]).await.unwrap();
-        let mut transport =
-            Transport::new(server, Bytes::new(), Some(Guard::default()), TIMES, Activity::new(TIMES.pace));
+        let mut transport = Transport::new(
+            server,
+            Bytes::new(),
+            Some(Guard::default()),
+            TIMES,
+            Activity::new(TIMES.pace),
+            MemoryBudget::unlimited().nothing(),
+        );
         let (mut buffer, mut read) = (vec![0; TURN / 2], 0);
         let mut polls = 0;
         let mut reading = std::pin::pin!(async {
