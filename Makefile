@@ -115,6 +115,7 @@ endef
 	$(call without,starcell-check,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-config,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-edge,wasmtime|starcell-node|starcell-runtime)
+	$(call without,starcell-links,hyper|tokio|wasmtime|starcell-audit|starcell-runtime)
 	$(call without,starcell-log,hyper|wasmtime|starcell-edge|starcell-node|starcell-runtime)
 	$(call without,starcell-runtime,starcell-edge|starcell-node)
 	$(call without,starcell-audit,hyper|wasmtime|starcell-runtime)

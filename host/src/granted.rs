@@ -175,7 +175,7 @@ pub fn roots() -> Result<Roots, String> {
         CanonicalPath::absolute(text).map_err(|error| format!("{}: {error}", path.display()))
     };
     let cwd = env::current_dir().map_err(|error| format!("no working directory: {error}"))?;
-    let roots = Roots::new(path(cwd)?).following(starcell_runtime::links::follow);
+    let roots = Roots::new(path(cwd)?).following(starcell_links::follow);
     match env::var_os("HOME") {
         Some(home) if !home.is_empty() => Ok(roots.with_home(path(home.into())?)),
         _ => Ok(roots),

@@ -1,7 +1,10 @@
 //! Where symbolic links lead, one link at a time and as the kernel follows them.
 //!
 //! Rules are followed with this when they are made, and the host's own files when they are registered, so that both are
-//! compared under every name that they have.
+//! compared under every name that they have. The kernel's own resolution is the measure: a fuzz target holds the two
+//! against each other.
+
+#![forbid(unsafe_code)]
 
 use rustix::fs::{Mode, OFlags, readlink};
 use starcell_policy::CanonicalPath;
@@ -29,7 +32,8 @@ pub fn follow(path: &CanonicalPath) -> Option<CanonicalPath> {
 
 /// The place that a link's text means when it lies in `folder`, which no link leads to. A `..` behind a link means the
 /// folder above where that one leads, so such a link is followed at once.
-pub(crate) fn beyond(folder: Vec<String>, target: &str, nested: usize) -> Option<Vec<String>> {
+#[must_use]
+pub fn beyond(folder: Vec<String>, target: &str, nested: usize) -> Option<Vec<String>> {
     if nested > MAX_NESTED {
         return None;
     }
@@ -62,7 +66,8 @@ fn joined(place: &[String]) -> String {
 }
 
 /// Device and inode of what is at a path, links followed; none if there is nothing.
-pub(crate) fn identity(path: &str) -> Option<(u64, u64)> {
+#[must_use]
+pub fn identity(path: &str) -> Option<(u64, u64)> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let stat = rustix::fs::fstat(rustix::fs::open(path, flags, Mode::empty()).ok()?).ok()?;
     Some((stat.st_dev, stat.st_ino))

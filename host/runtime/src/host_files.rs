@@ -10,9 +10,8 @@
 use std::sync::Arc;
 
 use rustix::fs::{Dir, FileType, Mode, OFlags, Stat};
+use starcell_links::{follow, identity};
 use starcell_policy::CanonicalPath;
-
-use crate::links::{follow, identity};
 
 /// Folders of the kernel: processes, devices and settings of the machine.
 const OF_THE_KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];

@@ -13,7 +13,7 @@
 //! - [`gate`]: the one way to a capability: decide, write the intent, act, write the outcome
 //! - [`capability`]: what a guest may ask of the host, one file for each WIT interface
 //! - [`room`]: the process in which a program runs behind its walls; [`node_walls`]: those around the host itself
-//! - [`host_files`]: what no grant covers; [`links`]: where links lead
+//! - [`host_files`]: what no grant covers
 //! - [`kv`]: what the store of an app keeps
 //! - [`client`]: its connections to other servers
 //! - [`k8s`]: its clusters
@@ -41,7 +41,6 @@ pub mod interpreter;
 pub mod k8s;
 pub mod kv;
 pub mod limits;
-pub mod links;
 mod memory;
 pub mod meter;
 pub mod node_walls;

@@ -9,6 +9,7 @@
 //! - `wire`: hyper over memory, for the two targets that need the bytes of a connection
 //! - `request`, `route`, `query`, `response`: the HTTP edge
 //! - `rule`, `call`, `config`, `audit`: what operators write and read
+//! - `path`: paths and rules against the kernel's own resolution, in a tree of folders and links
 //! - `log`, `record`: texts of scripts as the log and the audit log write them
 //! - `source`, `check`: the parser and the check before it; what `starcell check` makes of it
 //! - `modules`: builtins of scripts, by laws written in Starlark (`src/scripts`)
@@ -20,6 +21,7 @@ mod call;
 mod config;
 mod log;
 mod modules;
+mod path;
 mod query;
 mod record;
 mod request;

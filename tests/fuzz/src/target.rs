@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{audit, call, config, log, modules, query, record, request, response, route, rule, source};
+use crate::{audit, call, config, log, modules, path, query, record, request, response, route, rule, source};
 
 /// One target.
 #[derive(Clone, Debug)]
@@ -24,6 +24,7 @@ pub(crate) fn all() -> Vec<Target> {
         call::target(),
         config::target(),
         log::target(),
+        path::target(),
         query::target(),
         record::target(),
         request::target(),

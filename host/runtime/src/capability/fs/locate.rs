@@ -9,11 +9,11 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use starcell_links::beyond;
 use starcell_policy::{CanonicalPath, Permit, ProgramPath};
 
 use super::refusal::Refusal;
 use crate::host_files::HostFiles;
-use crate::links::beyond;
 
 /// How a folder on the way is opened: as a place alone, without the right to read it, and never through a link.
 const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
