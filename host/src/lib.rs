@@ -26,6 +26,7 @@ pub mod guest;
 mod owned;
 pub mod say;
 pub mod signals;
+mod stand;
 pub mod terms;
 pub mod vars;
 pub mod wiping;

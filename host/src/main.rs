@@ -3,12 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use starcell::cli::{Cli, Command, WallFlags};
+use starcell::cli::{Cli, Command, Run, WallFlags};
+use starcell::commands::run::Prepared;
 use starcell::commands::{audit, check, completions, docs, doctor, lsp, new, permissions, repl, run, test};
 use starcell::exit::Exit;
 use starcell::say::{Said, complain, fail, say};
 use starcell::wiping::Wiping;
 use starcell::worker;
+use starcell_runtime::node_walls::Stand;
 use starcell_runtime::{node_walls, room};
 
 /// A request makes and drops some hundred small objects for its store and its instances. What it held is wiped.
@@ -34,9 +36,9 @@ fn main() -> ExitCode {
         Command::Lsp => lsp::lsp().into(),
         Command::New(arguments) => new::new(&arguments).into(),
         Command::Permissions(arguments) => permissions::answer(&arguments).into(),
-        Command::Repl(arguments) => walled(arguments.walls, || block_on(repl::repl(arguments))),
-        Command::Run(arguments) => walled(arguments.walls, || block_on(run::run(*arguments))),
-        Command::Test(arguments) => walled(arguments.walls, || block_on(test::test(arguments))),
+        Command::Repl(arguments) => walled(arguments.walls, None, || block_on(repl::repl(arguments))),
+        Command::Run(arguments) => run(*arguments),
+        Command::Test(arguments) => walled(arguments.walls, None, || block_on(test::test(arguments))),
     }
 }
 
@@ -46,10 +48,24 @@ fn refuse(error: &clap::Error) -> Exit {
     if error.use_stderr() { complain(text) } else { say(Exit::Ok, &Said::Text(text)) }
 }
 
+/// Runs a script. What the command line names is read first: the walls around the host leave open what that takes.
+fn run(arguments: Run) -> ExitCode {
+    match Prepared::new(arguments) {
+        Ok(prepared) => {
+            let (walls, stand) = (prepared.walls(), prepared.stand().clone());
+            walled(walls, Some(&stand), || block_on(run::run(prepared)))
+        }
+        Err(exit) => exit.into(),
+    }
+}
+
 /// Runs a command behind the walls of the host, which are put up before it makes a thread.
-fn walled(flags: WallFlags, command: impl FnOnce() -> ExitCode) -> ExitCode {
-    match node_walls::put_up(flags.node_walls.into()) {
+fn walled(flags: WallFlags, stand: Option<&Stand>, command: impl FnOnce() -> ExitCode) -> ExitCode {
+    match node_walls::put_up(flags.node_walls.into(), stand) {
         Ok(standing) => {
+            if standing.without_landlock {
+                fail(Exit::Ok, "this kernel has no landlock: files outside of the grants are open to the host itself");
+            }
             for missing in &standing.missing {
                 fail(Exit::Ok, &format!("a wall around the host is missing: {missing}"));
             }

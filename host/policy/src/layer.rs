@@ -8,7 +8,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use crate::{
     call::Call,
-    capability::AnyPattern,
+    capability::{AnyPattern, Capability},
     egress::{AddressClass, AddressClasses},
     profile::{Fallback, Profile},
     resource::MissingRoot,
@@ -141,6 +141,14 @@ impl Layer {
 
     pub(crate) fn profile(&self) -> &str {
         &self.profile
+    }
+
+    /// The resources of the rules that allow something of a capability; `None` for a layer that allows what no rule is
+    /// about, and a resource of `None` for a rule about all of them.
+    pub(crate) fn rules_about(&self, capability: Capability) -> Option<impl Iterator<Item = Option<&[AnyPattern]>>> {
+        let about = move |compiled: &&Compiled| compiled.rule.capabilities().any(|of_rule| of_rule == capability);
+        let rules = self.allow.iter().filter(about).map(|compiled| compiled.patterns.as_deref());
+        (self.fallback == Fallback::Deny).then_some(rules)
     }
 
     /// Judges a call; for a request, with the address it is about to connect to.

@@ -122,6 +122,14 @@ impl PathPattern {
         Ok(roots.spellings(fixed).iter().map(spelled).collect())
     }
 
+    /// The path before its first star, and whether there is a star; none for a pattern that no path fits, or whose variable
+    /// was not replaced.
+    pub(crate) fn fixed_part(&self) -> Option<(CanonicalPath, bool)> {
+        let (fixed, rest) = self.glob.split_fixed();
+        let path = CanonicalPath::absolute(&format!("/{}", fixed.join("/"))).ok()?;
+        (self.root == Root::Slash).then(|| (path, rest != PathGlob::nothing_more()))
+    }
+
     /// Whether it grants the path; one whose variable was not replaced grants nothing.
     fn covers_whole(&self, path: &CanonicalPath) -> bool {
         self.root == Root::Slash && self.glob.matches(path.segments())

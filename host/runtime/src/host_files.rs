@@ -96,6 +96,11 @@ impl HostFiles {
         self.0.iter().any(known) || (is_linked && self.0.iter().any(|file| file.is_now(found)))
     }
 
+    /// The paths of the host's files, each under every name that links give it.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|file| file.path.as_str()).filter(|path| !OF_THE_KERNEL.contains(path))
+    }
+
     /// The paths of the host's files, for walls around programs.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &CanonicalPath> {
         self.0.iter().map(|file| &file.path)

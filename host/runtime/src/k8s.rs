@@ -87,6 +87,12 @@ impl Kubernetes {
         self.0.files.iter().map(PathBuf::as_path)
     }
 
+    /// Whether the operator's kubeconfig names programs that make credentials, which the host runs.
+    #[must_use]
+    pub fn runs_programs(&self) -> bool {
+        self.0.source.as_ref().is_ok_and(Source::runs_programs)
+    }
+
     /// A cluster that was opened before.
     pub(crate) fn opened(&self, selection: &Selection) -> Option<Arc<Cluster>> {
         let open = self.0.open.lock();

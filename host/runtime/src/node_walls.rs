@@ -8,18 +8,23 @@
 //!
 //! **When.** Before the first thread is made: all of it holds for the calling thread and those that come from it.
 //!
-//! There is no landlock around a node: a process under landlock cannot mount anything, and the rooms of its programs need
-//! to.
+//! Landlock comes last, to the [`ground`] of the node. A process behind landlock cannot mount anything, and the rooms of its
+//! programs need to: a [porter](crate::room::porter) that is started before it starts them. A kernel without landlock is
+//! told of, and no error: the guest and the gate stand without it.
+
+mod ground;
 
 use std::io;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::Resource;
 use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompFilter};
 
+pub use self::ground::NodeGround;
 use crate::privileges::{
-    Capabilities, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, NET_BIND_SERVICE, SETFCAP, no_new_privileges,
+    Capabilities, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, NET_BIND_SERVICE, SETFCAP, lower, no_new_privileges,
 };
+use crate::room::porter::{RoomTerms, station};
 
 /// What to do where a wall cannot be put up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +43,17 @@ pub struct Standing {
     pub kept: Option<Vec<&'static str>>,
     /// Walls that could not be put up, with the reason.
     pub missing: Vec<String>,
+    /// Whether the kernel has no landlock for a node that has a ground.
+    pub without_landlock: bool,
+}
+
+/// What a node stands on: its own ground, and the terms of its rooms if scripts may run programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stand {
+    /// The files and connections of the node itself.
+    pub ground: NodeGround,
+    /// The terms of rooms; none where no program may run.
+    pub rooms: Option<RoomTerms>,
 }
 
 /// Capabilities that a node needs which has them, and what for.
@@ -52,21 +68,35 @@ const NEEDED: [(u32, &str); 5] = [
     (SETFCAP, "SETFCAP"),
 ];
 
-/// Puts the walls up, around the calling thread and all that it starts.
+/// What a node has no use for: memory that cannot be paged out, queues of messages, a priority over others. The memory and
+/// the threads that it uses are bounded where they are made.
+const LIMITS: [(Resource, u64); 4] =
+    [(Resource::Memlock, 1 << 20), (Resource::Msgqueue, 0), (Resource::Nice, 0), (Resource::Rtprio, 0)];
+
+/// Puts the walls up, around the calling thread and all that it starts. Without a stand there is no landlock.
 ///
 /// # Errors
 /// The sentence for whoever started the node.
-pub fn put_up(demand: NodeWalls) -> Result<Standing, String> {
+pub fn put_up(demand: NodeWalls, stand: Option<&Stand>) -> Result<Standing, String> {
     let mut standing = Standing::default();
     let mut put = |name: &str, result: io::Result<()>| {
         standing.missing.extend(result.err().map(|error| format!("{name}: {error}")));
     };
     put("no core dumps", no_core_dumps());
+    put("limits", LIMITS.iter().try_for_each(|(resource, limit)| lower(*resource, *limit)));
     put("no_new_privs", no_new_privileges());
     let kept = give_up_capabilities();
     let (kept, failed) = kept.map_or_else(|error| (None, Err(error)), |kept| (kept, Ok(())));
     put("capabilities", failed);
     put("system calls", no_foreign_calls());
+    if let Some(stand) = stand {
+        // The porter is outside of landlock, and behind all that stands by now.
+        let stationed = stand.rooms.as_ref().map_or(Ok(()), station);
+        let restricted = stationed.and_then(|()| ground::restrict(&stand.ground));
+        let (whole, failed) = restricted.map_or_else(|error| (true, Err(error)), |whole| (whole, Ok(())));
+        put("landlock", failed);
+        standing.without_landlock = !whole;
+    }
     standing.kept = kept;
     match demand {
         NodeWalls::Strict if !standing.missing.is_empty() => Err(format!(
@@ -79,7 +109,7 @@ pub fn put_up(demand: NodeWalls) -> Result<Standing, String> {
 
 /// Neither a file nor a program of the system gets the memory of a host that crashed.
 fn no_core_dumps() -> io::Result<()> {
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    lower(Resource::Core, 0)?;
     // The limit does not bind a program that takes core dumps through a pipe. It gets one without any memory.
     let filter = openat(CWD, "/proc/self/coredump_filter", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::io::write(&filter, b"0")?;

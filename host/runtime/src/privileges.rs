@@ -1,8 +1,10 @@
-//! Privileges of the calling thread, given up: capabilities, and the ways to get new ones.
+//! Privileges of the calling thread, given up: capabilities, the ways to get new ones, and what limits leave.
 
 #![expect(unsafe_code, reason = "system calls that the libraries of this workspace do not cover; see each block")]
 
 use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// A set of capabilities: the bit of each is its number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +89,12 @@ pub(crate) fn no_new_privileges() -> io::Result<()> {
     done(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into()).map(drop)
 }
 
+/// Lowers a limit of this process for good; one that is lower already stays.
+pub(crate) fn lower(resource: Resource, limit: u64) -> io::Result<()> {
+    let limit = getrlimit(resource).maximum.map_or(limit, |maximum| maximum.min(limit));
+    Ok(setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
+}
+
 /// The result of a system call, or the error that it left.
 fn done(result: libc::c_long) -> io::Result<libc::c_long> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
@@ -101,6 +109,16 @@ mod tests {
     fn a_set_holds_its_numbers() {
         let set = Capabilities::of([DAC_OVERRIDE, SETFCAP, 40]);
         assert!(set.has(1) && set.has(31) && set.has(40) && !set.has(2) && !set.has(32));
+    }
+
+    #[test]
+    fn a_limit_is_never_raised() {
+        let before = getrlimit(Resource::Msgqueue).maximum;
+        lower(Resource::Msgqueue, u64::MAX).unwrap();
+        assert_eq!(getrlimit(Resource::Msgqueue).maximum, before.or(Some(u64::MAX)));
+        lower(Resource::Msgqueue, 0).unwrap();
+        lower(Resource::Msgqueue, 10).unwrap();
+        assert_eq!(getrlimit(Resource::Msgqueue).maximum, Some(0));
     }
 
     #[test]

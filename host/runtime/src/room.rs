@@ -18,6 +18,7 @@
 //! - [`plan`]: what the host says to a room, and the room to the host
 //! - [`view`]: namespaces of mounts, built of [`mounts`]; [`files`]: landlock; [`calls`]: filters of system calls
 //! - [`attributes`]: modes, owners and times of files, where there is no view
+//! - [`porter`]: who starts the rooms of a host that is behind landlock
 //! - [`inside`]: the last steps before the program; [`keeper`]: the process beside it
 //! - [`table`]: what is stopped, and by which means
 //! - [`sys`]: system calls that no safe interface covers
@@ -29,6 +30,7 @@ mod inside;
 mod keeper;
 mod mounts;
 pub(crate) mod plan;
+pub mod porter;
 mod sys;
 pub mod table;
 mod view;
@@ -49,11 +51,12 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{DumpableBehavior, Signal, WaitOptions, waitpid};
 
 use crate::privileges::{Capabilities, no_new_privileges};
-pub(crate) use files::{KERNEL, is_beneath};
+pub(crate) use files::{DEVICES, KERNEL, SYSTEM, is_beneath};
 use inside::Handles;
 use keeper::{Keeper, tell};
 pub use plan::Means;
 use plan::{Message, Order, Plan, read_exact, write_all};
+use porter::RoomTerms;
 
 /// Whether the program of this process gives rooms their process, by calling [`serve_if_called`].
 static HOUSES: AtomicBool = AtomicBool::new(false);
@@ -67,11 +70,17 @@ const MAX_ANSWER: u32 = 64 << 10;
 #[expect(clippy::disallowed_methods, reason = "the name of the process decides before anything else is looked at")]
 pub fn serve_if_called() -> Option<ExitCode> {
     HOUSES.store(true, Ordering::Relaxed);
-    let name = std::env::args_os().next()?;
-    if name.as_bytes() != sys::NAME.to_bytes() {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next()?;
+    let terms = || arguments.map(|piece| piece.to_string_lossy().into_owned()).collect::<String>();
+    let served = if name.as_bytes() == sys::NAME.to_bytes() {
+        serve(&terms())
+    } else if name.as_bytes() == sys::PORTER.to_bytes() {
+        porter::serve(&terms(), command)
+    } else {
         return None;
-    }
-    Some(match serve() {
+    };
+    Some(match served {
         Ok(()) => ExitCode::SUCCESS,
         // The host was told, or is gone.
         Err(_) => ExitCode::FAILURE,
@@ -87,25 +96,35 @@ pub fn means() -> Result<&'static Means, String> {
     MEANS.get_or_init(|| ask().map_err(|error| error.to_string())).as_ref().map_err(Clone::clone)
 }
 
-/// The command that starts a room, and the socket to it. The process of the room ends when the socket is closed; the
-/// socket ends when nothing of the room lives any more, once the command is dropped.
-#[expect(clippy::disallowed_methods, reason = "runs this very program, for what a permit led to")]
-pub(crate) fn command() -> io::Result<(Command, UnixStream)> {
+/// Opens a room: the socket to it, and the command that starts it, unless the [`porter`] of this process does. The process
+/// of the room ends when the socket is closed; the socket ends when nothing of the room lives any more, once the command is
+/// dropped.
+pub(crate) fn open() -> io::Result<(UnixStream, Option<Command>)> {
     if !HOUSES.load(Ordering::Relaxed) {
         return Err(io::Error::other("this program cannot run others: it does not call room::serve_if_called"));
     }
     let (mine, theirs) = UnixStream::pair()?;
+    let theirs = OwnedFd::from(theirs);
+    match porter::ask(&theirs) {
+        Some(asked) => asked.map(|()| (mine, None)),
+        None => Ok((mine, Some(command(theirs)))),
+    }
+}
+
+/// The command that starts a room with this socket.
+#[expect(clippy::disallowed_methods, reason = "runs this very program, for what a permit led to")]
+fn command(socket: OwnedFd) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0(OsStr::from_bytes(sys::NAME.to_bytes())).env_clear().current_dir("/");
-    command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
-    Ok((command, mine))
+    command.stdin(socket).stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 /// Asks a room what the machine has.
 fn ask() -> io::Result<Means> {
-    let (mut command, socket) = command()?;
-    let mut child = command.spawn()?;
-    drop(command);
+    let (socket, command) = open()?;
+    // The other end of the socket is in the command.
+    let child = command.map(|mut command| command.spawn()).transpose()?;
     Order::Probe.send(socket.as_fd(), &[])?;
     let mut message = [0; Message::BYTES];
     read_exact(&socket, &mut message)?;
@@ -118,23 +137,32 @@ fn ask() -> io::Result<Means> {
         _ => return Err(io::ErrorKind::InvalidData.into()),
     };
     drop(socket);
-    child.wait()?;
+    child.map(|mut child| child.wait()).transpose()?;
     match Message::from_bytes(message) {
         Some(Message::Probed(_)) => Ok(serde_json::from_slice(&text)?),
         _ => Err(io::Error::other(String::from_utf8_lossy(&text).into_owned())),
     }
 }
 
-/// The whole life of a room.
-fn serve() -> io::Result<()> {
+/// The whole life of a room, whose plan goes no further than the terms if there are any.
+fn serve(terms: &str) -> io::Result<()> {
     sys::close_others()?;
     let socket = sys::standard_input();
+    let admitted = |plan: &Plan| {
+        if terms.is_empty() {
+            return Ok(());
+        }
+        serde_json::from_str::<RoomTerms>(terms)?.admit(plan, sys::landlock()).map_err(io::Error::other)
+    };
     let done = Order::receive(socket.as_fd()).and_then(|(order, handles)| match order {
         Order::Probe => {
             let means = serde_json::to_string(&probe())?;
             tell(socket.as_fd(), Message::Probed, &means)
         }
-        Order::Run(plan) => run(&plan, handles, &socket),
+        Order::Run(plan) => {
+            admitted(&plan)?;
+            run(&plan, handles, &socket)
+        }
     });
     if let Err(error) = &done {
         tell(socket.as_fd(), Message::Failed, &error.to_string())?;

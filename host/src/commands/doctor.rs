@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use starcell_runtime::node_walls::{self, NodeWalls, Standing};
+use starcell_runtime::node_walls::{self, NodeWalls, Stand, Standing};
 use starcell_runtime::room;
 use starcell_runtime::room::table::{self, Stopped};
 
@@ -34,8 +34,9 @@ impl Found {
     fn here() -> Self {
         // First the rooms: the walls around this process are around all that it starts.
         let programs = room::means().map(|means| (table::stopped(means), table::missing(means)));
-        let host = node_walls::put_up(NodeWalls::BestEffort);
-        let host = host.unwrap_or_else(|error| Standing { kept: None, missing: vec![error] });
+        // Everything is left open: what counts is whether landlock can stand.
+        let host = node_walls::put_up(NodeWalls::BestEffort, Some(&Stand::default()));
+        let host = host.unwrap_or_else(|error| Standing { missing: vec![error], ..Standing::default() });
         Self { programs, host }
     }
 
@@ -53,7 +54,11 @@ impl Found {
             "os_exec": if self.runs_programs() { "runs" } else { "refused" },
             "programs": rows.iter().map(row).collect::<Vec<_>>(),
             "missing": missing,
-            "host": { "capabilities_kept": self.host.kept, "missing": self.host.missing },
+            "host": {
+                "capabilities_kept": self.host.kept,
+                "landlock": !self.host.without_landlock,
+                "missing": self.host.missing,
+            },
         })
     }
 
@@ -69,11 +74,15 @@ impl Found {
             false => writeln!(text, "\nos.exec is refused; --exec-walls best-effort runs programs all the same."),
         };
         text.push_str("\nWalls around the host itself\n\n");
-        let standing = ["no core dumps", "no_new_privs", "capabilities", "system calls"];
+        let standing = ["no core dumps", "limits", "no_new_privs", "capabilities", "system calls"];
         let _ = writeln!(text, "  put up: {}", standing.join(", "));
         let _ = match &self.host.kept {
             Some(kept) => writeln!(text, "  privileged: keeps {} and gives up all else", kept.join(", ")),
             None => writeln!(text, "  not privileged: there is no capability to give up"),
+        };
+        let _ = match self.host.without_landlock {
+            true => writeln!(text, "  no landlock: files outside of the grants are open to the host itself"),
+            false => writeln!(text, "  landlock: a host that runs a script uses the files of its grants and its own"),
         };
         for missing in &self.host.missing {
             let _ = writeln!(text, "  cannot be put up: {missing}");
@@ -105,7 +114,7 @@ mod tests {
     fn found(by: &[&str]) -> Found {
         let by = by.iter().map(|by| (*by).to_owned()).collect();
         let row = Stopped { what: "making sockets", by, could: "seccomp filters" };
-        let host = Standing { kept: Some(vec!["FOWNER"]), missing: Vec::new() };
+        let host = Standing { kept: Some(vec!["FOWNER"]), ..Standing::default() };
         Found { programs: Ok((vec![row], vec!["no seccomp filters (x)".to_owned()])), host }
     }
 

@@ -14,9 +14,10 @@ use starcell_node::{AppTerms, Launch, Servers};
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::kv::DEFAULT_QUOTA;
+use starcell_runtime::node_walls::Stand;
 use starcell_runtime::{App, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv, Variables};
 
-use crate::cli::{CallMode, Run};
+use crate::cli::{CallMode, Demand, Run, WallFlags};
 use crate::cluster::kubernetes;
 use crate::exit::Exit;
 use crate::folder::Entry;
@@ -25,30 +26,71 @@ use crate::guest::GUEST;
 use crate::owned::{Kept, exposed, host_files};
 use crate::say::fail;
 use crate::signals::{Reload, Signals};
+use crate::stand::{Needs, stand};
 use crate::terms;
 use crate::vars;
 use watch::Watch;
 
+/// What a run knows before the walls around the host stand: the files that the command line names are read.
+#[derive(Debug)]
+pub struct Prepared {
+    arguments: Run,
+    entry: Entry,
+    source: Vec<u8>,
+    granted: Granted,
+    variables: Variables,
+    kubernetes: Kubernetes,
+    stand: Stand,
+}
+
+impl Prepared {
+    /// Reads what the command line names. Blocks. The error is the code that the process ends with.
+    ///
+    /// # Errors
+    /// A file cannot be read, or what it says cannot be used.
+    pub fn new(mut arguments: Run) -> Result<Self, Exit> {
+        let entry = Entry::of(&arguments.script);
+        arguments.script.clone_from(&entry.script);
+        let source = entry.read().map_err(|error| fail(Exit::Usage, &error))?;
+        let misconfigured = |error: String| fail(Exit::Configuration, &error);
+        let granted = Granted::new(&arguments.grants).map_err(misconfigured)?;
+        let variables = vars::variables(&arguments.vars).map_err(|error| fail(Exit::Usage, &error))?;
+        // Before anything of the script runs, which could change what these files say.
+        let kubernetes = kubernetes();
+        let kept = kept(&arguments);
+        let host_files = host_files(&arguments.grants.rules, kept, &kubernetes, &granted.cwd).map_err(misconfigured)?;
+        let stand = stand(&Needs {
+            script: &arguments.script,
+            granted: &granted,
+            counts: arguments.grants.mode == CallMode::Count,
+            kept,
+            kubernetes: &kubernetes,
+            host_files: &host_files,
+            best_effort: arguments.walls.exec_walls == Demand::BestEffort,
+        });
+        Ok(Self { arguments, entry, source, granted, variables, kubernetes, stand })
+    }
+
+    /// The flags about walls.
+    #[must_use]
+    pub fn walls(&self) -> WallFlags {
+        self.arguments.walls
+    }
+
+    /// What the walls around the host leave open.
+    #[must_use]
+    pub fn stand(&self) -> &Stand {
+        &self.stand
+    }
+}
+
 /// Runs a script until it ends or is stopped.
-pub async fn run(mut arguments: Run) -> Exit {
+pub async fn run(prepared: Prepared) -> Exit {
     // Before anything that takes time: until then a signal to read files again would end the process.
     let (Ok(signals), Ok(reload)) = (Signals::new(), Reload::new()) else {
         return fail(Exit::Host, "cannot listen for signals");
     };
-    let entry = Entry::of(&arguments.script);
-    arguments.script.clone_from(&entry.script);
-    let source = match read(&entry).await {
-        Ok(source) => source,
-        Err(error) => return fail(Exit::Usage, &error),
-    };
-    let granted = match Granted::new(&arguments.grants) {
-        Ok(granted) => granted,
-        Err(error) => return fail(Exit::Configuration, &error),
-    };
-    let variables = match vars::variables(&arguments.vars) {
-        Ok(variables) => variables,
-        Err(error) => return fail(Exit::Usage, &error),
-    };
+    let Prepared { arguments, entry, source, granted, variables, kubernetes, stand: _ } = prepared;
     let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
@@ -74,8 +116,7 @@ pub async fn run(mut arguments: Run) -> Exit {
             logs.say(Level::Error, &text);
         }
     }
-    // Before anything of the script runs, which could change what these files say.
-    let kubernetes = kubernetes();
+    // Once more: by now the log and the store are there, and known by device and inode.
     let rules = &arguments.grants.rules;
     let host_files = match host_files(rules, kept(&arguments), &kubernetes, &granted.cwd) {
         Ok(files) => files,

@@ -92,6 +92,13 @@ impl Source {
         }
     }
 
+    /// Whether some user of it gets credentials from a program.
+    pub(super) fn runs_programs(&self) -> bool {
+        let Self::Kubeconfig(kubeconfig) = self else { return false };
+        let mut users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
+        users.any(|user| user.exec.is_some() || user.auth_provider.is_some())
+    }
+
     /// The cluster of a context. Blocks for as long as certificates take to parse.
     pub(super) fn cluster(self, context: Option<String>) -> Result<Cluster, String> {
         match (self, context) {
@@ -204,6 +211,7 @@ mod tests {
         let files: Vec<_> =
             kubernetes.files().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect();
         assert_eq!(files, ["config", "none", "token", "plugin"]);
+        assert!(kubernetes.runs_programs() && !crate::k8s::Kubernetes::default().runs_programs());
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

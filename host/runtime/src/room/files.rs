@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use super::plan::Plan;
 
 /// Where programs, and what they are made of, are found.
-pub(super) const SYSTEM: [&str; 11] = [
+pub(crate) const SYSTEM: [&str; 11] = [
     "/bin",
     "/etc/alternatives",
     "/etc/ld.so.cache",
@@ -49,7 +49,7 @@ pub(super) const NETWORK: [&str; 11] = [
 ];
 
 /// Devices that give nothing away.
-pub(super) const DEVICES: [&str; 5] = ["/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"];
+pub(crate) const DEVICES: [&str; 5] = ["/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"];
 
 /// Folders that hold no files but windows into the kernel and into other processes.
 pub(crate) const KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];

@@ -9,12 +9,12 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::Resource;
 
 use super::calls::{self, Leave};
 use super::plan::{Plan, send_handles};
 use super::{files, sys};
-use crate::privileges::{Capabilities, no_new_privileges};
+use crate::privileges::{Capabilities, lower, no_new_privileges};
 
 /// The first byte to the keeper: the walls stand, and the listener comes beside it if there is one.
 pub(super) const STANDING: u8 = b'S';
@@ -47,7 +47,7 @@ pub(super) fn become_program(plan: &Plan, handles: Handles, keeper: BorrowedFd<'
     // The kernel opens a script once more through the handle.
     sys::keep_open(&handles.program)?;
     for (resource, limit) in limits(plan.cpu_seconds) {
-        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
+        lower(resource, limit)?;
     }
     Capabilities::default().keep_only()?;
     no_new_privileges()?;

@@ -147,6 +147,9 @@ pub(super) fn exit(code: i32) -> ! {
 /// The name under which the room is started; no program can be called so by its path.
 pub(crate) const NAME: &CStr = c"starcell-room";
 
+/// The name under which the porter is started.
+pub(crate) const PORTER: &CStr = c"starcell-porter";
+
 /// The result of a system call, or the error that it left.
 fn done(result: libc::c_long) -> io::Result<libc::c_long> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }

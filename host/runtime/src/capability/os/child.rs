@@ -74,8 +74,8 @@ pub(super) struct Running {
     output: Receiver,
     errors: Receiver,
     places: Places,
-    /// Waited for by the runtime when this is dropped.
-    _child: Child,
+    /// Waited for by the runtime when this is dropped; none for a room that somebody else started.
+    _child: Option<Child>,
 }
 
 impl Places {
@@ -107,12 +107,10 @@ impl Program {
     }
 
     fn start_room(self) -> io::Result<Running> {
-        let (command, socket) = room::command()?;
+        let (socket, command) = room::open()?;
         let ((theirs_in, input), (output, theirs_out), (errors, theirs_errors)) = (pipe()?, pipe()?, pipe()?);
-        let mut command = tokio::process::Command::from(command);
-        let child = command.spawn()?;
-        // The other end of the socket is in there.
-        drop(command);
+        // The other end of the socket is in the command.
+        let child = command.map(|command| tokio::process::Command::from(command).spawn()).transpose()?;
         let handles =
             [self.handle.as_fd(), self.folder.as_fd(), theirs_in.as_fd(), theirs_out.as_fd(), theirs_errors.as_fd()];
         Order::Run(self.plan).send(socket.as_fd(), &handles)?;

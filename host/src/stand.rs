@@ -1,0 +1,128 @@
+//! What the walls around a host leave open: the outline of the grants, and the files that the command line names.
+
+use std::path::{Path, PathBuf};
+
+use starcell_audit::AnchorPlace;
+use starcell_policy::{Capability, Grants, OutlinedPlace};
+use starcell_runtime::node_walls::{NodeGround, Stand};
+use starcell_runtime::room::porter::{RoomPlace, RoomTerms};
+use starcell_runtime::{HostFiles, Kubernetes};
+
+use crate::granted::Granted;
+use crate::owned::Kept;
+
+/// The file that says which name servers there are.
+const NAME_SERVERS: &str = "/etc/resolv.conf";
+
+/// What a host needs that runs one script.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Needs<'a> {
+    /// The script.
+    pub(crate) script: &'a Path,
+    /// What it may do.
+    pub(crate) granted: &'a Granted,
+    /// Whether calls that nothing allows are done all the same.
+    pub(crate) counts: bool,
+    /// What the host keeps for itself.
+    pub(crate) kept: Kept<'a>,
+    pub(crate) kubernetes: &'a Kubernetes,
+    pub(crate) host_files: &'a HostFiles,
+    /// Whether programs run although the machine cannot stop all that they must not do.
+    pub(crate) best_effort: bool,
+}
+
+/// The stand of a host. Makes the folder of the store, so that no folder above it has to be left open.
+pub(crate) fn stand(needs: &Needs<'_>) -> Stand {
+    let grants = &needs.granted.grants;
+    let may = |capabilities: &[Capability]| needs.counts || capabilities.iter().any(|c| grants.may_allow(*c));
+    let clusters = may(&[Capability::K8sConfig, Capability::K8sRead, Capability::K8sWrite]);
+    // A program that makes credentials is the operator's own, and may need anything.
+    let executes = clusters && needs.kubernetes.runs_programs();
+    let everywhere = needs.counts || executes;
+    let connects = clusters || may(&[Capability::HttpClient]) || sends_anchors(needs);
+    let ground = NodeGround {
+        read: read(needs, clusters, connects).filter(|_| !everywhere),
+        write: written(needs).filter(|_| !everywhere),
+        executes,
+        connects,
+        serves: may(&[Capability::HttpServer]),
+    };
+    let rooms = may(&[Capability::OsExec]).then(|| RoomTerms {
+        read: outline(grants, Capability::FsRead).filter(|_| !needs.counts),
+        write: outline(grants, Capability::FsWrite).filter(|_| !needs.counts),
+        closed: needs.host_files.names().map(str::to_owned).collect(),
+        network: may(&[Capability::OsNetwork]),
+        best_effort: needs.best_effort,
+    });
+    Stand { ground, rooms }
+}
+
+/// What is read: the script's folder, what its grants outline, and what clusters and certificates take.
+fn read(needs: &Needs<'_>, clusters: bool, connects: bool) -> Option<Vec<PathBuf>> {
+    let mut places = paths(needs.granted.grants.outline(Capability::FsRead)?);
+    places.extend(both(needs.script));
+    if clusters {
+        // Where the home folder holds no kubeconfig, it stays closed. A token is replaced where its name stands, and where
+        // its links lead.
+        places.extend(needs.kubernetes.files().filter(|file| real(file).is_some()).flat_map(both));
+    }
+    if connects {
+        // Often a link to where the network's own program writes it.
+        places.extend(both(Path::new(NAME_SERVERS)));
+    }
+    let environment = &needs.granted.environment;
+    let certificates = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(|name| environment.get(name));
+    places.extend(certificates.flat_map(|path| both(Path::new(path))));
+    Some(places)
+}
+
+/// What is written: what the grants outline, and what the host keeps for itself.
+fn written(needs: &Needs<'_>) -> Option<Vec<PathBuf>> {
+    let Granted { grants, cwd, .. } = needs.granted;
+    let granted = grants.outline(Capability::FsWrite)?.into_iter().chain(grants.outline(Capability::FsDelete)?);
+    // What is named alone is made, replaced and removed in the folder above it; nobody does so to $CWD itself.
+    let place = |place: OutlinedPlace| {
+        let path = Path::new(place.path.as_str());
+        let above = path.parent().filter(|_| !place.beneath && place.path != *cwd);
+        above.unwrap_or(path).to_owned()
+    };
+    let mut places: Vec<PathBuf> = granted.map(place).collect();
+    let record = needs.kept.record;
+    let kept = [record.and_then(|record| record.file.as_deref()), record.and_then(|record| record.anchor_file())];
+    places.extend(kept.into_iter().flatten().flat_map(both));
+    if let Some(state) = needs.kept.state {
+        make(state);
+        places.extend(both(state));
+    }
+    Some(places)
+}
+
+fn sends_anchors(needs: &Needs<'_>) -> bool {
+    needs.kept.record.is_some_and(|record| matches!(record.anchor, Some(AnchorPlace::Server(_))))
+}
+
+fn paths(places: Vec<OutlinedPlace>) -> Vec<PathBuf> {
+    places.into_iter().map(|place| place.path.as_str().into()).collect()
+}
+
+fn outline(grants: &Grants, capability: Capability) -> Option<Vec<RoomPlace>> {
+    let place = |place: OutlinedPlace| RoomPlace { path: place.path.to_string(), beneath: place.beneath };
+    Some(grants.outline(capability)?.into_iter().map(place).collect())
+}
+
+/// A path, and where its links lead.
+fn both(path: &Path) -> impl Iterator<Item = PathBuf> {
+    [path.to_owned()].into_iter().chain(real(path))
+}
+
+/// Where the links of a path lead; none for what is not there.
+#[expect(clippy::disallowed_methods, reason = "follows the links of what the command line names")]
+fn real(path: &Path) -> Option<PathBuf> {
+    std::fs::canonicalize(path).ok()
+}
+
+/// Makes a folder. Where it cannot be made, whoever opens the store says why.
+#[expect(clippy::disallowed_methods, reason = "makes the folder that the command line names")]
+fn make(folder: &Path) {
+    let _ = std::fs::create_dir_all(folder);
+}
