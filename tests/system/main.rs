@@ -33,6 +33,8 @@ mod exec;
 mod exits;
 mod fs;
 mod host_files;
+mod host_memory;
+mod host_work;
 mod hostile;
 mod imports;
 mod isolation;
