@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use starcell_tests::client::{Client, get};
 use starcell_tests::frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, frame, request, setting};
-use starcell_tests::process::{Starcell, folder, script};
+use starcell_tests::process::{Starcell, folder};
 use starcell_tests::upstream::{Upstream, response};
 
 const MIB: usize = 1 << 20;
