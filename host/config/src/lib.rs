@@ -8,6 +8,9 @@
 //! |---|---|
 //! | `file` | The shape of `starcell.toml`, from which its JSON schema is made too |
 //! | `parse`, `error` | Text to [`Config`], or the place of the first mistake |
+//! | `node_file`, `node` | The shape of a node's file; text to [`NodeConfig`]: listeners, tenants, profiles |
+//! | `app_file`, `app` | The shape of an `app.toml`; text to [`AppManifest`]: hosts, limits, secrets, schedule |
+//! | `quota`, `quantity`, `cron`, `value` | What the apps of a tenant may use; rates, sizes and times; points in time; names, paths and addresses |
 //! | `ladder`, `explain`, `diff` | The profiles as a table; why a call or a rule is decided as it is; what two profiles differ in |
 //!
 //! ```
@@ -34,16 +37,30 @@
 
 #![forbid(unsafe_code)]
 
+mod app;
+mod app_file;
+mod cron;
 mod diff;
 mod error;
 mod explain;
 mod file;
 mod ladder;
+mod node;
+mod node_file;
 mod parse;
+mod quantity;
+mod quota;
+mod value;
 
+pub use app::{AppLimits, AppManifest, Schedule, SecretSource, When};
+pub use cron::Cron;
 pub use diff::{Diff, Side, diff};
 pub use error::ConfigError;
 pub use explain::{Explained, Extent, OfCall, OfRule, QuestionError, explain};
 pub use file::schema;
 pub use ladder::{ladder_json, ladder_text};
+pub use node::{AdminAddress, NodeConfig, NodeListener, TenantConfig};
 pub use parse::{Config, UnknownProfile};
+pub use quantity::Flow;
+pub use quota::{PastQuota, Quota, Quotas};
+pub use value::is_plain_name;

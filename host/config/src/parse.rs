@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Bytes of a file: far more than anyone writes, and little to parse.
-const MAX_FILE: usize = 1 << 20;
+pub(crate) const MAX_FILE: usize = 1 << 20;
 
 /// Profiles that one may stand on: none that is understood is taller, and each costs a step in every decision.
 const MAX_DEPTH: usize = 16;
@@ -52,16 +52,24 @@ impl Config {
             return Err(source.error(MAX_FILE, "the file is longer than 1 MiB", None));
         }
         let File { default_profile, profiles } = toml::from_str(text).map_err(|e| source.toml_error(&e))?;
-        let mut reader = Reader { source, tables: &profiles, found: BTreeMap::new() };
-        for name in profiles.keys() {
-            reader.profile(name, &mut Vec::new())?;
-        }
-        let mut config = Self { profiles: reader.found, default_profile: None };
+        let mut config = Self::of(&source, &profiles)?;
         config.default_profile = match default_profile {
             Some(name) => Some(config.named(&source, &name)?),
             None => config.profiles.get(DEFAULT).cloned(),
         };
         Ok(config)
+    }
+
+    /// The profiles of the tables of a file.
+    pub(crate) fn of(
+        source: &Source<'_>,
+        tables: &BTreeMap<Spanned<String>, ProfileTable>,
+    ) -> Result<Self, ConfigError> {
+        let mut reader = Reader { source: *source, tables, found: BTreeMap::new() };
+        for name in tables.keys() {
+            reader.profile(name, &mut Vec::new())?;
+        }
+        Ok(Self { profiles: reader.found, default_profile: None })
     }
 
     /// The profiles of the file, by name.
@@ -85,7 +93,7 @@ impl Config {
         self.default_profile.clone().unwrap_or_default()
     }
 
-    fn named(&self, source: &Source<'_>, name: &Spanned<String>) -> Result<Profile, ConfigError> {
+    pub(crate) fn named(&self, source: &Source<'_>, name: &Spanned<String>) -> Result<Profile, ConfigError> {
         self.profile(name.get_ref()).map_err(|unknown| source.unknown_profile(name, &unknown))
     }
 }

@@ -1,0 +1,185 @@
+//! The configuration of a node: its listeners, its profiles, its tenants.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use starcell_policy::{Profile, nearest};
+use toml::Spanned;
+
+use crate::error::{ConfigError, Source};
+use crate::node_file::{AdminTable, ListenerTable, NodeFile, TenantTable};
+use crate::parse::{Config, MAX_FILE};
+use crate::quota::Quotas;
+
+/// Turns that a tenant can have for each turn of another one.
+const MAX_WEIGHT: u32 = 1000;
+
+/// The configuration of a node. Paths are as they were written: relative ones start at the folder of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// The name in records; that of the machine where none is given.
+    pub name: Option<String>,
+    /// The folder of what the node keeps.
+    pub state: PathBuf,
+    /// The folder of its apps: `NAME/app.toml` beside `NAME/main.star`.
+    pub apps: PathBuf,
+    /// The listeners by name.
+    pub listeners: BTreeMap<String, NodeListener>,
+    /// Where the node is operated.
+    pub admin: Option<AdminAddress>,
+    /// Where its metrics are read.
+    pub metrics: Option<SocketAddr>,
+    /// The tenants by name.
+    pub tenants: BTreeMap<String, TenantConfig>,
+    /// The profiles that tenants and apps can have.
+    pub profiles: Config,
+}
+
+/// An address that requests come in by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeListener {
+    /// The address.
+    pub address: SocketAddr,
+    /// The folder of its certificates; without one, connections are not encrypted.
+    pub certificates: Option<PathBuf>,
+}
+
+/// Where a node is operated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminAddress {
+    /// An address of this machine, for whoever knows a token.
+    Loopback {
+        /// The address.
+        address: SocketAddr,
+        /// The file of the token.
+        token_file: PathBuf,
+    },
+    /// A socket in the file system, for whoever may open it.
+    Unix(PathBuf),
+}
+
+/// The owner of apps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantConfig {
+    /// What its apps may do at most.
+    pub profile: Profile,
+    /// Its share of the turns, beside the shares of other tenants.
+    pub weight: u32,
+    /// What its apps may use together.
+    pub quotas: Quotas,
+}
+
+impl NodeConfig {
+    /// Reads a file; `file` is its name in messages.
+    ///
+    /// # Errors
+    /// The place of the first mistake.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let source = Source { text, file };
+        if text.len() > MAX_FILE {
+            return Err(source.error(MAX_FILE, "the file is longer than 1 MiB", None));
+        }
+        let parsed: NodeFile = toml::from_str(text).map_err(|error| source.toml_error(&error))?;
+        let profiles = Config::of(&source, &parsed.profiles)?;
+        let name = parsed.node.name.as_ref().map(|name| source.name("node", name)).transpose()?;
+        Ok(Self {
+            name,
+            state: source.path("state", &parsed.node.state)?,
+            apps: source.path("apps", &parsed.node.apps)?,
+            listeners: listeners(&source, &parsed.listeners)?,
+            admin: parsed.admin.as_ref().map(|admin| admin_address(&source, admin)).transpose()?,
+            metrics: parsed.metrics.as_ref().map(|table| source.address(&table.address)).transpose()?,
+            tenants: tenants(&source, &parsed.tenants, &profiles)?,
+            profiles,
+        })
+    }
+
+    /// The tenant of this name, or the sentence about one that there is not, and the name that was probably meant.
+    pub(crate) fn tenant(&self, name: &str) -> Result<&TenantConfig, (String, Option<&str>)> {
+        self.tenants.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.tenants.keys().map(String::as_str).collect();
+            let listed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let shown: String = name.chars().take(64).collect();
+            (format!("unknown tenant {shown:?}; the node's file has {listed}"), nearest(name, known))
+        })
+    }
+}
+
+fn listeners(
+    source: &Source<'_>,
+    tables: &BTreeMap<Spanned<String>, ListenerTable>,
+) -> Result<BTreeMap<String, NodeListener>, ConfigError> {
+    if tables.is_empty() {
+        let problem = "a node needs a listener, such as [listeners.web] with address = \"127.0.0.1:8080\"";
+        return Err(source.error(0, problem, None));
+    }
+    let mut found: BTreeMap<String, NodeListener> = BTreeMap::new();
+    for (name, table) in tables {
+        let address = source.address(&table.address)?;
+        let taken = found.iter().find(|(_, other)| other.address == address && address.port() != 0);
+        if let Some((other, _)) = taken {
+            let problem = format!("the listener {other} has the address {address} already");
+            return Err(source.error(table.address.span().start, problem, None));
+        }
+        let certificates = table.certificates.as_ref().map(|path| source.path("certificates", path)).transpose()?;
+        found.insert(source.name("listener", name)?, NodeListener { address, certificates });
+    }
+    Ok(found)
+}
+
+fn admin_address(source: &Source<'_>, table: &AdminTable) -> Result<AdminAddress, ConfigError> {
+    let AdminTable { address, token_file } = table;
+    if let Some(path) = address.get_ref().strip_prefix("unix:") {
+        if let Some(token_file) = token_file {
+            let problem = "a unix socket has no token: who may open it is decided by its folder";
+            return Err(source.error(token_file.span().start, problem, None));
+        }
+        return match path.is_empty() {
+            true => Err(source.error(
+                address.span().start,
+                "`unix:` names no path; write it like unix:state/admin.sock",
+                None,
+            )),
+            false => Ok(AdminAddress::Unix(path.into())),
+        };
+    }
+    let found = source.address(address)?;
+    if !found.ip().is_loopback() {
+        let problem = "a node is operated over a unix socket or a loopback address; write unix:PATH or 127.0.0.1:PORT";
+        return Err(source.error(address.span().start, problem, None));
+    }
+    match token_file {
+        Some(file) => Ok(AdminAddress::Loopback { address: found, token_file: source.path("token_file", file)? }),
+        None => {
+            let problem =
+                "an address needs a token, since every process of this machine can connect to it; add token_file";
+            Err(source.error(address.span().start, problem, None))
+        }
+    }
+}
+
+fn tenants(
+    source: &Source<'_>,
+    tables: &BTreeMap<Spanned<String>, TenantTable>,
+    profiles: &Config,
+) -> Result<BTreeMap<String, TenantConfig>, ConfigError> {
+    let mut found = BTreeMap::new();
+    for (name, table) in tables {
+        let profile = match &table.profile {
+            Some(profile) => profiles.named(source, profile)?,
+            None => Profile::deny_all(),
+        };
+        let weight = match &table.weight {
+            Some(weight) if (1..=MAX_WEIGHT).contains(weight.get_ref()) => *weight.get_ref(),
+            Some(weight) => {
+                let problem = format!("a weight is a number from 1 to {MAX_WEIGHT}");
+                return Err(source.error(weight.span().start, problem, None));
+            }
+            None => 1,
+        };
+        let quotas = Quotas::read(source, &table.quotas)?;
+        found.insert(source.name("tenant", name)?, TenantConfig { profile, weight, quotas });
+    }
+    Ok(found)
+}
