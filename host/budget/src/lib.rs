@@ -10,6 +10,9 @@
 //! [`MemoryUse`] keeps one kind of attack from starving another kind of work: bodies on their way in may fill half of the
 //! budget, what scripts fetch five eighths, responses on their way out three quarters, and guests that grow seven eighths.
 //! So a request that was let in can be answered, and a small one always finds room.
+//!
+//! A budget may be part of another one ([`MemoryBudget::part`]), as that of a tenant is of its node's: what is taken from
+//! it is taken from both, so that one tenant can be refused while there is room for the others.
 
 #![forbid(unsafe_code)]
 
@@ -36,6 +39,8 @@ struct Shared {
     used: AtomicU64,
     waiting: AtomicU32,
     freed: Notify,
+    /// What this is a part of.
+    whole: Option<Arc<Shared>>,
 }
 
 /// What bytes are for.
@@ -69,13 +74,26 @@ impl MemoryBudget {
     #[must_use]
     pub fn new(bytes: u64) -> Self {
         let (used, waiting, freed) = (AtomicU64::new(0), AtomicU32::new(0), Notify::new());
-        Self(Arc::new(Shared { limit: bytes, used, waiting, freed }))
+        Self(Arc::new(Shared { limit: bytes, used, waiting, freed, whole: None }))
     }
 
     /// A budget that is never used up.
     #[must_use]
     pub fn unlimited() -> Self {
         Self::new(u64::MAX)
+    }
+
+    /// A part of this budget, of so many bytes. What is taken from it is taken from this one too.
+    #[must_use]
+    pub fn part(&self, bytes: u64) -> Self {
+        let (used, waiting, freed) = (AtomicU64::new(0), AtomicU32::new(0), Notify::new());
+        Self(Arc::new(Shared { limit: bytes, used, waiting, freed, whole: Some(Arc::clone(&self.0)) }))
+    }
+
+    /// Whether this is a part of another budget, and is itself what so many bytes do not fit into.
+    #[must_use]
+    pub fn is_short(&self, purpose: MemoryUse, bytes: u64) -> bool {
+        self.0.whole.is_some() && !self.0.fits(purpose, bytes)
     }
 
     /// All of its bytes.
@@ -132,16 +150,22 @@ impl Taken {
             return true;
         }
         let shared = Arc::clone(&self.shared);
-        let _waiting = Waiting::new(&shared);
+        let whole = shared.whole.as_deref();
+        let _waiting = (Waiting::new(&shared), whole.map(Waiting::new));
         let growing = async {
             loop {
                 // Registered before looking, so that bytes freed in between are not missed.
                 let mut freed = std::pin::pin!(shared.freed.notified());
+                let mut of_whole = std::pin::pin!(whole.unwrap_or(&shared).freed.notified());
                 freed.as_mut().enable();
+                of_whole.as_mut().enable();
                 if self.try_grow(purpose, bytes) {
                     return;
                 }
-                freed.await;
+                tokio::select! {
+                    () = freed => {}
+                    () = of_whole => {}
+                }
             }
         };
         timeout(patience, growing).await.is_ok()
@@ -149,7 +173,10 @@ impl Taken {
 
     /// Adds bytes that are held already, whether they fit or not: work that comes later waits for them.
     pub fn hold(&mut self, bytes: u64) {
-        self.shared.used.fetch_add(bytes, Ordering::Relaxed);
+        let all = [Some(&*self.shared), self.shared.whole.as_deref()];
+        for shared in all.into_iter().flatten() {
+            shared.used.fetch_add(bytes, Ordering::Relaxed);
+        }
         self.bytes += bytes;
     }
 
@@ -185,10 +212,32 @@ impl Shared {
     fn try_add(&self, purpose: MemoryUse, bytes: u64) -> bool {
         let most = purpose.share(self.limit);
         let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= most);
-        bytes == 0 || self.used.try_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
+        if bytes == 0 {
+            return true;
+        }
+        if self.used.try_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err() {
+            return false;
+        }
+        let added = self.whole.as_ref().is_none_or(|whole| whole.try_add(purpose, bytes));
+        if !added {
+            self.give_back(bytes);
+        }
+        added
+    }
+
+    fn fits(&self, purpose: MemoryUse, bytes: u64) -> bool {
+        let sum = self.used.load(Ordering::SeqCst).checked_add(bytes);
+        sum.is_some_and(|sum| sum <= purpose.share(self.limit))
     }
 
     fn free(&self, bytes: u64) {
+        self.give_back(bytes);
+        if let Some(whole) = &self.whole {
+            whole.free(bytes);
+        }
+    }
+
+    fn give_back(&self, bytes: u64) {
         // In this order, as a waiter announces itself before it looks: either it sees these bytes or we see it.
         self.used.fetch_sub(bytes, Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) > 0 {
@@ -231,6 +280,25 @@ mod tests {
         assert_eq!((second.bytes(), budget.used()), (30, 100));
         drop((first, second));
         assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_is_taken_from_both() {
+        let whole = MemoryBudget::new(100);
+        let (one, other) = (whole.part(60), whole.part(60));
+        let mut taken = one.try_take(MemoryUse::Small, 60).unwrap();
+        assert_eq!((one.used(), whole.used()), (60, 60));
+        assert!(one.is_short(MemoryUse::Small, 1) && !other.is_short(MemoryUse::Small, 60));
+        assert!(other.try_take(MemoryUse::Small, 41).is_none(), "the whole is short");
+        assert_eq!((other.used(), whole.used()), (0, 60), "what did not fit is given back");
+        // Bytes that somebody else frees are seen by whoever waits for them in a part.
+        let (waited, ()) = tokio::join!(other.take(MemoryUse::Small, 50, SECOND), async { taken.shrink_to(10) });
+        assert_eq!((waited.unwrap().bytes(), other.used(), whole.used()), (50, 0, 10));
+        taken.hold(200);
+        assert_eq!((one.used(), whole.used()), (210, 210));
+        drop(taken);
+        assert_eq!((one.used(), whole.used()), (0, 0));
+        assert!(!whole.is_short(MemoryUse::Small, 1000), "it is a part of nothing");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! the lines of others out. A line about a request is never dropped for it: it is short and the host's own.
 
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -17,6 +17,18 @@ const BURST_SECONDS: f64 = 16.0;
 pub struct LogRate {
     /// Bytes a second, on average.
     pub bytes_per_second: NonZeroU32,
+}
+
+/// The bytes that several apps may cause together. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LogShare(pub(crate) Arc<Budget>);
+
+impl LogShare {
+    /// A full burst to begin with.
+    #[must_use]
+    pub fn new(rate: LogRate) -> Self {
+        Self(Arc::new(Budget::new(rate)))
+    }
 }
 
 /// The bytes that one app may still cause.

@@ -8,6 +8,8 @@
 pub struct Field(&'static str);
 
 impl Field {
+    /// The app of a node that a request was for.
+    pub const APP: Self = Self("app");
     /// The file and the line in the script.
     pub const AT: Self = Self("at");
     /// Script attributes that found no room in the line.
@@ -44,7 +46,8 @@ impl Field {
     pub(crate) const TIME: Self = Self("time");
 
     /// Every field above.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
+        Self::APP,
         Self::AT,
         Self::ATTRIBUTES_LEFT_OUT,
         Self::ATTRS,

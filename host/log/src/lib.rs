@@ -30,13 +30,12 @@ use std::sync::Arc;
 use starcell_text::one_line;
 use tokio::time::Instant;
 
-pub use self::budget::LogRate;
+pub use self::budget::{LogRate, LogShare};
 pub use self::field::Field;
 pub use self::level::{Format, Level, LogChoice, LogStream};
 pub use self::line::{Line, Remark};
 pub use self::sink::LogWriter;
 
-use self::budget::Budget;
 use self::sink::Sink;
 use self::tally::Tally;
 use self::value::{bounded, printed};
@@ -62,7 +61,8 @@ pub struct Logs {
 #[derive(Debug)]
 struct Script {
     name: Arc<str>,
-    budget: Budget,
+    /// Its own, or that of several scripts.
+    budget: LogShare,
 }
 
 impl Logs {
@@ -77,9 +77,15 @@ impl Logs {
     /// The log of a script: its lines name the script, and what the script says is taken from a budget of its own.
     #[must_use]
     pub fn of_script(&self, name: &str, rate: LogRate) -> Self {
+        self.of_one_of(name, &LogShare::new(rate))
+    }
+
+    /// The log of one of several scripts, which have one budget together.
+    #[must_use]
+    pub fn of_one_of(&self, name: &str, budget: &LogShare) -> Self {
         let name: Arc<str> = name.into();
         let tally = self.sink.tally(Some(Arc::clone(&name)));
-        Self { tally, script: Some(Arc::new(Script { name, budget: Budget::new(rate) })), ..self.clone() }
+        Self { tally, script: Some(Arc::new(Script { name, budget: budget.clone() })), ..self.clone() }
     }
 
     /// Tells the operator something on standard output.
@@ -159,7 +165,7 @@ impl Logs {
 
     /// Takes bytes from the budget of the script; the host has none.
     fn affords(&self, bytes: usize) -> bool {
-        self.script.as_ref().is_none_or(|script| script.budget.take(bytes))
+        self.script.as_ref().is_none_or(|script| script.budget.0.take(bytes))
     }
 
     fn name(&self, line: &mut Line<'_>) {
