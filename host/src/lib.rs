@@ -7,6 +7,7 @@
 //! - [`vars`]: what the command line and the environment give a script by name
 //! - [`cluster`]: the Kubernetes cluster of the operator
 //! - `owned`: the files that no script may touch
+//! - `record`: the audit log that the command line names
 //! - [`signals`]: SIGINT and SIGTERM
 //! - `folder`: the files that a command was told to look at
 //! - [`worker`]: the check of one script, in a process of its own
@@ -24,6 +25,7 @@ mod folder;
 pub mod granted;
 pub mod guest;
 mod owned;
+mod record;
 pub mod say;
 pub mod signals;
 mod stand;

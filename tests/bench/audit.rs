@@ -225,6 +225,7 @@ fn subject() -> Subject {
         node: word("node-1"),
         tenant: word("acme"),
         app: word("shop.star"),
+        revision: None,
         script_digest: format!("sha256:{:064x}", 1),
         policy_digest: format!("sha256:{:064x}", 2),
     }

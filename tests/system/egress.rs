@@ -237,6 +237,7 @@ fn no_name_leads_to_a_forbidden_address() {
         node: word("node"),
         tenant: word("tenant"),
         app: word("app"),
+        revision: None,
         script_digest: word("-"),
         policy_digest: word("-"),
     };

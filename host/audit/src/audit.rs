@@ -188,6 +188,7 @@ mod tests {
             node: String::new(),
             tenant: String::new(),
             app: String::new(),
+            revision: None,
             script_digest: String::new(),
             policy_digest: String::new(),
         };

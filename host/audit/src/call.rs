@@ -9,6 +9,8 @@ pub struct Subject {
     pub tenant: String,
     /// The app.
     pub app: String,
+    /// The number of its revision, where the node numbers them.
+    pub revision: Option<u64>,
     /// The digest of its script.
     pub script_digest: String,
     /// The digest of the rules it runs under.

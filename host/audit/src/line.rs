@@ -91,10 +91,14 @@ fn begin(kind: &str, time: SystemTime) -> String {
 pub(crate) fn subject(subject: &Subject) -> (String, bool) {
     let mut out = String::new();
     let mut cut = false;
-    let Subject { node, tenant, app, script_digest, policy_digest } = subject;
-    for (name, value) in
-        [("node", node), ("tenant", tenant), ("app", app), ("script", script_digest), ("policy", policy_digest)]
-    {
+    let Subject { node, tenant, app, revision, script_digest, policy_digest } = subject;
+    for (name, value) in [("node", node), ("tenant", tenant), ("app", app)] {
+        cut |= push_field(&mut out, name, value, MAX_VALUE);
+    }
+    if let Some(revision) = revision {
+        let _ = write!(out, ",\"revision\":{revision}");
+    }
+    for (name, value) in [("script", script_digest), ("policy", policy_digest)] {
         cut |= push_field(&mut out, name, value, MAX_VALUE);
     }
     (out, cut)

@@ -3,14 +3,15 @@
 //! | kind | fields beside `v`, `kind`, `time` and `hash` |
 //! |---|---|
 //! | `open` | `prev` (hash before it), `at` (its offset in the file), `after` (close, damage, kill, moved, nothing, rotation), `torn_bytes` |
-//! | `call` | `id`, `node`, `tenant`, `app`, `script`, `policy`, `request`?, `phase`, `capability`, `category`, `resource`, `argv`?, `env`?, `cwd`?, `object`?, `method`?, `dry_run`?, `decision`, `rule`?, `needed`?, `file`, `line`, `cut`? |
+//! | `call` | `id`, `node`, `tenant`, `app`, `revision`?, `script`, `policy`, `request`?, `phase`, `capability`, `category`, `resource`, `argv`?, `env`?, `cwd`?, `object`?, `method`?, `dry_run`?, `decision`, `rule`?, `needed`?, `file`, `line`, `cut`? |
 //! | `outcome` | `id` (of the call), `outcome`, `duration_us`, `bytes` |
 //! | `gap` | `refused` calls and `lost` outcomes that could not be written before it |
 //! | `close` | |
 //!
 //! Ids count from 1 in each run of a writer, so from one `open` that follows neither a rotation nor a move to the next.
-//! `argv` to `dry_run` are the arguments that decide what a call does; logs of older versions lack them. A field that
-//! is not of the schema is an error: a reader that skips what it does not know would tell less than the log does.
+//! `argv` to `dry_run` are the arguments that decide what a call does; logs of older versions lack them. `revision` is that
+//! of an app that a node has deployed more than once or could. A field that is
+//! not of the schema is an error: a reader that skips what it does not know would tell less than the log does.
 
 use std::{
     fmt,
@@ -233,6 +234,7 @@ line!(CallLine {
     node: String,
     tenant: String,
     app: String,
+    revision: Option<u64>,
     script: String,
     policy: String,
     request: Option<String>,
@@ -277,6 +279,7 @@ impl CallLine {
             node: found.node,
             tenant: found.tenant,
             app: found.app,
+            revision: found.revision,
             script_digest: found.script,
             policy_digest: found.policy,
         };

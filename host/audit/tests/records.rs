@@ -32,10 +32,16 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn call() -> impl Strategy<Value = RecordKind> {
-    let subject =
-        (text(), text(), text(), text(), text()).prop_map(|(node, tenant, app, script_digest, policy_digest)| {
-            Subject { node, tenant, app, script_digest, policy_digest }
-        });
+    let subject = (text(), text(), text(), any::<Option<u64>>(), text(), text()).prop_map(
+        |(node, tenant, app, revision, script_digest, policy_digest)| Subject {
+            node,
+            tenant,
+            app,
+            revision,
+            script_digest,
+            policy_digest,
+        },
+    );
     let optional = || prop::option::of(text());
     let decided = (
         select(vec![Decision::Allow, Decision::Deny, Decision::WouldDeny]),

@@ -3,7 +3,6 @@
 //! `starcell run`, `repl` and `test` all start apps through [`Launch`], a struct without defaults: a command that
 //! forgets a part does not compile, and neither does a new part that some command does not give.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,8 +12,8 @@ use starcell_budget::MemoryBudget;
 use starcell_log::LogChoice;
 use starcell_policy::{CanonicalPath, Grants};
 use starcell_runtime::{
-    App, AppConfig, Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Programs, Serve, Tool,
-    Variables,
+    App, AppConfig, Client, Environment, Forks, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Programs, Serve,
+    Tool, Variables,
 };
 
 /// All that an app is started with.
@@ -43,7 +42,7 @@ pub struct Launch {
     /// The Kubernetes clusters.
     pub kubernetes: Kubernetes,
     /// The environment that the script may ask for: names and values.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Environment,
     /// How its programs run.
     pub programs: Programs,
     /// The arguments of the script.

@@ -13,17 +13,21 @@ pub fn subject(script: &str, source: &[u8], policy: &str) -> Subject {
         node: machine(),
         tenant: TENANT.to_owned(),
         app: script.to_owned(),
+        revision: None,
         script_digest: digest(source),
         policy_digest: digest(policy.as_bytes()),
     }
 }
 
 /// The name of this machine, as the kernel has it.
+#[must_use]
 #[expect(clippy::disallowed_methods, reason = "read once, to name this machine in records")]
-fn machine() -> String {
+pub fn machine() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim_end().to_owned()
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// The digest of bytes, as records have it.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{:x}", Sha256::digest(bytes))
 }

@@ -19,6 +19,7 @@ mod tls;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -35,6 +36,12 @@ use tls::Tls;
 
 use crate::holding::Holding;
 
+/// Who is asked before each request to another server, and may have it wait.
+pub trait Toll: fmt::Debug + Send + Sync + 'static {
+    /// Lets a request pass. The error is the sentence for the script.
+    fn pay(&self) -> BoxFuture<'_, Result<(), String>>;
+}
+
 /// The HTTP client of one app. Cheap to clone.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
@@ -43,6 +50,7 @@ struct Inner {
     resolver: Arc<dyn Resolve>,
     pool: Pool,
     tls: Tls,
+    toll: Option<Arc<dyn Toll>>,
     /// The tasks that move the connections' bytes; they end with the client.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -63,7 +71,26 @@ impl Client {
     /// A client that asks this resolver for addresses.
     #[must_use]
     pub fn new(resolver: Arc<dyn Resolve>) -> Self {
-        Self(Arc::new(Inner { resolver, pool: Pool::default(), tls: Tls::default(), tasks: Mutex::default() }))
+        Self::with(resolver, None)
+    }
+
+    /// A client whose every request passes a toll.
+    #[must_use]
+    pub fn tolled(toll: Arc<dyn Toll>) -> Self {
+        Self::with(Arc::new(System::default()), Some(toll))
+    }
+
+    fn with(resolver: Arc<dyn Resolve>, toll: Option<Arc<dyn Toll>>) -> Self {
+        let (pool, tls, tasks) = (Pool::default(), Tls::default(), Mutex::default());
+        Self(Arc::new(Inner { resolver, pool, tls, toll, tasks }))
+    }
+
+    /// Passes the toll, if there is one.
+    pub(crate) async fn pay(&self) -> Result<(), String> {
+        match &self.0.toll {
+            Some(toll) => toll.pay().await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn resolver(&self) -> &dyn Resolve {

@@ -1,6 +1,5 @@
 //! What an app is made of, and what all of its instances share.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::authority::{Authority, Mode, Report};
 use crate::bindings::starcell::guest::types::{Conditions, Level as GuestLevel, LogFormat, Position, Script};
 use crate::client::Client;
+use crate::environment::Environment;
 use crate::failure::{Failure, ScriptFailureKind};
 use crate::host::{AppHost, LogRecord};
 use crate::host_files::HostFiles;
@@ -52,7 +52,7 @@ pub struct AppConfig {
     /// Its Kubernetes clusters.
     pub kubernetes: Kubernetes,
     /// The environment that scripts may ask for: names and values.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Environment,
     /// The folder that relative paths start at: `$CWD` of the rules.
     pub cwd: CanonicalPath,
     /// How its programs run.
@@ -94,7 +94,7 @@ impl AppConfig {
             kv: Kv::memory(kv::DEFAULT_QUOTA),
             client: Client::default(),
             kubernetes: Kubernetes::default(),
-            environment: BTreeMap::new(),
+            environment: Environment::default(),
             cwd,
             programs: Programs::default(),
             arguments: Vec::new(),
@@ -224,5 +224,5 @@ impl Report for ToLog {
 /// Whom an audit log that is off records.
 fn nobody() -> Subject {
     let none = String::new;
-    Subject { node: none(), tenant: none(), app: none(), script_digest: none(), policy_digest: none() }
+    Subject { node: none(), tenant: none(), app: none(), revision: None, script_digest: none(), policy_digest: none() }
 }

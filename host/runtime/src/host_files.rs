@@ -39,6 +39,8 @@ struct HostFile {
 enum Extent {
     /// The file alone.
     File,
+    /// The files of this name in each folder of the folder.
+    Each(&'static str),
     /// Everything in the folder.
     Folder,
     /// The file, and those it is renamed to: with a dot and a number when it is full, with `.damaged-` and a number when
@@ -66,6 +68,12 @@ impl HostFiles {
         self.with(path, Extent::Folder)
     }
 
+    /// Adds the files of one name in each of the folders of a folder, such as the descriptions of apps.
+    #[must_use]
+    pub fn with_each(self, folder: &CanonicalPath, name: &'static str) -> Self {
+        self.with(folder, Extent::Each(name))
+    }
+
     /// Adds a log with the files that it is renamed to.
     #[must_use]
     pub fn with_log(self, path: &CanonicalPath) -> Self {
@@ -79,16 +87,15 @@ impl HostFiles {
 
     /// Whether a path is one of the host's; with `beneath` also whether one of the host's lies beneath it.
     pub(crate) fn has_path(&self, path: &CanonicalPath, beneath: bool) -> bool {
-        self.0
-            .iter()
-            .any(|file| file.is_at(path.as_str()) || (beneath && is_beneath(file.path.as_str(), path.as_str())))
+        self.0.iter().any(|file| file.is_at(path.as_str()) || (beneath && file.is_beneath(path.as_str())))
     }
 
     /// Whether what was found under some path is one of the host's under another name; with `beneath` also whether it is
     /// a folder above one.
     pub(crate) fn has(&self, stat: &Stat, beneath: bool) -> bool {
         let found = (stat.st_dev, stat.st_ino);
-        let known = |file: &HostFile| file.identity == Some(found) || (beneath && file.above.contains(&found));
+        let itself = |file: &HostFile| file.identity == Some(found) && !matches!(file.extent, Extent::Each(_));
+        let known = |file: &HostFile| itself(file) || (beneath && file.above.contains(&found));
         // A log that was renamed and a store that was made since have other inodes than at the start. Only a file with
         // several names can be one of them under a path that is not the host's; the other names of a folder are `.` in it
         // and `..` in those beneath it.
@@ -101,9 +108,10 @@ impl HostFiles {
         self.0.iter().map(|file| file.path.as_str()).filter(|path| !OF_THE_KERNEL.contains(path))
     }
 
-    /// The paths of the host's files, for walls around programs.
+    /// The paths of the host's files, for walls around programs. A wall has one place, so that files which are told by
+    /// their name alone have none.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &CanonicalPath> {
-        self.0.iter().map(|file| &file.path)
+        self.0.iter().filter(|file| !matches!(file.extent, Extent::Each(_))).map(|file| &file.path)
     }
 }
 
@@ -132,6 +140,10 @@ impl HostFile {
     fn is_at(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix(self.path.as_str()) else { return false };
         match self.extent {
+            Extent::Each(name) => {
+                let inner = rest.strip_prefix('/').and_then(|rest| rest.split_once('/'));
+                inner.is_some_and(|(_, file)| file == name)
+            }
             _ if rest.is_empty() => true,
             Extent::File => false,
             Extent::Folder => rest.starts_with('/'),
@@ -143,11 +155,22 @@ impl HostFile {
         }
     }
 
+    /// Whether this lies beneath a path, or some of it does.
+    fn is_beneath(&self, path: &str) -> bool {
+        let of_each = matches!(self.extent, Extent::Each(_))
+            && path.strip_prefix(self.path.as_str()).is_some_and(|rest| {
+                rest.is_empty() || rest.strip_prefix('/').is_some_and(|folder| !folder.contains('/'))
+            });
+        of_each || is_beneath(self.path.as_str(), path)
+    }
+
     /// Whether a file is this one as it is now, one in this folder, or this log in one of its ages.
     fn is_now(&self, found: (u64, u64)) -> bool {
         let path = self.path.as_str();
         match self.extent {
             Extent::File => identity(path) == Some(found),
+            // Each app has its own as a file besides.
+            Extent::Each(_) => false,
             Extent::Folder if OF_THE_KERNEL.contains(&path) => false,
             Extent::Folder => holds(path, "", found),
             Extent::Log => {
@@ -197,7 +220,7 @@ mod tests {
     #[test]
     fn names_are_the_hosts_and_names_that_look_alike_are_not() {
         let files = HostFiles::new().with_log(&path("/n/logs/a.jsonl")).with_folder(&path("/n/state"));
-        let files = files.with_file(&path("/n/starcell.toml"));
+        let files = files.with_file(&path("/n/starcell.toml")).with_each(&path("/n/apps"), "app.toml");
         for (text, beneath) in [
             ("/n/logs/a.jsonl", false),
             ("/n/logs/a.jsonl.1", false),
@@ -207,6 +230,9 @@ mod tests {
             ("/n/state/kv.redb", false),
             ("/n/state/deep/er", false),
             ("/n/starcell.toml", false),
+            ("/n/apps/a/app.toml", false),
+            ("/n/apps/a", true),
+            ("/n/apps", true),
             ("/n/logs", true),
             ("/n", true),
             ("/", true),
@@ -218,6 +244,12 @@ mod tests {
         }
         for (text, beneath) in [
             ("/n/logs", false),
+            ("/n/apps", false),
+            ("/n/apps/a", false),
+            ("/n/apps/app.toml", false),
+            ("/n/apps/a/main.star", true),
+            ("/n/apps/a/b/app.toml", true),
+            ("/n/apps/a/b", true),
             ("/n/logs/a.jsonl.bak", true),
             ("/n/logs/a.jsonl.1x", true),
             ("/n/logs/a.jsonlx", true),

@@ -20,10 +20,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use starcell_policy::{KvKey, Permit};
+use tokio::sync::OnceCell;
 
 use clock::now;
 pub use error::KvError;
 use file::File;
+pub use table::KvShare;
 use table::Table;
 pub(crate) use table::{Expected, Lifetime, Operation, Reply};
 use value::Value;
@@ -36,7 +38,14 @@ pub const DEFAULT_QUOTA: usize = 64 << 20;
 pub struct Kv {
     table: Arc<Mutex<Table>>,
     /// Where changes go that must survive the process.
-    file: Option<Arc<File>>,
+    file: Option<Arc<OnDisk>>,
+}
+
+/// The file of a store: opened, or made when something is first kept in it. Most of the apps of a node keep nothing, and
+/// need no file, no thread and no descriptor.
+struct OnDisk {
+    path: PathBuf,
+    file: OnceCell<File>,
 }
 
 impl fmt::Debug for Kv {
@@ -57,9 +66,47 @@ impl Kv {
     /// # Errors
     /// The file is damaged, in use by another process, or cannot be written.
     pub fn open(path: &Path, quota: usize) -> Result<Self, KvError> {
-        let table = Arc::new(Mutex::new(Table::new(quota)));
-        let file = File::open(path, Arc::clone(&table))?;
-        Ok(Self { table, file: Some(Arc::new(file)) })
+        Self::in_file(path, Table::new(quota), true)
+    }
+
+    /// A store in a file, which is made when something is first kept in it, and which is counted in `share` too. Blocks
+    /// while a file that is there is read.
+    ///
+    /// # Errors
+    /// The file is damaged or in use by another process.
+    pub fn when_used(path: &Path, quota: usize, share: Option<KvShare>) -> Result<Self, KvError> {
+        let is_there = path.try_exists().unwrap_or(true);
+        Self::in_file(path, Table::of_share(quota, share), is_there)
+    }
+
+    /// Opens a store as [`when_used`](Self::when_used) does, and sets a damaged file aside as
+    /// [`open_or_set_aside`](Self::open_or_set_aside) does.
+    ///
+    /// # Errors
+    /// The file is in use by another process, or cannot be renamed.
+    pub fn when_used_or_set_aside(
+        path: &Path,
+        quota: usize,
+        share: Option<KvShare>,
+    ) -> Result<(Self, Option<PathBuf>), KvError> {
+        match Self::when_used(path, quota, share.clone()) {
+            Err(KvError::Damaged { .. }) => {
+                let aside = file::set_aside(path)
+                    .map_err(|source| KvError::SetAside { path: path.display().to_string(), source })?;
+                Ok((Self::when_used(path, quota, share)?, Some(aside)))
+            }
+            opened => Ok((opened?, None)),
+        }
+    }
+
+    fn in_file(path: &Path, table: Table, now: bool) -> Result<Self, KvError> {
+        let table = Arc::new(Mutex::new(table));
+        let file = OnceCell::new();
+        if now {
+            // It is empty, since it is new.
+            let _ = file.set(File::open(path, Arc::clone(&table))?);
+        }
+        Ok(Self { table, file: Some(Arc::new(OnDisk { path: path.to_owned(), file })) })
     }
 
     /// Opens a store as [`open`](Self::open) does, and begins an empty one when the file is damaged. The damaged file
@@ -109,7 +156,7 @@ impl Kv {
         loop {
             let reply = match &self.file {
                 None => self.table.lock().change(key, &operation, now())?,
-                Some(file) => file.change(key.into(), operation.clone()).await?,
+                Some(disk) => disk.file(&self.table).await?.change(key.into(), operation.clone()).await?,
             };
             match (reply, &mut operation) {
                 (
@@ -122,5 +169,44 @@ impl Kv {
                 (reply, _) => return Ok(reply),
             }
         }
+    }
+}
+
+impl OnDisk {
+    /// The file, made if it is not there.
+    async fn file(&self, table: &Arc<Mutex<Table>>) -> Result<&File, String> {
+        let open = || async {
+            let (path, table) = (self.path.clone(), Arc::clone(table));
+            let opened = tokio::task::spawn_blocking(move || File::open(&path, table)).await;
+            opened.map_err(|error| error.to_string())?.map_err(|error| format!("the store cannot be written: {error}"))
+        };
+        self.file.get_or_try_init(open).await
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+mod tests {
+    use super::value::Parts;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_is_made_when_something_is_kept() {
+        let path = std::env::temp_dir().join(format!("starcell-kv-later-{}", std::process::id()));
+        let kv = Kv::when_used(&path, 1 << 20, None).unwrap();
+        assert!(!path.exists());
+        let disk = kv.file.clone().unwrap();
+        let set = Operation::Set { value: Value::new(&Parts::Text("v".into())).unwrap(), lifetime: Lifetime::Forever };
+        let file = disk.file(&kv.table).await.unwrap();
+        file.change("k".into(), set).await.unwrap();
+        assert!(path.exists());
+        drop((kv, disk));
+        let share = KvShare::new(1 << 20);
+        let kv = Kv::when_used(&path, 1 << 20, Some(share.clone())).unwrap();
+        assert!(kv.table.lock().get("k", now()).is_some());
+        assert!(share.used() > 0, "what is there already counts");
+        drop(kv);
+        assert_eq!(share.used(), 0);
+        std::fs::remove_file(path).unwrap();
     }
 }

@@ -9,6 +9,7 @@
 //! - `memory`: images that forks start from, and memories that are put back to them
 //! - [`serving`]: requests, each answered in a fork of a serving image
 //! - `parked`, [`parking`]: forks that wait for the next request of their revision
+//! - [`environment`]: what `os.env` reads, and nothing prints
 //! - `authority`: who decides and records an app's calls; `caller`: an app that makes one
 //! - [`gate`]: the one way to a capability: decide, write the intent, act, write the outcome
 //! - [`capability`]: what a guest may ask of the host, one file for each WIT interface
@@ -31,6 +32,7 @@ pub mod capability;
 pub mod client;
 mod context;
 pub mod engine;
+pub mod environment;
 pub mod failure;
 pub mod gate;
 mod holding;
@@ -61,14 +63,15 @@ pub use app::App;
 pub use authority::Mode;
 pub use bindings::starcell::guest::types::{Field, Miss, Position, Request, Response, Setting, Variable};
 pub use capability::source::{SourceError, read as read_source};
-pub use client::Client;
+pub use client::{Client, Toll};
 pub use context::AppConfig;
+pub use environment::{Environment, Secret};
 pub use failure::{Failure, Limit, ScriptFailure};
 pub use host::{AppHost, ListenError, LogRecord, Misses, ServerOptions, TlsFiles, TlsSource};
 pub use host_files::HostFiles;
 pub use interpreter::Interpreter;
 pub use k8s::Kubernetes;
-pub use kv::{Kv, KvError};
+pub use kv::{Kv, KvError, KvShare};
 pub use limits::{DEFAULT_CALL_DEPTH, Limits, MAX_CALL_DEPTH};
 pub use parked::Destination;
 pub use parking::{ForkCounts, Forks};

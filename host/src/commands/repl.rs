@@ -113,7 +113,7 @@ async fn sessions(
             kv: kv.clone(),
             client: client.clone(),
             kubernetes: kubernetes.clone(),
-            environment: granted.environment.clone(),
+            environment: granted.environment.clone().into(),
             programs: granted.programs(arguments.walls.exec_walls.into()),
             arguments: Vec::new(),
             variables: variables.clone(),

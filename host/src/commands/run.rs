@@ -1,6 +1,5 @@
 //! `starcell run`: one script, from its file to its exit code.
 
-mod record;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +23,7 @@ use crate::folder::Entry;
 use crate::granted::{self, Granted};
 use crate::guest::GUEST;
 use crate::owned::{Kept, exposed, host_files};
+use crate::record;
 use crate::say::fail;
 use crate::signals::{Reload, Signals};
 use crate::stand::{Needs, stand};
@@ -191,7 +191,7 @@ impl Runner {
             kv: self.kv.clone(),
             client: self.client.clone(),
             kubernetes: self.kubernetes.clone(),
-            environment: granted.environment.clone(),
+            environment: granted.environment.clone().into(),
             programs: granted.programs(arguments.walls.exec_walls.into()),
             arguments: arguments.arguments.clone(),
             variables: self.variables.clone(),

@@ -196,7 +196,7 @@ impl Runner {
             kv,
             client: Client::default(),
             kubernetes: self.kubernetes.clone(),
-            environment: granted.environment.clone(),
+            environment: granted.environment.clone().into(),
             programs: granted.programs(self.arguments.walls.exec_walls.into()),
             arguments: Vec::new(),
             variables: self.variables.clone(),

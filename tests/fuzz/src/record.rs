@@ -89,8 +89,9 @@ fn record(parts: &[&str]) {
     let part = |index: usize| parts.get(index % parts.len()).copied().unwrap_or_default().to_owned();
     let category = ["fs.read", "http.client", "os.env", "os.exec", "k8s.write", "kv.read"][parts.len() % 6];
     let words = || Some(parts.iter().map(|part| (*part).to_owned()).collect());
-    let subject =
-        Subject { node: part(0), tenant: part(1), app: part(2), script_digest: part(3), policy_digest: part(4) };
+    let (node, tenant, app) = (part(0), part(1), part(2));
+    let revision = (parts.len() % 2 == 0).then(|| data_number(&part(3)));
+    let subject = Subject { node, tenant, app, revision, script_digest: part(3), policy_digest: part(4) };
     let call = CallRecord {
         id: data_number(&part(5)),
         subject,

@@ -72,6 +72,7 @@ pub(crate) fn subject() -> Subject {
         node: "node1".into(),
         tenant: "acme".into(),
         app: "shop".into(),
+        revision: None,
         script_digest: "5c".repeat(32),
         policy_digest: "7f".repeat(32),
     }

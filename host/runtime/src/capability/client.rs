@@ -167,6 +167,8 @@ impl Sending<'_> {
     /// Passes the gate with one URL.
     async fn one(&self, message: &Message) -> Result<(http::Response<Bytes>, Taken), Error> {
         let effect = |permit: Permit<Url>| async move {
+            // Behind the decision: a request that is refused costs its tenant nothing.
+            self.caller.app.config.client.pay().await.map_err(|text| message.failed(&text))?;
             let _sent = self.caller.holding.take(message.body.len()).await.map_err(|text| message.failed(&text))?;
             let (response, taken) = self.exchange(&permit, message).await?;
             let bytes = (message.body.len() + response.body().len()) as u64;

@@ -46,7 +46,7 @@ impl Host for State {
             }
         };
         let look = |permit: Permit<EnvName>| {
-            let value = caller.app.config.environment.get(permit.resource().as_str()).cloned();
+            let value = caller.app.config.environment.get(permit.resource().as_str()).map(str::to_owned);
             let bytes = value.as_ref().map_or(0, |value| value.len() as u64);
             std::future::ready(Effect::Ok((value, bytes)))
         };
@@ -161,7 +161,7 @@ impl Call<'_> {
     async fn which(&self, name: &str) -> Result<Option<String>, Error> {
         let failed = |text: String| Error::Failed(format!("os.which({:?}): {text}", shown(name)));
         let config = &self.caller.app.config;
-        let folders = config.environment.get("PATH").map(String::as_str).unwrap_or_default();
+        let folders = config.environment.get("PATH").unwrap_or_default();
         let candidates = match name.contains('/') {
             true => vec![ProgramPath::resolve(name, &config.cwd)],
             false => folders

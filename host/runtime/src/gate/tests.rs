@@ -39,8 +39,14 @@ impl Staged {
         let log = std::env::temp_dir().join(name);
         let (audit, writer) = Audit::open(Options::new(&log)).unwrap();
         let none = String::new;
-        let subject =
-            Subject { node: none(), tenant: none(), app: none(), script_digest: none(), policy_digest: none() };
+        let subject = Subject {
+            node: none(),
+            tenant: none(),
+            app: none(),
+            revision: None,
+            script_digest: none(),
+            policy_digest: none(),
+        };
         let roots = Roots::new(CanonicalPath::absolute("/srv").unwrap());
         let allow = [Rule::parse("kv.read").unwrap()];
         let grants = Grants::new(&Profile::deny_all(), &allow, &[], &roots).unwrap();

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::now;
 use super::error::KvError;
-use super::table::{Change, Entry, Operation, Reply, Table, check_quota, cost};
+use super::table::{Change, Entry, Operation, Reply, Table, cost};
 use super::value::Value;
 
 /// Keys, and values behind the time they end at (8 bytes, 0 for never).
@@ -196,7 +196,7 @@ impl Batch {
             }
             Change::Put(entry) => {
                 let wanted = *used - held + cost(key, &entry);
-                check_quota(wanted, table.quota())?;
+                table.check(wanted, table.used())?;
                 *used = wanted;
                 self.changes.insert(Arc::clone(key), Some(entry));
             }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::value::Value;
 
@@ -120,19 +121,89 @@ impl Operation {
     }
 }
 
+/// What the stores of several apps hold together, and may hold. Cheap to clone.
+///
+/// Each store looks before it takes, without a lock over all: stores that change at the same moment can be past it by what
+/// is under way in them.
+#[derive(Clone, Debug)]
+pub struct KvShare(Arc<Together>);
+
+#[derive(Debug)]
+struct Together {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl KvShare {
+    /// A share of so many bytes, counted as the quota of a store is.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self(Arc::new(Together { limit, used: AtomicUsize::new(0) }))
+    }
+
+    /// Bytes that the stores hold.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    fn check(&self, more: usize) -> Result<(), String> {
+        match self.used().saturating_add(more) <= self.0.limit {
+            true => Ok(()),
+            false => Err(format!(
+                "the stores of the tenant are full: its quota `kv` is {} KiB for all its apps",
+                self.0.limit >> 10
+            )),
+        }
+    }
+}
+
 /// The pairs of one app.
-#[derive(Clone)]
 pub(super) struct Table {
     pairs: BTreeMap<Arc<str>, Entry>,
     /// The pairs that end, by when.
     ending: BTreeSet<(u64, Arc<str>)>,
     used: usize,
     quota: usize,
+    /// What it is counted in as well.
+    share: Option<KvShare>,
+}
+
+/// A copy is counted nowhere but in itself.
+impl Clone for Table {
+    fn clone(&self) -> Self {
+        let Self { pairs, ending, used, quota, share: _ } = self;
+        Self { pairs: pairs.clone(), ending: ending.clone(), used: *used, quota: *quota, share: None }
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        if let Some(KvShare(together)) = &self.share {
+            together.used.fetch_sub(self.used, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Table {
     pub(super) fn new(quota: usize) -> Self {
-        Self { pairs: BTreeMap::new(), ending: BTreeSet::new(), used: 0, quota }
+        Self { pairs: BTreeMap::new(), ending: BTreeSet::new(), used: 0, quota, share: None }
+    }
+
+    /// A table that is counted in a share too.
+    pub(super) fn of_share(quota: usize, share: Option<KvShare>) -> Self {
+        let mut table = Self::new(quota);
+        table.share = share;
+        table
+    }
+
+    /// Whether the pairs may take so many bytes, of which `before` are counted already.
+    pub(super) fn check(&self, wanted: usize, before: usize) -> Result<(), String> {
+        check_quota(wanted, self.quota)?;
+        match &self.share {
+            Some(share) if wanted > before => share.check(wanted - before),
+            Some(_) | None => Ok(()),
+        }
     }
 
     pub(super) fn get(&self, key: &str, now: u64) -> Option<&Value> {
@@ -163,7 +234,7 @@ impl Table {
             Change::None => {}
             Change::Remove => self.remove(key),
             Change::Put(entry) => {
-                check_quota(self.used - self.held(key) + cost(key, &entry), self.quota)?;
+                self.check(self.used - self.held(key) + cost(key, &entry), self.used)?;
                 self.put(key.into(), entry);
             }
         }
@@ -177,7 +248,11 @@ impl Table {
 
     pub(super) fn put(&mut self, key: Arc<str>, entry: Entry) {
         self.remove(&key);
-        self.used += cost(&key, &entry);
+        let cost = cost(&key, &entry);
+        self.used += cost;
+        if let Some(KvShare(together)) = &self.share {
+            together.used.fetch_add(cost, Ordering::Relaxed);
+        }
         if let Some(end) = entry.expires {
             self.ending.insert((end, Arc::clone(&key)));
         }
@@ -186,7 +261,11 @@ impl Table {
 
     pub(super) fn remove(&mut self, key: &str) {
         let Some((key, entry)) = self.pairs.remove_entry(key) else { return };
-        self.used -= cost(&key, &entry);
+        let cost = cost(&key, &entry);
+        self.used -= cost;
+        if let Some(KvShare(together)) = &self.share {
+            together.used.fetch_sub(cost, Ordering::Relaxed);
+        }
         if let Some(end) = entry.expires {
             self.ending.remove(&(end, key));
         }
@@ -199,10 +278,6 @@ impl Table {
 
     pub(super) fn used(&self) -> usize {
         self.used
-    }
-
-    pub(super) fn quota(&self) -> usize {
-        self.quota
     }
 }
 
@@ -217,7 +292,7 @@ pub(super) fn cost(key: &str, entry: &Entry) -> usize {
     key.len() + entry.value.as_bytes().len() + OVERHEAD
 }
 
-pub(super) fn check_quota(used: usize, quota: usize) -> Result<(), String> {
+fn check_quota(used: usize, quota: usize) -> Result<(), String> {
     match used <= quota {
         true => Ok(()),
         false => Err(format!("the store is full: its quota is {} KiB", quota >> 10)),
@@ -277,6 +352,26 @@ mod tests {
             assert_eq!(table.change(key, &Operation::Delete, 0), Ok(Reply::Whether(true)));
         }
         assert_eq!(table.used(), 0);
+    }
+
+    #[test]
+    fn stores_share_what_they_may_hold() {
+        let share = KvShare::new(150);
+        let table = || Table::of_share(1 << 20, Some(share.clone()));
+        let (mut one, mut other) = (table(), table());
+        one.change("a", &set("1", Lifetime::Forever), 0).unwrap();
+        other.change("a", &set("1", Lifetime::Forever), 0).unwrap();
+        assert_eq!(share.used(), one.used() + other.used());
+        let refused = other.change("b", &set("1", Lifetime::Forever), 0).unwrap_err();
+        assert!(refused.contains("quota `kv`"), "{refused}");
+        other.change("a", &set("2", Lifetime::Forever), 0).unwrap();
+        assert_eq!(one.clone().change("b", &set(&"x".repeat(500), Lifetime::Forever), 0), Ok(Reply::Done), "a copy");
+        drop(one);
+        assert_eq!(share.used(), other.used());
+        other.change("b", &set("1", Lifetime::Forever), 0).unwrap();
+        other.change("a", &Operation::Delete, 0).unwrap();
+        other.change("b", &Operation::Delete, 0).unwrap();
+        assert_eq!(share.used(), 0);
     }
 
     #[test]

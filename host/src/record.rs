@@ -16,7 +16,7 @@ const MAX_KEY: u64 = 64 << 10;
 ///
 /// # Errors
 /// A file cannot be read or written, the log is no sound audit log, or the key is none.
-pub(super) fn open(flags: &RecordFlags, set_aside_damaged: bool) -> anyhow::Result<(Audit, Option<Writer>)> {
+pub(crate) fn open(flags: &RecordFlags, set_aside_damaged: bool) -> anyhow::Result<(Audit, Option<Writer>)> {
     let Some(file) = &flags.file else { return Ok((Audit::off(), None)) };
     let mut options = Options::new(file);
     options.rotate_bytes = u64::from(flags.rotate.get()) << 20;
