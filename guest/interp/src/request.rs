@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use allocative::Allocative;
+use percent_encoding::percent_decode_str;
 use starcell_macros::builtins;
 use starlark::collections::SmallMap;
 use starlark::docs::DocType;
@@ -119,6 +120,22 @@ fn cached<'v>(cell: &Cell<Option<Value<'v>>>, make: impl FnOnce() -> Value<'v>) 
     value
 }
 
+/// What of the path that was asked for led to the app: what stands before the app's own path in the URL, decoded. Nothing
+/// for an app that answers all paths. It is worked out of the two, so that a request which is not asked for it, as most are
+/// not, carries nothing for it across the border.
+fn prefix(url: &str, path: &str) -> String {
+    let target = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let sent = target.find('/').and_then(|start| target.get(start..)).unwrap_or_default();
+    let sent = sent.split_once('?').map_or(sent, |(sent, _query)| sent);
+    let whole = percent_decode_str(sent).decode_utf8_lossy();
+    match whole.strip_suffix(path) {
+        Some(prefix) => prefix.to_owned(),
+        // The prefix itself was asked for, which is the app's `/`.
+        None if path == "/" => whole.into_owned(),
+        None => String::new(),
+    }
+}
+
 /// The cookies of one header field. What is no pair is left out: whatever else shares the domain can set cookies, and
 /// must not be able to fail every request with them.
 fn cookie_pairs(field: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -164,6 +181,7 @@ impl<'v> StarlarkValue<'v> for RequestValue<'v> {
             "host" => &request.host,
             "id" => &request.id,
             "proto" => &request.proto,
+            "prefix" => return Some(heap.alloc(prefix(&request.url, &request.path))),
             "params" => return Some(self.params(heap)),
             "query" => return Some(self.query(heap)),
             "headers" => return Some(self.headers),
@@ -241,5 +259,27 @@ fn methods(builder: &mut MethodsBuilder) {
         heap: Heap<'v>,
     ) -> starlark::Result<Value<'v>> {
         unpack(this)?.form(max_fields, heap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefix;
+
+    #[test]
+    fn a_prefix_is_what_stands_before_the_path() {
+        for (url, path, expected) in [
+            ("http://a/", "/", ""),
+            ("http://a/items?x=/shop", "/items", ""),
+            ("http://a/shop/items?x", "/items", "/shop"),
+            ("http://a:8080/shop/eu/", "/", "/shop/eu"),
+            ("https://a/shop", "/", "/shop"),
+            ("https://a/%73hop/a%20b", "/a b", "/shop"),
+            ("http://[::1]/shop/shop", "/shop", "/shop"),
+            ("http://a*", "*", ""),
+            ("http://a/x", "/elsewhere", ""),
+        ] {
+            assert_eq!(prefix(url, path), expected, "{url} {path}");
+        }
     }
 }

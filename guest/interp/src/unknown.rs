@@ -4,7 +4,7 @@
 pub(crate) const REQUEST: &str = "http.request";
 
 /// What a request has.
-pub(crate) const ATTRIBUTES: [&str; 19] = [
+pub(crate) const ATTRIBUTES: [&str; 20] = [
     "body",
     "cookies",
     "form",
@@ -15,6 +15,7 @@ pub(crate) const ATTRIBUTES: [&str; 19] = [
     "method",
     "params",
     "path",
+    "prefix",
     "proto",
     "query",
     "query_first",

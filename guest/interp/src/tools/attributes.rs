@@ -21,7 +21,12 @@ const ATTRIBUTES: [(&str, &str, &str); 28] = [
     ("http.request", "id", "The request id, also in the log and in `X-Request-Id`."),
     ("http.request", "method", "The method as it was sent."),
     ("http.request", "params", "A dict of the wildcards of the route's pattern and what they matched, decoded."),
-    ("http.request", "path", "The path, decoded."),
+    ("http.request", "path", "The path, decoded; behind the prefix where the app has one."),
+    (
+        "http.request",
+        "prefix",
+        "The path that led to the app, such as `\"/shop\"`; `\"\"` for an app that answers all paths.",
+    ),
     ("http.request", "proto", "The protocol, such as `\"HTTP/1.1\"`."),
     ("http.request", "query", "A dict of the query: str, or a list of str for a key that repeats."),
     ("http.request", "remote_addr", "The address and port of the client."),
