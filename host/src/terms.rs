@@ -30,6 +30,8 @@ pub fn app(
         max_queue: flags.max_queue,
         queue_time: flags.queue_time,
         max_url_bytes: flags.max_url_bytes as usize,
+        memory: memory.clone(),
+        turns: None,
         edge: Edge::new(flags.config(), memory.clone(), logs.clone()),
         logs,
     })

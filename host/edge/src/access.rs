@@ -10,6 +10,8 @@ use starcell_log::{Field, Line};
 /// The line of a request that was answered.
 pub(crate) struct Entry<'a> {
     pub(crate) parts: &'a Parts,
+    /// The app that was asked.
+    pub(crate) app: Option<&'a str>,
     /// The pattern that matched.
     pub(crate) route: Option<&'a str>,
     pub(crate) answer: &'a Answer,
@@ -27,6 +29,9 @@ impl Entry<'_> {
         let Self { parts, answer, .. } = self;
         line.text(Field::METHOD, parts.method.as_str());
         line.text(Field::PATH, parts.uri.path());
+        if let Some(app) = self.app {
+            line.text(Field::APP, app);
+        }
         if let Some(route) = self.route {
             line.text(Field::ROUTE, route);
         }

@@ -72,6 +72,17 @@ impl Body {
         Self { source: Source::Arriving(body, terms), limit: limits.body_bytes }
     }
 
+    /// The same body for a server that takes less: within both limits, at the pace and in the time of that server.
+    #[must_use]
+    pub fn within(mut self, limits: &ClientLimits) -> Self {
+        self.limit = self.limit.min(limits.body_bytes);
+        if let Source::Arriving(_, terms) = &mut self.source {
+            terms.pace = limits.pace;
+            terms.whole = limits.read;
+        }
+        self
+    }
+
     /// Reads the body whole. A client that waits to be told to go on is told so only now.
     ///
     /// # Errors

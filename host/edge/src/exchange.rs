@@ -36,7 +36,7 @@ pub(crate) fn exchange(client: &Arc<Client>, request: Request<Incoming>) -> Repl
     let responding = match front.as_ref().filter(|_| client.terms == Terms::Served) {
         Some(front) => {
             let body = Body::arriving(body, front.responder.limits(), &client.edge);
-            let asked = Asked { parts, id, peer: Arc::clone(&client.peer), body };
+            let asked = Asked { parts, id, peer: Arc::clone(&client.peer), prefix: 0, body };
             Arc::clone(&front.responder).respond(asked)
         }
         None => Responding::Now(Answered::refused(parts, id, Refusal::Busy)),
@@ -87,14 +87,15 @@ impl Was {
 /// Sends an answer on its way, with its line in the log.
 fn reply(client: &Client, active: Option<Active>, answered: Answered, began: Option<Instant>) -> Response<Outgoing> {
     let (several, was) = (carries_several(&answered), Was::of(&answered.result));
-    let Answered { parts, id, result, route, cpu, held } = answered;
+    let Answered { parts, id, result, route, app, cpu, held } = answered;
     let answer = result.unwrap_or_else(|refusal| refusal.answer());
     let now = Instant::now();
     let answer = to_method(answer, &parts.method);
     if client.edge.config.access_log {
         let duration = began.map(|began| now - began).unwrap_or_default();
         let (remote, route, answer) = (client.peer.address.as_str(), route.as_deref(), &answer);
-        let entry = Entry { parts: &parts, route, answer, duration, cpu, id: id.text(), remote };
+        let app = app.as_deref();
+        let entry = Entry { parts: &parts, app, route, answer, duration, cpu, id: id.text(), remote };
         client.edge.logs.access(now, |line| entry.write(line));
     }
     let mut answer = id.name(answer);

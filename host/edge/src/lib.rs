@@ -8,7 +8,7 @@
 //! - [`edge`]: what all listeners of a process share, and what clients may use
 //! - [`address`]: an address that is bound, and what stands behind it at the moment
 //! - [`listener`], [`places`]: connections accepted for ever, within bounds
-//! - [`tls`]: certificates, read again when they change
+//! - [`tls`], [`keys`], [`pem`]: certificates, of one server or of many names, read again when they change
 //! - `connection`, `transport`, `socket`, `activity`, `streams`, `pace`: one connection under its deadlines
 //! - `exchange`, [`ids`], `access`: one request of it: its id, its response, its line in the log
 //! - [`limits`]: what clients may use of one server
@@ -26,9 +26,11 @@ mod connection;
 pub mod edge;
 mod exchange;
 pub mod ids;
+pub mod keys;
 pub mod limits;
 pub mod listener;
 mod pace;
+pub mod pem;
 pub mod places;
 mod rarely;
 pub mod responder;
@@ -41,7 +43,9 @@ pub use address::{BindError, BoundAddress, Front};
 pub use body::{Body, Gathered};
 pub use edge::{Edge, EdgeConfig};
 pub use ids::{Ids, RequestId};
+pub use keys::{KeysSource, NamedPem};
 pub use limits::{ClientLimits, ClientWishes};
+pub use pem::CertificatePem;
 pub use places::Places;
 pub use responder::{Answered, Asked, Held, Peer, Responder, Responding};
-pub use tls::{CertificatePem, CertificateSource, Tls};
+pub use tls::{CertificateSource, Tls};

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use http::request::Parts;
 use starcell_http::response::{Answer, Refusal, to_method};
 
@@ -32,6 +33,8 @@ pub struct Asked {
     pub id: RequestId,
     /// Who asks.
     pub peer: Arc<Peer>,
+    /// Bytes of the path that led to whoever is asked now. What is behind them is the path for that one.
+    pub prefix: usize,
     /// The body, not read yet.
     pub body: Body,
 }
@@ -74,6 +77,8 @@ pub struct Answered {
     pub result: Result<Answer, Refusal>,
     /// The pattern of the route that matched.
     pub route: Option<String>,
+    /// The app that was asked, where there are several.
+    pub app: Option<Arc<str>>,
     /// Time that a guest ran for it.
     pub cpu: Option<Duration>,
     /// What the request holds until its response is sent: its place, its memory.
@@ -90,6 +95,15 @@ impl Held {
     pub fn new(what: impl Any + Send + Sync) -> Self {
         Self(Some(Arc::new(what)))
     }
+
+    /// Holds something besides.
+    #[must_use]
+    pub fn and(self, what: impl Any + Send + Sync) -> Self {
+        match self.0 {
+            None => Self::new(what),
+            Some(held) => Self::new((held, what)),
+        }
+    }
 }
 
 impl fmt::Debug for Held {
@@ -102,7 +116,22 @@ impl Answered {
     /// A request that nothing but its head was needed for to refuse it.
     #[must_use]
     pub fn refused(parts: Parts, id: RequestId, refusal: Refusal) -> Self {
-        Self { parts, id, result: Err(refusal), route: None, cpu: None, held: Held::default() }
+        Self { parts, id, result: Err(refusal), route: None, app: None, cpu: None, held: Held::default() }
+    }
+
+    /// A request that nothing but its head was needed for to answer it.
+    #[must_use]
+    pub fn answered(parts: Parts, id: RequestId, answer: Answer) -> Self {
+        Self { parts, id, result: Ok(answer), route: None, app: None, cpu: None, held: Held::default() }
+    }
+
+    /// The status of the response.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match &self.result {
+            Ok(answer) => answer.status(),
+            Err(refusal) => refusal.answer().status(),
+        }
     }
 
     /// The response as it is sent, but for what concerns the connection alone.

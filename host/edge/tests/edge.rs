@@ -41,7 +41,7 @@ impl Responder for Lengths {
                 },
                 Err(refusal) => (Err(refusal), Held::default()),
             };
-            Answered { parts, id, result, route: None, cpu: None, held }
+            Answered { parts, id, result, route: None, app: None, cpu: None, held }
         }))
     }
 }

@@ -129,14 +129,14 @@ fn is_authority(host: &str) -> bool {
     name > 0 && host.get(name..).is_some_and(after)
 }
 
-/// The request as values.
+/// The request as values; `path` is what of its path is behind the prefix of the app.
 #[must_use]
-pub fn read(parts: &Parts, host: String, params: Pairs, body: Bytes, origin: Origin) -> Request {
+pub fn read(parts: &Parts, path: &str, host: String, params: Pairs, body: Bytes, origin: Origin) -> Request {
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let scheme = if origin.tls { "https" } else { "http" };
     Request {
         method: parts.method.as_str().to_owned(),
-        path: decode(parts.uri.path()),
+        path: decode(path),
         url: format!("{scheme}://{host}{target}"),
         params,
         query: query::parse(parts.uri.query().unwrap_or_default()),

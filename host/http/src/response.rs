@@ -55,6 +55,12 @@ pub enum Refusal {
     Busy,
     /// There is no memory for the body.
     NoMemory,
+    /// No app of the node answers for the path.
+    NoApp,
+    /// The app that answers for the path does not run.
+    Down,
+    /// The tenant has used up a quota, and may ask again in so many seconds.
+    Quota(&'static str, u64),
 }
 
 impl Refusal {
@@ -65,6 +71,7 @@ impl Refusal {
             Self::BadHost | Self::BadPath | Self::LongUrl(_) | Self::ManyFields(_) => true,
             Self::BadBody | Self::SlowBody | Self::LargeBody(_) | Self::NoMemory => true,
             Self::NotFound | Self::WrongMethod(_) | Self::WrongHost | Self::Elsewhere(_) | Self::Busy => false,
+            Self::NoApp | Self::Down | Self::Quota(..) => false,
         }
     }
 
@@ -94,6 +101,15 @@ impl Refusal {
                 text(StatusCode::MISDIRECTED_REQUEST, "421 Misdirected Request: not a host of this server\n")
             }
             Self::Elsewhere(location) => with(text(StatusCode::TEMPORARY_REDIRECT, ""), LOCATION, location),
+            Self::NoApp => text(StatusCode::NOT_FOUND, "404 Not Found: no app of this node answers for this path\n"),
+            Self::Down => {
+                let body = "503 Service Unavailable: the app does not run\n";
+                with(text(StatusCode::SERVICE_UNAVAILABLE, body), RETRY_AFTER, "10")
+            }
+            Self::Quota(name, seconds) => {
+                let body = format!("429 Too Many Requests: the quota `{name}` is used up\n");
+                with(text(StatusCode::TOO_MANY_REQUESTS, body), RETRY_AFTER, &seconds.to_string())
+            }
             Self::Busy | Self::NoMemory => {
                 with(text(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable\n"), RETRY_AFTER, "1")
             }

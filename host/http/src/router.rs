@@ -37,6 +37,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use self::error::PatternError;
+pub use self::path::canonical;
 pub(crate) use self::path::has_malformed_escape;
 
 use self::pattern::Pattern;

@@ -31,13 +31,13 @@ impl<H: Handlers> Responder for Site<H> {
 /// Answers a request.
 #[must_use]
 pub fn answer<H: Handlers>(site: Arc<Site<H>>, asked: Asked) -> Responding {
-    let Asked { parts, id, peer, body } = asked;
-    let target = match find(&site, &parts) {
+    let Asked { parts, id, peer, prefix, body } = asked;
+    let target = match find(&site, &parts, prefix) {
         Ok(target) => target,
         Err(refusal) => return Responding::Now(Answered::refused(parts, id, refusal)),
     };
     let route = target.index.and_then(|index| site.routes.pattern(index)).map(str::to_owned);
-    let mut story = Story { parts, id, peer, cpu: None, held: Held::default() };
+    let mut story = Story { parts, id, peer, prefix, cpu: None, held: Held::default() };
     Responding::Later(Box::pin(async move {
         let result = match story.run(&site, target, body).await {
             Ok(Err(failure)) => Ok(story.failed(&site, &failure)),
@@ -45,7 +45,7 @@ pub fn answer<H: Handlers>(site: Arc<Site<H>>, asked: Asked) -> Responding {
             Err(refusal) => Err(refusal),
         };
         let Story { parts, id, cpu, held, .. } = story;
-        Answered { parts, id, result, route, cpu, held }
+        Answered { parts, id, result, route, app: None, cpu, held }
     }))
 }
 
@@ -54,6 +54,8 @@ struct Story {
     parts: Parts,
     id: RequestId,
     peer: Arc<Peer>,
+    /// Bytes of its path that are the prefix of the app.
+    prefix: usize,
     /// Time that a guest ran for it.
     cpu: Option<Duration>,
     /// What it holds until its response is sent.
@@ -71,13 +73,21 @@ struct Target {
     params: Pairs,
 }
 
+/// What of a path is behind a prefix of so many bytes.
+fn behind(path: &str, prefix: usize) -> &str {
+    match path.get(prefix..) {
+        Some("") | None => "/",
+        Some(rest) => rest,
+    }
+}
+
 /// Finds out what a request is for, or why it is refused.
-fn find<H: Handlers>(site: &Site<H>, parts: &Parts) -> Result<Target, Refusal> {
+fn find<H: Handlers>(site: &Site<H>, parts: &Parts, prefix: usize) -> Result<Target, Refusal> {
     let host = request::check(parts, site.terms.max_url_bytes)?;
     if !site.hosts.allows(host) {
         return Err(Refusal::WrongHost);
     }
-    let (path, query) = (parts.uri.path(), parts.uri.query());
+    let (path, query) = (behind(parts.uri.path(), prefix), parts.uri.query());
     let refusal = match site.routes.find(parts.method.as_str(), host, path, query) {
         Found::Route { index, params } => {
             let route = u32::try_from(index).map_err(|_| Refusal::NotFound)?;
@@ -85,7 +95,11 @@ fn find<H: Handlers>(site: &Site<H>, parts: &Parts) -> Result<Target, Refusal> {
             let destination = Destination::Route(route);
             return Ok(Target { host: host.to_owned(), index: Some(index), destination, params });
         }
-        Found::Redirect { location } => Refusal::Elsewhere(location),
+        // A client sees the whole path.
+        Found::Redirect { location } => {
+            let prefix = parts.uri.path().get(..prefix).unwrap_or_default();
+            Refusal::Elsewhere(format!("{prefix}{location}"))
+        }
         Found::MethodNotAllowed { allow } => Refusal::WrongMethod(allow),
         Found::NotFound => Refusal::NotFound,
     };
@@ -128,11 +142,21 @@ impl Story {
     ) -> Result<Result<Answer, Failure>, Refusal> {
         let Gathered { bytes, taken: of_body } = body.read().await?;
         let origin = Origin { remote: self.peer.address.clone(), tls: self.peer.tls, id: self.id.text().to_owned() };
-        let request = request::read(&self.parts, target.host, target.params, bytes, origin);
-        let (patience, memory) = (site.terms.queue_time, &site.terms.edge.memory);
+        let path = behind(self.parts.uri.path(), self.prefix);
+        let request = request::read(&self.parts, path, target.host, target.params, bytes, origin);
+        let (patience, memory) = (site.terms.queue_time, &site.terms.memory);
         let place = site.queue.enter(patience).await.ok_or(Refusal::Busy)?;
-        let of_fork = memory.take(MemoryUse::Small, site.handlers.bytes(), patience).await.ok_or(Refusal::Busy)?;
-        let answer = site.handlers.answer(target.destination, crossing(request)).await;
+        let full = |purpose, bytes| match memory.is_short(purpose, bytes) {
+            true => Refusal::Quota("memory", 1),
+            false => Refusal::Busy,
+        };
+        let of_fork = memory.take(MemoryUse::Small, site.handlers.bytes(), patience).await;
+        let of_fork = of_fork.ok_or_else(|| full(MemoryUse::Small, site.handlers.bytes()))?;
+        let answering = site.handlers.answer(target.destination, crossing(request));
+        let answer = match &site.terms.turns {
+            Some(turns) => turns.run(answering).await,
+            None => answering.await,
+        };
         drop((of_body, of_fork));
         self.cpu = Some(answer.cpu);
         let response = match answer.result {
@@ -142,7 +166,7 @@ impl Story {
         // The response is there already. If there is no room to keep it while the client takes it, it is dropped.
         let bytes = response.body.len() as u64;
         let purpose = if bytes <= SMALL { MemoryUse::Small } else { MemoryUse::Response };
-        let of_response = memory.try_take(purpose, bytes).ok_or(Refusal::Busy)?;
+        let of_response = memory.try_take(purpose, bytes).ok_or_else(|| full(purpose, bytes))?;
         // A client that does not take its response keeps its place as well: else a server would make more of them.
         self.held = Held::new((place, of_response));
         Ok(response::script(response.status, response.headers, response.body).map_err(Failure::Host))
@@ -277,6 +301,8 @@ mod tests {
             max_queue: 0,
             queue_time: second,
             max_url_bytes: 100,
+            memory: memory.clone(),
+            turns: None,
             edge: Edge::new(config, memory.clone(), logs.clone()),
             logs: logs.of_script("a.star", rate),
         };
@@ -295,7 +321,10 @@ mod tests {
         let request = http::Request::builder().method(method).uri(path).header("host", host).body(()).unwrap();
         let peer = Arc::new(Peer { address: "192.0.2.1:1".to_owned(), tls: false });
         let body = Body::whole(Bytes::from(body), told.site.client_limits());
-        answer(Arc::clone(&told.site), Asked { parts: request.into_parts().0, id: Ids::new().next(), peer, body })
+        answer(
+            Arc::clone(&told.site),
+            Asked { parts: request.into_parts().0, id: Ids::new().next(), peer, prefix: 0, body },
+        )
     }
 
     async fn later(told: &Told, method: &str, path: &str, body: &'static str) -> Answered {

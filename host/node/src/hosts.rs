@@ -46,6 +46,11 @@ impl Hosts {
     }
 }
 
+/// A host in its one spelling: in lower case, without its port and without the dot that may end a name.
+pub(crate) fn plain(host: &str) -> String {
+    name(host).to_ascii_lowercase()
+}
+
 /// A host without its port and without the dot that may end a name.
 fn name(host: &str) -> &str {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {

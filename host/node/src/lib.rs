@@ -12,23 +12,47 @@
 //! - [`remark`]: what scripts say, for the log
 //! - [`subject`]: how a version of an app is named in the audit log
 //!
+//! A node with many apps:
+//! - [`node`], `prefixes`: which app a request is for, and whether its tenant may ask
+//! - [`metrics`], [`page`]: the numbers of the node, and where they are read
+//! - [`tenant`], `bucket`: what the apps of a tenant may use together
+//! - [`schedule`]: requests that the node makes by itself
+//! - [`turns`]: which tenant's guest runs next
+//! - [`revision`], `stage`: an app as it was deployed once, and its one server
+//!
 //! A request comes from [`starcell_edge`], or from a test that has no socket; nothing here can tell which.
 
 pub mod answer;
+mod bucket;
 pub mod hosts;
 pub mod launch;
 pub mod lowered;
+pub mod metrics;
+pub mod node;
+pub mod page;
+mod prefixes;
 mod queue;
 pub mod remark;
+pub mod revision;
 pub mod routes;
+pub mod schedule;
 pub mod servers;
 pub mod site;
+mod stage;
 pub mod subject;
+pub mod tenant;
 pub mod terms;
+pub mod turns;
 
 pub use answer::answer;
 pub use hosts::Hosts;
 pub use launch::Launch;
+pub use metrics::Metrics;
+pub use node::{Node, Seat};
+pub use page::WatchPages;
+pub use revision::{Deployment, NotStarted, Revision};
 pub use servers::Servers;
 pub use site::{FailureNotes, Handlers, Site};
+pub use tenant::{NodeShare, Tenant};
 pub use terms::AppTerms;
+pub use turns::Turns;

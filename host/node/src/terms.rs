@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use starcell_budget::MemoryBudget;
 use starcell_edge::Edge;
 use starcell_log::Logs;
+
+use crate::turns::TenantTurns;
 
 /// What holds for all servers of an app.
 #[derive(Debug)]
@@ -25,6 +28,10 @@ pub struct AppTerms {
     pub queue_time: Duration,
     /// Longest path and query, in bytes.
     pub max_url_bytes: usize,
+    /// The bytes that its requests may take: those of the process, or of its tenant.
+    pub memory: MemoryBudget,
+    /// The turns of its tenant; none where there is one app.
+    pub turns: Option<TenantTurns>,
     /// The edge that their connections come in by.
     pub edge: Arc<Edge>,
     /// Where lines about the app go.

@@ -140,7 +140,7 @@ fn answer(routes: &Routes, parts: &http::request::Parts, body: Bytes) -> Respons
     };
     let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let origin = Origin { remote: "127.0.0.1:1".to_owned(), tls: false, id: "id".to_owned() };
-    let request = request::read(parts, host.to_owned(), params, body, origin);
+    let request = request::read(parts, parts.uri.path(), host.to_owned(), params, body, origin);
     assert!(!request.path.contains('\0'), "a path with a NUL");
     let fields: Vec<_> = request.headers.split_terminator('\n').map(|line| line.split_once(": ")).collect();
     let fields: Option<Vec<_>> = fields.into_iter().collect();

@@ -19,7 +19,8 @@ pub(super) const END: &str = "%2F";
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'/');
 
 /// The canonical form of a path; borrowed when that is how it was sent.
-pub(super) fn canonical(path: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn canonical(path: &str) -> Cow<'_, str> {
     if !path.bytes().any(|byte| byte == b'%' || byte.is_ascii_control() || !byte.is_ascii()) {
         return Cow::Borrowed(path);
     }

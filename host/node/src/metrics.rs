@@ -1,0 +1,242 @@
+//! The numbers of a node, as Prometheus reads them.
+//!
+//! Labels are names that the operator gave: of tenants, apps and quotas. What clients and scripts choose (hosts, paths,
+//! routes) is in none, since each value of a label costs memory for ever. Even so the apps with numbers of their own are
+//! bounded; those beyond are counted together.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Apps with numbers of their own: some 20 series each.
+const MAX_APPS: usize = 1000;
+
+/// The name of all others.
+const OTHERS: &str = "others";
+
+/// Bounds of the time that a request takes, in seconds: from a fork that was parked to the limit of a request.
+const SECONDS: [f64; 12] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+
+/// The first digits of statuses.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// What the node holds now, in the order of [`NodeNow::numbers`].
+const NOW: [(&str, &str); 7] = [
+    ("memory_bytes", "Bytes that bodies, responses, guests and images hold"),
+    ("memory_limit_bytes", "Bytes that they may hold"),
+    ("forks_made", "Instances that were made since the start"),
+    ("forks_reused", "Requests since the start that a parked fork answered"),
+    ("forks_parked", "Forks that are parked"),
+    ("apps_running", "Apps that answer"),
+    ("apps_down", "Apps that do not"),
+];
+
+/// What a node holds at a moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NodeNow {
+    /// Bytes that bodies, responses, guests and images hold.
+    pub memory: u64,
+    /// Bytes that they may hold.
+    pub memory_limit: u64,
+    /// Instances that were made since the start.
+    pub forks_made: u64,
+    /// Requests since the start that a parked fork answered.
+    pub forks_reused: u64,
+    /// Forks that are parked.
+    pub forks_parked: u64,
+    /// Apps that answer.
+    pub running: u64,
+    /// Apps that do not.
+    pub down: u64,
+}
+
+impl NodeNow {
+    fn numbers(&self) -> [u64; NOW.len()] {
+        let &Self { memory, memory_limit, forks_made, forks_reused, forks_parked, running, down } = self;
+        [memory, memory_limit, forks_made, forks_reused, forks_parked, running, down]
+    }
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+/// The numbers of a node. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    requests: Family<Labels, Counter>,
+    seconds: Family<Labels, Histogram>,
+    cpu: Family<Labels, Counter<f64, AtomicU64>>,
+    quotas: Family<Labels, Counter>,
+    unrouted: Family<Labels, Counter>,
+    now: Vec<Gauge>,
+    apps: Mutex<BTreeSet<(String, String)>>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// The numbers of one app. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AppMetrics {
+    requests: [Counter; CLASSES.len()],
+    seconds: Histogram,
+    cpu: Counter<f64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Nothing was counted yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let (requests, cpu, quotas) = (Family::default(), Family::default(), Family::default());
+        let unrouted = Family::default();
+        let seconds = Family::<Labels, Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
+        let mut registry = Registry::with_prefix("starcell");
+        registry.register("requests", "Requests by app and class of status", requests.clone());
+        registry.register("request_duration_seconds", "Time from a request to its answer", seconds.clone());
+        registry.register("cpu_seconds", "CPU time of guests that answered requests", cpu.clone());
+        registry.register("quota_hits", "Times that a tenant was past a quota", quotas.clone());
+        registry.register("unrouted_requests", "Requests that no app answered, by reason", unrouted.clone());
+        let mut gauge = |(name, help): (&str, &str)| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let now = NOW.into_iter().map(&mut gauge).collect();
+        let apps = Mutex::default();
+        Self(Arc::new(Inner { registry, requests, seconds, cpu, quotas, unrouted, now, apps }))
+    }
+
+    /// The numbers of an app, or of all those that have none of their own.
+    #[must_use]
+    pub fn of_app(&self, tenant: &str, app: &str) -> AppMetrics {
+        let mut apps = self.0.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (tenant.to_owned(), app.to_owned());
+        let has_own = apps.contains(&key) || (apps.len() < MAX_APPS && apps.insert(key));
+        drop(apps);
+        let labels = if has_own { labels(tenant, app) } else { labels(OTHERS, OTHERS) };
+        let of_class = |class: &str| {
+            let labels = [&labels[..], &[("code", class.to_owned())]].concat();
+            self.0.requests.get_or_create_owned(&labels)
+        };
+        AppMetrics {
+            requests: CLASSES.map(of_class),
+            seconds: self.0.seconds.get_or_create_owned(&labels),
+            cpu: self.0.cpu.get_or_create_owned(&labels),
+        }
+    }
+
+    /// Forgets the numbers of an app that is gone.
+    pub fn forget(&self, tenant: &str, app: &str) {
+        let mut apps = self.0.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        if !apps.remove(&(tenant.to_owned(), app.to_owned())) {
+            return;
+        }
+        let labels = labels(tenant, app);
+        for class in CLASSES {
+            self.0.requests.remove(&[&labels[..], &[("code", class.to_owned())]].concat());
+        }
+        self.0.seconds.remove(&labels);
+        self.0.cpu.remove(&labels);
+    }
+
+    /// Counts that a tenant was past a quota.
+    pub(crate) fn quota(&self, tenant: &str, quota: &str) {
+        self.0.quotas.get_or_create_owned(&vec![("tenant", tenant.to_owned()), ("quota", quota.to_owned())]).inc();
+    }
+
+    /// Counts a request that no app answered.
+    pub(crate) fn unrouted(&self, reason: &'static str) {
+        self.0.unrouted.get_or_create_owned(&vec![("reason", reason.to_owned())]).inc();
+    }
+
+    /// All numbers in the text format of OpenMetrics, with what the node holds at this moment.
+    #[must_use]
+    pub fn text(&self, now: &NodeNow) -> String {
+        for (gauge, number) in self.0.now.iter().zip(now.numbers()) {
+            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.0.registry);
+        text
+    }
+}
+
+fn labels(tenant: &str, app: &str) -> Labels {
+    vec![("tenant", tenant.to_owned()), ("app", app.to_owned())]
+}
+
+impl AppMetrics {
+    /// Counts a request that was answered.
+    pub(crate) fn answered(&self, status: StatusCode, time: Duration, cpu: Option<Duration>) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1).min(CLASSES.len() - 1);
+        if let Some(counter) = self.requests.get(class) {
+            counter.inc();
+        }
+        self.seconds.observe(time.as_secs_f64());
+        if let Some(cpu) = cpu {
+            self.cpu.inc_by(cpu.as_secs_f64());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_app_has_its_series_and_the_rest_are_counted_together() {
+        let metrics = Metrics::new();
+        let ok = |metrics: &AppMetrics| metrics.answered(StatusCode::OK, Duration::from_millis(2), None);
+        ok(&metrics.of_app("acme", "orders"));
+        metrics.of_app("acme", "orders").answered(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Duration::ZERO,
+            Some(Duration::from_millis(500)),
+        );
+        metrics.quota("acme", "requests");
+        metrics.unrouted("host");
+        let text = metrics.text(&NodeNow { memory: 7, ..NodeNow::default() });
+        for line in [
+            "starcell_requests_total{tenant=\"acme\",app=\"orders\",code=\"2xx\"} 1",
+            "starcell_requests_total{tenant=\"acme\",app=\"orders\",code=\"5xx\"} 1",
+            "starcell_request_duration_seconds_count{tenant=\"acme\",app=\"orders\"} 2",
+            "starcell_cpu_seconds_total{tenant=\"acme\",app=\"orders\"} 0.5",
+            "starcell_quota_hits_total{tenant=\"acme\",quota=\"requests\"} 1",
+            "starcell_unrouted_requests_total{reason=\"host\"} 1",
+            "starcell_memory_bytes 7",
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        metrics.forget("acme", "orders");
+        assert!(!metrics.text(&NodeNow::default()).contains("orders"));
+        for number in 0..MAX_APPS + 10 {
+            ok(&metrics.of_app("acme", &format!("app{number}")));
+        }
+        let text = metrics.text(&NodeNow::default());
+        assert!(text.contains("starcell_requests_total{tenant=\"others\",app=\"others\",code=\"2xx\"} 10"));
+        assert_eq!(text.matches("starcell_cpu_seconds_total{").count(), MAX_APPS + 1);
+    }
+}

@@ -1,0 +1,197 @@
+//! The one server of an app of a node, as its script sees it.
+//!
+//! The script asks for an address like any other; the check is made as ever, and no socket is bound for it: what it serves
+//! answers at the hosts and the path of the app. An app has one server, since there is nothing to tell a second one by.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use starcell_http::router::Routes;
+use starcell_log::{Level, Logs};
+use starcell_policy::{Permit, ServerAddress};
+use starcell_runtime::host::BoxFuture;
+use starcell_runtime::{AppHost, ListenError, LogRecord, Serve, ServerOptions, Serving, TlsSource};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::hosts::Hosts;
+use crate::remark::remark;
+use crate::routes::add_route;
+use crate::site::Site;
+use crate::terms::AppTerms;
+
+/// How long requests in flight may go on when the script does not say.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The server of one revision.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    terms: Arc<AppTerms>,
+    servers: Mutex<Servers>,
+    site: OnceLock<Arc<Site>>,
+    /// Cancelled once it serves.
+    ready: CancellationToken,
+    /// Cancelled when it shall stop.
+    stop: CancellationToken,
+    /// Whether its script has ended.
+    over: AtomicBool,
+    /// Its requests that are not answered yet.
+    present: TaskTracker,
+}
+
+#[derive(Debug, Default)]
+struct Servers {
+    routes: Vec<Arc<Routes>>,
+    /// The one that answers.
+    first: Option<First>,
+}
+
+#[derive(Debug)]
+struct First {
+    number: u32,
+    port: u16,
+    options: ServerOptions,
+}
+
+impl Stage {
+    pub(crate) fn new(terms: Arc<AppTerms>) -> Arc<Self> {
+        let (ready, stop) = (CancellationToken::new(), CancellationToken::new());
+        let (servers, site, over, present) =
+            (Mutex::default(), OnceLock::new(), AtomicBool::new(false), TaskTracker::new());
+        Arc::new(Self { terms, servers, site, ready, stop, over, present })
+    }
+
+    /// What answers, once the script serves.
+    pub(crate) async fn ready(&self) -> Option<Arc<Site>> {
+        self.ready.cancelled().await;
+        self.site.get().cloned()
+    }
+
+    /// What is held for each request until its response is sent.
+    pub(crate) fn enter(&self) -> TaskTrackerToken {
+        self.present.token()
+    }
+
+    /// Has it stop: its script goes on once its requests are answered.
+    pub(crate) fn stop_all(&self) {
+        self.stop.cancel();
+    }
+
+    /// Whether it shall stop, or its script has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire) || self.stop.is_cancelled()
+    }
+
+    /// Notes that the script has ended; says whether nobody had asked for that.
+    pub(crate) fn end(&self) -> bool {
+        self.over.store(true, Ordering::Release);
+        !self.stop.is_cancelled()
+    }
+
+    /// How long its requests may go on once it shall stop.
+    pub(crate) fn grace(&self) -> Duration {
+        let asked = self.servers().first.as_ref().and_then(|first| first.options.shutdown_timeout);
+        asked.unwrap_or(SHUTDOWN_TIMEOUT)
+    }
+
+    /// The log of the app.
+    pub(crate) fn logs(&self) -> &Logs {
+        &self.terms.logs
+    }
+
+    /// The name of the app.
+    pub(crate) fn name(&self) -> Arc<str> {
+        self.terms.script.as_str().into()
+    }
+
+    fn servers(&self) -> MutexGuard<'_, Servers> {
+        // No code that can panic runs under this lock.
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells which options of a script the listeners of the node decide instead.
+    fn tell(&self, options: &ServerOptions) {
+        let of_node = [
+            ("idle_timeout", options.idle_timeout.is_some()),
+            ("max_header_bytes", options.max_header_bytes.is_some()),
+        ];
+        for (name, _) in of_node.into_iter().filter(|(_, given)| *given) {
+            let text =
+                format!("{name} is the node's: its listeners serve all apps, so what the script says does not count");
+            self.terms.logs.say(Level::Warn, &text);
+        }
+    }
+}
+
+impl AppHost for Stage {
+    fn add_route(&self, server: u32, pattern: &str) -> Result<u32, String> {
+        add_route(&mut self.servers().routes, server, pattern, |routes| routes)
+    }
+
+    fn listen<'a>(
+        &'a self,
+        server: u32,
+        options: ServerOptions,
+        permit: Permit<ServerAddress>,
+        tls: Option<TlsSource>,
+    ) -> BoxFuture<'a, Result<u16, ListenError>> {
+        let failed = |text: &str| Err(ListenError::Failed(text.to_owned()));
+        let result = match &self.servers().first {
+            _ if tls.is_some() => {
+                failed("the listeners of the node hold the certificates; leave tls_cert and tls_key out")
+            }
+            Some(_) => failed("an app of a node has one server, and serves it once: the first that it starts"),
+            None => Ok(permit.resource().port()),
+        };
+        if let Ok(port) = result {
+            self.tell(&options);
+            self.servers().first = Some(First { number: server, port, options });
+        }
+        Box::pin(std::future::ready(result))
+    }
+
+    fn abandon(&self, server: u32) {
+        let mut servers = self.servers();
+        if self.site.get().is_none() && servers.first.as_ref().is_some_and(|first| first.number == server) {
+            servers.first = None;
+        }
+    }
+
+    fn wait(&self, _server: u32) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.stop.cancelled().await;
+            self.present.close();
+            // Those that take longer go on: their forks need nothing of the script that waits here.
+            let _ = timeout(self.grace(), self.present.wait()).await;
+        })
+    }
+
+    fn stop(&self, _server: u32) {
+        self.stop_all();
+    }
+
+    fn port(&self, server: u32) -> Option<u16> {
+        self.servers().first.as_ref().filter(|first| first.number == server).map(|first| first.port)
+    }
+
+    fn log<'a>(&'a self, record: &'a LogRecord<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(async move { self.terms.logs.script(&remark(record)).await })
+    }
+}
+
+impl Serve for Stage {
+    fn serve(&self, server: u32, serving: Serving) -> Result<(), String> {
+        let servers = self.servers();
+        let first = servers.first.as_ref().filter(|first| first.number == server).ok_or("the server is not bound")?;
+        let routes = servers.routes.get(server as usize).cloned().unwrap_or_default();
+        let failures = Arc::new(self.terms.logs.clone());
+        // The node has looked at the host before.
+        let site = Site::new(routes, serving, &first.options, &self.terms, Hosts::Any, failures);
+        self.site.set(site).map_err(|_| "the server is served already")?;
+        self.ready.cancel();
+        Ok(())
+    }
+}
