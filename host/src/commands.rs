@@ -5,6 +5,7 @@ pub mod check;
 pub mod completions;
 pub mod docs;
 pub mod doctor;
+pub mod host;
 pub mod lsp;
 pub mod new;
 pub mod permissions;

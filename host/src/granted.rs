@@ -170,14 +170,24 @@ pub(crate) fn environment_beginning(prefix: &str) -> Result<Vec<(String, String)
 /// The sentence for whoever typed the command.
 #[expect(clippy::disallowed_methods, reason = "the only reader of the environment, with surroundings.rs")]
 pub fn roots() -> Result<Roots, String> {
-    let path = |path: PathBuf| {
-        let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
-        CanonicalPath::absolute(text).map_err(|error| format!("{}: {error}", path.display()))
-    };
     let cwd = env::current_dir().map_err(|error| format!("no working directory: {error}"))?;
-    let roots = Roots::new(path(cwd)?).following(starcell_links::follow);
+    roots_in(canonical(cwd)?)
+}
+
+/// The same for scripts that start in another folder.
+///
+/// # Errors
+/// The sentence for whoever typed the command.
+#[expect(clippy::disallowed_methods, reason = "the only reader of the environment, with surroundings.rs")]
+pub(crate) fn roots_in(cwd: CanonicalPath) -> Result<Roots, String> {
+    let roots = Roots::new(cwd).following(starcell_links::follow);
     match env::var_os("HOME") {
-        Some(home) if !home.is_empty() => Ok(roots.with_home(path(home.into())?)),
+        Some(home) if !home.is_empty() => Ok(roots.with_home(canonical(home.into())?)),
         _ => Ok(roots),
     }
+}
+
+fn canonical(path: PathBuf) -> Result<CanonicalPath, String> {
+    let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
+    CanonicalPath::absolute(text).map_err(|error| format!("{}: {error}", path.display()))
 }

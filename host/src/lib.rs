@@ -8,6 +8,7 @@
 //! - [`cluster`]: the Kubernetes cluster of the operator
 //! - `owned`: the files that no script may touch
 //! - `record`: the audit log that the command line names
+//! - `node`: a node with many apps, from its files to its listeners
 //! - [`signals`]: SIGINT and SIGTERM
 //! - `folder`: the files that a command was told to look at
 //! - [`worker`]: the check of one script, in a process of its own
@@ -24,6 +25,7 @@ pub mod exit;
 mod folder;
 pub mod granted;
 pub mod guest;
+mod node;
 mod owned;
 mod record;
 pub mod say;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use starcell::cli::{Cli, Command, Run, WallFlags};
 use starcell::commands::run::Prepared;
-use starcell::commands::{audit, check, completions, docs, doctor, lsp, new, permissions, repl, run, test};
+use starcell::commands::{audit, check, completions, docs, doctor, host, lsp, new, permissions, repl, run, test};
 use starcell::exit::Exit;
 use starcell::say::{Said, complain, fail, say};
 use starcell::wiping::Wiping;
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Completions(arguments) => completions::completions(&arguments).into(),
         Command::Docs(arguments) => docs::docs(&arguments).into(),
         Command::Doctor(arguments) => doctor::doctor(&arguments).into(),
+        Command::Host(arguments) => walled(arguments.walls, || block_on(host::host(*arguments))),
         Command::Lsp => lsp::lsp().into(),
         Command::New(arguments) => new::new(&arguments).into(),
         Command::Permissions(arguments) => permissions::answer(&arguments).into(),

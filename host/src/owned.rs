@@ -74,6 +74,6 @@ pub(crate) fn exposed(kept: Kept<'_>, grants: &Grants, cwd: &CanonicalPath) -> V
     log.into_iter().chain(state).filter_map(exposed).collect()
 }
 
-fn judged(path: &Path, cwd: &CanonicalPath) -> Option<CanonicalPath> {
+pub(crate) fn judged(path: &Path, cwd: &CanonicalPath) -> Option<CanonicalPath> {
     CanonicalPath::resolve(path.to_str()?, cwd).ok()
 }

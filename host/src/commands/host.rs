@@ -1,0 +1,221 @@
+//! `starcell host`: the apps of a folder, each at its own hosts and path, until the process is stopped.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use starcell_audit::Writer;
+use starcell_config::AdminAddress;
+use starcell_edge::{ClientLimits, ClientWishes, Edge};
+use starcell_log::{LogWriter, Logs};
+use starcell_node::subject::machine;
+use starcell_node::{Metrics, Node, NodeShare, Tenant, Turns};
+use starcell_policy::CanonicalPath;
+use starcell_runtime::engine::INSTANCES;
+use starcell_runtime::{HostFiles, Interpreter};
+
+use crate::cli::{Host, RecordFlags};
+use crate::exit::Exit;
+use crate::guest::GUEST;
+use crate::node::base::Base;
+use crate::node::deployer::Deployer;
+use crate::node::files::{AppFiles, MANIFEST, NodeFiles, app_names, make_folder};
+use crate::node::front::{Listeners, ListenersError, watch_pages};
+use crate::node::sheet::sheet;
+use crate::owned::judged;
+use crate::record;
+use crate::say::{Said, fail, say};
+use crate::signals::{Reload, Signals};
+
+/// How long clients of a node wait for its slowest app, when it starts, before the others answer them.
+const START: Duration = Duration::from_secs(10);
+
+/// Apps beyond those of the start that there is room for.
+const MORE_APPS: u32 = 1000;
+
+/// Instances that a process can hold at most: the address space ends there.
+const MOST_INSTANCES: u32 = 24_000;
+
+/// Runs a node until it is stopped, or checks one.
+pub async fn host(arguments: Host) -> Exit {
+    // Before anything that takes time: until then a signal to read files again would end the process.
+    let (Ok(signals), Ok(reload)) = (Signals::new(), Reload::new()) else {
+        return fail(Exit::Host, "cannot listen for signals");
+    };
+    if !arguments.edge.allow_host.is_empty() {
+        return fail(Exit::Usage, "--allow-host is of `run`: an app of a node names its hosts in its app.toml");
+    }
+    let files = match NodeFiles::read(&arguments.config) {
+        Ok(files) => files,
+        Err(error) => return fail(Exit::Configuration, &error),
+    };
+    let started = match Started::new(arguments, files) {
+        Ok(started) => started,
+        Err((exit, error)) => return fail(exit, &error),
+    };
+    let Started { base, node, audit_writer, log_writer } = started;
+    let exit = match base.arguments.check {
+        true => check(Arc::clone(&base), node).await,
+        false => serve(Arc::clone(&base), node, signals, reload).await,
+    };
+    drop(base);
+    let exit = match audit_writer.map(Writer::close) {
+        Some(Err(error)) => fail(Exit::Host, &format!("{:#}", anyhow::Error::new(error))),
+        _ => exit,
+    };
+    log_writer.finish().await;
+    exit
+}
+
+/// All that a node has before its first app.
+struct Started {
+    base: Arc<Base>,
+    node: Arc<Node>,
+    audit_writer: Option<Writer>,
+    log_writer: LogWriter,
+}
+
+impl Started {
+    fn new(arguments: Host, files: NodeFiles) -> Result<Self, (Exit, String)> {
+        let configuration = |error: String| (Exit::Configuration, error);
+        let (apps, _) = app_names(&files.apps).map_err(configuration)?;
+        let instances = u32::try_from(apps.len()).unwrap_or(u32::MAX).saturating_mul(2);
+        let instances = instances.saturating_add(INSTANCES + 2 * MORE_APPS).min(MOST_INSTANCES);
+        let interpreter = Interpreter::load(&GUEST, instances)
+            .map_err(|error| (Exit::Host, format!("cannot load the guest: {error}")))?;
+        let host_files = host_files(&files, &arguments.record).map_err(configuration)?;
+        let (logs, log_writer) = Logs::start(arguments.log.format.into(), arguments.log.level.into());
+        logs.take_warnings();
+        // What was asked to be recorded must not run without.
+        let (audit, audit_writer) = record::open(&arguments.record, arguments.set_aside_damaged)
+            .map_err(|error| configuration(format!("{error:#}")))?;
+        if !arguments.check {
+            make_folder(&files.state).map_err(configuration)?;
+        }
+        let memory = arguments.limits.budget();
+        let edge = Edge::new(arguments.edge.config(), memory.clone(), logs.clone());
+        let turns = Turns::new(tokio::runtime::Handle::current().metrics().num_workers());
+        let metrics = Metrics::new();
+        let share = NodeShare { memory, turns, log_rate: arguments.log.rate(), logs, metrics: metrics.clone() };
+        let tenants = files.config.tenants.iter();
+        let tenants = tenants.map(|(name, config)| (name.clone(), Tenant::new(name, config, &share))).collect();
+        let limits = ClientLimits::new(&edge.config, &ClientWishes::default());
+        let node = Node::new(limits, arguments.edge.max_url_bytes as usize, metrics);
+        let name = files.config.name.clone().unwrap_or_else(machine);
+        let base = Base { arguments, files, name, interpreter, edge, audit, share, tenants, host_files };
+        Ok(Self { base: Arc::new(base), node, audit_writer, log_writer })
+    }
+}
+
+/// The files of a node, which no app may touch whatever it is granted.
+fn host_files(files: &NodeFiles, record: &RecordFlags) -> Result<HostFiles, String> {
+    let root = crate::granted::roots()?.cwd().clone();
+    let named = |path: &Path| -> Result<CanonicalPath, String> {
+        judged(path, &root).ok_or_else(|| format!("{} is not a path that rules can speak of", path.display()))
+    };
+    let mut found = HostFiles::new()
+        .with_file(&named(&files.file)?)
+        .with_folder(&named(&files.state)?)
+        .with_each(&named(&files.apps)?, MANIFEST);
+    for listener in files.config.listeners.values() {
+        if let Some(folder) = &listener.certificates {
+            found = found.with_folder(&named(&files.path(folder))?);
+        }
+    }
+    match &files.config.admin {
+        Some(AdminAddress::Unix(path)) | Some(AdminAddress::Loopback { token_file: path, .. }) => {
+            found = found.with_file(&named(&files.path(path))?);
+        }
+        None => {}
+    }
+    if let Some(log) = &record.file {
+        found = found.with_log(&named(log)?);
+    }
+    for file in record.anchor.iter().chain(&record.key) {
+        found = found.with_file(&named(file)?);
+    }
+    Ok(found)
+}
+
+async fn serve(base: Arc<Base>, node: Arc<Node>, mut signals: Signals, mut reload: Reload) -> Exit {
+    let logs = base.share.logs.clone();
+    let listeners = match Listeners::bind(&base.files, &node, &logs).await {
+        Ok(listeners) => listeners,
+        Err(ListenersError::Unbound(error)) => return fail(Exit::Bind, &error),
+        Err(ListenersError::Certificates(error)) => return fail(Exit::Configuration, &error),
+    };
+    let pages = match watch_pages(&base, &node).await {
+        Ok(pages) => pages,
+        Err(error) => return fail(Exit::Bind, &error),
+    };
+    let ready = |ready: bool| pages.iter().for_each(|pages| pages.set_ready(ready));
+    let mut deployer = Deployer::new(Arc::clone(&base), node);
+    deployer.look(true).await;
+    let mut slowest = std::pin::pin!(tokio::time::sleep(START));
+    let mut is_open = false;
+    loop {
+        if !is_open && (deployer.is_idle() || slowest.is_elapsed()) {
+            listeners.open(&base.edge, &logs);
+            ready(true);
+            is_open = true;
+        }
+        let pause = deployer.pause();
+        tokio::select! {
+            biased;
+            exit = signals.next() => {
+                // A log that nobody reads must not hold up the end.
+                logs.hurry();
+                if !is_open {
+                    return exit;
+                }
+                break;
+            }
+            () = reload.asked() => {
+                base.audit.reopen();
+                deployer.look(true).await;
+            }
+            () = deployer.finished() => {}
+            () = &mut slowest, if !is_open => {}
+            () = pause => deployer.look(false).await,
+        }
+    }
+    ready(false);
+    listeners.stop();
+    tokio::select! {
+        biased;
+        exit = signals.next() => return exit,
+        () = listeners.ended() => {}
+    }
+    tokio::select! {
+        biased;
+        exit = signals.next() => exit,
+        () = deployer.close() => Exit::Ok,
+    }
+}
+
+/// Sets every app up, and says what it may do.
+async fn check(base: Arc<Base>, node: Arc<Node>) -> Exit {
+    let mut deployer = Deployer::new(Arc::clone(&base), node);
+    deployer.look(true).await;
+    while !deployer.is_idle() {
+        deployer.finished().await;
+    }
+    let mut text = String::new();
+    for name in app_names(&base.files.apps).map(|(names, _)| names).unwrap_or_default() {
+        let failed = deployer.failures().find(|(failed, _)| **failed == *name).map(|(_, why)| why.to_owned());
+        match failed.map_or_else(|| described(&base, &name), Err) {
+            Ok(sheet) => text.push_str(&sheet),
+            Err(why) => text.push_str(&format!("{name}: cannot be deployed: {why}\n")),
+        }
+    }
+    let failures = deployer.failures().count();
+    deployer.close().await;
+    let exit = if failures == 0 { Exit::Ok } else { Exit::Configuration };
+    say(exit, &Said::Text(text))
+}
+
+fn described(base: &Base, name: &str) -> Result<String, String> {
+    let app = AppFiles::read(&base.files, name)?;
+    let tenant = base.files.config.tenants.get(&app.manifest.tenant).ok_or("unknown tenant")?;
+    Ok(sheet(name, &app.manifest, tenant, &base.limits(&app.manifest)))
+}

@@ -1,0 +1,196 @@
+//! What all apps of a node share, and what one of them is started with.
+//!
+//! An app may do what its tenant may and its own profile too: the grants of both are layers, and each must allow a call.
+//! It finds the environment that its file gives it and nothing of the node's own, its own store, and no cluster: that of
+//! whoever operates the node is not a tenant's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use starcell_audit::{Audit, Subject};
+use starcell_config::AppManifest;
+use starcell_edge::Edge;
+use starcell_log::Level;
+use starcell_node::schedule::Timetable;
+use starcell_node::subject::digest;
+use starcell_node::{AppTerms, Deployment, Launch, NodeShare, NotStarted, Revision, Tenant};
+use starcell_policy::{CanonicalPath, EnvName, Grants};
+use starcell_runtime::kv::DEFAULT_QUOTA;
+use starcell_runtime::{Client, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Programs};
+
+use crate::cli::Host;
+use crate::folder::MAIN;
+use crate::granted::roots_in;
+
+use super::files::{AppFiles, MANIFEST, NodeFiles, make_folder};
+
+/// What all apps of a node share.
+#[derive(Debug)]
+pub(crate) struct Base {
+    /// The command line.
+    pub(crate) arguments: Host,
+    /// The configuration.
+    pub(crate) files: NodeFiles,
+    /// The name of the node.
+    pub(crate) name: String,
+    /// The guest.
+    pub(crate) interpreter: Arc<Interpreter>,
+    /// What all listeners share.
+    pub(crate) edge: Arc<Edge>,
+    /// The audit log.
+    pub(crate) audit: Audit,
+    /// Memory, turns and log.
+    pub(crate) share: NodeShare,
+    /// The tenants.
+    pub(crate) tenants: BTreeMap<String, Arc<Tenant>>,
+    /// The files of the node, which no app may touch.
+    pub(crate) host_files: HostFiles,
+}
+
+/// What an app may do.
+#[derive(Debug)]
+pub(crate) struct AppGrants {
+    /// The decision about each of its calls.
+    pub(crate) grants: Grants,
+    /// Its folder.
+    pub(crate) cwd: CanonicalPath,
+    /// All that decides in one text, of which the audit log keeps the digest.
+    policy: String,
+}
+
+impl Base {
+    /// The tenant of an app.
+    pub(crate) fn tenant(&self, manifest: &AppManifest) -> Result<&Arc<Tenant>, String> {
+        let found = self.tenants.get(&manifest.tenant);
+        found.ok_or_else(|| format!("unknown tenant {}", manifest.tenant))
+    }
+
+    /// What an app may do: what its tenant may, and its own profile.
+    pub(crate) fn grants(&self, app: &AppFiles) -> Result<AppGrants, String> {
+        let text = app.folder.to_str().ok_or_else(|| format!("{} is not UTF-8", app.folder.display()))?;
+        let cwd = CanonicalPath::absolute(text).map_err(|error| format!("{text}: {error}"))?;
+        let names = app.environment.names().map(|name| EnvName::new(name).map_err(|error| error.to_string()));
+        let roots = roots_in(cwd.clone())?.with_env(names.collect::<Result<_, _>>()?);
+        let config = self.files.config.tenants.get(&app.manifest.tenant);
+        let of_tenant =
+            config.map(|tenant| &tenant.profile).ok_or_else(|| format!("unknown tenant {}", app.manifest.tenant))?;
+        let of_app = &app.manifest.profile;
+        let grants = |profile| Grants::new(profile, &[], &[], &roots).map_err(|error| error.to_string());
+        let tenants = grants(of_tenant)?;
+        let grants = if of_tenant == of_app { tenants } else { tenants.narrow(&grants(of_app)?) };
+        let policy = format!("{:?}", (of_tenant, of_app, &roots));
+        Ok(AppGrants { grants, cwd, policy })
+    }
+
+    /// What each instance of an app may use.
+    pub(crate) fn limits(&self, manifest: &AppManifest) -> Limits {
+        let (usual, own) = (self.arguments.limits.limits(), manifest.limits);
+        Limits {
+            memory_bytes: own.memory.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usual.memory_bytes),
+            request_cpu: own.cpu.unwrap_or(usual.request_cpu),
+            request_wall: own.time.unwrap_or(usual.request_wall),
+            ..usual
+        }
+    }
+
+    /// The store of an app: below the state of the node, with one file for each app of each tenant. Blocks.
+    pub(crate) fn kv(&self, app: &str, manifest: &AppManifest) -> Result<Kv, String> {
+        if self.arguments.check {
+            return Ok(Kv::memory(DEFAULT_QUOTA));
+        }
+        let tenant = self.tenant(manifest)?;
+        let quotas = self.files.config.tenants.get(&manifest.tenant).map(|tenant| &tenant.quotas);
+        let quota = quotas.and_then(|quotas| quotas.kv).and_then(|quota| usize::try_from(quota.limit).ok());
+        let folder = self.files.state.join("kv").join(&manifest.tenant);
+        make_folder(&folder)?;
+        let file = folder.join(format!("{app}.redb"));
+        let (quota, share) = (quota.unwrap_or(DEFAULT_QUOTA), tenant.kv().cloned());
+        let opened = match self.arguments.set_aside_damaged {
+            true => Kv::when_used_or_set_aside(&file, quota, share),
+            false => Kv::when_used(&file, quota, share).map(|kv| (kv, None)),
+        };
+        let (kv, aside) = opened.map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
+        if let Some(aside) = aside {
+            let (file, aside) = (file.display(), aside.display());
+            let text = format!("the store {file} was damaged: its bytes are kept in {aside}, and a new one begins");
+            self.share.logs.say(Level::Error, &text);
+        }
+        Ok(kv)
+    }
+
+    /// Sets an app up, until it serves.
+    pub(crate) async fn start(&self, app: AppFiles, number: u64, kv: Kv) -> Result<Arc<Revision>, NotStarted> {
+        let tenant = Arc::clone(self.tenant(&app.manifest)?);
+        let AppGrants { grants, cwd, policy } = self.grants(&app)?;
+        let limits = self.limits(&app.manifest);
+        let mut host_files = self.host_files.clone().with_file(&named(&app.folder.join(MANIFEST), &cwd)?);
+        for file in app.secret_files() {
+            host_files = host_files.with_file(&named(&file, &cwd)?);
+        }
+        let AppFiles { name, folder, manifest, written, source, environment } = app;
+        let subject = Subject {
+            node: self.name.clone(),
+            tenant: manifest.tenant.clone(),
+            app: name.clone(),
+            revision: Some(number),
+            script_digest: digest(&source),
+            policy_digest: digest(policy.as_bytes()),
+        };
+        let terms = self.terms(&name, &tenant, &limits);
+        let launch = Launch {
+            interpreter: Arc::clone(&self.interpreter),
+            script: format!("{name}/{MAIN}"),
+            folder: Some(folder),
+            grants,
+            cwd,
+            mode: Mode::Enforce,
+            audit: self.audit.subject(&subject),
+            record_pure: self.arguments.record.pure,
+            kv,
+            client: tenant.toll().map_or_else(Client::default, Client::tolled),
+            kubernetes: Kubernetes::default(),
+            environment,
+            programs: Programs {
+                walls: self.arguments.walls.exec_walls.into(),
+                variables: manifest.env.keys().cloned().collect::<BTreeSet<_>>(),
+            },
+            limits,
+            forks: self.arguments.forks.forks(),
+            memory: tenant.memory().clone(),
+            host: None,
+            host_files,
+            port: None,
+            tool: None,
+        };
+        let timetable =
+            Timetable { entries: manifest.schedule, host: manifest.hosts.first().cloned(), prefix: manifest.prefix };
+        let metrics = self.share.metrics.of_app(&manifest.tenant, &name);
+        let digest = digest(&[&source[..], b"\0", &written[..]].concat());
+        Revision::start(launch, Deployment { number, digest, tenant, metrics, terms, source, timetable }).await
+    }
+
+    fn terms(&self, name: &str, tenant: &Tenant, limits: &Limits) -> Arc<AppTerms> {
+        let edge = &self.arguments.edge;
+        Arc::new(AppTerms {
+            script: name.to_owned(),
+            allow_hosts: Vec::new(),
+            dev: false,
+            request_time: limits.request_wall,
+            max_requests: edge.max_requests,
+            max_queue: edge.max_queue,
+            queue_time: edge.queue_time,
+            max_url_bytes: edge.max_url_bytes as usize,
+            memory: tenant.memory().clone(),
+            turns: Some(tenant.turns().clone()),
+            edge: Arc::clone(&self.edge),
+            logs: self.share.logs.of_one_of(name, tenant.log()),
+        })
+    }
+}
+
+/// A file as scripts would speak of it.
+fn named(path: &Path, cwd: &CanonicalPath) -> Result<CanonicalPath, String> {
+    let judged = crate::owned::judged(path, cwd);
+    judged.ok_or_else(|| format!("{} is not a path that rules can speak of", path.display()))
+}

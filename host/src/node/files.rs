@@ -1,0 +1,209 @@
+//! What lies in the folders of a node: its configuration, its apps with their secrets, its certificates.
+//!
+//! The script of an app and its `app.toml` are opened beneath the folder of the app by the kernel, which follows no link
+//! out of it: such a folder may have come from a stranger. Secrets and certificates are where the operator says.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "reads what the configuration of the node names"
+)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use starcell_config::{AppManifest, NodeConfig, SecretSource, is_plain_name};
+use starcell_edge::{CertificatePem, NamedPem};
+use starcell_runtime::{Environment, Secret, read_source};
+
+use crate::folder::MAIN;
+
+/// What describes an app in its folder.
+pub(crate) const MANIFEST: &str = "app.toml";
+
+/// Bytes of a configuration; one that is longer is refused by its reader with a place.
+const MAX_CONFIG: u64 = (1 << 20) + 1;
+
+/// Bytes of a secret, and of a certificate or key.
+const MAX_SECRET: u64 = 64 << 10;
+const MAX_PEM: u64 = 1 << 20;
+
+/// A node's configuration, with its paths from the root of the file system on.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeFiles {
+    /// What it says.
+    pub(crate) config: NodeConfig,
+    /// The file itself.
+    pub(crate) file: PathBuf,
+    /// The folder of its apps.
+    pub(crate) apps: PathBuf,
+    /// The folder of what it keeps.
+    pub(crate) state: PathBuf,
+    /// The folder that its relative paths start at.
+    root: PathBuf,
+}
+
+impl NodeFiles {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// The sentence for whoever typed the command: a place in the file, or why a folder cannot be used.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let name = path.display().to_string();
+        let text = bounded(path, MAX_CONFIG).map_err(|error| format!("cannot read {name}: {error}"))?;
+        let text = String::from_utf8(text).map_err(|_| format!("cannot read {name}: it is not UTF-8"))?;
+        let config = NodeConfig::parse(&text, &name).map_err(|error| error.to_string())?;
+        let file = fs::canonicalize(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+        let root = file.parent().unwrap_or(Path::new("/")).to_owned();
+        let apps = root.join(&config.apps);
+        let apps = fs::canonicalize(&apps)
+            .map_err(|error| format!("{name}: cannot read the folder of the apps, {}: {error}", apps.display()))?;
+        let state = root.join(&config.state);
+        Ok(Self { config, file, apps, state, root })
+    }
+
+    /// A path of the configuration.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        self.root.join(path)
+    }
+}
+
+/// Makes a folder of what the node keeps, for the node's own user alone.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), String> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))
+}
+
+/// The names of the apps in a folder, sorted; and of the folders whose names cannot be those of apps.
+pub(crate) fn app_names(folder: &Path) -> Result<(Vec<String>, Vec<String>), String> {
+    let cannot = |error: std::io::Error| format!("cannot read the folder of the apps, {}: {error}", folder.display());
+    let (mut names, mut others) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(folder).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') || !fs::metadata(entry.path()).is_ok_and(|about| about.is_dir()) {
+            continue;
+        }
+        if is_plain_name(&name) { names.push(name) } else { others.push(name) }
+    }
+    names.sort_unstable();
+    others.sort_unstable();
+    Ok((names, others))
+}
+
+/// The files of one app, as they were when they were read.
+#[derive(Debug)]
+pub(crate) struct AppFiles {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its folder, links followed.
+    pub(crate) folder: PathBuf,
+    /// What `app.toml` says.
+    pub(crate) manifest: AppManifest,
+    /// The bytes of `app.toml`, for a digest.
+    pub(crate) written: Vec<u8>,
+    /// Its script.
+    pub(crate) source: Vec<u8>,
+    /// The environment with its secrets.
+    pub(crate) environment: Environment,
+}
+
+impl AppFiles {
+    /// Reads the files of an app.
+    ///
+    /// # Errors
+    /// A sentence about what is missing or wrong.
+    pub(crate) fn read(node: &NodeFiles, name: &str) -> Result<Self, String> {
+        let folder = node.apps.join(name);
+        let folder = fs::canonicalize(&folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+        let file = format!("{name}/{MANIFEST}");
+        let read = |path: &str| read_source(&folder, path).map_err(|error| format!("{name}/{path}: {error}"));
+        let written = read(MANIFEST)?;
+        let text = std::str::from_utf8(&written).map_err(|_| format!("{file}: it is not UTF-8"))?;
+        let manifest = AppManifest::parse(text, &file, &node.config).map_err(|error| error.to_string())?;
+        let source = read(MAIN)?;
+        let environment = environment(&manifest, &folder)?;
+        Ok(Self { name: name.to_owned(), folder, manifest, written, source, environment })
+    }
+
+    /// The files that its secrets come from.
+    pub(crate) fn secret_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.manifest.secrets.values().filter_map(|source| match source {
+            SecretSource::File(file) => Some(self.folder.join(file)),
+            SecretSource::Environment(_) => None,
+        })
+    }
+}
+
+fn environment(manifest: &AppManifest, folder: &Path) -> Result<Environment, String> {
+    let plain = manifest.env.iter().map(|(name, value)| Ok((name.clone(), Secret::from(value.clone()))));
+    let secrets = manifest.secrets.iter().map(|(name, source)| Ok((name.clone(), secret(name, source, folder)?)));
+    plain.chain(secrets).collect()
+}
+
+/// Reads a secret. Its text is in no error.
+fn secret(name: &str, source: &SecretSource, folder: &Path) -> Result<Secret, String> {
+    let wrong = |why: &str| format!("the secret {name}: {why}");
+    match source {
+        SecretSource::Environment(variable) => std::env::var(variable).map(Secret::from).map_err(|error| match error {
+            std::env::VarError::NotPresent => wrong(&format!("the node has no variable {variable} in its environment")),
+            std::env::VarError::NotUnicode(_) => wrong(&format!("the variable {variable} is not UTF-8")),
+        }),
+        SecretSource::File(file) => {
+            let file = folder.join(file);
+            let shown = file.display();
+            let bytes =
+                bounded(&file, MAX_SECRET + 1).map_err(|error| wrong(&format!("cannot read {shown}: {error}")))?;
+            if bytes.len() as u64 > MAX_SECRET {
+                return Err(wrong(&format!("{shown} has more than {} KiB", MAX_SECRET >> 10)));
+            }
+            let text = String::from_utf8(bytes).map_err(|_| wrong(&format!("{shown} is not UTF-8")))?;
+            // Editors end a file with a line feed, which is not the secret's.
+            let text = text.strip_suffix('\n').unwrap_or(&text);
+            Ok(Secret::from(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+        }
+    }
+}
+
+/// What changes with a file; a file that is not there has none.
+pub(crate) type Stamp = Option<(u64, Option<SystemTime>)>;
+
+/// Looks at files.
+pub(crate) fn stamps(files: Vec<PathBuf>) -> BTreeMap<PathBuf, Stamp> {
+    let stamp = |file: &Path| fs::metadata(file).ok().map(|about| (about.len(), about.modified().ok()));
+    files.into_iter().map(|file| (stamp(&file), file)).map(|(stamp, file)| (file, stamp)).collect()
+}
+
+/// The pairs of certificates and keys in a folder, by name.
+pub(crate) fn certificates(folder: &Path) -> Result<NamedPem, String> {
+    let cannot = |error: std::io::Error| format!("cannot read the folder {}: {error}", folder.display());
+    let mut found = NamedPem::new();
+    for entry in fs::read_dir(folder).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        let name = path.file_stem().and_then(|name| name.to_str());
+        if let (Some(name), Some("crt")) = (name, path.extension().and_then(|end| end.to_str())) {
+            found.insert(name.to_owned(), pair(&path, &path.with_extension("key")));
+        }
+    }
+    Ok(found)
+}
+
+fn pair(cert: &Path, key: &Path) -> Result<CertificatePem, String> {
+    let read = |path: &Path| bounded(path, MAX_PEM).map_err(|error| format!("cannot read {}: {error}", path.display()));
+    Ok(CertificatePem {
+        cert_path: cert.display().to_string(),
+        cert: read(cert)?,
+        key_path: key.display().to_string(),
+        key: read(key)?,
+    })
+}
+
+fn bounded(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
