@@ -13,6 +13,7 @@ pub mod herd;
 pub mod kube;
 pub mod log;
 pub mod machine;
+pub mod node;
 pub mod process;
 pub mod tls;
 pub mod tools;

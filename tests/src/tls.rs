@@ -29,13 +29,21 @@ impl Identity {
     #[must_use]
     pub fn make() -> Self {
         let folder = folder();
-        let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        Self::of("localhost", folder.join("cert.pem"), folder.join("key.pem"))
+    }
+
+    /// Makes one for a name, in these files.
+    #[must_use]
+    pub fn of(name: &str, cert: PathBuf, key: PathBuf) -> Self {
+        let subject = format!("/CN={name}");
+        let names = format!("subjectAltName=DNS:{name},IP:127.0.0.1");
         // Not an authority: a client that is strict takes no authority's own certificate for a server's.
         let arguments = [
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost",
-            "-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE",
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30",
+            "-addext basicConstraints=critical,CA:FALSE",
         ];
         let mut arguments: Vec<&str> = arguments.iter().flat_map(|line| line.split(' ')).collect();
+        arguments.extend(["-subj", &subject, "-addext", &names]);
         arguments.extend(["-out", text(&cert), "-keyout", text(&key)]);
         let _ = run("openssl", "openssl", arguments).well();
         Self { cert, key }
@@ -63,6 +71,16 @@ impl Identity {
 
 /// Connects and finishes the handshake, with application protocols to choose from. Trusts the given only.
 pub fn connect(port: u16, trusted: &[&Identity], protocols: &[&str]) -> std::io::Result<Client<TlsStream>> {
+    connect_to(port, "localhost", trusted, protocols)
+}
+
+/// The same, asking for the certificate of a name.
+pub fn connect_to(
+    port: u16,
+    name: &str,
+    trusted: &[&Identity],
+    protocols: &[&str],
+) -> std::io::Result<Client<TlsStream>> {
     let mut roots = RootCertStore::empty();
     for identity in trusted {
         roots.add(identity.der()).expect("a certificate that can be trusted");
@@ -71,7 +89,7 @@ pub fn connect(port: u16, trusted: &[&Identity], protocols: &[&str]) -> std::io:
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let mut config = builder.expect("versions").with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let name = ServerName::try_from("localhost").expect("a name");
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
     let mut connection = ClientConnection::new(Arc::new(config), name).expect("a configuration");
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_nodelay(true)?;
