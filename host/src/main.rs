@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         Command::Completions(arguments) => completions::completions(&arguments).into(),
         Command::Docs(arguments) => docs::docs(&arguments).into(),
         Command::Doctor(arguments) => doctor::doctor(&arguments).into(),
-        Command::Host(arguments) => walled(arguments.walls, || block_on(host::host(*arguments))),
+        Command::Host(arguments) => walled(arguments.walls, None, || block_on(host::host(*arguments))),
         Command::Lsp => lsp::lsp().into(),
         Command::New(arguments) => new::new(&arguments).into(),
         Command::Permissions(arguments) => permissions::answer(&arguments).into(),
