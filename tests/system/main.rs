@@ -37,6 +37,7 @@ mod host_deploy;
 mod host_files;
 mod host_isolation;
 mod host_memory;
+mod host_metrics;
 mod host_quotas;
 mod host_routes;
 mod host_tls;

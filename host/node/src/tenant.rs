@@ -368,7 +368,7 @@ impl Hits {
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use starcell_config::NodeConfig;
-    use starcell_log::Format;
+    use starcell_log::LogChoice;
 
     use super::*;
 
@@ -377,7 +377,7 @@ mod tests {
             "[node]\nstate = \"s\"\napps = \"a\"\n[listeners.w]\naddress = \"127.0.0.1:0\"\n[tenants.t]\nquotas = {{ {quotas} }}\n"
         );
         let config = NodeConfig::parse(&text, "node.toml").unwrap();
-        let (logs, _writer) = Logs::start(Format::Text, Level::Error);
+        let (logs, _writer) = Logs::start(LogChoice { format: None, least: Some(Level::Error) });
         let log_rate = LogRate { bytes_per_second: NonZeroU32::MIN };
         let node = NodeShare {
             memory: MemoryBudget::new(1000),

@@ -4,7 +4,7 @@ use starlark::docs::{DocMember, DocProperty, DocString, DocStringKind, DocType};
 use starlark::typing::Ty;
 
 /// Type, attribute, and what it is.
-const ATTRIBUTES: [(&str, &str, &str); 28] = [
+const ATTRIBUTES: [(&str, &str, &str); 29] = [
     ("Result", "error", "What went wrong: a str, or what the script passed on; `None` when `ok`."),
     ("Result", "ok", "Whether it worked. A `Result` that worked is also true by itself."),
     ("Result", "value", "What the function returned; `None` unless `ok`, except where a function says otherwise."),
