@@ -3,6 +3,7 @@
 //! All of them are read once, before the script starts. Of the environment nothing but the variables that are meant for
 //! scripts, by their prefix, gets any further: no script can reach another one through `vars`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use starcell_interp::tools::{DataFormat, VariableTree};
@@ -40,6 +41,18 @@ pub fn variables(flags: &VarFlags) -> Result<Variables, String> {
     }
     let defined = tree.variables()?.into_iter().map(variable).collect();
     Ok(Variables { defined, environment: environment_beginning(PREFIX)? })
+}
+
+/// The variables of an app of a node: those of its configuration, and none of the environment.
+///
+/// # Errors
+/// The sentence for the operator.
+pub fn of_app(vars: &BTreeMap<String, serde_json::Value>) -> Result<Variables, String> {
+    let mut tree = VariableTree::default();
+    let text = serde_json::to_vec(vars).map_err(|error| format!("vars: {error}"))?;
+    tree.add_file("app.toml", DataFormat::Json, &text).map_err(|why| format!("vars: {why}"))?;
+    let defined = tree.variables()?.into_iter().map(variable).collect();
+    Ok(Variables { defined, environment: Vec::new() })
 }
 
 /// The format of a file, by its name.

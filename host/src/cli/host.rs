@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{EdgeFlags, ForkFlags, LimitFlags, LogFlags, RecordFlags, WallFlags};
+use super::{EdgeFlags, ForkFlags, LimitFlags, LogFlags, LogRateFlags, RecordFlags, WallFlags};
 
 /// Arguments of `starcell host`.
 #[derive(Args, Debug)]
@@ -38,9 +38,13 @@ pub struct Host {
     #[command(flatten)]
     pub walls: WallFlags,
 
-    /// What is logged. The rate is for all apps of a tenant that has no quota of its own.
+    /// What is logged.
     #[command(flatten)]
     pub log: LogFlags,
+
+    /// How fast all apps of a tenant that has no quota of its own may log together.
+    #[command(flatten)]
+    pub log_rate: LogRateFlags,
 
     /// What clients may use.
     #[command(flatten)]

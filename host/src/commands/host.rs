@@ -84,7 +84,7 @@ impl Started {
         let interpreter = Interpreter::load(&GUEST, instances)
             .map_err(|error| (Exit::Host, format!("cannot load the guest: {error}")))?;
         let host_files = host_files(&files, &arguments.record).map_err(configuration)?;
-        let (logs, log_writer) = Logs::start(arguments.log.format.into(), arguments.log.level.into());
+        let (logs, log_writer) = Logs::start(arguments.log.choice());
         logs.take_warnings();
         // What was asked to be recorded must not run without.
         let (audit, audit_writer) = record::open(&arguments.record, arguments.set_aside_damaged)
@@ -96,7 +96,7 @@ impl Started {
         let edge = Edge::new(arguments.edge.config(), memory.clone(), logs.clone());
         let turns = Turns::new(tokio::runtime::Handle::current().metrics().num_workers());
         let metrics = Metrics::new();
-        let share = NodeShare { memory, turns, log_rate: arguments.log.rate(), logs, metrics: metrics.clone() };
+        let share = NodeShare { memory, turns, log_rate: arguments.log_rate.rate(), logs, metrics: metrics.clone() };
         let tenants = files.config.tenants.iter();
         let tenants = tenants.map(|(name, config)| (name.clone(), Tenant::new(name, config, &share))).collect();
         let limits = ClientLimits::new(&edge.config, &ClientWishes::default());
@@ -131,7 +131,7 @@ fn host_files(files: &NodeFiles, record: &RecordFlags) -> Result<HostFiles, Stri
     if let Some(log) = &record.file {
         found = found.with_log(&named(log)?);
     }
-    for file in record.anchor.iter().chain(&record.key) {
+    for file in record.anchor_file().into_iter().chain(record.key.as_deref()) {
         found = found.with_file(&named(file)?);
     }
     Ok(found)

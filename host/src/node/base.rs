@@ -22,6 +22,7 @@ use starcell_runtime::{Client, HostFiles, Interpreter, Kubernetes, Kv, Limits, M
 use crate::cli::Host;
 use crate::folder::MAIN;
 use crate::granted::roots_in;
+use crate::vars::of_app;
 
 use super::files::{AppFiles, MANIFEST, NodeFiles, make_folder};
 
@@ -129,6 +130,7 @@ impl Base {
             host_files = host_files.with_file(&named(&file, &cwd)?);
         }
         let AppFiles { name, folder, manifest, written, source, environment } = app;
+        let variables = of_app(&manifest.vars)?;
         let subject = Subject {
             node: self.name.clone(),
             tenant: manifest.tenant.clone(),
@@ -155,6 +157,9 @@ impl Base {
                 walls: self.arguments.walls.exec_walls.into(),
                 variables: manifest.env.keys().cloned().collect::<BTreeSet<_>>(),
             },
+            arguments: Vec::new(),
+            variables,
+            log: self.arguments.log.choice(),
             limits,
             forks: self.arguments.forks.forks(),
             memory: tenant.memory().clone(),
