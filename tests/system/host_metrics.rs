@@ -27,7 +27,7 @@ fn the_numbers_of_a_node_have_an_address_of_their_own() {
     starcell.wait_for("serving ");
     let port = starcell.port();
     for _ in 0..7 {
-        ask(port, "a.example", "/");
+        let _ = ask(port, "a.example", "/");
     }
     assert_eq!((ask(port, "b.example", "/").status, ask(port, "c.example", "/").status), (503, 421));
     let page = get(watched, "/metrics");

@@ -10,6 +10,7 @@ use starlark_syntax::call_stack::CALL_STACK_TRACEBACK_PREFIX;
 
 use crate::error::{cause, failure_kind, usage};
 use crate::host::{Failure, Position};
+use crate::immutable;
 use crate::phase::Phase;
 use crate::shorten::shorten;
 use crate::source::as_written;
@@ -37,13 +38,11 @@ pub(crate) fn position(span: &FileSpan) -> Position {
 
 /// Describes an error that ended an evaluation.
 pub(crate) fn failure(error: Error, phase: Phase) -> Failure {
+    let hint = if is_frozen_state(&error, phase) { immutable::hint(&error) } else { None };
     let error = reword(error, phase);
-    Failure {
-        kind: failure_kind(&error),
-        message: message(&error),
-        report: shorten(report(&error), MAX_REPORT_BYTES),
-        at: place(&error),
-    }
+    let mut report = shorten(report(&error), MAX_REPORT_BYTES);
+    report.extend(hint.iter().flat_map(|hint| ["\n", hint]));
+    Failure { kind: failure_kind(&error), message: message(&error), report, at: place(&error) }
 }
 
 /// The error alone, in one line.
@@ -137,6 +136,11 @@ fn better_text(error: &Error, phase: Phase) -> Option<String> {
         ValueError::NoAttr(of, name) if of == unknown::REQUEST => Some(unknown::attribute(name)),
         _ => None,
     }
+}
+
+fn is_frozen_state(error: &Error, phase: Phase) -> bool {
+    let immutable = cause(error).and_then(|cause| cause.downcast_ref::<ValueError>());
+    phase == Phase::Request && matches!(immutable, Some(ValueError::CannotMutateImmutableValue))
 }
 
 fn one_based(zero_based: usize) -> u32 {

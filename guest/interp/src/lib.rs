@@ -41,6 +41,7 @@ mod globals;
 mod handlers;
 mod headers;
 mod host;
+mod immutable;
 mod interact;
 mod limits;
 mod load;

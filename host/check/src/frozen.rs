@@ -2,26 +2,40 @@
 //! every request.
 //!
 //! A change is told where it is certain that a request may run it and that what it changes was made before: by the top
-//! level, by a function that ran in the setup, or by a file that is loaded. Containers that a handler makes itself and
-//! changes that the setup makes are right, and nothing is said about them.
+//! level, by a function that ran in the setup, or by a file that is loaded. It is followed through functions that are
+//! called, parameters, and other names of a container or of a part of it. Containers that a handler makes itself, copies
+//! and changes that the setup makes are right, and nothing is said about them.
+//!
+//! - `functions`: what each function changes, calls and returns
+//! - `flow`: which functions a request may run, by where function values go
+//! - `values`: what variables hold: a container, or a part of another variable's value
 
+mod flow;
 mod functions;
+mod values;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use starlark::codemap::Span;
 use starlark::syntax::AstModule;
-use starlark::syntax::ast::{AstExpr, BinOp, Expr};
 
 use crate::diagnostic::Diagnostic;
-use crate::facts::{Bound, Facts, Variable};
-use functions::{Calling, Change, Functions};
+use crate::facts::{Facts, Variable};
+use functions::{Argument, Calling, Change, Functions};
+use values::Values;
 
 /// Methods that nothing but a list, a dict or a set has.
-const OF_CONTAINERS: [&str; 5] = ["append", "extend", "insert", "popitem", "setdefault"];
-
-/// Predeclared functions that return a list, a dict or a set.
-const MAKERS: [&str; 7] = ["dict", "dir", "enumerate", "list", "set", "sorted", "zip"];
+const OF_CONTAINERS: [&str; 9] = [
+    "append",
+    "difference_update",
+    "discard",
+    "extend",
+    "insert",
+    "intersection_update",
+    "popitem",
+    "setdefault",
+    "symmetric_difference_update",
+];
 
 /// Names that test files give to what runs in a fork of them.
 const TEST_PREFIX: &str = "test_";
@@ -37,15 +51,19 @@ pub(crate) struct Outside<'a> {
 
 /// The changes of frozen state in a file.
 pub(crate) fn check<'a>(ast: &'a AstModule, facts: &Facts<'a>, outside: &Outside<'_>) -> Vec<Diagnostic> {
-    let mut functions = Functions::read(ast.statement(), facts);
-    for def in facts.functions() {
+    let functions = Functions::read(ast.statement(), facts);
+    let named = facts.functions().iter().filter(|def| {
         let name = def.name.node.ident.as_str();
-        if outside.loaded.contains(name) || (outside.is_test && name.starts_with(TEST_PREFIX)) {
-            functions.roots.extend(functions.of(def));
-        }
-    }
-    let check = Check { facts, mutated: mutated(&functions), running: running(&functions), functions: &functions };
+        outside.loaded.contains(name) || (outside.is_test && name.starts_with(TEST_PREFIX))
+    });
+    let named = named.filter_map(|def| functions.of(def)).collect();
+    let running = flow::running(&functions, named);
+    let values = Values { facts, functions: &functions };
+    let check = Check { mutated: mutated(&functions, &values), values, running, functions: &functions };
     let mut found: Vec<(Span, String)> = check.running.iter().flat_map(|number| check.function(*number)).collect();
+    found.extend(
+        functions.applied.iter().filter(|one| check.running.contains(&one.callee)).flat_map(|one| check.passed(one)),
+    );
     found.sort_by_key(|(span, _)| *span);
     found.dedup();
     let told = |(span, variable): (Span, String)| {
@@ -58,55 +76,72 @@ pub(crate) fn check<'a>(ast: &'a AstModule, facts: &Facts<'a>, outside: &Outside
     found.into_iter().map(told).collect()
 }
 
-/// The functions that a request may run.
-fn running(functions: &Functions<'_>) -> BTreeSet<usize> {
-    let mut running = BTreeSet::new();
-    let mut next = functions.roots.clone();
-    while let Some(number) = next.pop() {
-        if running.insert(number) {
-            next.extend(functions.all.get(number).into_iter().flat_map(|function| &function.calls).map(|c| c.callee));
-        }
-    }
-    running
+/// How sure it is that a function changes a container when it is given one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Certainty {
+    /// By what other values take as well, so it must be the container itself: `+=` makes a new number of a number, times
+    /// have `add`, and paths have `remove`.
+    Itself,
+    /// By a method that nothing else has that is kept in a container.
+    Part,
+    /// By what nothing but a container takes.
+    Certain,
 }
 
-/// The parameters that each function changes, itself or through what it calls.
-fn mutated(functions: &Functions<'_>) -> HashMap<usize, BTreeSet<usize>> {
-    let mut mutated: HashMap<usize, BTreeSet<usize>> = HashMap::new();
+/// For each function the parameters that it changes, itself or through what it calls.
+type Mutated = HashMap<usize, BTreeMap<usize, Certainty>>;
+
+fn mutated<'a>(functions: &Functions<'a>, values: &Values<'_, 'a>) -> Mutated {
+    let mut mutated = Mutated::new();
     loop {
+        let before: Vec<_> = mutated.values().flat_map(|of| of.values().copied()).collect();
         let mut news = Vec::new();
         for (number, function) in functions.all.iter().enumerate() {
-            let parameter = |variable: Variable<'_>| {
-                let own = (variable.scope == function.scope).then_some(variable.name)?;
-                function.params.iter().position(|name| *name == own)
-            };
-            let own = function.changes.iter().map(|change| change.variable);
-            let passed = function.calls.iter().flat_map(|calling| changed_arguments(calling, &mutated));
-            news.extend(own.chain(passed).filter_map(parameter).map(|at| (number, at)));
+            let own = function.changes.iter().map(|change| (change.variable, certainty(change)));
+            let passed = function.calls.iter().flat_map(|calling| {
+                changed_arguments(functions, calling, &mutated).map(|(argument, how)| (argument.variable, how))
+            });
+            for (variable, how) in own.chain(passed) {
+                let chain = values.chain(variable);
+                // A part of a parameter may be a number, which `+=` does not change.
+                let mut links = chain.iter().filter(|link| link.is_whole || how != Certainty::Itself);
+                let parameter = links.find_map(|link| values.parameter(number, link.variable));
+                news.extend(parameter.map(|at| (number, at, how)));
+            }
         }
-        let before: usize = mutated.values().map(BTreeSet::len).sum();
-        for (number, at) in news {
-            mutated.entry(number).or_default().insert(at);
+        for (number, at, how) in news {
+            let known = mutated.entry(number).or_default().entry(at).or_insert(how);
+            *known = (*known).max(how);
         }
-        if mutated.values().map(BTreeSet::len).sum::<usize>() == before {
+        if mutated.values().flat_map(|of| of.values().copied()).eq(before) {
             return mutated;
         }
     }
 }
 
-/// The variables whose values a call changes.
+fn certainty(change: &Change<'_>) -> Certainty {
+    match change.method {
+        None => Certainty::Certain,
+        Some(method) if OF_CONTAINERS.contains(&method) => Certainty::Certain,
+        Some(method) if method.ends_with('=') || matches!(method, "add" | "remove") => Certainty::Itself,
+        Some(_) => Certainty::Part,
+    }
+}
+
+/// The arguments whose values a call changes.
 fn changed_arguments<'c, 'a>(
+    functions: &'c Functions<'a>,
     calling: &'c Calling<'a>,
-    mutated: &'c HashMap<usize, BTreeSet<usize>>,
-) -> impl Iterator<Item = Variable<'a>> + 'c {
+    mutated: &'c Mutated,
+) -> impl Iterator<Item = (Argument<'a>, Certainty)> + 'c {
     let changed = mutated.get(&calling.callee).into_iter().flatten();
-    changed.filter_map(|at| calling.arguments.get(*at).copied().flatten())
+    changed.filter_map(|(at, how)| Some((functions.argument(calling, *at)?, *how)))
 }
 
 struct Check<'c, 'a> {
-    facts: &'c Facts<'a>,
+    values: Values<'c, 'a>,
     functions: &'c Functions<'a>,
-    mutated: HashMap<usize, BTreeSet<usize>>,
+    mutated: Mutated,
     running: BTreeSet<usize>,
 }
 
@@ -114,26 +149,32 @@ impl<'a> Check<'_, 'a> {
     /// What a function changes that is frozen while it runs.
     fn function(&self, number: usize) -> Vec<(Span, String)> {
         let Some(function) = self.functions.all.get(number) else { return Vec::new() };
-        let own = function.changes.iter().filter(|change| self.is_certain(change));
-        let own = own.map(|change| (change.variable, change.span));
-        let passed = function.calls.iter().flat_map(|calling| {
-            changed_arguments(calling, &self.mutated)
-                .filter(|variable| self.is_container(*variable))
-                .map(|variable| (variable, calling.span))
+        let own = function.changes.iter().filter_map(|change| {
+            let name = self.frozen(change.variable, certainty(change), change.is_whole)?;
+            Some((change.span, name.to_owned()))
         });
-        own.chain(passed)
-            .filter(|(variable, _)| self.is_frozen(*variable))
-            .map(|(variable, span)| (span, variable.name.to_owned()))
+        own.chain(function.calls.iter().flat_map(|calling| self.passed(calling))).collect()
+    }
+
+    /// What a call changes by its arguments.
+    fn passed(&self, calling: &Calling<'a>) -> Vec<(Span, String)> {
+        changed_arguments(self.functions, calling, &self.mutated)
+            .filter_map(|(argument, how)| self.frozen(argument.variable, how, argument.is_whole))
+            .map(|name| (calling.span, name.to_owned()))
             .collect()
     }
 
-    /// Whether a change is one of a container: an element can be assigned in nothing else, but other values have
-    /// methods of these names.
-    fn is_certain(&self, change: &Change<'a>) -> bool {
-        match change.method {
-            None => true,
-            Some(method) => OF_CONTAINERS.contains(&method) || self.is_container(change.variable),
-        }
+    /// The name of what is frozen, if the value of a variable, or a part of it, is and can be changed.
+    fn frozen(&self, variable: Variable<'a>, how: Certainty, is_whole: bool) -> Option<&'a str> {
+        let chain = self.values.chain(variable);
+        let at = chain.iter().position(|link| self.is_frozen(link.variable))?;
+        let link = chain.get(at)?;
+        let certain = match how {
+            Certainty::Itself => is_whole && link.is_whole && self.values.is_container(link.variable),
+            Certainty::Part => self.values.is_container(link.variable),
+            Certainty::Certain => true,
+        };
+        certain.then_some(link.variable.name)
     }
 
     /// Whether a variable is of the top level, or of a function that no request runs.
@@ -141,36 +182,8 @@ impl<'a> Check<'_, 'a> {
         if variable.scope == 0 {
             return true;
         }
-        let owner = self.functions.all.iter().skip(1).position(|function| function.scope == variable.scope);
         // A parameter is what the caller gave, and a scope without a function is that of a comprehension.
-        owner.is_some_and(|at| {
-            let is_parameter =
-                self.functions.all.get(at + 1).is_some_and(|function| function.params.contains(&variable.name));
-            !is_parameter && !self.running.contains(&(at + 1))
-        })
-    }
-
-    fn is_container(&self, variable: Variable<'a>) -> bool {
-        self.facts.bindings(variable).iter().any(|bound| match bound {
-            Bound::Expr(expr) => makes_container(self.facts, expr),
-            Bound::Def(_) | Bound::Unknown => false,
-        })
-    }
-}
-
-fn makes_container(facts: &Facts<'_>, expr: &AstExpr) -> bool {
-    match &expr.node {
-        Expr::List(_) | Expr::Dict(_) | Expr::ListComprehension(..) | Expr::DictComprehension(..) => true,
-        Expr::Call(callee, _) => match &callee.node {
-            Expr::Identifier(name) => {
-                facts.variable(callee.span).is_none() && MAKERS.contains(&name.node.ident.as_str())
-            }
-            _ => false,
-        },
-        Expr::Op(left, BinOp::Add | BinOp::Multiply | BinOp::BitOr, right) => {
-            makes_container(facts, left) || makes_container(facts, right)
-        }
-        Expr::If(parts) => makes_container(facts, &parts.1) || makes_container(facts, &parts.2),
-        _ => false,
+        let owner = self.functions.owner(variable);
+        owner.is_some_and(|owner| !self.running.contains(&owner)) && self.functions.parameter(variable).is_none()
     }
 }

@@ -559,3 +559,364 @@ fn the_first_step_tells_all_but_names_and_types() {
     let last = on_a_large_stack(run, Files(HashMap::new()));
     assert!(!last.diagnostics.iter().any(|found| found.code == "unfinished"), "{last:?}");
 }
+
+/// The names that a check says a request cannot change, and the lines.
+fn frozen(script: &str) -> Vec<(String, usize)> {
+    let report = one(script);
+    let found = report.diagnostics.iter().filter(|found| found.code == "frozen-state");
+    found
+        .map(|found| {
+            assert!(found.severity == Error && found.message.contains("kv"), "{found:?}");
+            let name = found.message.split('`').nth(1).unwrap().to_owned();
+            (name, found.at.resolve_span().begin.line + 1)
+        })
+        .collect()
+}
+
+/// A script with a state of each kind, a server, and some lines between.
+fn serving(lines: &str) -> String {
+    format!(
+        "items = []\ntable = {{}}\nseen = set()\nrows = [{{}}]\n{lines}\nsrv = http.server()\nsrv.handle(\"GET /\", h)\nsrv.serve()\n"
+    )
+}
+
+#[test]
+fn every_change_of_a_container_is_one() {
+    for (change, name) in [
+        ("items.append(1)", "items"),
+        ("items.extend([1])", "items"),
+        ("items.insert(0, 1)", "items"),
+        ("items.remove(1)", "items"),
+        ("items.clear()", "items"),
+        ("items[0], x = 1, 2", "items"),
+        ("items[0] *= 2", "items"),
+        ("for items[0] in [1]:\n        pass", "items"),
+        ("table.update({\"a\": 1})", "table"),
+        ("table.update(a = 1)", "table"),
+        ("table.setdefault(\"a\", 1)", "table"),
+        ("table.popitem()", "table"),
+        ("table[\"a\"] |= set([1])", "table"),
+        ("table[\"a\"] += 1", "table"),
+        ("seen.discard(1)", "seen"),
+        ("seen.intersection_update([1])", "seen"),
+        ("seen.difference_update([1])", "seen"),
+        ("seen.symmetric_difference_update([1])", "seen"),
+        ("rows[0][\"a\"] = 1", "rows"),
+        ("[items.append(x) for x in range(3)]", "items"),
+        ("sorted([1], key = lambda x: items.append(x))", "items"),
+        ("x = [table.pop(k) for k in [\"a\"]] if req.path else None", "table"),
+    ] {
+        assert_eq!(frozen(&serving(&format!("def h(req):\n    {change}"))), [(name.to_owned(), 6)], "{change}");
+    }
+}
+
+#[test]
+fn other_names_and_parts_of_a_container_are_followed() {
+    for (lines, name, line) in [
+        ("def h(req):\n    x = items\n    x.append(1)", "items", 7),
+        ("def h(req):\n    x = items\n    x += [1]", "items", 7),
+        ("def h(req):\n    s = seen\n    s |= set([1])", "seen", 7),
+        ("def h(req):\n    row = table[\"a\"]\n    row[\"b\"] = 1", "table", 7),
+        ("def h(req):\n    row = table.get(\"a\")\n    row.append(1)", "table", 7),
+        ("def h(req):\n    for row in rows:\n        row[\"seen\"] = True", "rows", 7),
+        ("def h(req):\n    for k, row in table.items():\n        row.append(k)", "table", 7),
+        ("def h(req):\n    [row.setdefault(\"a\", 1) for row in sorted(rows)]", "rows", 6),
+        ("def add(to, x):\n    to += [x]\ndef h(req):\n    add(items, 1)", "items", 8),
+        ("def add(x, to):\n    to.append(x)\ndef h(req):\n    add(to = items, x = 1)", "items", 8),
+        ("def add(to):\n    to.append(1)\ndef h(req):\n    add(table[\"a\"])", "table", 8),
+        ("def add(to):\n    also = to\n    also.append(1)\ndef h(req):\n    add(items)", "items", 9),
+        ("def add(to):\n    to |= set([1])\ndef h(req):\n    add(seen)", "seen", 8),
+        ("def make():\n    return {}\nmade = make()\ndef h(req):\n    made.update(a = 1)", "made", 9),
+        ("def add(to, req):\n    to.append(1)\nh = partial(add, items)", "items", 7),
+    ] {
+        let script = serving(lines);
+        assert!(frozen(&script).contains(&(name.to_owned(), line)), "{script}\n{:?}", frozen(&script));
+    }
+}
+
+#[test]
+fn whatever_a_request_can_run_is_followed() {
+    let bad = "def bad(req):\n    items.append(1)\n";
+    for rest in [
+        "h = bad",
+        "def h(req):\n    return bad(req)",
+        "def h(req):\n    return deep(req)\ndef deep(req):\n    return bad(req)",
+        "def h(req):\n    return (lambda r: bad(r))(req)",
+        "steps = [bad]\ndef h(req):\n    return [step(req) for step in steps]",
+        "steps = {\"a\": bad}\ndef h(req):\n    return steps[req.path](req)",
+        "api = struct(list = bad)\nh = api.list",
+        "def h(req):\n    return retry.do(lambda: bad(req))",
+        "def h(req):\n    return call(bad, req)\ndef call(f, req):\n    return f(req)",
+        "def wrap(f):\n    def inner(req):\n        return f(req)\n    return inner\nh = wrap(bad)",
+        "def wrap(f):\n    return lambda req: f(req)\nh = wrap(wrap(bad))",
+        "h = partial(bad)",
+        "if time.unix() > 5:\n    def h(req):\n        return bad(req)\nelse:\n    def h(req):\n        return None",
+        "h = lambda req: bad(req) if req.path else None",
+        "routes = []\nroutes.append((\"GET /x\", bad))\ndef h(req):\n    return None\nother = http.server()\n[other.handle(p, f) for p, f in routes]",
+        "def routes():\n    return {\"GET /y\": bad}\nh = None\nhttp.serve(routes())",
+        "def main():\n    http.serve(bad)\nh = None",
+    ] {
+        let script = serving(&format!("{bad}{rest}"));
+        assert_eq!(frozen(&script), [("items".to_owned(), 6)], "{script}");
+    }
+}
+
+#[test]
+fn functions_that_only_the_setup_runs_may_change_it() {
+    for rest in [
+        "steps = [add]\nfor step in steps:\n    step(1)",
+        "def each(xs, f):\n    for x in xs:\n        f(x)\neach([1, 2], add)\neach([1], lambda x: table.update(a = x))",
+        "names = sorted([\"b\"], key = lambda x: table.setdefault(x, 0))",
+        "retry.do(lambda: add(1))",
+        "def main():\n    add(1)\n    rows.append({})",
+        "kinds = {\"add\": add}\nkinds[\"add\"](2)",
+        "def build(f):\n    f(1)\n    return lambda req: len(items)\nother = build(add)",
+        "ready = partial(add, 1)\nready()",
+    ] {
+        let script = serving(&format!(
+            "def add(x):\n    items.append(x)\n{rest}\ndef h(req):\n    return [len(items), len(rows), table.get(\"a\")]"
+        ));
+        assert_eq!(frozen(&script), [], "{script}");
+    }
+}
+
+#[test]
+fn what_a_handler_makes_itself_it_may_change() {
+    for body in [
+        "x = list(items)\n    x.append(1)",
+        "x = dict(table)\n    x[\"a\"] = 1",
+        "x = items + [1]\n    x.append(2)\n    x += [3]",
+        "x = items[:]\n    x.clear()",
+        "x = [i for i in items]\n    x.pop()",
+        "x = table.get(\"a\", [])\n    x = x + [1]\n    x.append(1)",
+        "x = set(seen)\n    x |= set([1])\n    x.add(2)",
+        "n = table[\"n\"]\n    n += 1",
+        "for n in items:\n        n += 1",
+        "total = len(items)\n    total += 1",
+        "mine = []\n    also = mine\n    also.append(1)\n    fill(mine)\n    fill(to = [1])",
+        "copy(items)",
+        "x = [dict(row) for row in rows]\n    for row in x:\n        row[\"a\"] = 1",
+        "req.params[\"a\"] = 1",
+        "def inner(x):\n        mine.append(x)\n    mine = []\n    inner(1)",
+        "when[\"a\"].add(\"1h\")\n    paths[0].remove()",
+        "items = []\n    items.append(1)",
+        "names = json.decode(req.body)\n    names.append(1)",
+    ] {
+        let script = serving(&format!(
+            "when = {{\"a\": time.now()}}\npaths = [fs.path(\"x\")]\ndef fill(to):\n    to.append(1)\ndef copy(of):\n    of = list(of)\n    of.append(1)\ndef h(req):\n    {body}"
+        ));
+        assert_eq!(frozen(&script), [], "{script}");
+    }
+}
+
+/// Functions that are handed on in circles end, and so do long chains of names.
+#[test]
+fn circles_of_functions_and_names_end() {
+    let chain: String = (1..3000).map(|n| format!("f{n} = f{}\n", n - 1)).collect();
+    let results: String = (1..60).map(|n| format!("g{n} = g{0}(g{0})\n", n - 1)).collect();
+    for script in [
+        format!("def f0(req):\n    items.append(1)\nitems = []\n{chain}http.serve(f2999)\n"),
+        "def a(f):\n    return b(f)\ndef b(f):\n    return a(f)\nx = a(b)\nx = x(x)\nhttp.serve(x)\n".to_owned(),
+        format!("g0 = lambda g: g\n{results}http.serve(g59)\n"),
+        "x = y\ny = x\ndef h(req):\n    x.append(1)\n    z = z2\n    z2 = z\n    z.append(1)\nhttp.serve(h)\n"
+            .to_owned(),
+    ] {
+        let found = frozen(&script);
+        assert!(found.len() <= 2, "{found:?}");
+    }
+}
+
+/// Code and line of the errors of names and types.
+#[track_caller]
+fn errors(script: &str, expected: &[(&str, usize)]) {
+    let report = one(script);
+    let found: Vec<_> = codes(&report).into_iter().filter(|(severity, ..)| *severity == Error).collect();
+    let found: Vec<_> = found.into_iter().map(|(_, code, line)| (code, line)).collect();
+    assert_eq!(found, expected, "{script}\n{}", report.text());
+    assert!(!report.text().contains("Internal error"), "{}", report.text());
+}
+
+#[test]
+fn unknown_names_are_told_wherever_they_are_and_the_rest_as_well() {
+    for line in [
+        "x = nope",
+        "x = nope.a",
+        "x, y = nope, 1",
+        "x = nope[0]",
+        "x = nope[0, 1]",
+        "x = 1 + nope",
+        "x = nope | None",
+        "x = (nope, \"a\")",
+        "x = [nope]",
+        "x = {nope: 1}",
+        "x = nope()",
+        "x = [y for y in nope]",
+        "x = lambda: nope",
+        "x = f\"{nope}\"",
+        "x: nope = 1",
+        "nope.append(1)",
+        "nope.extend([1])",
+        "nope[0] = 1",
+        "nope[0] += 1",
+        "x = -nope",
+        "x = 1 if nope else 2",
+        "for x in nope:\n    pass",
+        "if nope:\n    pass",
+        "def f(x = nope):\n    return x",
+        "def f(x: nope):\n    return x",
+        "def f() -> nope:\n    return 1",
+        "def f():\n    nope.append(1)",
+        "x = nope if True else nope.b",
+    ] {
+        let name = line.lines().position(|line| line.contains("nope")).unwrap() + 2;
+        let last = line.lines().count() + 3;
+        let script = format!("print(first)\n{line}\ndef g() -> int:\n    return \"a\"\nprint(last)\n");
+        let twice = line.matches("nope").count() == 2;
+        let mut expected = vec![("unknown-name", 1), ("unknown-name", name)];
+        expected.extend(twice.then_some(("unknown-name", name)));
+        expected.extend([("type", last), ("unknown-name", last + 1)]);
+        errors(&script, &expected);
+    }
+}
+
+#[test]
+fn statements_of_the_top_level_are_checked_as_those_of_functions() {
+    for (wrong, line) in [
+        ("x = 1 + \"a\"", 1),
+        ("x = \"a\".foo()", 1),
+        ("\"a\".foo()", 1),
+        ("x = \"a\".foo", 1),
+        ("x = 1\ny = x + \"a\"", 2),
+        ("x = 1\nx += \"a\"", 2),
+        ("x = \"a\"\nx -= \"b\"", 2),
+        ("x = [1]\nx.foo()", 2),
+        ("x = {}\nx.append(1)", 2),
+        ("x = {\"a\": 1}\ny = x[\"a\"] + \"b\"", 2),
+        ("x = {\"a\": 1}\nx[\"a\"] += \"b\"", 2),
+        ("x = {\"a\": {}}\nx[\"a\"][\"b\"] = 1 + \"c\"", 2),
+        ("x, y = 1, 2\nz = x.foo", 2),
+        ("if True:\n    x = 1 + \"a\"", 2),
+        ("if True:\n    pass\nelse:\n    for i in [1, 2]:\n        if i:\n            x = i + \"a\"", 6),
+        ("for x in 5:\n    pass", 1),
+        ("for x in [1]:\n    x.upper()", 2),
+        ("x = [y + \"a\" for y in [1, 2]]", 1),
+        ("x = {y: y.foo for y in [1, 2]}", 1),
+        ("x = [y for y in [1] if y.foo]", 1),
+        ("x = [z for y in [1] for z in y]", 1),
+        ("x = lambda: 1 + \"a\"", 1),
+        ("x = (lambda y: \"a\".foo)(1)", 1),
+        ("x = len(5 // \"a\")", 1),
+        ("x = 1 if 1 + \"a\" else 2", 1),
+        ("if 1 + \"a\":\n    pass", 1),
+        ("if True:\n    def f():\n        return 1 + \"a\"\n    f()", 3),
+        ("def f(x = 1 + \"a\"):\n    return x", 1),
+        ("def f(x: int) -> int:\n    return x\ny = f(\"a\")", 3),
+        ("x: int = \"a\"", 1),
+        ("x = -\"a\"", 1),
+        ("x = 5[0]", 1),
+        ("x = 5[1:]", 1),
+    ] {
+        let mut expected = vec![("type", line)];
+        if wrong.contains("x: int") && wrong.starts_with("x:") {
+            expected = vec![("type", 1)];
+        }
+        errors(&format!("{wrong}\n"), &expected);
+    }
+}
+
+#[test]
+fn the_top_level_of_a_right_script_has_no_type_errors() {
+    let sound = "\
+load(\"lib.star\", \"count\", \"names\", \"add\")
+x = None
+for i in [3, 1, 2]:
+    if x == None or i < x:
+        x = i
+print(x + 1)
+port = \"8080\"
+port = int(port)
+print(port + 1)
+table = {}
+for name in names:
+    table[name] = len(name)
+    table.setdefault(name, 0)
+print(table[\"a\"] + 1)
+mixed = {\"a\": 1}
+mixed.update(b = \"x\")
+print(mixed[\"b\"].upper())
+more = {\"a\": 1}
+other = {\"a\": 1}
+def fill(into):
+    into[\"b\"] = \"x\"
+    other[\"b\"] = \"y\"
+fill(more)
+print(more[\"b\"].upper(), other[\"b\"].upper())
+users = [{\"id\": 1}]
+for user in users:
+    user[\"name\"] = \"ann\"
+print(users[0][\"name\"].upper())
+list_ = None
+for i in range(3):
+    list_ = (i, list_)
+tree = 1
+for i in range(3):
+    tree = (tree, tree)
+held = [1]
+alias = held
+alias.append(\"a\")
+print(held[1].upper())
+later = lambda: defined.upper()
+defined = \"a\"
+print(later(), count + 1, add(1).anything, \"abc\"[None:2], [1, 2][None:])
+value = json.decode(\"{}\")
+print(value.get(\"a\", []) + [1], value[\"x\"][0] - 1)
+parts = [[1], [\"a\"]]
+print(parts[1][0].upper(), 1.5 // 2, 3 * \"a\", b\"a\" + b\"b\", \"%d\" % 1.5, set([1]) | set([\"a\"]))
+nested = {\"a\": {\"b\": 1}}
+nested[\"a\"][\"c\"] = \"d\"
+print(nested[\"a\"][\"c\"].upper())
+greeting = \"a\" if port else None
+print(greeting.upper())
+if port:
+    late = 1
+else:
+    late = \"a\"
+print(late + 1, late.upper())
+";
+    let report = checked(&[
+        ("main.star", sound),
+        ("lib.star", "count = 1\nnames = [\"a\"]\nnames.append(\"b\")\ndef add(x):\n    return x\n"),
+    ]);
+    let errors: Vec<_> = report.diagnostics.iter().filter(|found| found.severity == Error).collect();
+    assert!(errors.is_empty(), "{}", report.text());
+}
+
+/// Each example of the interpreter's fixtures that runs has no error, in a function and at the top level.
+#[test]
+fn what_the_fixtures_run_is_sound() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/interp/tests/fixtures");
+    let mut wrong = String::new();
+    let mut checked = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let setup = text.split(">>> ").next().unwrap().to_owned();
+        let fixture = starcell_interp::testing::Fixture::parse(&text);
+        for example in fixture.examples.iter().filter(|example| !example.expected.starts_with("error: ")) {
+            let (statements, value) = example.code.rsplit_once('\n').unwrap_or(("", &example.code));
+            let body: String = statements.lines().map(|line| format!("    {line}\n")).collect();
+            for script in [
+                format!("{setup}\n{statements}\nprint({value})\n"),
+                format!("{setup}\ndef example():\n{body}    return {value}\nprint(example())\n"),
+            ] {
+                checked += 1;
+                let report = one(&script);
+                for found in report.diagnostics.iter().filter(|found| found.severity == Error) {
+                    wrong += &format!("{}:{}: {} {}\n", path.display(), example.line, found.message, example.code);
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+    assert!(checked > 500, "{checked}");
+}

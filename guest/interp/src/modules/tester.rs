@@ -90,7 +90,7 @@ fn methods(builder: &mut MethodsBuilder) {
         body: Option<Value<'v>>,
         #[starlark(require = named)] form: Option<Value<'v>>,
         #[starlark(require = named)] headers: Option<DictRef<'v>>,
-        #[starlark(require = named, default = 0)] server: u32,
+        #[starlark(require = named)] server: Option<Number<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
         Call { method: method.0, path, body, form, headers, server }.ask(eval)
@@ -103,7 +103,7 @@ fn methods(builder: &mut MethodsBuilder) {
         body: Option<Value<'v>>,
         #[starlark(require = named)] form: Option<Value<'v>>,
         #[starlark(require = named)] headers: Option<DictRef<'v>>,
-        #[starlark(require = named, default = 0)] server: u32,
+        #[starlark(require = named)] server: Option<Number<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
         Call { method: "DELETE", path, body, form, headers, server }.ask(eval)
@@ -116,7 +116,7 @@ fn methods(builder: &mut MethodsBuilder) {
         body: Option<Value<'v>>,
         #[starlark(require = named)] form: Option<Value<'v>>,
         #[starlark(require = named)] headers: Option<DictRef<'v>>,
-        #[starlark(require = named, default = 0)] server: u32,
+        #[starlark(require = named)] server: Option<Number<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
         Call { method: "GET", path, body, form, headers, server }.ask(eval)
@@ -129,7 +129,7 @@ fn methods(builder: &mut MethodsBuilder) {
         body: Option<Value<'v>>,
         #[starlark(require = named)] form: Option<Value<'v>>,
         #[starlark(require = named)] headers: Option<DictRef<'v>>,
-        #[starlark(require = named, default = 0)] server: u32,
+        #[starlark(require = named)] server: Option<Number<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
         Call { method: "PATCH", path, body, form, headers, server }.ask(eval)
@@ -142,7 +142,7 @@ fn methods(builder: &mut MethodsBuilder) {
         body: Option<Value<'v>>,
         #[starlark(require = named)] form: Option<Value<'v>>,
         #[starlark(require = named)] headers: Option<DictRef<'v>>,
-        #[starlark(require = named, default = 0)] server: u32,
+        #[starlark(require = named)] server: Option<Number<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
         Call { method: "POST", path, body, form, headers, server }.ask(eval)
@@ -155,7 +155,7 @@ fn methods(builder: &mut MethodsBuilder) {
         body: Option<Value<'v>>,
         #[starlark(require = named)] form: Option<Value<'v>>,
         #[starlark(require = named)] headers: Option<DictRef<'v>>,
-        #[starlark(require = named, default = 0)] server: u32,
+        #[starlark(require = named)] server: Option<Number<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
         Call { method: "PUT", path, body, form, headers, server }.ask(eval)
@@ -188,6 +188,11 @@ argument! {
     }
 }
 
+argument! {
+    /// The number of one of the app's servers.
+    Number<'v>(u32) as u32, "the number of a server, from 0", |value| u32::unpack_value(value).ok().flatten()
+}
+
 /// The arguments of a request.
 struct Call<'v> {
     method: &'v str,
@@ -195,8 +200,8 @@ struct Call<'v> {
     body: Option<Value<'v>>,
     form: Option<Value<'v>>,
     headers: Option<DictRef<'v>>,
-    /// The number of the server to ask.
-    server: u32,
+    /// The server to ask; the first one without it.
+    server: Option<Number<'v>>,
 }
 
 impl<'v> Call<'v> {
@@ -217,7 +222,7 @@ impl<'v> Call<'v> {
             set_header(&mut outgoing.headers, name, value);
         }
         let question = Question {
-            server: self.server,
+            server: self.server.map_or(0, |number| number.0),
             method: self.method.to_owned(),
             target: self.path.0.to_owned(),
             headers: outgoing.headers,

@@ -61,6 +61,40 @@ http.serve(handler)
 }
 
 #[test]
+fn the_report_names_the_variable_its_line_and_kv() {
+    let hint = |lines: &str| {
+        let source = format!("# first\nitems = []\ntable, seen = {{\"a\": []}}, set()\n{lines}\nhttp.serve(handler)\n");
+        let failure = Deployed::new(&source).get("/").unwrap_err();
+        assert_eq!(failure.message, STATE, "{}", failure.report);
+        let (_, hint) = failure.report.split_once("\nhint: ").unwrap_or_else(|| panic!("{}", failure.report));
+        assert!(hint.contains("keep in kv what outlives a request, as in kv.set("), "{hint}");
+        let name = hint.split('`').nth(1).unwrap().to_owned();
+        let line = hint.split("app.star:").nth(1).unwrap().split(',').next().unwrap().to_owned();
+        (name, line)
+    };
+    let is = |name: &str, line: &str| (name.to_owned(), line.to_owned());
+    assert_eq!(hint("def handler(req):\n    items.append(1)"), is("items", "2"));
+    assert_eq!(hint("def handler(req):\n    table[\"a\"].append(1)"), is("table", "3"));
+    assert_eq!(hint("def handler(req):\n    seen.add(1)"), is("seen", "3"));
+    assert_eq!(hint("handler = lambda req: table.update(b = 1)"), is("table", "3"));
+    assert_eq!(hint("def add(list):\n    list.append(1)\ndef handler(req):\n    add(items)"), is("items", "2"));
+    let deep = "def add(list):\n    list.append(1)\ndef pass_on(l):\n    add(l)\ndef handler(req):\n    pass_on(items)";
+    assert_eq!(hint(deep), is("items", "2"));
+    let hidden = "def add(items):\n    items.append(1)\ndef handler(req):\n    add(table[\"a\"])";
+    assert_eq!(hint(hidden), is("table", "3"));
+}
+
+#[test]
+fn nothing_is_guessed_where_no_variable_of_the_module_is_named() {
+    let app = Deployed::new(
+        "def make():\n    count = [0]\n    def bump(req):\n        count.append(1)\n    return bump\nhttp.serve(make())\n",
+    );
+    let failure = app.get("/").unwrap_err();
+    assert_eq!(failure.message, STATE);
+    assert!(!failure.report.contains("hint:"), "{}", failure.report);
+}
+
+#[test]
 fn augmented_assignment_to_a_global_element() {
     let app = Deployed::new("hits = {\"n\": 0}\ndef handler(req):\n    hits[\"n\"] += 1\nhttp.serve(handler)\n");
     assert_eq!(app.get("/").unwrap_err().message, STATE);

@@ -299,7 +299,12 @@ impl<'a> Walk<'a, '_> {
                 self.expr(&pair.1);
             }
             AssignTarget::Dot(object, _) => self.expr(object),
-            AssignTarget::Identifier(name) => self.bind(&name.node.ident, value),
+            AssignTarget::Identifier(name) => {
+                if let Some(variable) = self.resolve(&name.node.ident) {
+                    self.facts.names.insert(target.span, variable);
+                }
+                self.bind(&name.node.ident, value);
+            }
         }
     }
 
