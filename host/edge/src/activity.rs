@@ -5,13 +5,14 @@
 //! look at requests, not at traffic.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
+use parking_lot::{Mutex, MutexGuard};
 use slab::Slab;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -130,8 +131,7 @@ impl Activity {
     }
 
     fn sending(&self) -> MutexGuard<'_, Slab<Sending>> {
-        // No code that can panic runs under this lock but an allocation, which leaves what was there.
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sending.lock()
     }
 }
 

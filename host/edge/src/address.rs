@@ -5,11 +5,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
@@ -97,7 +98,7 @@ impl BoundAddress {
 
     /// The socket, once: for whoever serves it.
     pub(crate) fn take_listener(&self) -> Option<TcpListener> {
-        self.listener.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.listener.lock().take()
     }
 
     /// Has it stop: no new connection, and every one ends with the response that is next.

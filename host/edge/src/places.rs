@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// Connections when nobody says how many: half of the descriptors, as each may need another one for what it asks for.
 const SHARE_OF_DESCRIPTORS: u64 = 2;
@@ -44,8 +46,7 @@ impl Places {
     /// A place for a connection from `address`; none if all are taken, or all of that address.
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionPlace> {
         let network = network(address);
-        // No code that can panic runs under this lock.
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken.lock();
         if taken.total >= self.max {
             return None;
         }
@@ -61,7 +62,7 @@ impl Places {
 
 impl Drop for ConnectionPlace {
     fn drop(&mut self) {
-        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.places.taken.lock();
         taken.total = taken.total.saturating_sub(1);
         if let Entry::Occupied(mut entry) = taken.by_network.entry(self.network) {
             *entry.get_mut() = entry.get().saturating_sub(1);
@@ -106,7 +107,7 @@ mod tests {
         assert!(places.take(b).is_none(), "all places are taken");
         drop((held, other));
         assert!(places.take(a).is_some());
-        assert!(places.taken.lock().unwrap().by_network.is_empty(), "nothing is remembered of those that left");
+        assert!(places.taken.lock().by_network.is_empty(), "nothing is remembered of those that left");
     }
 
     #[test]

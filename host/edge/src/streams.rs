@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper::rt::Executor;
+use parking_lot::Mutex;
 
 type Stream = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -21,7 +22,7 @@ pub(crate) struct Streams(Arc<Mutex<VecDeque<Stream>>>);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(Box::pin(stream));
+        self.0.lock().push_back(Box::pin(stream));
     }
 }
 
@@ -40,7 +41,7 @@ impl Streams {
     }
 
     fn next(&self) -> Option<Stream> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.0.lock().pop_front()
     }
 }
 

@@ -5,10 +5,11 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::server::ServerSessionMemoryCache;
@@ -130,7 +131,7 @@ impl Tls {
 
     /// Notes a reason and says whether it is a new one.
     fn report(&self, why: Option<&str>) -> bool {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reported = self.reported.lock();
         let new = reported.as_deref() != why;
         *reported = why.map(str::to_owned);
         new
@@ -139,11 +140,11 @@ impl Tls {
     /// Whether the files had changed and are in use now.
     async fn reload(&self, source: &CertificateSource, files: &Mutex<CertificatePem>) -> Result<bool, String> {
         let read = source().await?;
-        if *files.lock().unwrap_or_else(PoisonError::into_inner) == read {
+        if *files.lock() == read {
             return Ok(false);
         }
         self.config.store(config(&read)?);
-        *files.lock().unwrap_or_else(PoisonError::into_inner) = read;
+        *files.lock() = read;
         Ok(true)
     }
 }

@@ -5,8 +5,9 @@
 //! the lines of others out. A line about a request is never dropped for it: it is short and the host's own.
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Seconds of the rate that may be written at once.
@@ -50,8 +51,7 @@ impl Budget {
     #[expect(clippy::cast_precision_loss, reason = "a line is far shorter than 2^52 bytes")]
     pub(crate) fn take(&self, bytes: usize) -> bool {
         let now = Instant::now();
-        // No code that can panic runs under this lock.
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.left.lock();
         let (before, at) = *left;
         let there = (before + (now - at).as_secs_f64() * self.rate).min(self.rate * BURST_SECONDS);
         let taken = there >= bytes as f64;

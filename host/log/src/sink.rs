@@ -6,11 +6,12 @@
 
 use std::io::{self, Write};
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -93,7 +94,7 @@ impl Sink {
     /// A tally that the thread tells of, for as long as somebody holds it.
     pub(crate) fn tally(&self, script: Option<Arc<str>>) -> Arc<Tally> {
         let tally = Arc::new(Tally::new(script));
-        let mut tallies = self.0.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tallies = self.0.tallies.lock();
         // What an app that is gone left out is still told.
         tallies.retain(|tally| Arc::strong_count(tally) > 1 || !tally.is_empty());
         tallies.push(Arc::clone(&tally));
@@ -161,7 +162,7 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Buffers> {
         // No code that can panic runs under this lock but an allocation, and half a line is still a line.
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.buffers.lock()
     }
 
     /// Adds a text if less than `room` waits already, and says whether. After the end there is nobody to write anything.
@@ -192,8 +193,7 @@ impl Shared {
             let mut buffers = self.lock();
             while buffers.out.is_empty() && buffers.err.is_empty() && !buffers.ended {
                 buffers.idle = true;
-                let waited = self.filled.wait_timeout(buffers, TELL);
-                buffers = waited.unwrap_or_else(PoisonError::into_inner).0;
+                self.filled.wait_for(&mut buffers, TELL);
                 if told.elapsed() >= TELL {
                     break;
                 }
@@ -234,7 +234,7 @@ impl Shared {
 
     /// Adds a line for each reason for which lines are missing.
     fn push_missing(&self, err: &mut String) {
-        let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let tallies = self.tallies.lock();
         for tally in tallies.iter() {
             for sentence in tally.take().sentences() {
                 let mut line = Line::begin(err, self.format, Instant::now(), Level::Warn, &sentence);
@@ -319,7 +319,7 @@ mod tests {
         );
         drop(app);
         sink.tally(None);
-        assert_eq!(sink.0.tallies.lock().unwrap().len(), 2, "an app that is gone is forgotten");
+        assert_eq!(sink.0.tallies.lock().len(), 2, "an app that is gone is forgotten");
     }
 
     #[tokio::test]

@@ -1,7 +1,9 @@
 //! Lines that were not written, counted until that is told.
 
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// Lines of one app, or of the host, that were not written.
 #[derive(Debug, Default)]
@@ -33,22 +35,22 @@ impl Tally {
 
     /// Counts a line that found no room.
     pub(crate) fn unread(&self) {
-        self.missing.lock().unwrap_or_else(PoisonError::into_inner).unread += 1;
+        self.missing.lock().unread += 1;
     }
 
     /// Counts a line that was over the budget of its app.
     pub(crate) fn over_budget(&self) {
-        self.missing.lock().unwrap_or_else(PoisonError::into_inner).over_budget += 1;
+        self.missing.lock().over_budget += 1;
     }
 
     /// Whether nothing is missing that was not told.
     pub(crate) fn is_empty(&self) -> bool {
-        *self.missing.lock().unwrap_or_else(PoisonError::into_inner) == Missing::default()
+        *self.missing.lock() == Missing::default()
     }
 
     /// What is missing since the last time.
     pub(crate) fn take(&self) -> Missing {
-        mem::take(&mut *self.missing.lock().unwrap_or_else(PoisonError::into_inner))
+        mem::take(&mut *self.missing.lock())
     }
 }
 

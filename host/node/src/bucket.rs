@@ -3,9 +3,9 @@
 //! What passes is taken when it passes, or afterwards where it is not known before, as the CPU time of a request is: then
 //! the bucket can owe something, and nothing more passes until that is made up for.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use starcell_config::Flow;
 use tokio::time::Instant;
 
@@ -70,8 +70,7 @@ impl Bucket {
 
     fn filled(&self) -> MutexGuard<'_, Left> {
         let now = Instant::now();
-        // No code that can panic runs under this lock.
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.left.lock();
         let gained = now.saturating_duration_since(left.at).as_secs_f64() * self.rate;
         left.amount = (left.amount + gained).min(self.most);
         left.at = left.at.max(now);

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
+use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -130,7 +131,7 @@ impl Metrics {
     /// The numbers of an app, or of all those that have none of their own.
     #[must_use]
     pub fn of_app(&self, tenant: &str, app: &str) -> AppMetrics {
-        let mut apps = self.0.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut apps = self.0.apps.lock();
         let key = (tenant.to_owned(), app.to_owned());
         let has_own = apps.contains(&key) || (apps.len() < MAX_APPS && apps.insert(key));
         drop(apps);
@@ -148,7 +149,7 @@ impl Metrics {
 
     /// Forgets the numbers of an app that is gone.
     pub fn forget(&self, tenant: &str, app: &str) {
-        let mut apps = self.0.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut apps = self.0.apps.lock();
         if !apps.remove(&(tenant.to_owned(), app.to_owned())) {
             return;
         }

@@ -5,9 +5,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use starcell_edge::{Answered, Asked, Responder as _, Responding};
 use starcell_http::response::Refusal;
 use starcell_log::Level;
@@ -196,7 +197,7 @@ impl Revision {
     /// Makes the requests of a timetable from now on, until it is replaced.
     fn follow(self: &Arc<Self>, timetable: Timetable) {
         let timetable = Arc::new(timetable);
-        let mut timers = self.timers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut timers = self.timers.lock();
         for entry in 0..timetable.entries.len() {
             let (revision, timetable) = (Arc::downgrade(self), Arc::clone(&timetable));
             timers.spawn(async move {
@@ -234,7 +235,7 @@ impl Revision {
     /// Has it answer the requests that it has, and end. A script that does not end by itself is ended.
     pub async fn retire(&self) {
         self.stage.stop_all();
-        let Some(mut running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(mut running) = self.running.lock().take() else { return };
         if timeout(self.stage.grace() + LAST, &mut running).await.is_err() {
             running.abort();
         }
@@ -243,7 +244,7 @@ impl Revision {
 
 impl Drop for Revision {
     fn drop(&mut self) {
-        if let Some(running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(running) = self.running.lock().take() {
             running.abort();
         }
     }

@@ -7,9 +7,10 @@
 //! script, and where its predecessor serves one of them already, it takes that over when it is ready, and not before.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use starcell_edge::{BoundAddress, CertificatePem, CertificateSource, Front, Tls, listener};
 use starcell_http::router::Routes;
 use starcell_log::Level;
@@ -111,7 +112,7 @@ impl Servers {
     }
 
     fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
-        lock(&self.slots)
+        self.slots.lock()
     }
 
     /// Runs `f` with the slot of a server that exists.
@@ -133,7 +134,7 @@ impl Servers {
 
     /// The endpoint of the predecessor at an address, or at the same server with a port of the system's choice.
     fn inherit(&self, server: u32, asked: SocketAddr) -> Option<Arc<BoundAddress>> {
-        let inherited = lock(&self.inherited);
+        let inherited = self.inherited.lock();
         let endpoints = inherited.as_ref()?;
         let same = endpoints.get(server as usize)?.as_ref().filter(|endpoint| endpoint.asked() == asked);
         let found = same.or_else(|| endpoints.iter().flatten().find(|endpoint| endpoint.address() == asked));
@@ -142,7 +143,7 @@ impl Servers {
 
     /// Takes over from the predecessor: every staged server is put in place, and what has none any more is stopped.
     fn take_over(&self) {
-        let Some(inherited) = lock(&self.inherited).take() else { return };
+        let Some(inherited) = self.inherited.lock().take() else { return };
         let mut slots = self.slots();
         for slot in slots.iter_mut() {
             if let (Some(front), Some(endpoint)) = (slot.staged.take(), &slot.running) {
@@ -241,7 +242,7 @@ impl AppHost for Servers {
 
 impl Serve for Servers {
     fn serve(&self, server: u32, serving: Serving) -> Result<(), String> {
-        let successor = lock(&self.inherited).is_some();
+        let successor = self.inherited.lock().is_some();
         self.slot(server, |slot| {
             let Bound { endpoint, options, tls } = slot.bound.take().ok_or("the server is not bound")?;
             let grace = options.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT);
@@ -274,9 +275,4 @@ fn certificate(source: TlsSource) -> CertificateSource {
             Ok(CertificatePem { cert_path, cert, key_path, key })
         })
     })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code that can panic runs under these locks, and what they guard is never half-written.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

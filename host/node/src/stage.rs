@@ -4,9 +4,10 @@
 //! answers at the hosts and the path of the app. An app has one server, since there is nothing to tell a second one by.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use starcell_http::router::Routes;
 use starcell_log::{Level, Logs};
 use starcell_policy::{Permit, ServerAddress};
@@ -108,8 +109,7 @@ impl Stage {
     }
 
     fn servers(&self) -> MutexGuard<'_, Servers> {
-        // No code that can panic runs under this lock.
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.servers.lock()
     }
 
     /// Tells which options of a script the listeners of the node decide instead.

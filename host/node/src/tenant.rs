@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use starcell_budget::MemoryBudget;
 use starcell_config::{Flow, PastQuota, Quota, TenantConfig};
 use starcell_http::response::Refusal;
@@ -343,7 +344,7 @@ impl Hits {
     fn hit(&self, quota: &'static str) {
         let now = Instant::now();
         self.metrics.quota(&self.tenant, quota);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock();
         let count = counts.entry(quota).or_insert(Count { all: 0, untold: 0, told: None });
         (count.all, count.untold) = (count.all + 1, count.untold + 1);
         if count.told.is_some_and(|told| now - told < TELL) {
@@ -359,7 +360,7 @@ impl Hits {
     }
 
     fn all(&self) -> BTreeMap<&'static str, u64> {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.counts.lock();
         counts.iter().map(|(quota, count)| (*quota, count.all)).collect()
     }
 }

@@ -12,9 +12,11 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// Forks that one process parks at most. Each holds a slot, some thirty mappings and a native stack.
 pub(crate) const MAX_PARKED: usize = 256;
@@ -151,7 +153,7 @@ impl<P: Send + 'static> Parking<P> {
     /// Drops half of the forks that nobody has taken since the last time.
     pub(crate) fn sweep(&self) {
         let lots: Vec<_> = {
-            let mut lots = lock(&self.lots);
+            let mut lots = self.lots.lock();
             lots.retain(|lot| lot.strong_count() != 0);
             lots.iter().filter_map(Weak::upgrade).collect()
         };
@@ -162,7 +164,7 @@ impl<P: Send + 'static> Parking<P> {
     pub(crate) fn lot(self: &Arc<Self>) -> Arc<Lot<P>> {
         let places = Mutex::new(Places { parked: Vec::new(), unused: 0 });
         let lot = Arc::new(Lot { parking: Arc::clone(self), places });
-        lock(&self.lots).push(Arc::downgrade(&lot));
+        self.lots.lock().push(Arc::downgrade(&lot));
         lot
     }
 
@@ -175,7 +177,7 @@ impl<P: Send + 'static> Parking<P> {
     pub(crate) fn differs(&self) {
         self.differences.fetch_add(1, Ordering::Relaxed);
         self.off.store(true, Ordering::SeqCst);
-        let lots: Vec<_> = lock(&self.lots).iter().filter_map(Weak::upgrade).collect();
+        let lots: Vec<_> = self.lots.lock().iter().filter_map(Weak::upgrade).collect();
         lots.iter().for_each(|lot| lot.clear());
     }
 
@@ -220,7 +222,7 @@ impl<P: Send + 'static> Parking<P> {
 impl<P: Send + 'static> Lot<P> {
     /// The fork that came last, if one is parked.
     pub(crate) fn take(&self) -> Option<P> {
-        let mut places = lock(&self.places);
+        let mut places = self.places.lock();
         let (fork, bytes) = places.parked.pop()?;
         places.unused = places.unused.min(places.parked.len());
         drop(places);
@@ -231,7 +233,7 @@ impl<P: Send + 'static> Lot<P> {
     /// Parks a fork that holds so many bytes, or drops it.
     pub(crate) fn put(&self, fork: P, bytes: usize) {
         if self.parking.is_on() && self.parking.reserve(bytes) {
-            lock(&self.places).parked.push((fork, bytes));
+            self.places.lock().parked.push((fork, bytes));
             // Another thread may have turned parking off between the two lines above.
             if !self.parking.is_on() {
                 self.clear();
@@ -240,7 +242,7 @@ impl<P: Send + 'static> Lot<P> {
     }
 
     fn sweep(&self) {
-        let mut places = lock(&self.places);
+        let mut places = self.places.lock();
         let surplus = places.unused.div_ceil(2).min(places.parked.len());
         let dropped: Vec<_> = places.parked.drain(..surplus).collect();
         places.unused = places.parked.len();
@@ -250,7 +252,7 @@ impl<P: Send + 'static> Lot<P> {
     }
 
     fn clear(&self) {
-        let dropped = std::mem::take(&mut lock(&self.places).parked);
+        let dropped = std::mem::take(&mut self.places.lock().parked);
         dropped.iter().for_each(|(_, bytes)| self.parking.release(*bytes));
     }
 }
@@ -270,10 +272,6 @@ impl Drop for Sweeper {
             let _ = thread.join();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@
 //! that request alone, and its fork is thrown away.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use parking_lot::Mutex;
 use starcell_budget::{MemoryUse, Taken};
 use tokio::time::timeout;
 
@@ -153,7 +154,7 @@ impl Serving {
                 fork
             }
             None if self.parks() && self.forks.is_watched() => {
-                let hot = self.forks.hot.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let hot = self.forks.hot.lock().clone();
                 self.new_fork(role, meter, Watching::AllBut(&hot)).await?
             }
             None => {
@@ -188,7 +189,7 @@ impl Serving {
                 return;
             }
             Reset::Done { learned: true } => {
-                *self.forks.hot.lock().unwrap_or_else(PoisonError::into_inner) = fork.hot();
+                *self.forks.hot.lock() = fork.hot();
             }
             Reset::Done { learned: false } => {}
         }

@@ -8,9 +8,10 @@
 mod terminal;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use starcell_audit::Audit;
 use starcell_log::Logs;
 use starcell_node::subject::subject;
@@ -262,8 +263,7 @@ impl Console {
         self.failed.load(Ordering::Relaxed)
     }
 
-    fn pending(&self) -> std::sync::MutexGuard<'_, String> {
-        // No code that can panic runs under this lock but an allocation.
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, String> {
+        self.pending.lock()
     }
 }

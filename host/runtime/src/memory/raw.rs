@@ -30,8 +30,9 @@ use std::cell::Cell;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Once};
 
+use parking_lot::Mutex;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 use rustix::param::page_size;
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Store};
@@ -257,7 +258,7 @@ impl Slot {
         size: usize,
         watching: Watching<'_>,
     ) -> io::Result<Option<Self>> {
-        let Some(index) = arena.free.lock().unwrap_or_else(PoisonError::into_inner).pop() else { return Ok(None) };
+        let Some(index) = arena.free.lock().pop() else { return Ok(None) };
         let size = size.clamp(image.size(), RESERVATION.max(image.size()));
         let slot = Self { arena: Arc::clone(arena), index, image: Arc::clone(image), size };
         slot.map(watching)?;
@@ -348,7 +349,7 @@ impl Drop for Slot {
             || unsafe { mmap_anonymous(ptr::with_exposed_provenance_mut(start), opened, access, flags) }.is_ok();
         // A slot whose memory could not be taken back is never used again.
         if gone {
-            self.arena.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.index);
+            self.arena.free.lock().push(self.index);
         }
     }
 }

@@ -9,8 +9,9 @@
 use std::io;
 use std::ops::Range;
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use rustix::param::page_size;
 use wasmtime::{StackCreator, StackMemory};
@@ -35,7 +36,7 @@ unsafe impl StackCreator for Stacks {
             return Err(wasmtime::Error::msg("stacks that are cleared were not asked for"));
         }
         let size = size.next_multiple_of(page_size());
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let waiting = self.waiting.lock().pop();
         let mapped = match waiting.filter(|stack| stack.size == size) {
             Some(stack) => stack,
             None => Mapped::new(size)?,
@@ -70,7 +71,7 @@ unsafe impl StackMemory for Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         let Some(mapped) = self.mapped.take().filter(|mapped| !mapped.went_deep()) else { return };
-        let mut waiting = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.home.lock();
         if waiting.len() < MAX_WAITING {
             waiting.push(mapped);
         }
@@ -152,12 +153,12 @@ mod tests {
             let stack = stacks.new_stack(1 << 20, false).unwrap();
             reach(&*stack, depth);
             drop(stack);
-            assert_eq!(stacks.waiting.lock().unwrap().len(), waiting, "{depth}");
+            assert_eq!(stacks.waiting.lock().len(), waiting, "{depth}");
         }
         let small = stacks.new_stack(64 << 10, false).unwrap();
         reach(&*small, 64 << 10);
         drop(small);
-        assert_eq!(stacks.waiting.lock().unwrap().len(), 1, "a small stack waits whatever it has touched");
+        assert_eq!(stacks.waiting.lock().len(), 1, "a small stack waits whatever it has touched");
     }
 
     #[test]
@@ -165,6 +166,6 @@ mod tests {
         let stacks = Stacks::default();
         let many: Vec<_> = (0..2 * MAX_WAITING).map(|_| stacks.new_stack(64 << 10, false).unwrap()).collect();
         drop(many);
-        assert_eq!(stacks.waiting.lock().unwrap().len(), MAX_WAITING);
+        assert_eq!(stacks.waiting.lock().len(), MAX_WAITING);
     }
 }

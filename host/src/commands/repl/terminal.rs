@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -85,7 +86,7 @@ impl Terminal {
     /// Reads a line; the error is a sentence.
     pub(super) async fn read(&self, ask: Ask) -> Result<Typed, String> {
         let source = Arc::clone(&self.0);
-        let read = move || source.lock().unwrap_or_else(PoisonError::into_inner).read(ask);
+        let read = move || source.lock().read(ask);
         let typed = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
         typed.map_err(|error| format!("cannot read what is typed: {error}"))
     }

@@ -1,12 +1,13 @@
 //! The client of a test: its requests go where those of a socket go, one function call later.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
+use parking_lot::Mutex;
 use starcell_edge::{Asked, Body, Ids, Peer, Responding};
 use starcell_http::request::canonical;
 use starcell_http::router::Routes;
@@ -72,7 +73,7 @@ impl Tool for TestClient {
             let site = Site::with(routes(&server.patterns)?, handlers, &options, &self.terms, Hosts::Any, notes);
             let (parts, body) = request(question)?;
             let reply = answer(site, &Ids::new(), &failures, parts, body).await;
-            let matched = handed.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let matched = handed.lock().take();
             Ok(match matched {
                 Some((route, request)) => Routed::Handler(route, Box::new(request)),
                 None => Routed::Reply(reply),
@@ -89,7 +90,7 @@ impl Handlers for Handed {
     async fn answer(&self, destination: Destination, request: Request) -> Handled {
         let result = match destination {
             Destination::Route(route) => {
-                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((route, request));
+                *self.0.lock() = Some((route, request));
                 Ok(Response { status: 204, headers: Vec::new(), body: Vec::new() })
             }
             Destination::Miss(_) => Err(Failure::Host("a server of a test has no middleware for misses".into())),
@@ -151,7 +152,7 @@ struct Failures {
 
 impl Failures {
     fn take(&self) -> Option<String> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.last.lock().take()
     }
 }
 
@@ -159,7 +160,7 @@ impl FailureNotes for Failures {
     fn note(&self, parts: &Parts, _id: &str, failure: &Failure) {
         let (method, path) = (parts.method.as_str(), parts.uri.path());
         self.stage.note(&terminal(&format!("{method} {path} failed: {}\n", failure.report())));
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(message(failure));
+        *self.last.lock() = Some(message(failure));
     }
 }
 

@@ -1,7 +1,8 @@
 //! The surroundings of an app under test: it has routes and serving images as in production, and binds nothing.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use starcell_http::router::Routes;
 use starcell_log::{LogChoice, said};
 use starcell_node::remark::remark;
@@ -73,7 +74,7 @@ impl Stage {
 
     /// What was said.
     pub(super) fn said(&self) -> String {
-        let said = lock(&self.said);
+        let said = self.said.lock();
         match said.left_out {
             0 => said.text.clone(),
             lines => format!("{}({lines} more left out)\n", said.text),
@@ -82,7 +83,7 @@ impl Stage {
 
     /// Adds to what was said.
     pub(super) fn note(&self, text: &str) {
-        let mut said = lock(&self.said);
+        let mut said = self.said.lock();
         match said.text.len() + text.len() <= MAX_SAID {
             true => said.text.push_str(text),
             false => said.left_out += 1,
@@ -91,7 +92,7 @@ impl Stage {
 
     /// A server that was started; the error is a sentence.
     pub(super) fn served(&self, number: u32) -> Result<Served, String> {
-        let servers = lock(&self.servers);
+        let servers = self.servers.lock();
         let server = servers.get(number as usize);
         let served = server.and_then(|server| {
             let (options, serving) = (server.options.clone()?, server.serving.clone()?);
@@ -107,14 +108,14 @@ impl Stage {
     }
 
     fn server<T>(&self, number: u32, f: impl FnOnce(&mut Server) -> T) -> Result<T, String> {
-        let mut servers = lock(&self.servers);
+        let mut servers = self.servers.lock();
         servers.get_mut(number as usize).map(f).ok_or_else(|| format!("there is no server {number}"))
     }
 }
 
 impl AppHost for Stage {
     fn add_route(&self, server: u32, pattern: &str) -> Result<u32, String> {
-        add_route(&mut lock(&self.servers), server, pattern, |server| &mut server.routes)
+        add_route(&mut self.servers.lock(), server, pattern, |server| &mut server.routes)
     }
 
     fn listen<'a>(
@@ -173,9 +174,4 @@ impl Serve for Stage {
     fn serve(&self, server: u32, serving: Serving) -> Result<(), String> {
         self.server(server, |slot| slot.serving = Some(serving))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code that can panic runs under these locks but allocations.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
