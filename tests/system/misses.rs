@@ -219,7 +219,7 @@ fn chromium_lets_a_page_of_a_listed_origin_ask() {
             "def page(req):\n    text = \"<!doctype html><title>waiting</title><script>%s</script>\" % {target}\n    \
              return http.response(text, content_type = \"text/html\")\nhttp.serve({{\"GET /\": page}})\n"
         );
-        Starcell::serve(&["--no-access-log", "--allow-fs"], &script(&source))
+        Starcell::serve(&["--no-access-log"], &script(&source))
     };
     // The page is told its target by its query, since each of the two servers has to know the port of the other.
     let by_query = format!("{:?}.replace(\"65535\", req.query[\"port\"])", page(65535));
