@@ -1,4 +1,4 @@
-//! Options of a server that the operator's flags lower. The script asks for more than it gets, so the log says so once,
+//! Options of a server that the operator's limits lower. The script asks for more than it gets, so the log says so once,
 //! when the server starts: else its developer looks for the reason of a timeout in the script.
 
 use std::time::Duration;
@@ -6,15 +6,23 @@ use std::time::Duration;
 use starcell_edge::EdgeConfig;
 use starcell_runtime::ServerOptions;
 
-/// A sentence for each option that asks for more than a flag allows. `request_time` is the longest time for one
-/// request.
+/// The longest time for one request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestTime<'a> {
+    /// The time.
+    pub time: Duration,
+    /// What the operator sets it with: a flag, or a key of a configuration.
+    pub set_by: &'a str,
+}
+
+/// A sentence for each option that asks for more than the operator allows.
 #[must_use]
-pub fn lowered(options: &ServerOptions, edge: &EdgeConfig, request_time: Duration) -> Vec<String> {
+pub fn lowered(options: &ServerOptions, edge: &EdgeConfig, request: RequestTime<'_>) -> Vec<String> {
     let time = |asked: Option<Duration>, allowed: Duration| asked.filter(|asked| *asked > allowed).map(|_| allowed);
     let size = |asked: Option<u64>, allowed: u32| asked.filter(|asked| *asked > allowed.into()).map(|_| allowed);
     let times = [
         ("read_timeout", "--header-time", " for the head of a request", time(options.read_timeout, edge.header_time)),
-        ("write_timeout", "--request-time", " for the handler", time(options.write_timeout, request_time)),
+        ("write_timeout", request.set_by, " for the handler", time(options.write_timeout, request.time)),
         ("idle_timeout", "--idle-time", "", time(options.idle_timeout, edge.idle_time)),
     ];
     let sizes = [
@@ -43,6 +51,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const REQUEST: RequestTime<'_> = RequestTime { time: Duration::from_secs(30), set_by: "--request-time" };
 
     fn edge() -> EdgeConfig {
         EdgeConfig {
@@ -76,7 +85,7 @@ mod tests {
             ..ServerOptions::default()
         };
         assert_eq!(
-            lowered(&options, &edge(), 30 * SECOND),
+            lowered(&options, &edge(), REQUEST),
             [
                 "read_timeout is lowered to 10s for the head of a request by --header-time",
                 "write_timeout = \"60s\" is lowered to 30s for the handler by --request-time",
@@ -90,7 +99,7 @@ mod tests {
     #[test]
     fn what_a_flag_allows_has_none() {
         let none: [String; 0] = [];
-        assert_eq!(lowered(&ServerOptions::default(), &edge(), 30 * SECOND), none);
+        assert_eq!(lowered(&ServerOptions::default(), &edge(), REQUEST), none);
         let options = ServerOptions {
             read_timeout: Some(10 * SECOND),
             write_timeout: Some(30 * SECOND),
@@ -100,6 +109,6 @@ mod tests {
             max_body_bytes: Some(10),
             ..ServerOptions::default()
         };
-        assert_eq!(lowered(&options, &edge(), 30 * SECOND), none);
+        assert_eq!(lowered(&options, &edge(), REQUEST), none);
     }
 }

@@ -20,7 +20,7 @@ use starcell_runtime::{AppHost, ListenError, LogRecord, Serve, ServerOptions, Se
 use tokio_util::sync::CancellationToken;
 
 use crate::hosts::Hosts;
-use crate::lowered::lowered;
+use crate::lowered::{RequestTime, lowered};
 use crate::remark::remark;
 use crate::routes::add_route;
 use crate::site::Site;
@@ -251,7 +251,8 @@ impl Serve for Servers {
             let hosts = Hosts::new(&terms.allow_hosts, terms.dev, endpoint.address().ip(), &slot.routes);
             let site = Site::new(Arc::clone(&slot.routes), serving, &options, terms, hosts, failures);
             let front = Front { responder: site, tls, grace };
-            for sentence in lowered(&options, &terms.edge.config, terms.request_time) {
+            let request = RequestTime { time: terms.request_time, set_by: "--request-time" };
+            for sentence in lowered(&options, &terms.edge.config, request) {
                 terms.logs.say(Level::Warn, &sentence);
             }
             slot.running = Some(Arc::clone(&endpoint));

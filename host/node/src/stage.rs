@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::hosts::Hosts;
+use crate::lowered::{RequestTime, lowered};
 use crate::remark::remark;
 use crate::routes::add_route;
 use crate::site::Site;
@@ -112,7 +113,7 @@ impl Stage {
         self.servers.lock()
     }
 
-    /// Tells which options of a script the listeners of the node decide instead.
+    /// Tells which options of a script the listeners of the node decide instead, and which are lowered.
     fn tell(&self, options: &ServerOptions) {
         let of_node = [
             ("idle_timeout", options.idle_timeout.is_some()),
@@ -122,6 +123,11 @@ impl Stage {
             let text =
                 format!("{name} is the node's: its listeners serve all apps, so what the script says does not count");
             self.terms.logs.say(Level::Warn, &text);
+        }
+        let of_script = ServerOptions { idle_timeout: None, max_header_bytes: None, ..options.clone() };
+        let request = RequestTime { time: self.terms.request_time, set_by: "limits.time" };
+        for sentence in lowered(&of_script, &self.terms.edge.config, request) {
+            self.terms.logs.say(Level::Warn, &sentence);
         }
     }
 }
