@@ -90,7 +90,7 @@ fn the_operator_says_how_deep_calls_may_nest() {
 
 #[test]
 fn a_caught_overflow_names_the_limit_too() {
-    let printed = prints("def f(x):\n    return f(x)\nprint(retry.try_do(lambda: f(1), max_attempts = 1).error)\n");
+    let printed = prints("def f(x):\n    return f(x)\nprint(retry.do(lambda: f(1), max_attempts = 1).error)\n");
     let [error] = printed.as_slice() else { panic!("{printed:?}") };
     assert!(error.ends_with("more than 200 nested calls, the limit that --call-depth sets"), "{error}");
 }
