@@ -135,7 +135,7 @@ fn changed_arguments<'c, 'a>(
     mutated: &'c Mutated,
 ) -> impl Iterator<Item = (Argument<'a>, Certainty)> + 'c {
     let changed = mutated.get(&calling.callee).into_iter().flatten();
-    changed.filter_map(|(at, how)| Some((functions.argument(calling, *at)?, *how)))
+    changed.filter_map(move |(at, how)| Some((functions.argument(calling, *at)?, *how)))
 }
 
 struct Check<'c, 'a> {

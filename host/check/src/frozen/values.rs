@@ -80,7 +80,7 @@ impl<'a> Values<'_, 'a> {
     fn elements(&self, expr: &AstExpr) -> Option<Variable<'a>> {
         let of = match &expr.node {
             Expr::Call(callee, args) => match &callee.node {
-                Expr::Dot(object, name) if ELEMENTS.contains(&name.node.as_str()) => object,
+                Expr::Dot(object, name) if ELEMENTS.contains(&name.node.as_str()) => &**object,
                 Expr::Identifier(name)
                     if ELEMENTS.contains(&name.node.ident.as_str()) && self.facts.variable(callee.span).is_none() =>
                 {
