@@ -40,7 +40,7 @@ struct Shared {
     waiting: AtomicU32,
     freed: Notify,
     /// What this is a part of.
-    whole: Option<Arc<Shared>>,
+    whole: Option<Arc<Self>>,
 }
 
 /// What bytes are for.

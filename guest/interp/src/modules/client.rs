@@ -1,5 +1,7 @@
 //! The half of `http` that asks: `http.get(..)` and its siblings, `http.batch(..)`, `http.url(..)`, `http.config(..)`.
 
+#![expect(clippy::too_many_arguments, reason = "they are named where they are given")]
+
 mod batch;
 mod encoding;
 mod response;
