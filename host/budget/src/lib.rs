@@ -215,12 +215,17 @@ impl Shared {
         if bytes == 0 {
             return true;
         }
+        // Looked at first, so that nothing is taken here for a moment that others would have to wait for.
+        if self.whole.as_ref().is_some_and(|whole| !whole.fits(purpose, bytes)) {
+            return false;
+        }
         if self.used.try_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_err() {
             return false;
         }
         let added = self.whole.as_ref().is_none_or(|whole| whole.try_add(purpose, bytes));
         if !added {
-            self.give_back(bytes);
+            // Nobody is told: whoever waits is woken by what frees the whole, and else would wake itself for ever.
+            self.used.fetch_sub(bytes, Ordering::SeqCst);
         }
         added
     }
@@ -231,17 +236,13 @@ impl Shared {
     }
 
     fn free(&self, bytes: u64) {
-        self.give_back(bytes);
-        if let Some(whole) = &self.whole {
-            whole.free(bytes);
-        }
-    }
-
-    fn give_back(&self, bytes: u64) {
         // In this order, as a waiter announces itself before it looks: either it sees these bytes or we see it.
         self.used.fetch_sub(bytes, Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.freed.notify_waiters();
+        }
+        if let Some(whole) = &self.whole {
+            whole.free(bytes);
         }
     }
 }
@@ -293,7 +294,10 @@ mod tests {
         assert_eq!((other.used(), whole.used()), (0, 60), "what did not fit is given back");
         // Bytes that somebody else frees are seen by whoever waits for them in a part.
         let (waited, ()) = tokio::join!(other.take(MemoryUse::Small, 50, SECOND), async { taken.shrink_to(10) });
-        assert_eq!((waited.unwrap().bytes(), other.used(), whole.used()), (50, 0, 10));
+        let waited = waited.unwrap();
+        assert_eq!((waited.bytes(), other.used(), whole.used()), (50, 50, 60));
+        drop(waited);
+        assert_eq!((other.used(), whole.used()), (0, 10));
         taken.hold(200);
         assert_eq!((one.used(), whole.used()), (210, 210));
         drop(taken);
