@@ -35,7 +35,7 @@ pub use self::doctor::Doctor;
 pub use self::edge::EdgeFlags;
 pub use self::forks::ForkFlags;
 pub use self::grants::{CallMode, GrantFlags, RuleFlags};
-pub use self::host::Host;
+pub use self::host::HostCommand;
 pub use self::limits::LimitFlags;
 pub use self::log::{DEFAULT_LOG_RATE, LogFlags, LogFormat, LogLevel, LogRateFlags};
 pub use self::new::New;
@@ -77,7 +77,7 @@ pub enum Command {
     /// Shows what this machine can stop programs from, and by which means; fails where os.exec would be refused.
     Doctor(Doctor),
     /// Runs the apps of a folder, each at its own hosts and path, in one process.
-    Host(Box<Host>),
+    Host(Box<HostCommand>),
     /// Speaks the Language Server Protocol on standard input and output, for editors.
     Lsp,
     /// Makes a folder with a working script, its test and its permissions.

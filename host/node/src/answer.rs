@@ -14,7 +14,7 @@ use starcell_edge::{Answered, Asked, Body, ClientLimits, Gathered, Held, Peer, R
 use starcell_http::request::{self, Origin, Pairs};
 use starcell_http::response::{self, Answer, Refusal};
 use starcell_http::router::Found;
-use starcell_runtime::{Destination, Failure, Limit, Miss, Misses};
+use starcell_runtime::{Destination, Failure, Handled, Limit, Miss, Misses};
 
 use crate::site::{Handlers, Site};
 
@@ -154,7 +154,11 @@ impl Story {
         let of_fork = of_fork.ok_or_else(|| full(MemoryUse::Small, site.handlers.bytes()))?;
         let answering = site.handlers.answer(target.destination, crossing(request));
         let answer = match &site.terms.turns {
-            Some(turns) => turns.run(answering).await,
+            Some(turns) => {
+                let time = site.terms.request_time;
+                let late = |cpu| Handled { result: Err(Failure::Limit(Limit::Wall(time))), cpu };
+                turns.run_within(time, answering).await.unwrap_or_else(late)
+            }
             None => answering.await,
         };
         drop((of_body, of_fork));

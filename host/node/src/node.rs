@@ -69,6 +69,21 @@ impl Seat {
         self.current.load_full()
     }
 
+    /// The revision that answers, if one does. One that is replaced at this moment is not asked any more, and the one in its
+    /// place is.
+    #[must_use]
+    pub fn running(&self) -> Option<Arc<Revision>> {
+        let mut revision = self.current()?;
+        while revision.is_over() {
+            let next = self.current()?;
+            if Arc::ptr_eq(&next, &revision) {
+                return None;
+            }
+            revision = next;
+        }
+        Some(revision)
+    }
+
     /// Puts a revision in, and returns the one that answered before.
     pub fn exchange(&self, revision: Option<Arc<Revision>>) -> Option<Arc<Revision>> {
         self.current.swap(revision)
@@ -170,7 +185,7 @@ impl Responder for Node {
             Err(refusal) => return Responding::Now(Answered::refused(asked.parts, asked.id, refusal)),
         };
         let app = Arc::clone(&seat.name);
-        let Some(revision) = seat.current().filter(|revision| !revision.is_over()) else {
+        let Some(revision) = seat.running() else {
             self.metrics.unrouted("down");
             return Responding::Now(Answered {
                 app: Some(app),

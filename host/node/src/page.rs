@@ -66,8 +66,7 @@ impl WatchPages {
 
     fn now(&self) -> NodeNow {
         let (forks, seats) = (self.interpreter.forks(), self.node.seats());
-        let runs = |seat: &&Arc<crate::node::Seat>| seat.current().is_some_and(|revision| !revision.is_over());
-        let running = seats.iter().filter(runs).count();
+        let running = seats.iter().filter(|seat| seat.running().is_some()).count();
         NodeNow {
             memory: self.memory.used(),
             memory_limit: self.memory.limit(),

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
+use tokio::time::{Sleep, sleep_until};
 
 /// Parts of a nanosecond that the time of tenants is kept in, so that weights divide it well.
 const FINE: u64 = 1000;
@@ -84,7 +85,13 @@ impl Turns {
 impl TenantTurns {
     /// Runs a future, each poll of it in a turn.
     pub fn run<F: Future>(&self, future: F) -> InTurn<F> {
-        InTurn { turns: self.clone(), place: None, future: Box::pin(future) }
+        InTurn { turns: self.clone(), place: None, spent: Duration::ZERO, future: Box::pin(future) }
+    }
+
+    /// Runs a future, each poll of it in a turn. If it waits for one when its time is over it is given up, and the result is
+    /// the time that it ran: a deadline of its own it could not notice.
+    pub fn run_within<F: Future>(&self, time: Duration, future: F) -> InTurnWithin<F> {
+        InTurnWithin { inner: self.run(future), due: tokio::time::Instant::now() + time, alarm: None }
     }
 
     /// Time that the tenant has had, divided by its weight.
@@ -101,7 +108,18 @@ pub struct InTurn<F> {
     turns: TenantTurns,
     /// Where it waits for one.
     place: Option<u64>,
+    /// Time that it ran.
+    spent: Duration,
     future: Pin<Box<F>>,
+}
+
+/// A future that runs in turns and is given up when it waits for one for too long.
+#[derive(Debug)]
+pub struct InTurnWithin<F> {
+    inner: InTurn<F>,
+    due: tokio::time::Instant,
+    /// What wakes it then; made when it first has to wait.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl<F: Future> Future for InTurn<F> {
@@ -109,13 +127,30 @@ impl<F: Future> Future for InTurn<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
-        let turn = match this.turns.begin(&mut this.place, context) {
-            Some(turn) => turn,
-            None => return Poll::Pending,
-        };
+        let Some(turn) = this.turns.begin(&mut this.place, context) else { return Poll::Pending };
         let poll = this.future.as_mut().poll(context);
+        this.spent += turn.began.elapsed();
         drop(turn);
         poll
+    }
+}
+
+impl<F: Future> Future for InTurnWithin<F> {
+    type Output = Result<F::Output, Duration>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { inner, due, alarm } = &mut *self;
+        if let Poll::Ready(output) = Pin::new(&mut *inner).poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        if inner.place.is_none() {
+            return Poll::Pending;
+        }
+        let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(*due)));
+        match alarm.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(inner.spent)),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
@@ -315,6 +350,22 @@ mod tests {
         (&mut held).await.unwrap_err();
         let state = turns.lock();
         assert_eq!((state.free, state.granted.len(), state.order.len()), (1, 0, 0));
+        assert!(state.lines.iter().all(|line| line.active == 0 && line.waiting.is_empty()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_its_turn_for_too_long_is_given_up() {
+        let turns = Turns::new(1);
+        let (one, other) = (turns.tenant(1), turns.tenant(1));
+        let context = Context::from_waker(Waker::noop());
+        let held = one.begin(&mut None, &context).unwrap();
+        let began = tokio::time::Instant::now();
+        assert_eq!(other.run_within(Duration::from_secs(1), async { 7 }).await, Err(Duration::ZERO));
+        assert_eq!(began.elapsed().as_secs(), 1);
+        drop(held);
+        assert_eq!(other.run_within(Duration::from_secs(1), async { 7 }).await, Ok(7));
+        let state = turns.lock();
+        assert_eq!((state.free, state.order.len()), (1, 0));
         assert!(state.lines.iter().all(|line| line.active == 0 && line.waiting.is_empty()));
     }
 

@@ -8,7 +8,7 @@ use super::{EdgeFlags, ForkFlags, LimitFlags, LogFlags, LogRateFlags, RecordFlag
 
 /// Arguments of `starcell host`.
 #[derive(Args, Debug)]
-pub struct Host {
+pub struct HostCommand {
     /// The configuration of the node: its listeners, its tenants, the folder of its apps.
     pub config: PathBuf,
 

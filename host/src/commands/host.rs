@@ -7,14 +7,14 @@ use std::time::Duration;
 use starcell_audit::Writer;
 use starcell_config::AdminAddress;
 use starcell_edge::{ClientLimits, ClientWishes, Edge};
-use starcell_log::{LogWriter, Logs};
+use starcell_log::{Level, LogWriter, Logs};
 use starcell_node::subject::machine;
 use starcell_node::{Metrics, Node, NodeShare, Tenant, Turns};
 use starcell_policy::CanonicalPath;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::{HostFiles, Interpreter};
 
-use crate::cli::{Host, RecordFlags};
+use crate::cli::{HostCommand, RecordFlags};
 use crate::exit::Exit;
 use crate::guest::GUEST;
 use crate::node::base::Base;
@@ -37,7 +37,7 @@ const MORE_APPS: u32 = 1000;
 const MOST_INSTANCES: u32 = 24_000;
 
 /// Runs a node until it is stopped, or checks one.
-pub async fn host(arguments: Host) -> Exit {
+pub async fn host(arguments: HostCommand) -> Exit {
     // Before anything that takes time: until then a signal to read files again would end the process.
     let (Ok(signals), Ok(reload)) = (Signals::new(), Reload::new()) else {
         return fail(Exit::Host, "cannot listen for signals");
@@ -76,7 +76,7 @@ struct Started {
 }
 
 impl Started {
-    fn new(arguments: Host, files: NodeFiles) -> Result<Self, (Exit, String)> {
+    fn new(arguments: HostCommand, files: NodeFiles) -> Result<Self, (Exit, String)> {
         let configuration = |error: String| (Exit::Configuration, error);
         let (apps, _) = app_names(&files.apps).map_err(configuration)?;
         let instances = u32::try_from(apps.len()).unwrap_or(u32::MAX).saturating_mul(2);
@@ -148,6 +148,9 @@ async fn serve(base: Arc<Base>, node: Arc<Node>, mut signals: Signals, mut reloa
         Ok(pages) => pages,
         Err(error) => return fail(Exit::Bind, &error),
     };
+    if base.files.config.admin.is_some() {
+        logs.say(Level::Warn, "[admin] is checked, and nothing listens there in this version");
+    }
     let ready = |ready: bool| pages.iter().for_each(|pages| pages.set_ready(ready));
     let mut deployer = Deployer::new(Arc::clone(&base), node);
     deployer.look(true).await;

@@ -19,7 +19,7 @@ use starcell_policy::{CanonicalPath, EnvName, Grants};
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::{Client, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Programs};
 
-use crate::cli::Host;
+use crate::cli::HostCommand;
 use crate::folder::MAIN;
 use crate::granted::roots_in;
 use crate::vars::of_app;
@@ -30,7 +30,7 @@ use super::files::{AppFiles, MANIFEST, NodeFiles, make_folder};
 #[derive(Debug)]
 pub(crate) struct Base {
     /// The command line.
-    pub(crate) arguments: Host,
+    pub(crate) arguments: HostCommand,
     /// The configuration.
     pub(crate) files: NodeFiles,
     /// The name of the node.

@@ -36,6 +36,11 @@ pub(crate) struct Deployer {
     base: Arc<Base>,
     node: Arc<Node>,
     known: BTreeMap<String, Known>,
+    /// The number of the last revision of each app that there ever was.
+    numbers: BTreeMap<String, u64>,
+    /// The stores, by tenant and app. One that is open stays so: an app that is taken away and put back at once would find it
+    /// in use by its last revision.
+    stores: BTreeMap<(String, String), Kv>,
     /// Apps that are being set up.
     under_way: JoinSet<Finished>,
     /// Revisions that answer their last requests.
@@ -56,10 +61,6 @@ struct Known {
     before: BTreeMap<PathBuf, Stamp>,
     /// Its files beside its script and its description: secrets, and what the script has loaded.
     more: BTreeSet<PathBuf>,
-    /// The number of its last revision.
-    number: u64,
-    /// The tenant that its store is of, and the store.
-    kv: Option<(String, Kv)>,
     is_under_way: bool,
     /// Why its last change could not be deployed.
     failed: Option<String>,
@@ -82,6 +83,8 @@ impl Deployer {
             base,
             node,
             known: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            stores: BTreeMap::new(),
             under_way: JoinSet::new(),
             retiring: TaskTracker::new(),
             places: Arc::new(Semaphore::new(AT_ONCE)),
@@ -222,10 +225,11 @@ impl Deployer {
     fn begin(&mut self, files: AppFiles) {
         let Some(known) = self.known.get_mut(&files.name) else { return };
         known.is_under_way = true;
-        known.number += 1;
         known.more = files.secret_files().collect();
-        let number = known.number;
-        let kv = known.kv.clone().filter(|(tenant, _)| *tenant == files.manifest.tenant).map(|(_, kv)| kv);
+        let number = self.numbers.entry(files.name.clone()).or_default();
+        *number += 1;
+        let number = *number;
+        let kv = self.stores.get(&(files.manifest.tenant.clone(), files.name.clone())).cloned();
         let (base, places) = (Arc::clone(&self.base), Arc::clone(&self.places));
         self.under_way.spawn(async move {
             // It is never closed.
@@ -249,15 +253,15 @@ impl Deployer {
 
     fn take_over(&mut self, finished: Finished) {
         let Finished { name, number, places: (hosts, prefix), tenant, kv, result } = finished;
+        if let Some(kv) = kv {
+            self.stores.insert((tenant, name.clone()), kv);
+        }
         let Some(known) = self.known.get_mut(&name) else {
             // It is gone meanwhile.
             self.retire(result.ok());
             return;
         };
         known.is_under_way = false;
-        if let Some(kv) = kv {
-            known.kv = Some((tenant, kv));
-        }
         let revision = match result {
             Ok(revision) => revision,
             Err(NotStarted { why, loaded }) => {
@@ -294,7 +298,8 @@ impl Deployer {
         let seat = Seat::new(name, hosts, prefix);
         seat.exchange(Some(Arc::clone(revision)));
         match self.node.rearrange(vec![seat], &[]).pop() {
-            None => Ok(old.and_then(|seat| seat.exchange(None))),
+            // A request that has found the old seat already is answered by the new revision too.
+            None => Ok(old.and_then(|seat| seat.exchange(Some(Arc::clone(revision))))),
             Some((_, why)) => Err(why),
         }
     }
