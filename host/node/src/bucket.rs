@@ -9,6 +9,9 @@ use parking_lot::{Mutex, MutexGuard};
 use starcell_config::Flow;
 use tokio::time::Instant;
 
+/// What a sum of parts may lack to the whole: whoever comes back when it was told to is not sent away for a rounding.
+const ROUNDING: f64 = 1e-6;
+
 /// A rate, and what is left of it.
 #[derive(Debug)]
 pub(crate) struct Bucket {
@@ -37,7 +40,7 @@ impl Bucket {
     /// Takes one, or says in how long there will be one.
     pub(crate) fn take(&self) -> Result<(), Duration> {
         let mut left = self.filled();
-        if left.amount < 1.0 {
+        if left.amount < 1.0 - ROUNDING {
             return Err(self.time(1.0 - left.amount));
         }
         left.amount -= 1.0;
@@ -103,6 +106,19 @@ mod tests {
         assert!(bucket.take().is_ok() && bucket.take().is_ok() && bucket.take().is_err());
         tokio::time::advance(100 * SECOND).await;
         assert_eq!((0..20).filter(|_| bucket.take().is_ok()).count(), 10, "no more than one time's is kept");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_back_when_it_was_told_to_passes() {
+        for amount in 1..100 {
+            let bucket = bucket(amount, 60 * SECOND);
+            assert!((0..amount).all(|_| bucket.take().is_ok()));
+            for _ in 0..3 {
+                let wait = bucket.take().unwrap_err();
+                tokio::time::advance(wait).await;
+                assert!(bucket.take().is_ok(), "{amount} a minute, after {wait:?}");
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
