@@ -3,13 +3,15 @@
 //! A guest that computes yields every 2 ms, and by itself would join the end of one queue: a tenant with a thousand loops
 //! would have a thousand turns for each one of its neighbour. So there are as many turns as threads, a guest runs only
 //! while it holds one, and a turn that becomes free goes to the tenant that has had the least time, divided by its weight.
+//! A guest that yields joins the line at once, and not the queue of the runtime: so all that could run are compared.
 //! Within a tenant, whoever came first is next. A guest that waits for the host holds none. A tenant that comes back from a
 //! pause begins where the others are: it has no claim on the time that it did not ask for.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -85,7 +87,8 @@ impl Turns {
 impl TenantTurns {
     /// Runs a future, each poll of it in a turn.
     pub fn run<F: Future>(&self, future: F) -> InTurn<F> {
-        InTurn { turns: self.clone(), place: None, spent: Duration::ZERO, future: Box::pin(future) }
+        let (spent, signal) = (Duration::ZERO, Signal::new());
+        InTurn { turns: self.clone(), place: None, spent, signal, future: Box::pin(future) }
     }
 
     /// Runs a future, each poll of it in a turn. If it waits for one when its time is over it is given up, and the result is
@@ -110,7 +113,48 @@ pub struct InTurn<F> {
     place: Option<u64>,
     /// Time that it ran.
     spent: Duration,
+    signal: Arc<Signal>,
     future: Pin<Box<F>>,
+}
+
+/// What a future that runs in turns is woken by. Woken while it runs, it has yielded.
+#[derive(Debug)]
+struct Signal {
+    state: AtomicU8,
+    task: Mutex<Waker>,
+}
+
+const IDLE: u8 = 0;
+const RUNNING: u8 = 1;
+const YIELDED: u8 = 2;
+
+impl Signal {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { state: AtomicU8::new(IDLE), task: Mutex::new(Waker::noop().clone()) })
+    }
+
+    /// It begins to run, for a task.
+    fn begin(&self, waker: &Waker) {
+        self.task.lock().clone_from(waker);
+        self.state.store(RUNNING, Ordering::SeqCst);
+    }
+
+    /// It has run; says whether it was woken meanwhile.
+    fn end(&self) -> bool {
+        self.state.swap(IDLE, Ordering::SeqCst) == YIELDED
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        // In one step: either whoever runs it sees this, or the task is woken.
+        let noted =
+            self.state.try_update(Ordering::SeqCst, Ordering::SeqCst, |state| (state != IDLE).then_some(YIELDED));
+        if noted.is_err() {
+            let task = self.task.lock().clone();
+            task.wake();
+        }
+    }
 }
 
 /// A future that runs in turns and is given up when it waits for one for too long.
@@ -128,9 +172,15 @@ impl<F: Future> Future for InTurn<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         let Some(turn) = this.turns.begin(&mut this.place, context) else { return Poll::Pending };
-        let poll = this.future.as_mut().poll(context);
+        let waker = Waker::from(Arc::clone(&this.signal));
+        this.signal.begin(context.waker());
+        let poll = this.future.as_mut().poll(&mut Context::from_waker(&waker));
+        let yielded = this.signal.end();
         this.spent += turn.began.elapsed();
-        drop(turn);
+        match poll.is_pending() && yielded {
+            true => this.place = Some(turn.pass_on(context.waker())),
+            false => drop(turn),
+        }
         poll
     }
 }
@@ -166,11 +216,27 @@ impl<F> Drop for InTurn<F> {
 struct Held<'a> {
     turns: &'a TenantTurns,
     began: Instant,
+    passed_on: bool,
+}
+
+impl Held<'_> {
+    /// Ends it for one that has yielded and waits for its next turn. Returns its place.
+    fn pass_on(mut self, waker: &Waker) -> u64 {
+        self.passed_on = true;
+        let mut state = self.turns.turns.lock();
+        let place = state.again(self.turns.tenant, self.began.elapsed(), waker);
+        let next = state.pass_on();
+        drop(state);
+        wake(next);
+        place
+    }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.turns.end(self.began.elapsed());
+        if !self.passed_on {
+            self.turns.end(self.began.elapsed());
+        }
     }
 }
 
@@ -196,7 +262,7 @@ impl TenantTurns {
             }
         }
         drop(state);
-        Some(Held { turns: self, began: Instant::now() })
+        Some(Held { turns: self, began: Instant::now(), passed_on: false })
     }
 
     fn end(&self, time: Duration) {
@@ -236,6 +302,11 @@ impl State {
 
     fn wait(&mut self, tenant: usize, waker: &Waker) -> u64 {
         self.enter(tenant);
+        self.stand(tenant, waker)
+    }
+
+    /// A place of a tenant joins its line.
+    fn stand(&mut self, tenant: usize, waker: &Waker) -> u64 {
         let place = self.next_place;
         self.next_place += 1;
         if let Some(line) = self.lines.get_mut(tenant) {
@@ -253,9 +324,23 @@ impl State {
         }
     }
 
+    /// A place that has run stays active, and joins the line again.
+    fn again(&mut self, tenant: usize, time: Duration, waker: &Waker) -> u64 {
+        self.add(tenant, time);
+        self.stand(tenant, waker)
+    }
+
+    /// A place that has run is not active any more.
     fn charge(&mut self, tenant: usize, time: Duration) {
+        self.add(tenant, time);
+        if let Some(line) = self.lines.get_mut(tenant) {
+            line.active -= 1;
+        }
+    }
+
+    /// Adds to what a tenant has had.
+    fn add(&mut self, tenant: usize, time: Duration) {
         let Some(line) = self.lines.get_mut(tenant) else { return };
-        line.active -= 1;
         let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).saturating_mul(FINE);
         let had = line.had.saturating_add(time / line.weight);
         let before = std::mem::replace(&mut line.had, had);
@@ -294,7 +379,7 @@ impl State {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64};
 
     use super::*;
 
@@ -304,7 +389,22 @@ mod tests {
             let began = Instant::now();
             while began.elapsed() < Duration::from_micros(200) {}
             turns.fetch_add(1, Ordering::Relaxed);
-            tokio::task::yield_now().await;
+            Yield(false).await;
+        }
+    }
+
+    /// Yields as a guest does.
+    struct Yield(bool);
+
+    impl Future for Yield {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+            if std::mem::replace(&mut self.0, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
         }
     }
 

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 /// Forks that one process parks at most. Each holds a slot, some thirty mappings and a native stack.
 pub(crate) const MAX_PARKED: usize = 256;

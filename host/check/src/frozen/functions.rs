@@ -41,7 +41,7 @@ pub(super) enum Held<'a> {
     /// Whatever a variable holds, or holds in a container.
     Variable(Variable<'a>),
     /// What a call of this value returns.
-    ResultOf(Box<Held<'a>>),
+    ResultOf(Box<Self>),
 }
 
 /// A change of the value that a variable holds, or of a part of it.
