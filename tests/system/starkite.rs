@@ -148,7 +148,8 @@ fn each_script_is_asked() {
     let files = std::fs::read_dir(fixture("starkite")).unwrap();
     let mut files: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     let mut asked: Vec<&str> = SERVERS.iter().map(|(script, _)| *script).chain(OTHERS).collect();
-    (files.sort(), asked.sort_unstable());
+    files.sort();
+    asked.sort_unstable();
     assert_eq!(files, asked);
 }
 

@@ -121,7 +121,7 @@ impl Answered {
 
     /// A request that nothing but its head was needed for to answer it.
     #[must_use]
-    pub fn answered(parts: Parts, id: RequestId, answer: Answer) -> Self {
+    pub fn with(parts: Parts, id: RequestId, answer: Answer) -> Self {
         Self { parts, id, result: Ok(answer), route: None, app: None, cpu: None, held: Held::default() }
     }
 

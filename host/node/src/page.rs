@@ -91,7 +91,7 @@ impl Responder for WatchPages {
             _ => Err(Refusal::WrongMethod("GET, HEAD".to_owned())),
         };
         Responding::Now(match result {
-            Ok(answer) => Answered::answered(parts, id, answer),
+            Ok(answer) => Answered::with(parts, id, answer),
             Err(refusal) => Answered::refused(parts, id, refusal),
         })
     }

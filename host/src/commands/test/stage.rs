@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use starcell_http::router::Routes;
 use starcell_log::{LogChoice, said};
 use starcell_node::remark::remark;
