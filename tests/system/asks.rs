@@ -14,7 +14,7 @@ use starcell_tests::upstream::Upstream;
 use crate::imports;
 
 /// A line of a script for each function, one or more. `URL` and `TLS` stand for a server and for options.
-const LINES: [(&str, &str); 35] = [
+const LINES: [(&str, &str); 36] = [
     ("client.send", "http.try_get(URL)"),
     ("client.send", "http.try_head(URL)"),
     ("client.send", "http.try_post(URL, \"x\")"),
@@ -22,6 +22,10 @@ const LINES: [(&str, &str); 35] = [
     ("client.send", "http.try_patch(URL, \"x\")"),
     ("client.send", "http.try_delete(URL)"),
     ("client.send", "http.try_options(URL)"),
+    (
+        "client.send-all",
+        "http.batch([{\"method\": m, \"url\": URL} for m in [\"GET\", \"HEAD\", \"POST\", \"PUT\", \"PATCH\", \"DELETE\", \"OPTIONS\"]])",
+    ),
     ("fs.read-text", "fs.try_read_text(\"a\")"),
     ("fs.read-bytes", "fs.try_read_bytes(\"a\")"),
     ("fs.write-text", "fs.try_write_text(\"t\", \"x\")"),

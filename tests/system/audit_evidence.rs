@@ -170,7 +170,7 @@ fn anchors_that_prove_nothing_are_no_proof() {
     assert_eq!(ended.code(), 4, "{}", ended.output);
     assert!(ended.stderr.contains("cannot anchor the audit log in elsewhere/anchors"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&anchors).unwrap(), "notes\n");
-    let url = ["--audit", "a", "--audit-anchor", "http://h.example/"];
+    let url = ["--audit", "a", "--audit-anchor", "https://h.example/"];
     for arguments in [&["--audit-anchor", "x"][..], &["--audit", "a", "--audit-key", "x"], &url] {
         assert_eq!(Starcell::run_in(&folder, arguments, SOURCE).code(), 2, "{arguments:?}");
     }

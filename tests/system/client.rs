@@ -133,7 +133,7 @@ fn wrong_arguments_name_the_argument() {
             "http.get: the header Content-Length is the host's to set",
         ),
         ("http.url(5)", "http.url: url must be a non-empty string, got 5 (int)"),
-        ("http.config(retries=1)", "http.config: unknown argument retries, accepted: timeout, headers"),
+        ("http.config(retries=1)", "http.config: unknown argument retries, accepted: headers, timeout"),
     ];
     let source: String =
         table.iter().map(|(call, _)| format!("print({}.error)\n", call.replacen("http.", "http.try_", 1))).collect();

@@ -156,7 +156,7 @@ fn the_attack_table() {
         (Refused, "[\"./tool\\0x\"]", "NUL byte"),
         (Refused, "[\"./tool\", \"a\\0b\"]", "NUL byte"),
         (Refused, "[\"./tool%00\"]", "percent-encoded"),
-        (Refused, "[\"\"]", "the command is empty"),
+        (Guest, "[\"\"]", "cmd is empty"),
         (Guest, "\"\"", "cmd is empty"),
         (Guest, "\"./tool 'x\"", "cmd has a quote without an end"),
         (Guest, "[\"./tool\", 1]", "cmd must be a list of str, or a str"),

@@ -235,13 +235,15 @@ fn the_code_comes_from_what_happened_and_not_from_words() {
     }
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = holder.local_addr().unwrap().port();
-    let source = format!("srv = http.server()\nr = srv.try_start(port={port})\nfail(r.error)\n");
+    let source = format!(
+        "srv = http.server()\nsrv.handle(\"/\", lambda req: None)\nr = srv.try_start(port={port})\nfail(r.error)\n"
+    );
     assert_eq!(
         Starcell::run(&["--allow-local"], &script(&source)).code(),
         1,
         "it was caught, and then the script failed"
     );
-    let source = format!("def start():\n    http.server().start(port={port})\nstart()\n");
+    let source = format!("def start():\n    http.serve(lambda req: None, port={port})\nstart()\n");
     assert_eq!(Starcell::run(&["--allow-local"], &script(&source)).code(), 7);
 }
 

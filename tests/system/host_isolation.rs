@@ -24,7 +24,7 @@ def files(req):
     return results
 
 def write(req):
-    return {"ok": fs.try_write_text("app.toml", "tenant = "root"").ok}
+    return {"ok": fs.try_write_text("app.toml", "tenant = 'root'").ok}
 
 srv = http.server()
 srv.handle("GET /put/{value}", put)

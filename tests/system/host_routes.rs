@@ -123,7 +123,7 @@ fn the_first_server_answers_whatever_port_it_names() {
     for name in ["one", "two", "three"] {
         assert_eq!(ask(starcell.port(), &format!("{name}.example"), "/").text(), name);
     }
-    let second = "a = http.server()\na.handle(\"GET /\", lambda req: \"a\")\na.start()\nb = http.server()\nb.start()\n";
+    let second = "a = http.server()\na.handle(\"GET /\", lambda req: \"a\")\na.start()\nb = http.server()\nb.handle(\"GET /\", lambda req: \"b\")\nb.start()\n";
     node.app("both", &manifest("\"both.example\"", "/"), second);
     starcell.wait_for("an app of a node has one server");
     let answer = ask(starcell.port(), "both.example", "/");

@@ -135,10 +135,10 @@ print(k8s.try_create(text.replace("name: a", "name: c")).error, names(k8s.list("
     let expected = r#"["a", "b"] ["a", "b"]
 ["a", "a"] a
 {"other": "1"} {"other": "1"}
-k8s.replace("web/configmaps/none"): configmaps "none" not found
-k8s.replace("web/configmaps/a"): the object has been modified; please apply your changes to the latest version and try again
+k8s.replace("web/configmaps/none"): 404 NotFound: configmaps "none" not found
+k8s.replace("web/configmaps/a"): 409 Conflict: the object has been modified; please apply your changes to the latest version and try again
 k8s.replace("web/configmaps"): the object has no metadata.name, which replace needs
-k8s.create("web/configmaps/b"): configmaps "b" already exists ["a", "b", "c"]
+k8s.create("web/configmaps/b"): 409 AlreadyExists: configmaps "b" already exists ["a", "b", "c"]
 "#;
     assert_eq!(run(&kube, &source), expected);
 }

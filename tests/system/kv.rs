@@ -72,7 +72,7 @@ fn what_kv_cannot_keep_is_refused() {
         ("kv.incr(\"n\", by=(1 << 63) - 1) and kv.incr(\"n\")", "kv.incr(\"n\"): the sum does not fit into 64 bits"),
         ("kv.incr(\"n\", by=1.5)", "kv.incr: by must be an int of 64 bits, got 1.5 (float)"),
         ("kv.update(\"n\", lambda n: None)", "kv.update: fn returned None for None; it must return the new value"),
-        ("kv.update(\"n\", 1)", "kv.update: fn must be a function of the present value, got 1 (int)"),
+        ("kv.update(\"n\", 1)", "kv.update: fn must be a function, got 1 (int)"),
         ("kv.list(limit=0)", "kv.list: limit must be an int from 1 to 10000, got 0 (int)"),
     ] {
         let source = format!("kv.set(\"s\", \"1\")\n{call}\n");

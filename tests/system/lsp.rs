@@ -97,7 +97,7 @@ fn hover_explains_builtins_and_loaded_functions() {
         (7, 12, "fs.read_text(path: str) -> str"),
         (8, 6, "Needs `http.server`"),
         (5, 12, "A new server, not yet started"),
-        (3, 22, "The path, decoded."),
+        (3, 22, "The path, decoded; behind the prefix"),
         (3, 13, "Says hello."),
         (7, 2, "print"),
     ] {

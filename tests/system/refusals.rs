@@ -31,7 +31,7 @@ fn every_call_that_is_refused_unjudged_has_a_record() {
         ("os.try_exec([\"id\"])", "os.exec", "id"),
         ("os.try_which(\"a\\\\b\")", "os.exec", "b"),
         ("http.try_get(\"http://u:p@h.example/\")", "http.client", "h.example"),
-        ("http.server().try_start(host=\"h.example\")", "http.server", "h.example"),
+        ("http.try_serve(lambda req: None, host=\"h.example\")", "http.server", "h.example"),
     ] {
         let folder = folder();
         let log = folder.join("audit.jsonl");

@@ -148,7 +148,7 @@ fn middleware_logs_each_request() {
     assert_eq!(client.request("HEAD", "/hello?q=1", &[], b"").status, 200);
     assert_eq!(client.get("/other").status, 404);
     let ended = starcell.stop();
-    assert!(ended.stderr.contains(r#"method="HEAD" path="/hello""#), "{}", ended.stderr);
+    assert!(ended.stderr.contains(r#"attrs.method="HEAD" attrs.path="/hello""#), "{}", ended.stderr);
     assert!(!ended.stderr.contains("/other"), "no route, no middleware: {}", ended.stderr);
     assert!(!ended.stdout.contains("method="), "logs go to standard error: {}", ended.stdout);
 }
