@@ -12,8 +12,8 @@ use crate::error::{cause, failure_kind, usage};
 use crate::host::{Failure, Position};
 use crate::immutable;
 use crate::phase::Phase;
+use crate::reserved::as_written;
 use crate::shorten::shorten;
-use crate::source::as_written;
 use crate::unknown;
 
 /// Longest report. A script chooses the text of `fail()` and the length of its lines, and a report ends up in logs.

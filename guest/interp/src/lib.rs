@@ -10,7 +10,7 @@
 //!   hosts and languages.
 //! - `dialect`, `globals`: the language and its predeclared names; [`boot()`] builds them once, and warms them up on the
 //!   host in memory, `native`.
-//! - `source`, `load`: a text and its syntax, and the files of a script, those first that others load.
+//! - `source`, `reserved`, `load`: a text and its syntax, and the files of a script, those first that others load.
 //! - `setup`: [`run`] and [`run_native`] evaluate the top level.
 //! - `session`, `phase`: what a builtin can reach, kept in the evaluator; `logging`: how log lines are written.
 //! - `modules`: the predeclared modules, one file each; `twins` makes `try_f` of each `f`.
@@ -54,6 +54,7 @@ mod pairs;
 mod phase;
 mod prescan;
 mod request;
+mod reserved;
 mod response;
 mod result;
 mod serving;
@@ -80,7 +81,8 @@ pub use host::{
 pub use interact::interact;
 pub use load::MAX_FILES;
 pub use prescan::{MAX_DEPTH, MAX_SOURCE_BYTES};
+pub use reserved::as_written;
 pub use serving::Serving;
 pub use setup::{run, run_native};
-pub use source::{TEST_FILE_SUFFIX, as_written};
+pub use source::TEST_FILE_SUFFIX;
 pub use suite::Suite;

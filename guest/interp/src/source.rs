@@ -8,6 +8,7 @@ use starlark::{Error, ErrorKind};
 
 use crate::dialect::DIALECT;
 use crate::prescan::prescan;
+use crate::reserved::ASSERT;
 
 /// How the name of a test file ends.
 pub const TEST_FILE_SUFFIX: &str = "_test.star";
@@ -42,20 +43,6 @@ fn as_syntax(error: Error) -> Error {
         return Error::new_spanned(ErrorKind::Parser(text), span.span, &span.file);
     }
     error
-}
-
-/// A word that is reserved in Starlark and a function in the tests of Starkite, and the name that it has here, which nobody
-/// writes. Both are as long, so that every place stays where it was.
-const ASSERT: (&str, &str) = ("assert", "aSSERT");
-
-/// A text of the interpreter about a source, with the word as its author wrote it.
-#[must_use]
-pub fn as_written(text: &str) -> Cow<'_, str> {
-    let (word, name) = ASSERT;
-    match text.contains(name) {
-        true => Cow::Owned(text.replace(name, word)),
-        false => Cow::Borrowed(text),
-    }
 }
 
 /// A source with the word as a name wherever it is code.
@@ -106,7 +93,8 @@ fn string_length(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{as_written, asserting};
+    use super::asserting;
+    use crate::reserved::as_written;
 
     #[test]
     fn the_word_is_a_name_in_code_alone() {

@@ -100,7 +100,7 @@ fn wrong_attributes() {
     let far = answer("return req.cookies_and_cream").unwrap_err();
     assert_eq!(
         far.message,
-        "a request has no attribute \"cookies_and_cream\", it has: body, cookies, form, headers, host, id, json, method, params, path, proto, query, query_first, query_list, remote_addr, tls, try_form, try_json, url"
+        "a request has no attribute \"cookies_and_cream\", it has: body, cookies, form, headers, host, id, json, method, params, path, prefix, proto, query, query_first, query_list, remote_addr, tls, try_form, try_json, url"
     );
     assert_eq!((far.at.line, far.at.column), (2, 12));
     let assigned = answer("req.user = 1").unwrap_err().message;

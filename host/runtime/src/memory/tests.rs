@@ -318,7 +318,7 @@ fn a_fork_that_wrote_too_much_or_grew_is_not_put_back() {
 #[test]
 fn the_zone_is_zero_after_a_small_request_and_after_a_large_one() {
     let host = Host::new(1);
-    let zone = 40 * 4096 + (128 << 10);
+    let zone = 50 * 4096 + (128 << 10);
     block_on(async {
         let mut guest = host.guest(Watching::AllBut(&[])).await;
         for length in [1, 100_000, SIZE - zone, 10, 300_000] {
