@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{MemoryBudget, MemoryUse, SMALL, Taken};
+use crate::memory::{MemoryBudget, MemoryUse, SMALL, Taken};
 
 /// Bytes that are allocated for the first piece.
 const FIRST_ROOM: usize = 4 << 10;

@@ -132,7 +132,7 @@ async fn bodies_wait_for_memory_and_are_then_refused() {
         stream.write_all(&vec![b'x'; MIB - 1]).await.unwrap();
         held.push(stream);
         // The first body is held whole before others ask for the rest of what bodies may have.
-        while memory.used() < 3 * MIB as u64 / 4 {
+        while memory.used() < 15 * MIB as u64 / 16 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
