@@ -27,7 +27,8 @@ fn run(data: &[u8]) {
         names.iter().map(|name| ((*name).to_owned(), Value::from(*name).to_string())).collect();
     let level = Some(Level::Warn).filter(|_| data.first().is_none_or(|byte| byte % 4 != 3));
     let (format, stream) = (Format::Text, LogStream::Err);
-    let remark = Remark { level, message, attributes: &attributes, at: (file, 7), request: Some("r-1"), format, stream };
+    let remark =
+        Remark { level, message, attributes: &attributes, at: (file, 7), request: Some("r-1"), format, stream };
     for format in [Format::Text, Format::Json] {
         let line = written(format, &remark);
         assert!(line.len() <= MAX_LINE && line.ends_with('\n'), "{} bytes", line.len());

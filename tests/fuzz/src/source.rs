@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use starcell_check::{Source, check};
+use starcell_check::{ScriptFiles, check};
 use starcell_interp::testing::parse;
 
 use crate::target::Target;
@@ -39,7 +39,7 @@ fn run(data: &[u8]) {
 /// A script without files beside it.
 struct Alone;
 
-impl Source for Alone {
+impl ScriptFiles for Alone {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         Err(format!("{path} is not there"))
     }
