@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use starcell_http::response;
 use starcell_interp::testing::NativeHost;
-use starcell_interp::{Request, Serving, boot, run_native};
+use starcell_interp::{Fields, Request, Serving, boot, run_native};
 
 use crate::target::{Target, quoted, texts};
 
@@ -72,7 +72,7 @@ fn request(name: &str, data: &[u8]) -> Request {
         let end = data.iter().position(|&byte| byte == b'\n').unwrap_or(data.len());
         let (line, body) = data.split_at(end);
         let line = String::from_utf8_lossy(line).into_owned();
-        request.headers = [("Content-Type", &line), ("Cookie", &line)].into_iter().collect();
+        request.headers = Fields::from_iter([("Content-Type", &line), ("Cookie", &line)]).into_lines();
         request.body = body.get(1..).unwrap_or_default().to_vec();
     }
     request
