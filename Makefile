@@ -100,7 +100,7 @@ WASM := wasm32-unknown-unknown
 	else echo 'lint: skipped clippy for starcell-guest: rustup has no target $(WASM)'; fi
 
 .lint-doc: guest
-	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc $(PACKAGES) --no-deps --document-private-items
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc $(PACKAGES) --no-deps
 
 # $(call without,PACKAGE,CRATES): no dependency of PACKAGE, however far, is one of CRATES or their satellites.
 define without

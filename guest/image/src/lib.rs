@@ -14,11 +14,11 @@
 //!
 //! **The attack it answers.** A dependency of the guest that quietly gains an import (a clock, a
 //! socket, a source of randomness) or that keeps a security decision where a fork forgets it.
-//! [`check_imports`] lists what may be imported, and [`split`] sees to it that there is no place to
+//! [`check_imports`] lists what may be imported, and [`split()`] sees to it that there is no place to
 //! forget from.
 //!
 //! A build calls [`keep_results`], which leaves out the functions that free results, then [`check_imports`], then
-//! [`split`], which makes the shared component and its base image and lets imports be called directly (`direct`). [`image`] makes
+//! [`split()`], which makes the shared component and its base image and lets imports be called directly (`direct`). [`image()`] makes
 //! the base image. At run time the host maps memories itself, over one [`shared_image`].
 
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! What scripts and the host have to say: one bounded, escaped line each.
 //!
 //! - [`Logs`]: the way into the log, for the host and for each script
-//! - [`line`], [`field`], `attributes`, `value`: a line, the names that only the host may use, and bounds
+//! - [`mod@line`], [`field`], `attributes`, `value`: a line, the names that only the host may use, and bounds
 //! - `budget`, `tally`: how much a script may write, and what was not written
 //! - `sink`: the buffer, and the one thread that empties it
 //! - `warnings`: what the crates of the host warn of

@@ -4,7 +4,7 @@
 //! through the gate by itself: so links work where both of their ends are granted, and nowhere else. Nothing here opens
 //! what is not a regular file or a folder. All of it runs on threads that may block.
 //!
-//! - [`locate`]: from a permit to a place in the file system
+//! - [`mod@locate`]: from a permit to a place in the file system
 //! - [`content`], [`folder`], [`glob`], [`names`]: what is done there
 //! - [`refusal`]: why not
 

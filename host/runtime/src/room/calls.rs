@@ -31,7 +31,7 @@ pub(super) struct Leave {
     pub(super) network: bool,
     /// Calls that change modes, owners, times and attributes of files: harmless where only the granted files can be named,
     /// which is where the program has a view of its own. Elsewhere the keeper is asked; see
-    /// [`attributes`](super::attributes).
+    /// [`super::attributes`].
     pub(super) attributes: bool,
 }
 

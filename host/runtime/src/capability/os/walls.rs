@@ -2,7 +2,7 @@
 //!
 //! A program knows nothing of rules, so it gets whole folders: all that lies beneath, or nothing. Which walls stand is
 //! decided by what the machine can enforce, and a machine that cannot stop one of the things in the
-//! [table](crate::room::table) runs no program, unless the operator accepts that.
+//! table ([`crate::room::table`]) runs no program, unless the operator accepts that.
 
 use std::time::Duration;
 
