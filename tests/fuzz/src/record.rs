@@ -13,7 +13,7 @@ use crate::target::{Target, texts};
 const MAX_LINE: usize = 64 << 10;
 
 /// The fields that a call may have, in the order of the schema.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 26] = [
     "v",
     "kind",
     "time",
@@ -21,6 +21,7 @@ const FIELDS: [&str; 24] = [
     "node",
     "tenant",
     "app",
+    "revision",
     "script",
     "policy",
     "request",
@@ -33,6 +34,7 @@ const FIELDS: [&str; 24] = [
     "cwd",
     "object",
     "method",
+    "dry_run",
     "decision",
     "rule",
     "needed",
