@@ -34,6 +34,11 @@ pub(super) struct Logger {
 starlark_simple_value!(Logger);
 
 impl Logger {
+    /// A logger with these attributes added to its own.
+    fn extended<'v>(&self, attrs: Option<DictRef<'v>>, named: &DictRef<'v>) -> starlark::Result<Self> {
+        Ok(Self { own: self.own, attributes: self.attributes.with(given(attrs, named)?) })
+    }
+
     fn name(&self, of: impl FnOnce([&'static str; 3]) -> &'static str) -> NoneOr<&'static str> {
         self.own.map_or(NoneOr::None, |own| NoneOr::Other(of(own.names())))
     }
@@ -135,7 +140,7 @@ fn methods(builder: &mut MethodsBuilder) {
         attrs: Option<DictRef<'v>>,
         #[starlark(kwargs)] attributes: DictRef<'v>,
     ) -> starlark::Result<Logger> {
-        Ok(Logger { own: this.own, attributes: this.attributes.with(given(attrs, &attributes)?) })
+        this.extended(attrs, &attributes)
     }
 
     /// The same as `child`, under the name that Starkite's loggers have for it.
@@ -144,7 +149,7 @@ fn methods(builder: &mut MethodsBuilder) {
         attrs: Option<DictRef<'v>>,
         #[starlark(kwargs)] attributes: DictRef<'v>,
     ) -> starlark::Result<Logger> {
-        Ok(Logger { own: this.own, attributes: this.attributes.with(given(attrs, &attributes)?) })
+        this.extended(attrs, &attributes)
     }
 
     /// A logger whose further attributes stand in a group: an object in JSON, `name.` before each of them in text.
