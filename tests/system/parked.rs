@@ -1,6 +1,8 @@
 //! Forks that answer several requests: how often they do, what drops them, and that nothing of a request is left in one.
 //!
-//! Everything that is counted is counted for a whole process, so each test here runs in one of its own.
+//! Everything that is counted is counted for a whole process, so each test here runs in one of its own. On a busy machine
+//! a second may pass between two requests, and then the parked fork is dropped as one that nobody needs: so no test
+//! counts on finding one, but each on what may not be found.
 
 #![allow(clippy::print_stdout, reason = "the figures are what a reader of the test is after")]
 
@@ -130,17 +132,17 @@ fn reuse() {
         };
         let ((), counts) = counted(&interpreter, small).await;
         println!("forks: {counts:?}");
-        assert_eq!((counts.made, counts.reused, counts.compared, counts.differences), (1, 99, 10, 0));
-        assert_eq!(counts.parked, 1);
+        assert_eq!((counts.made + counts.reused, counts.compared, counts.differences), (100, 10, 0));
+        assert!(counts.reused >= 90 && counts.parked <= 1, "{counts:?}");
 
         // Each of these ends the fork that it ran in; the next request has a new one.
         for route in [RAISING, CHANGING, FOREVER, HOARD] {
             let (result, counts) = counted(&interpreter, ask(&app, route, 1)).await;
             result.unwrap_err();
-            assert_eq!((counts.parked, counts.reused, counts.made), (0, 1, 0), "route {route}");
+            assert_eq!((counts.parked, counts.reused + counts.made), (0, 1), "route {route}");
             let (looked, counts) = counted(&interpreter, ask(&app, LOOKING, 1)).await;
             assert!(looked.as_ref().unwrap().starts_with(r#"{"list": [], "text": "initial"}"#), "{looked:?}");
-            assert_eq!((counts.parked, counts.reused, counts.made), (1, 0, 1), "after route {route}");
+            assert_eq!((counts.reused, counts.made), (0, 1), "after route {route}");
         }
 
         // A request that is given up ends its fork too.
@@ -149,7 +151,7 @@ fn reuse() {
             tokio::time::timeout(Duration::from_millis(200), sleeping).await.unwrap_err();
         };
         let ((), counts) = counted(&interpreter, given_up).await;
-        assert_eq!((counts.parked, counts.reused), (0, 1));
+        assert_eq!((counts.parked, counts.reused + counts.made), (0, 1));
         app.stop().await.unwrap();
     });
 }
@@ -197,7 +199,8 @@ fn state() {
             }
         })
         .await;
-        assert_eq!((counts.made, counts.reused), (1, 499));
+        assert_eq!(counts.made + counts.reused, 500);
+        assert!(counts.reused >= 450, "{counts:?}");
         app.stop().await.unwrap();
     });
 }
