@@ -138,7 +138,8 @@ impl Side {
     }
 }
 
-fn h2load(port: u16, ask: Ask) -> u64 {
+/// Asks over HTTP/2 with a well-known tool; returns how many responses came.
+pub(crate) fn h2load(port: u16, ask: Ask) -> u64 {
     let url = format!("https://127.0.0.1:{port}{}", ask.path);
     let (count, clients) = (REQUESTS.to_string(), CONNECTIONS.to_string());
     let arguments = ["-n", &count, "-c", &clients, "-m", "10", "-t", "1", &url];

@@ -1,8 +1,8 @@
 //! Benches. Everything is a ratio against a baseline that runs in the same command, since absolute times on a shared
 //! machine say little.
 //!
-//! `starcell-bench` measures all but the attacks; `starcell-bench micro`, `audit`, `http` or `attacks [NAME]` only that
-//! part. What was tried and what it gave is in `tests/bench/README.md`.
+//! `starcell-bench` measures all but the attacks; `starcell-bench micro`, `audit`, `http`, `edge` or `attacks [NAME]` only
+//! that part. `starcell-bench compare [SVG]` puts all servers into one table and, if a file is named, one plot. What was tried and what it gave is in `tests/bench/README.md`.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,11 +16,14 @@
 mod attacks;
 mod audit;
 mod baseline;
+mod compare;
 mod edge;
 mod http;
 mod load;
 mod micro;
 mod plain;
+mod plot;
+mod scale;
 
 use starcell_runtime::Forks;
 
@@ -43,6 +46,8 @@ fn main() {
         ["serve-plain", answer, cert, key] => plain::serve(answer, Some((cert.as_ref(), key.as_ref()))),
         ["http"] => http::run(),
         ["edge"] => edge::run(),
+        ["compare"] => compare::run(None),
+        ["compare", plot] => compare::run(Some(plot.as_ref())),
         ["attacks"] => attacks::run(""),
         ["attacks", name] => attacks::run(name),
         [] => {
@@ -51,7 +56,7 @@ fn main() {
             http::run();
             edge::run();
         }
-        other => panic!("usage: starcell-bench [micro|audit|http|edge|attacks [NAME]]; got {other:?}"),
+        other => panic!("usage: starcell-bench [micro|audit|http|edge|compare [SVG]|attacks [NAME]]; got {other:?}"),
     }
 }
 
