@@ -12,6 +12,10 @@
 //! given such a page fails with `EFAULT` instead; so no system call is ever given guest memory.) Every other fault goes on
 //! to the handler that was there before, which is wasmtime's.
 //!
+//! **Spare slots.** Mapping an image is a system call for each of its parts, some twenty, and each splits a mapping. So a slot
+//! that is given up stays mapped for the next fork of its image: one call takes away what was written, since a private
+//! mapping of a file that nobody can change then shows the file again. Few slots are spare, whatever the number of images.
+//!
 //! **Putting back.** What was ever writable is the hot pages and the open part of the zone: the processor sees to that, not
 //! the guest. So copying hot pages from the image and clearing the zone restores all of the memory.
 //!
@@ -27,10 +31,11 @@
 #![expect(unsafe_code, reason = "see the argument above")]
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, Weak};
 
 use parking_lot::Mutex;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
@@ -57,6 +62,10 @@ const OPENING: usize = 64 << 10;
 /// The most of a zone that is cleared by writing zeros and stays open; more is given back to the system.
 const KEEP_OPEN: usize = 128 << 10;
 
+/// Slots of one arena that stay mapped while nobody holds them. Each keeps some forty of the 65,530 mappings that Linux gives
+/// a process, and the image it was mapped from until another one takes its place.
+const MAX_SPARE: usize = 32;
+
 /// Arenas of one process: one for each interpreter.
 const MAX_ARENAS: usize = 64;
 
@@ -69,7 +78,24 @@ static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
 #[derive(Debug)]
 pub(crate) struct Arena {
     watched: &'static Watched,
-    free: Mutex<Vec<usize>>,
+    free: Mutex<Free>,
+}
+
+/// The slots that nobody holds.
+#[derive(Debug)]
+struct Free {
+    /// Those without a mapping.
+    empty: Vec<usize>,
+    /// Those that still show an image, the last one that was given up last.
+    spare: VecDeque<Spare>,
+}
+
+/// A slot that nobody holds, mapped from an image and without a byte that differs from it.
+#[derive(Debug)]
+struct Spare {
+    index: usize,
+    /// Weak, so that an image is not kept by it; the place in memory is not given to another one meanwhile.
+    image: Weak<Image>,
 }
 
 /// The slots of an arena as the handler sees them. Never freed, since the handler may look at them at any time.
@@ -108,6 +134,8 @@ pub(crate) struct Slot {
     image: Arc<Image>,
     /// Bytes that the guest may access at first.
     size: usize,
+    /// Whether every part of the image is mapped.
+    is_mapped: bool,
 }
 
 /// Which pages of a new slot can be written without a fault.
@@ -117,6 +145,15 @@ pub(crate) enum Watching<'a> {
     Nothing,
     /// These, which count as hot; all others are watched.
     AllBut(&'a [u32]),
+}
+
+impl Watching<'_> {
+    fn access(self) -> ProtFlags {
+        match self {
+            Watching::Nothing => ProtFlags::READ | ProtFlags::WRITE,
+            Watching::AllBut(_) => ProtFlags::READ,
+        }
+    }
 }
 
 /// An instance and its memory.
@@ -136,11 +173,72 @@ impl Arena {
         let reserved = unsafe { mmap_anonymous(ptr::null_mut(), length, access, flags)? }.expose_provenance();
         let watches = std::iter::repeat_with(Watch::new).take(slots).collect();
         let watched: &'static Watched = Box::leak(Box::new(Watched { reserved, page: page_size(), slots: watches }));
-        let arena = Arc::new(Self { watched, free: Mutex::new((0..slots).rev().collect()) });
+        let free = Free { empty: (0..slots).rev().collect(), spare: VecDeque::with_capacity(MAX_SPARE + 1) };
+        let arena = Arc::new(Self { watched, free: Mutex::new(free) });
         match arena.replace_entry(ptr::null(), watched) {
             true => Ok(arena),
             false => Err(io::Error::other(format!("more than {MAX_ARENAS} interpreters in one process"))),
         }
+    }
+
+    /// A slot that nobody holds, and whether it is mapped from `image`.
+    fn take(&self, image: &Arc<Image>) -> Option<(usize, bool)> {
+        let mut free = self.free.lock();
+        let found = free.spare.iter().rposition(|spare| ptr::eq(spare.image.as_ptr(), Arc::as_ptr(image)));
+        if let Some(spare) = found.and_then(|at| free.spare.remove(at)) {
+            return Some((spare.index, true));
+        }
+        if let Some(index) = free.empty.pop() {
+            return Some((index, false));
+        }
+        // The oldest of another image.
+        let index = free.spare.pop_front()?.index;
+        drop(free);
+        self.unmap(index).then_some((index, false))
+    }
+
+    /// Keeps a slot that shows its image and nothing else. What is too much is given up: the oldest, and all whose image
+    /// is gone, since their mappings keep its memory.
+    fn keep(&self, index: usize, image: &Arc<Image>) {
+        let mut free = self.free.lock();
+        free.spare.push_back(Spare { index, image: Arc::downgrade(image) });
+        let over = free.spare.len().saturating_sub(MAX_SPARE);
+        let (mut at, mut given_up) = (0, Vec::new());
+        free.spare.retain(|spare| {
+            at += 1;
+            let keep = at > over && spare.image.strong_count() != 0;
+            if !keep {
+                given_up.push(spare.index);
+            }
+            keep
+        });
+        drop(free);
+        for index in given_up {
+            self.give_up(index);
+        }
+    }
+
+    /// Has a slot be free, without its mappings. One whose memory could not be taken back is never used again.
+    fn give_up(&self, index: usize) {
+        if self.unmap(index) {
+            self.free.lock().empty.push(index);
+        }
+    }
+
+    /// How many slots are spare.
+    #[cfg(test)]
+    pub(crate) fn spares(&self) -> usize {
+        self.free.lock().spare.len()
+    }
+
+    /// Takes the mappings of a slot away.
+    fn unmap(&self, index: usize) -> bool {
+        let Some(watch) = self.watched.slots.get(index) else { return false };
+        let opened = watch.opened.swap(0, Ordering::Relaxed);
+        let start = ptr::with_exposed_provenance_mut(self.watched.start(index));
+        let (access, flags) = (ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED);
+        // SAFETY: the range lies in the slot, which nobody holds: wasmtime has dropped its memory, and so has the fork.
+        opened == 0 || unsafe { mmap_anonymous(start, opened, access, flags) }.is_ok()
     }
 
     /// Puts this arena into the handler's table, or takes it out.
@@ -258,31 +356,38 @@ impl Slot {
         size: usize,
         watching: Watching<'_>,
     ) -> io::Result<Option<Self>> {
-        let Some(index) = arena.free.lock().pop() else { return Ok(None) };
+        let Some((index, is_mapped)) = arena.take(image) else { return Ok(None) };
         let size = size.clamp(image.size(), RESERVATION.max(image.size()));
-        let slot = Self { arena: Arc::clone(arena), index, image: Arc::clone(image), size };
-        slot.map(watching)?;
+        let mut slot = Self { arena: Arc::clone(arena), index, image: Arc::clone(image), size, is_mapped };
+        if !is_mapped {
+            slot.map(watching)?;
+            slot.is_mapped = true;
+        }
+        slot.watch_over(watching)?;
         Ok(Some(slot))
     }
 
+    /// Maps the image.
     fn map(&self, watching: Watching<'_>) -> io::Result<()> {
         let (start, image, watch) = (self.start(), &*self.image, self.watch());
-        let paged = image.paged();
-        let access = match watching {
-            Watching::Nothing => ProtFlags::READ | ProtFlags::WRITE,
-            Watching::AllBut(_) => ProtFlags::READ,
-        };
-        let mut mapped = 0;
+        let access = watching.access();
+        // Whatever becomes of this, so much is taken away when the slot is given up.
+        watch.opened.store(image.paged(), Ordering::Relaxed);
         for part in image.parts() {
             let address = ptr::with_exposed_provenance_mut(start + part.address);
             let flags = MapFlags::PRIVATE | MapFlags::FIXED;
             // SAFETY: the range lies in the slot, which nobody else holds. The file cannot change: it is sealed.
             unsafe { mmap(address, part.length, access, flags, part.file, part.offset as u64)? };
-            // The first part begins at 0, and no gap lies below its end.
-            mapped = mapped.max(if part.address == 0 { part.length } else { 0 });
         }
-        let access = MprotectFlags::from_bits_retain(access.bits());
-        if !protect(start + mapped, paged - mapped, access) {
+        Ok(())
+    }
+
+    /// Sets what the guest may write, and what the handler knows of it.
+    fn watch_over(&self, watching: Watching<'_>) -> io::Result<()> {
+        let (start, paged, watch) = (self.start(), self.image.paged(), self.watch());
+        let access = MprotectFlags::from_bits_retain(watching.access().bits());
+        // What lies behind the image, for a new slot; all that was hot, for a spare one.
+        if !protect(start, paged, access) {
             return Err(io::Error::other("the system has no room for another mapping (vm.max_map_count)"));
         }
         watch.paged.store(paged, Ordering::Relaxed);
@@ -339,18 +444,24 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let (start, watch) = (self.start(), self.watch());
-        let opened = watch.opened.load(Ordering::Relaxed);
         // From here on no fault of this slot is handled.
-        watch.size.store(0, Ordering::Relaxed);
-        let (access, flags) = (ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED);
-        // SAFETY: the range lies in the slot, whose guest is gone: wasmtime has dropped its memory, and so has the fork.
-        let gone = opened == 0
-            || unsafe { mmap_anonymous(ptr::with_exposed_provenance_mut(start), opened, access, flags) }.is_ok();
-        // A slot whose memory could not be taken back is never used again.
-        if gone {
-            self.arena.free.lock().push(self.index);
+        self.watch().size.store(0, Ordering::Relaxed);
+        match self.is_mapped && self.empty() {
+            true => self.arena.keep(self.index, &self.image),
+            false => self.arena.give_up(self.index),
         }
+    }
+}
+
+impl Slot {
+    /// Takes away all that was written, so that the slot shows its image again; says whether the system did.
+    fn empty(&self) -> bool {
+        let (watch, paged) = (self.watch(), self.image.paged());
+        let (start, opened) = (self.start(), watch.opened.load(Ordering::Relaxed));
+        // SAFETY: private mappings of sealed files, and memory of no file, in a slot whose guest is gone.
+        let emptied =
+            unsafe { madvise(ptr::with_exposed_provenance_mut(start), opened, Advice::LinuxDontNeed) }.is_ok();
+        emptied && protect(start + paged, opened - paged, MprotectFlags::empty())
     }
 }
 
@@ -419,10 +530,12 @@ impl<T: Send + 'static> Fork<T> {
         }
         // SAFETY: all of it is readable now, and the guest does not run: its store is borrowed.
         let memory = unsafe { std::slice::from_raw_parts(ptr::with_exposed_provenance::<u8>(start), opened) };
+        let zeros = vec![0; page];
         let found = memory.chunks(page).zip((0..).step_by(page)).find_map(|(bytes, offset)| {
             let expected = slot.image.page(offset, page).filter(|_| offset < paged);
-            let same = expected.map_or_else(|| bytes.iter().all(|byte| *byte == 0), |expected| bytes == expected);
-            (!same).then_some(offset)
+            // Compared as a whole: byte by byte, the zeros of a large memory would take longer than its data.
+            let expected = expected.unwrap_or_else(|| zeros.get(..bytes.len()).unwrap_or(&zeros));
+            (bytes != expected).then_some(offset)
         });
         match protect(start + open, closed, MprotectFlags::empty()) {
             true => found,

@@ -351,6 +351,48 @@ fn a_slot_has_nothing_of_the_one_before_and_there_are_no_more_than_asked_for() {
     });
 }
 
+/// What a slot keeps from one fork to the next is the mapping of its image, and not a byte that was written.
+#[test]
+fn a_spare_slot_shows_its_image_and_nothing_else() {
+    let host = Host::new(1);
+    block_on(async {
+        let spares = || host.arena.spares();
+        for watching in [Watching::Nothing, Watching::AllBut(&[]), Watching::AllBut(&[2, 3, 30]), Watching::Nothing] {
+            let mut guest = host.guest(watching).await;
+            assert!(guest.bytes() == model(1), "{watching:?}");
+            assert_eq!((guest.fork.difference(), spares()), (None, 0));
+            guest.bytes().fill(0xCC);
+            guest.grow.call_async(guest.fork.store(), 2).await.unwrap();
+            guest.write(SIZE + WASM_PAGE + 1, 0xCC).await;
+            guest.trap.call_async(guest.fork.store(), ()).await.unwrap_err();
+            drop(guest);
+            assert_eq!(spares(), 1);
+        }
+    });
+}
+
+#[test]
+fn few_slots_are_spare_and_all_of_them_are_free() {
+    let mut host = Host::new(40);
+    let count = |host: &Host| {
+        let new = || Slot::new(&host.arena, &host.image, 0, Watching::Nothing).unwrap();
+        std::iter::from_fn(new).collect::<Vec<_>>()
+    };
+    let all = count(&host);
+    assert_eq!((all.len(), host.arena.spares()), (40, 0));
+    drop(all);
+    assert_eq!(host.arena.spares(), 32);
+    // Another image has all of them, and then the first one is gone, so nothing is kept for it.
+    let other = Arc::new(Image::new(&[(MEMORY_START, &[9; 100])], SIZE, 0).unwrap());
+    let first = std::mem::replace(&mut host.image, other);
+    let some: Vec<_> = (0..20).map(|_| Slot::new(&host.arena, &first, 0, Watching::Nothing).unwrap()).collect();
+    drop(some);
+    drop(first);
+    drop(Slot::new(&host.arena, &host.image, 0, Watching::Nothing).unwrap());
+    assert_eq!(host.arena.spares(), 1);
+    assert_eq!(count(&host).len(), 40);
+}
+
 /// A memory whose written pages were taken away by the system is put back like any other: what is put back is known from
 /// faults, not from which pages are there.
 #[test]
