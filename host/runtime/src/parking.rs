@@ -85,6 +85,8 @@ pub(crate) struct Parking<P: Send + 'static> {
     lots: Mutex<Vec<Weak<Lot<P>>>>,
     stop: Arc<AtomicBool>,
     sweeper: OnceLock<thread::Thread>,
+    /// Whether the sweeper sleeps until it is woken.
+    asleep: AtomicBool,
 }
 
 /// The parked forks of one revision.
@@ -124,6 +126,7 @@ impl<P: Send + 'static> Parking<P> {
             lots: Mutex::default(),
             stop: Arc::default(),
             sweeper: OnceLock::new(),
+            asleep: AtomicBool::new(false),
         })
     }
 
@@ -139,10 +142,12 @@ impl<P: Send + 'static> Parking<P> {
 
     fn sweep_until_stopped(&self) {
         while !self.stop.load(Ordering::SeqCst) {
+            // Set before the count is looked at: whoever parks a fork after that finds it set, and wakes this.
+            self.asleep.store(true, Ordering::SeqCst);
             match self.parked.load(Ordering::SeqCst) {
-                // Whoever parks the first fork wakes this.
                 0 => thread::park(),
                 _ => {
+                    self.asleep.store(false, Ordering::SeqCst);
                     thread::park_timeout(PERIOD);
                     self.sweep();
                 }
@@ -205,7 +210,9 @@ impl<P: Send + 'static> Parking<P> {
             self.release(bytes);
             return false;
         }
-        if before == 0
+        // Once in each sleep: requests that come one after the other park the first fork again and again.
+        if self.asleep.load(Ordering::SeqCst)
+            && self.asleep.swap(false, Ordering::SeqCst)
             && let Some(sweeper) = self.sweeper.get()
         {
             sweeper.unpark();
@@ -334,6 +341,18 @@ mod tests {
         parking.differs();
         lot.put(2, 1);
         assert_eq!((lot.take(), parking.is_on(), parking.counts().differences), (None, false, 1));
+    }
+
+    #[test]
+    fn the_sweeper_is_woken_once_by_forks_that_come_and_go() {
+        let parking = Parking::new();
+        let lot = parking.lot();
+        parking.asleep.store(true, Ordering::SeqCst);
+        lot.put(1, 1);
+        assert!(!parking.asleep.load(Ordering::SeqCst), "the first one wakes it");
+        assert_eq!((lot.take(), parked(&parking)), (Some(1), 0));
+        lot.put(1, 1);
+        assert!(!parking.asleep.load(Ordering::SeqCst));
     }
 
     #[test]
