@@ -71,6 +71,8 @@ format: .sources
 	type -P prlimit >/dev/null || need+=(util-linux); \
 	type -P h2load >/dev/null || need+=(nghttp2-client); \
 	type -P slowhttptest >/dev/null || need+=(slowhttptest); \
+	type -P redis-server >/dev/null || need+=(redis-server); \
+	compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || need+=(postgresql); \
 	type -P chromium-headless-shell >/dev/null || need+=(chromium-headless-shell); \
 	/usr/bin/python3 -c 'import h2, httpx' 2>/dev/null || need+=(python3-httpx python3-h2); \
 	if [ $${#need[@]} -gt 0 ]; then .ci/install "$${need[@]}"; fi

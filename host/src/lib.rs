@@ -7,6 +7,7 @@
 //! - [`vars`]: what the command line and the environment give a script by name
 //! - [`cluster`]: the Kubernetes cluster of the operator
 //! - `owned`: the files that no script may touch
+//! - `store`: where the stores of apps are kept
 //! - `record`: the audit log that the command line names
 //! - `node`: a node with many apps, from its files to its listeners
 //! - [`signals`]: SIGINT and SIGTERM
@@ -31,6 +32,7 @@ mod record;
 pub mod say;
 pub mod signals;
 mod stand;
+mod store;
 pub mod terms;
 pub mod vars;
 pub mod wiping;

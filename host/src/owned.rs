@@ -6,7 +6,7 @@ use std::path::Path;
 use starcell_policy::{CanonicalPath, Grants, PathFunction};
 use starcell_runtime::{HostFiles, Kubernetes};
 
-use crate::cli::{RecordFlags, RuleFlags};
+use crate::cli::{KvFlags, RecordFlags, RuleFlags};
 
 /// What a command has the host keep for itself, beside the files that every command has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Kept<'a> {
     pub(crate) record: Option<&'a RecordFlags>,
     /// The folder of the store.
     pub(crate) state: Option<&'a Path>,
+    /// Where the store is kept instead.
+    pub(crate) kv: Option<&'a KvFlags>,
 }
 
 /// The configuration, the audit log with its anchors and key, the store, the operator's kubeconfigs with the files that they name, and the program
@@ -47,6 +49,12 @@ pub(crate) fn host_files(
     if let Some(state) = kept.state {
         files = files.with_folder(&named("--state", state)?);
     }
+    if let Some(folder) = kept.kv.and_then(KvFlags::folder) {
+        files = files.with_folder(&named("--kv", folder)?);
+    }
+    if let Some(file) = kept.kv.and_then(|kv| kv.kv_password_file.as_deref()) {
+        files = files.with_file(&named("--kv-password-file", file)?);
+    }
     // A path that no script can write down needs no wall of its own.
     let implied = kubernetes.files().map(Path::to_owned).chain(env::current_exe().ok());
     Ok(implied.filter_map(|path| judged(&path, cwd)).fold(files, |files, path| files.with_file(&path)))
@@ -62,7 +70,7 @@ fn beside(record: &RecordFlags) -> [(&'static str, Option<&Path>); 2] {
 #[must_use]
 pub(crate) fn exposed(kept: Kept<'_>, grants: &Grants, cwd: &CanonicalPath) -> Vec<String> {
     let log = kept.record.and_then(|record| record.file.as_deref()).map(|path| ("the audit log", path));
-    let state = kept.state.map(|path| ("the store", path));
+    let state = kept.kv.and_then(KvFlags::folder).or(kept.state).map(|path| ("the store", path));
     let exposed = |(what, path): (&str, &Path)| {
         let judged = judged(path, cwd)?;
         let _permit = grants.decide(PathFunction::WriteText, judged).ok()?;

@@ -8,6 +8,7 @@ use starcell_runtime::node_walls::{NodeGround, Stand};
 use starcell_runtime::room::porter::{RoomPlace, RoomTerms};
 use starcell_runtime::{HostFiles, Kubernetes};
 
+use crate::cli::KvFlags;
 use crate::granted::Granted;
 use crate::owned::Kept;
 
@@ -39,7 +40,7 @@ pub(crate) fn stand(needs: &Needs<'_>) -> Stand {
     // A program that makes credentials is the operator's own, and may need anything.
     let executes = clusters && needs.kubernetes.runs_programs();
     let everywhere = needs.counts || executes;
-    let connects = clusters || may(&[Capability::HttpClient]) || sends_anchors(needs);
+    let connects = clusters || may(&[Capability::HttpClient]) || sends_anchors(needs) || stores_elsewhere(needs);
     let ground = NodeGround {
         read: read(needs, clusters, connects).filter(|_| !everywhere),
         write: written(needs).filter(|_| !everywhere),
@@ -70,6 +71,7 @@ fn read(needs: &Needs<'_>, clusters: bool, connects: bool) -> Option<Vec<PathBuf
         // Often a link to where the network's own program writes it.
         places.extend(both(Path::new(NAME_SERVERS)));
     }
+    places.extend(needs.kept.kv.and_then(|kv| kv.kv_password_file.as_deref()).into_iter().flat_map(both));
     let environment = &needs.granted.environment;
     let certificates = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(|name| environment.get(name));
     places.extend(certificates.flat_map(|path| both(Path::new(path))));
@@ -90,15 +92,19 @@ fn written(needs: &Needs<'_>) -> Option<Vec<PathBuf>> {
     let record = needs.kept.record;
     let kept = [record.and_then(|record| record.file.as_deref()), record.and_then(|record| record.anchor_file())];
     places.extend(kept.into_iter().flatten().flat_map(both));
-    if let Some(state) = needs.kept.state {
-        make(state);
-        places.extend(both(state));
+    for folder in needs.kept.state.into_iter().chain(needs.kept.kv.and_then(KvFlags::folder)) {
+        make(folder);
+        places.extend(both(folder));
     }
     Some(places)
 }
 
 fn sends_anchors(needs: &Needs<'_>) -> bool {
     needs.kept.record.is_some_and(|record| matches!(record.anchor, Some(AnchorPlace::Server(_))))
+}
+
+fn stores_elsewhere(needs: &Needs<'_>) -> bool {
+    needs.kept.kv.is_some_and(KvFlags::is_on_server)
 }
 
 fn paths(places: Vec<OutlinedPlace>) -> Vec<PathBuf> {

@@ -15,6 +15,7 @@ pub mod log;
 pub mod machine;
 pub mod node;
 pub mod process;
+pub mod servers;
 pub mod tls;
 pub mod tools;
 pub mod upstream;

@@ -12,7 +12,7 @@ fn run(arguments: &[&str], source: &str) -> String {
     ended.stdout
 }
 
-const EACH: &str = r#"
+pub(super) const EACH: &str = r#"
 values = ["", "text ü", b"", b"\x00\xff", 0, -1, 1 << 100, 1.0, -0.5, True, False, [], {}, [1, [2.0, "x", None]],
           {"b": 1, "a": {"deep": [True]}, "": 0}]
 for i, value in enumerate(values):

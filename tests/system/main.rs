@@ -47,6 +47,7 @@ mod imports;
 mod isolation;
 mod k8s;
 mod kv;
+mod kv_stores;
 mod ladder;
 mod language;
 mod least;

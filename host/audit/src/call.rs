@@ -61,6 +61,8 @@ pub struct Arguments {
     pub object: Option<String>,
     /// The method of a request.
     pub method: Option<String>,
+    /// The server that keeps the pairs of `kv`, without credentials.
+    pub store: Option<String>,
     /// Whether a cluster was only asked what it would do.
     pub dry_run: bool,
 }
@@ -68,7 +70,7 @@ pub struct Arguments {
 impl Arguments {
     /// No arguments: the resource says all.
     pub const NONE: &'static Self =
-        &Self { argv: None, env: None, cwd: None, object: None, method: None, dry_run: false };
+        &Self { argv: None, env: None, cwd: None, object: None, method: None, store: None, dry_run: false };
 
     /// Adds the words of a command.
     #[must_use]
@@ -98,6 +100,12 @@ impl Arguments {
     #[must_use]
     pub fn method(self, method: impl Into<String>) -> Self {
         Self { method: Some(method.into()), ..self }
+    }
+
+    /// Adds the server that keeps the pairs of `kv`.
+    #[must_use]
+    pub fn store(self, server: impl Into<String>) -> Self {
+        Self { store: Some(server.into()), ..self }
     }
 
     /// Says whether a cluster is only asked what it would do.

@@ -163,16 +163,19 @@ pub(crate) fn close(time: SystemTime) -> String {
 
 /// Adds the arguments of a call. Returns true when one was cut.
 fn push_arguments(out: &mut String, arguments: &Arguments) -> bool {
-    let Arguments { argv, env, cwd, object, method, dry_run } = arguments;
+    let Arguments { argv, env, cwd, object, method, store, dry_run } = arguments;
     let mut cut = false;
     for (name, list, limit) in [("argv", argv, MAX_ARGV), ("env", env, MAX_ENV)] {
         if let Some(list) = list {
             cut |= push_list(out, name, list, limit);
         }
     }
-    for (name, value, limit) in
-        [("cwd", cwd, MAX_RESOURCE), ("object", object, MAX_VALUE), ("method", method, MAX_VALUE)]
-    {
+    for (name, value, limit) in [
+        ("cwd", cwd, MAX_RESOURCE),
+        ("object", object, MAX_VALUE),
+        ("method", method, MAX_VALUE),
+        ("store", store, MAX_VALUE),
+    ] {
         if let Some(value) = value {
             cut |= push_field(out, name, value, limit);
         }

@@ -3,7 +3,7 @@
 //! | kind | fields beside `v`, `kind`, `time` and `hash` |
 //! |---|---|
 //! | `open` | `prev` (hash before it), `at` (its offset in the file), `after` (close, damage, kill, moved, nothing, rotation), `torn_bytes` |
-//! | `call` | `id`, `node`, `tenant`, `app`, `revision`?, `script`, `policy`, `request`?, `phase`, `capability`, `category`, `resource`, `argv`?, `env`?, `cwd`?, `object`?, `method`?, `dry_run`?, `decision`, `rule`?, `needed`?, `file`, `line`, `cut`? |
+//! | `call` | `id`, `node`, `tenant`, `app`, `revision`?, `script`, `policy`, `request`?, `phase`, `capability`, `category`, `resource`, `argv`?, `env`?, `cwd`?, `object`?, `method`?, `store`?, `dry_run`?, `decision`, `rule`?, `needed`?, `file`, `line`, `cut`? |
 //! | `outcome` | `id` (of the call), `outcome`, `duration_us`, `bytes` |
 //! | `gap` | `refused` calls and `lost` outcomes that could not be written before it |
 //! | `close` | |
@@ -247,6 +247,7 @@ line!(CallLine {
     cwd: Option<String>,
     object: Option<String>,
     method: Option<String>,
+    store: Option<String>,
     dry_run: Option<bool>,
     decision: Decision,
     rule: Option<String>,
@@ -297,6 +298,7 @@ impl CallLine {
                 cwd: found.cwd,
                 object: found.object,
                 method: found.method,
+                store: found.store,
                 dry_run: found.dry_run.unwrap_or_default(),
             },
             decision: found.decision,

@@ -50,6 +50,7 @@ mod node_file;
 mod parse;
 mod quantity;
 mod quota;
+mod store;
 mod value;
 
 pub use app::{AppLimits, AppManifest, Schedule, SecretSource, When};
@@ -63,4 +64,5 @@ pub use node::{AdminAddress, NodeConfig, NodeListener, TenantConfig};
 pub use parse::{Config, UnknownProfile};
 pub use quantity::Flow;
 pub use quota::{PastQuota, Quota, Quotas};
+pub use store::{KvConfig, KvPlace, ServerUrl};
 pub use value::is_plain_name;

@@ -8,9 +8,10 @@ use starcell_policy::{Profile, nearest};
 use toml::Spanned;
 
 use crate::error::{ConfigError, Source};
-use crate::node_file::{AdminTable, ListenerTable, NodeFile, TenantTable};
+use crate::node_file::{AdminTable, KvTable, ListenerTable, NodeFile, TenantTable};
 use crate::parse::{Config, MAX_FILE};
 use crate::quota::Quotas;
+use crate::store::{KvConfig, KvPlace};
 
 /// Turns that a tenant can have for each turn of another one.
 const MAX_WEIGHT: u32 = 1000;
@@ -30,6 +31,8 @@ pub struct NodeConfig {
     pub admin: Option<AdminAddress>,
     /// Where its metrics are read.
     pub metrics: Option<SocketAddr>,
+    /// Where the stores of its apps are kept; in a folder of `state` where nothing is said.
+    pub kv: Option<KvConfig>,
     /// The tenants by name.
     pub tenants: BTreeMap<String, TenantConfig>,
     /// The profiles that tenants and apps can have.
@@ -90,6 +93,7 @@ impl NodeConfig {
             listeners: listeners(&source, &parsed.listeners)?,
             admin: parsed.admin.as_ref().map(|admin| admin_address(&source, admin)).transpose()?,
             metrics: parsed.metrics.as_ref().map(|table| source.address(&table.address)).transpose()?,
+            kv: parsed.kv.as_ref().map(|table| kv(&source, table)).transpose()?,
             tenants: tenants(&source, &parsed.tenants, &profiles)?,
             profiles,
         })
@@ -157,6 +161,17 @@ fn admin_address(source: &Source<'_>, table: &AdminTable) -> Result<AdminAddress
             Err(source.error(address.span().start, problem, None))
         }
     }
+}
+
+fn kv(source: &Source<'_>, table: &KvTable) -> Result<KvConfig, ConfigError> {
+    let KvTable { url, password_file } = table;
+    let place: KvPlace =
+        url.get_ref().parse().map_err(|problem: String| source.error(url.span().start, problem, None))?;
+    if let (KvPlace::Folder(_), Some(file)) = (&place, password_file) {
+        return Err(source.error(file.span().start, "a folder has no password", None));
+    }
+    let password_file = password_file.as_ref().map(|file| source.path("password_file", file)).transpose()?;
+    Ok(KvConfig { place, password_file })
 }
 
 fn tenants(

@@ -19,6 +19,7 @@ pub(crate) struct NodeFile {
     pub(crate) listeners: BTreeMap<Spanned<String>, ListenerTable>,
     pub(crate) admin: Option<AdminTable>,
     pub(crate) metrics: Option<MetricsTable>,
+    pub(crate) kv: Option<KvTable>,
     #[serde(default)]
     pub(crate) profiles: BTreeMap<Spanned<String>, ProfileTable>,
     #[serde(default)]
@@ -51,6 +52,13 @@ pub(crate) struct AdminTable {
 #[serde(deny_unknown_fields)]
 pub(crate) struct MetricsTable {
     pub(crate) address: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KvTable {
+    pub(crate) url: Spanned<String>,
+    pub(crate) password_file: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -14,7 +14,7 @@ mod allowance;
 pub(crate) mod connect;
 mod pool;
 pub mod resolve;
-mod tls;
+pub(crate) mod tls;
 
 use std::fmt;
 use std::sync::Arc;

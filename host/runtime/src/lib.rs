@@ -16,6 +16,7 @@
 //! - [`room`]: the process in which a program runs behind its walls; [`node_walls`]: those around the host itself
 //! - [`host_files`]: what no grant covers
 //! - [`kv`]: what the store of an app keeps
+//! - [`remote`]: servers of the operator's, which keep state for all nodes
 //! - [`client`]: its connections to other servers
 //! - [`k8s`]: its clusters
 //! - [`suite`]: a test file, whose tests run in forks of it
@@ -50,6 +51,7 @@ mod parked;
 pub mod parking;
 mod privileges;
 mod programs;
+pub mod remote;
 pub mod room;
 pub mod serving;
 mod setup;
@@ -71,11 +73,12 @@ pub use host::{AppHost, ListenError, LogRecord, Misses, ServerOptions, TlsFiles,
 pub use host_files::HostFiles;
 pub use interpreter::Interpreter;
 pub use k8s::Kubernetes;
-pub use kv::{Kv, KvError, KvShare};
+pub use kv::{Kv, KvError, KvServer, KvShare, KvSpace};
 pub use limits::{DEFAULT_CALL_DEPTH, Limits, MAX_CALL_DEPTH};
 pub use parked::Destination;
 pub use parking::{ForkCounts, Forks};
 pub use programs::{ExecWalls, Programs};
+pub use remote::server::RemoteServer;
 pub use serving::{Handled, Serve, Serving};
 pub use starcell_log::Level;
 pub use suite::{Suite, Tested};

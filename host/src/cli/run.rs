@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{EdgeFlags, ForkFlags, GrantFlags, LimitFlags, LogFlags, LogRateFlags, RecordFlags, VarFlags, WallFlags};
+use super::{
+    EdgeFlags, ForkFlags, GrantFlags, KvFlags, LimitFlags, LogFlags, LogRateFlags, RecordFlags, VarFlags, WallFlags,
+};
 
 /// Arguments of `starcell run`.
 #[derive(Args, Debug)]
@@ -31,6 +33,10 @@ pub struct Run {
     /// Keeps what the script stores in kv in this folder, so that it survives the process. Without it, kv is in memory.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+
+    /// Where kv is kept.
+    #[command(flatten)]
+    pub kv: KvFlags,
 
     /// Goes on beside an audit log or a store that is damaged: the damaged file keeps its bytes under another name, and a
     /// new one begins. Without this flag the start fails.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starcell_audit::Writer;
-use starcell_config::AdminAddress;
+use starcell_config::{AdminAddress, KvPlace};
 use starcell_edge::{ClientLimits, ClientWishes, Edge};
 use starcell_log::{Level, LogWriter, Logs};
 use starcell_node::subject::machine;
@@ -26,6 +26,7 @@ use crate::owned::judged;
 use crate::record;
 use crate::say::{Said, fail, say};
 use crate::signals::{Reload, Signals};
+use crate::store;
 
 /// How long clients of a node wait for its slowest app, when it starts, before the others answer them.
 const START: Duration = Duration::from_secs(10);
@@ -100,9 +101,14 @@ impl Started {
         let tenants = files.config.tenants.iter();
         let tenants = tenants.map(|(name, config)| (name.clone(), Tenant::new(name, config, &share))).collect();
         let limits = ClientLimits::new(&edge.config, &ClientWishes::default());
+        let kv = files.config.kv.as_ref();
+        let kv = kv.and_then(|kv| {
+            let password = kv.password_file.as_ref().map(|file| files.path(file));
+            store::server(&kv.place, password.as_deref(), &share.logs)
+        });
         let node = Node::new(limits, arguments.edge.max_url_bytes as usize, metrics);
         let name = files.config.name.clone().unwrap_or_else(machine);
-        let base = Base { arguments, files, name, interpreter, edge, audit, share, tenants, host_files };
+        let base = Base { arguments, files, name, interpreter, edge, audit, share, tenants, kv, host_files };
         Ok(Self { base: Arc::new(base), node, audit_writer, log_writer })
     }
 }
@@ -128,6 +134,14 @@ fn host_files(files: &NodeFiles, record: &RecordFlags) -> Result<HostFiles, Stri
         }
         None => {}
     }
+    if let Some(kv) = &files.config.kv {
+        if let KvPlace::Folder(folder) = &kv.place {
+            found = found.with_folder(&named(&files.path(folder))?);
+        }
+        if let Some(file) = &kv.password_file {
+            found = found.with_file(&named(&files.path(file))?);
+        }
+    }
     if let Some(log) = &record.file {
         found = found.with_log(&named(log)?);
     }
@@ -150,6 +164,10 @@ async fn serve(base: Arc<Base>, node: Arc<Node>, mut signals: Signals, mut reloa
     };
     if base.files.config.admin.is_some() {
         logs.say(Level::Warn, "[admin] is checked, and nothing listens there in this version");
+    }
+    if let Some(kv) = &base.kv {
+        // The log says so when the server does not answer, and the node goes on: the server may come.
+        kv.probe().await;
     }
     let ready = |ready: bool| pages.iter().for_each(|pages| pages.set_ready(ready));
     let mut deployer = Deployer::new(Arc::clone(&base), node);

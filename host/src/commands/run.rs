@@ -2,17 +2,15 @@
 
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use starcell_audit::{Audit, Writer};
 use starcell_log::{Level, Logs};
 use starcell_node::subject::subject;
 use starcell_node::{AppTerms, Launch, Servers};
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
-use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::node_walls::Stand;
 use starcell_runtime::{App, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv, Variables};
 
@@ -27,6 +25,7 @@ use crate::record;
 use crate::say::fail;
 use crate::signals::{Reload, Signals};
 use crate::stand::{Needs, stand};
+use crate::store;
 use crate::terms;
 use crate::vars;
 use watch::Watch;
@@ -103,12 +102,14 @@ pub async fn run(prepared: Prepared) -> Exit {
         Ok(opened) => opened,
         Err(error) => return fail(Exit::Configuration, &format!("{error:#}")),
     };
-    let (kv, kv_aside) = match kv(arguments.state.as_deref(), arguments.set_aside_damaged) {
+    let (places, aside) = ((&arguments.kv, arguments.state.as_deref()), arguments.set_aside_damaged);
+    let (kv, kv_aside) = match store::of_run(places, &arguments.script, aside, &logs).await {
         Ok(kv) => kv,
         Err(error) => return fail(Exit::Configuration, &format!("{error:#}")),
     };
     let log_aside = audit_writer.as_ref().and_then(Writer::set_aside);
-    let asides = [("audit log", log_aside, &arguments.record.file), ("store", kv_aside.as_deref(), &arguments.state)];
+    let store = arguments.kv.folder().map(Path::to_owned).or_else(|| arguments.state.clone());
+    let asides = [("audit log", log_aside, &arguments.record.file), ("store", kv_aside.as_deref(), &store)];
     for (what, aside, file) in asides {
         if let (Some(aside), Some(file)) = (aside, file) {
             let (aside, file) = (aside.display(), file.display());
@@ -167,7 +168,7 @@ struct Runner {
 
 /// What the host keeps for itself.
 fn kept(arguments: &Run) -> Kept<'_> {
-    Kept { record: Some(&arguments.record), state: arguments.state.as_deref() }
+    Kept { record: Some(&arguments.record), state: arguments.state.as_deref(), kv: Some(&arguments.kv) }
 }
 
 /// A version of the script, running.
@@ -305,18 +306,5 @@ fn ended(result: Result<(), Failure>) -> Exit {
     match result {
         Ok(()) => Exit::Ok,
         Err(failure) => fail(Exit::of(&failure), &failure.report()),
-    }
-}
-
-/// Where the script keeps state: in a folder that is made if it is not there, or in memory. With it comes the new name
-/// of a damaged store that was set aside.
-#[expect(clippy::disallowed_methods, reason = "makes the folder that the command line names")]
-fn kv(folder: Option<&Path>, set_aside_damaged: bool) -> anyhow::Result<(Kv, Option<PathBuf>)> {
-    let Some(folder) = folder else { return Ok((Kv::memory(DEFAULT_QUOTA), None)) };
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let file = folder.join("kv.redb");
-    match set_aside_damaged {
-        true => Ok(Kv::open_or_set_aside(&file, DEFAULT_QUOTA)?),
-        false => Ok((Kv::open(&file, DEFAULT_QUOTA)?, None)),
     }
 }

@@ -5,11 +5,11 @@
 //! whoever operates the node is not a tenant's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use starcell_audit::{Audit, Subject};
-use starcell_config::AppManifest;
+use starcell_config::{AppManifest, KvPlace};
 use starcell_edge::Edge;
 use starcell_log::Level;
 use starcell_node::schedule::Timetable;
@@ -17,7 +17,7 @@ use starcell_node::subject::digest;
 use starcell_node::{AppTerms, Deployment, Launch, NodeShare, NotStarted, Revision, Tenant};
 use starcell_policy::{CanonicalPath, EnvName, Grants};
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{Client, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Programs};
+use starcell_runtime::{Client, HostFiles, Interpreter, Kubernetes, Kv, KvServer, KvSpace, Limits, Mode, Programs};
 
 use crate::cli::HostCommand;
 use crate::folder::MAIN;
@@ -45,6 +45,8 @@ pub(crate) struct Base {
     pub(crate) share: NodeShare,
     /// The tenants.
     pub(crate) tenants: BTreeMap<String, Arc<Tenant>>,
+    /// The server that keeps the stores of the apps; none where folders do.
+    pub(crate) kv: Option<KvServer>,
     /// The files of the node, which no app may touch.
     pub(crate) host_files: HostFiles,
 }
@@ -95,7 +97,8 @@ impl Base {
         }
     }
 
-    /// The store of an app: below the state of the node, with one file for each app of each tenant. Blocks.
+    /// The store of an app: on the server that the node names, or in a folder with one file for each app of each tenant.
+    /// Blocks.
     pub(crate) fn kv(&self, app: &str, manifest: &AppManifest) -> Result<Kv, String> {
         if self.arguments.check {
             return Ok(Kv::memory(DEFAULT_QUOTA));
@@ -103,10 +106,16 @@ impl Base {
         let tenant = self.tenant(manifest)?;
         let quotas = self.files.config.tenants.get(&manifest.tenant).map(|tenant| &tenant.quotas);
         let quota = quotas.and_then(|quotas| quotas.kv).and_then(|quota| usize::try_from(quota.limit).ok());
-        let folder = self.files.state.join("kv").join(&manifest.tenant);
+        let share = quota;
+        let quota = quota.unwrap_or(DEFAULT_QUOTA);
+        if let Some(server) = &self.kv {
+            let space = KvSpace { tenant: manifest.tenant.clone(), app: app.to_owned(), quota, share };
+            return Ok(Kv::on_server(server, &space));
+        }
+        let folder = self.kv_folder().join(&manifest.tenant);
         make_folder(&folder)?;
         let file = folder.join(format!("{app}.redb"));
-        let (quota, share) = (quota.unwrap_or(DEFAULT_QUOTA), tenant.kv().cloned());
+        let share = tenant.kv().cloned();
         let opened = match self.arguments.set_aside_damaged {
             true => Kv::when_used_or_set_aside(&file, quota, share),
             false => Kv::when_used(&file, quota, share).map(|kv| (kv, None)),
@@ -118,6 +127,14 @@ impl Base {
             self.share.logs.say(Level::Error, &text);
         }
         Ok(kv)
+    }
+
+    /// The folder of the stores.
+    fn kv_folder(&self) -> PathBuf {
+        match self.files.config.kv.as_ref().map(|kv| &kv.place) {
+            Some(KvPlace::Folder(folder)) => self.files.path(folder),
+            Some(KvPlace::Postgres(_) | KvPlace::Redis(_)) | None => self.files.state.join("kv"),
+        }
     }
 
     /// Sets an app up, until it serves.

@@ -1,5 +1,6 @@
 //! `starcell:guest/kv`: state that outlives a request, the capabilities `kv.read` and `kv.write`.
 
+use starcell_audit::Arguments;
 use starcell_policy::{KvFunction as Function, KvKey, NameError, Permit};
 
 use crate::Position;
@@ -77,7 +78,12 @@ impl Host for State {
 
 impl State {
     fn pairs<'a>(&self, function: &'static str, key: &'a str, at: &'a Position) -> wasmtime::Result<Pairs<'a>> {
-        Ok(Pairs { caller: self.caller()?, function, key, at })
+        let mut caller = self.caller()?;
+        if let Some(place) = caller.app.config.kv.place() {
+            // Records say where a pair is kept. The script is not told.
+            caller.gate = caller.gate.about(Arguments::default().store(place));
+        }
+        Ok(Pairs { caller, function, key, at })
     }
 }
 
@@ -94,10 +100,14 @@ impl Pairs<'_> {
     /// Passes the gate with the key and looks at its value.
     async fn look<T>(&self, function: Function, answer: impl FnOnce(Option<Value>) -> T) -> Result<T, Error> {
         let key = self.judged(function, KvKey::new(self.key)).await?;
-        let look = |permit: Permit<KvKey>| {
-            let value = self.caller.app.config.kv.get(&permit);
-            let bytes = value.as_ref().map_or(0, |value| value.as_bytes().len() as u64);
-            std::future::ready(Effect::Ok((answer(value), bytes)))
+        let look = |permit: Permit<KvKey>| async move {
+            let value = self.caller.app.config.kv.get(&permit).await.map_err(|error| self.sentence(&error))?;
+            let bytes = value.as_ref().map_or(0, |value| value.as_bytes().len());
+            if self.caller.app.config.kv.place().is_some() {
+                // It came from a server, and is in no store of this process.
+                self.caller.holding.keep(self.caller.holding.take(bytes).await.map_err(|error| self.sentence(&error))?);
+            }
+            Effect::Ok((answer(value), bytes as u64))
         };
         self.caller.gate.pass(self.at, function, key, look).await
     }
@@ -135,18 +145,20 @@ impl Pairs<'_> {
         let page = limit.is_some();
         let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MAX_KEYS).min(MAX_KEYS);
         let prefix = self.judged(Function::List, KvKey::prefix(self.key)).await?;
-        let list =
-            |permit: Permit<KvKey>| {
-                let mut keys = self.caller.app.config.kv.list(&permit, after.as_deref(), limit);
-                let more = keys.len() > limit;
-                keys.truncate(limit);
-                let bytes = keys.iter().map(|key| key.len() as u64).sum();
-                std::future::ready(match more && !page {
-                    true => Err(self
-                        .sentence(&format!("there are more than {limit} keys; ask for pages with limit= and after="))),
-                    false => Ok((keys, bytes)),
-                })
-            };
+        let list = |permit: Permit<KvKey>| async move {
+            let found = self.caller.app.config.kv.list(&permit, after.as_deref(), limit).await;
+            let mut keys = found.map_err(|error| self.sentence(&error))?;
+            let more = keys.len() > limit;
+            keys.truncate(limit);
+            let bytes = keys.iter().map(|key| key.len() as u64).sum();
+            match more && !page {
+                true => {
+                    let text = format!("there are more than {limit} keys; ask for pages with limit= and after=");
+                    Err(self.sentence(&text))
+                }
+                false => Ok((keys, bytes)),
+            }
+        };
         self.caller.gate.pass(self.at, Function::List, prefix, list).await
     }
 

@@ -34,7 +34,7 @@ fn connector() -> Result<TlsConnector, String> {
 }
 
 /// The roots of the system. Without any, no server can be believed.
-fn roots() -> Result<Arc<RootCertStore>, String> {
+pub(crate) fn roots() -> Result<Arc<RootCertStore>, String> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let roots = ROOTS.get_or_init(|| {
         let mut roots = RootCertStore::empty();

@@ -16,6 +16,10 @@ const OVERHEAD: usize = 64;
 /// Expired pairs that one change clears away. More than it can add, so that they do not pile up.
 const SWEEP: usize = 8;
 
+/// Why an int is not added to.
+const NO_INT: &str = "the value is not an int of 64 bits";
+const NO_SUM: &str = "the sum does not fit into 64 bits";
+
 /// How long a value stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lifetime {
@@ -59,6 +63,17 @@ impl Expected {
     }
 }
 
+impl Expected {
+    /// The bytes that a value has to have: those of a value that was found to be equal, where the expected one has others.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Nothing => None,
+            Self::Equal { compared: Some((seen, true)), .. } => Some(seen.as_bytes()),
+            Self::Equal { value, .. } => Some(value.as_bytes()),
+        }
+    }
+}
+
 /// What came of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -87,6 +102,12 @@ pub(super) enum Change {
 }
 
 impl Operation {
+    /// Whether the present value was found to be another one than the expected: at that moment the answer was no.
+    pub(super) fn is_known_to_differ(&self) -> bool {
+        let Self::CompareAndSet { expected, .. } = self else { return false };
+        matches!(expected, Expected::Equal { compared: Some((_, false)), .. })
+    }
+
     /// What this does to a key that has this entry.
     pub(super) fn on(&self, present: Option<&Entry>, now: u64) -> Result<(Reply, Change), String> {
         let entry = |value: Value, lifetime: Lifetime| {
@@ -112,9 +133,9 @@ impl Operation {
             Self::Increment { by, lifetime } => {
                 let (start, lifetime) = match present {
                     None => (0, *lifetime),
-                    Some(entry) => (entry.value.as_int().ok_or("the value is not an int of 64 bits")?, Lifetime::Keep),
+                    Some(entry) => (entry.value.as_int().ok_or(NO_INT)?, Lifetime::Keep),
                 };
-                let sum = start.checked_add(*by).ok_or("the sum does not fit into 64 bits")?;
+                let sum = start.checked_add(*by).ok_or(NO_SUM)?;
                 (Reply::Sum(sum), entry(Value::int(sum), lifetime))
             }
         })
@@ -150,10 +171,7 @@ impl KvShare {
     fn check(&self, more: usize) -> Result<(), String> {
         match self.used().saturating_add(more) <= self.0.limit {
             true => Ok(()),
-            false => Err(format!(
-                "the stores of the tenant are full: its quota `kv` is {} KiB for all its apps",
-                self.0.limit >> 10
-            )),
+            false => Err(shared_full(self.0.limit)),
         }
     }
 }
@@ -295,8 +313,37 @@ pub(super) fn cost(key: &str, entry: &Entry) -> usize {
 fn check_quota(used: usize, quota: usize) -> Result<(), String> {
     match used <= quota {
         true => Ok(()),
-        false => Err(format!("the store is full: its quota is {} KiB", quota >> 10)),
+        false => Err(full(quota)),
     }
+}
+
+fn full(quota: usize) -> String {
+    format!("the store is full: its quota is {} KiB", quota >> 10)
+}
+
+fn shared_full(limit: usize) -> String {
+    format!("the stores of the tenant are full: its quota `kv` is {} KiB for all its apps", limit >> 10)
+}
+
+/// What came of a change on a server, which answers with a word.
+pub(super) fn replied(word: &str, quota: usize, share: Option<usize>) -> Result<Reply, String> {
+    match word {
+        "done" => Ok(Reply::Done),
+        "yes" => Ok(Reply::Whether(true)),
+        "no" => Ok(Reply::Whether(false)),
+        "full" => Err(full(quota)),
+        "shared" => Err(shared_full(share.unwrap_or_default())),
+        "no int" => Err(NO_INT.to_owned()),
+        "overflow" => Err(NO_SUM.to_owned()),
+        _ => Err("the store answered something that is no answer".to_owned()),
+    }
+}
+
+/// The first bytes that are behind all keys with a prefix; none where no bytes are.
+pub(super) fn behind(prefix: &str) -> Option<Vec<u8>> {
+    // No byte of UTF-8 is 255.
+    let (last, before) = prefix.as_bytes().split_last()?;
+    Some([before, &[last.saturating_add(1)]].concat())
 }
 
 #[cfg(test)]

@@ -1,0 +1,31 @@
+//! What each store does, wherever it keeps its pairs.
+
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+
+use super::table::{Operation, Reply, Table};
+use super::value::Value;
+
+/// What a store answers. The error is the sentence for the script, which does not say where the store is.
+pub(super) type Answer<'a, T> = BoxFuture<'a, Result<T, String>>;
+
+/// Keeps the pairs of one app.
+pub(super) trait Store: fmt::Debug + Send + Sync + 'static {
+    /// The value of a key.
+    fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Value>>;
+
+    /// At most `limit` keys with the prefix behind `after`, sorted by their bytes.
+    fn list<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<String>>;
+
+    /// Does an operation as a whole or not at all, and answers when it is kept as well as this store keeps anything.
+    fn change<'a>(&'a self, key: &'a str, operation: &'a Operation) -> Answer<'a, Reply>;
+
+    /// The server that it is on, without credentials; none for a store of this process.
+    fn place(&self) -> Option<&str> {
+        None
+    }
+
+    /// What a store of this process holds; nothing for one on a server.
+    fn snapshot(&self) -> Table;
+}
