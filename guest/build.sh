@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the guest: core module, component, split, ahead-of-time compilation, base image.
-# Writes $CARGO_TARGET_DIR/guest/starcell_guest.{cwasm,image} (target/guest/... without CARGO_TARGET_DIR).
+# Writes $CARGO_TARGET_DIR/guest/starcell_guest.{cwasm,memory.cwasm,image} (target/guest/... without CARGO_TARGET_DIR).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . guest/toolchain.sh

@@ -3,8 +3,11 @@
 use starcell_runtime::artifact::Artifact;
 
 /// The guest as the build made it.
-pub static GUEST: Artifact =
-    Artifact { component: &CODE.0, base: include_bytes!(concat!(env!("STARCELL_GUEST"), "/starcell_guest.image")) };
+pub static GUEST: Artifact = Artifact {
+    component: &CODE.0,
+    memory: include_bytes!(concat!(env!("STARCELL_GUEST"), "/starcell_guest.memory.cwasm")),
+    base: include_bytes!(concat!(env!("STARCELL_GUEST"), "/starcell_guest.image")),
+};
 
 /// Code is executed where it lies, so it starts on a page. 4 KiB is the page size wherever it is not larger; where it
 /// is, the code is copied.

@@ -1,8 +1,8 @@
 //! Build tool: core module to component, split, checked, compiled ahead of time, booted.
 //!
 //! `starcell-xtask CORE.wasm OUT` writes to OUT: `starcell_guest.wasm` (the component, split from its memory),
-//! `starcell_guest.cwasm` (that component, compiled with the host's engine configuration) and `starcell_guest.image` (the
-//! memory of a booted guest, which every script starts from). Nothing is written when the inputs did not change.
+//! `starcell_guest.cwasm` (that component, compiled with the host's engine configuration), `starcell_guest.memory.cwasm` (the
+//! module that gives it a memory) and `starcell_guest.image` (the memory of a booted guest, which every script starts from). Nothing is written when the inputs did not change.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::{env, fs};
 use anyhow::{Context as _, Result, bail};
 use starcell_image::Split;
 use starcell_runtime::Interpreter;
-use starcell_runtime::artifact::{self, Artifact};
+use starcell_runtime::artifact::{self, Artifact, Compiled};
 use wit_component::ComponentEncoder;
 use wit_parser::Resolve;
 
@@ -44,13 +44,15 @@ fn build(core: &[u8], out: &Path) -> Result<()> {
     let component = ComponentEncoder::default().module(&core)?.validate(true).encode().context("making a component")?;
     let allowed = contract()?;
     starcell_image::check_imports(&component, &allowed.iter().map(String::as_str).collect::<Vec<_>>())?;
-    let Split { component, base, .. } = starcell_image::split(&component)?;
+    let Split { component, base, memory_pages, .. } = starcell_image::split(&component)?;
     write(out, "starcell_guest.wasm", &component)?;
 
-    let compiled = artifact::compile(&component).context("compiling the guest")?;
-    write(out, "starcell_guest.cwasm", &compiled)?;
+    let Compiled { component, memory } = artifact::compile(&component, memory_pages).context("compiling the guest")?;
+    write(out, "starcell_guest.cwasm", &component)?;
+    write(out, "starcell_guest.memory.cwasm", &memory)?;
 
-    let interpreter = Interpreter::load(&Artifact { component: compiled.leak(), base: base.leak() }, 1)?;
+    let artifact = Artifact { component: component.leak(), memory: memory.leak(), base: base.leak() };
+    let interpreter = Interpreter::load(&artifact, 1)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let image = runtime.block_on(interpreter.boot()).context("booting the guest")?;
     write(out, "starcell_guest.image", &image)

@@ -1,6 +1,6 @@
 //! The guest as it is stored and loaded: the component compiled ahead of time, and the base image.
 //!
-//! Compiling takes some ten seconds, so the build does it. At run time the code is executed where it lies in the binary,
+//! Compiling takes some ten seconds, so the build does it, and a host that runs guests compiles nothing. At run time the code is executed where it lies in the binary,
 //! neither compiled nor copied: copying 14 MB and touching every page of it was a third of a cold start. Loading is the
 //! only `unsafe` of the host: compiled code is executed as it is.
 
@@ -10,27 +10,43 @@ use std::ptr::NonNull;
 
 use rustix::param::page_size;
 use wasmtime::component::Component;
-use wasmtime::{Engine, Precompiled};
+use wasmtime::{Engine, Module, Precompiled};
 
 use crate::engine::{Purpose, engine};
 use crate::failure::Failure;
+use crate::memory::image::STACK_POINTER;
 
 /// Bytes of a guest as the build made it.
 #[derive(Clone, Copy, Debug)]
 pub struct Artifact {
     /// The compiled component, in wasmtime's own format.
     pub component: &'static [u8],
+    /// The module that gives the component its memory, compiled: one for all scripts.
+    pub memory: &'static [u8],
     /// The base image: a core wasm module.
     pub base: &'static [u8],
 }
 
-/// Compiles a component, which must be split from its memory, into the format that [`Artifact`] loads.
+/// What [`compile`] makes.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// For [`Artifact::component`].
+    pub component: Vec<u8>,
+    /// For [`Artifact::memory`].
+    pub memory: Vec<u8>,
+}
+
+/// Compiles a component that was split from its memory, and the module that gives it one of at least `memory_pages`, into
+/// the format that [`Artifact`] loads.
 ///
 /// # Errors
 /// The component is not valid, or this machine lacks what the engine configuration asks for.
-pub fn compile(component: &[u8]) -> Result<Vec<u8>, Failure> {
+pub fn compile(component: &[u8], memory_pages: u64) -> Result<Compiled, Failure> {
     let engine = engine(Purpose::Compile).map_err(Failure::host)?;
-    engine.precompile_component(component).map_err(Failure::host)
+    let component = engine.precompile_component(component).map_err(Failure::host)?;
+    let memory = starcell_image::shared_image(memory_pages, STACK_POINTER);
+    let memory = engine.precompile_module(&memory).map_err(Failure::host)?;
+    Ok(Compiled { component, memory })
 }
 
 impl Artifact {
@@ -49,5 +65,14 @@ impl Artifact {
                 false => Component::deserialize(engine, self.component),
             }
         }
+    }
+
+    /// Loads the module that gives the component its memory, from a copy: it is three instructions.
+    pub(crate) fn load_memory(&self, engine: &Engine) -> wasmtime::Result<Module> {
+        if Engine::detect_precompiled(self.memory) != Some(Precompiled::Module) {
+            return Err(wasmtime::Error::msg("the memory of the guest is not a compiled module; run `make guest`"));
+        }
+        // SAFETY: as for the component: the build made these bytes, and they are a part of the binary.
+        unsafe { Module::deserialize(engine, self.memory) }
     }
 }

@@ -31,7 +31,7 @@ const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (256 << 10);
 pub enum Purpose {
     /// Compiling the guest: all cores.
     Compile,
-    /// Running guests, in memories of our own. Nothing is compiled but the image module, which is three instructions.
+    /// Running guests, in memories of our own. Nothing is compiled.
     Run,
 }
 

@@ -17,7 +17,7 @@ use crate::bindings::{Guest, GuestPre};
 use crate::engine::{Purpose, engine};
 use crate::failure::Failure;
 use crate::limits::Limits;
-use crate::memory::image::{Image, STACK_POINTER};
+use crate::memory::image::Image;
 use crate::memory::raw::{Arena, Fork, Slot, Watching};
 use crate::meter::{Meter, Metered};
 use crate::parked::Parked;
@@ -64,7 +64,7 @@ impl Interpreter {
         let contents = starcell_image::contents(artifact.base)?;
         let size = usize::try_from(contents.pages)? * WASM_PAGE;
         let base = Arc::new(Image::new(&contents.parts, size, contents.stack_pointer)?);
-        let pre = pre(capability::linker(&engine)?, &component, contents.pages)?;
+        let pre = pre(capability::linker(&engine)?, &component, &artifact.load_memory(&engine)?)?;
         let handle = export(&component, "handle")?;
         let handle_miss = export(&component, "handle-miss")?;
         let arena = Arena::new(instances as usize + MAX_PARKED)?;
@@ -182,9 +182,8 @@ fn export(component: &Component, name: &str) -> wasmtime::Result<ComponentExport
     found.ok_or_else(|| wasmtime::Error::msg(format!("the guest does not export `{name}`")))
 }
 
-/// Links the component with the host's functions and with the image module, which is one for all scripts.
-fn pre(mut linker: Linker<State>, component: &Component, base_pages: u64) -> wasmtime::Result<GuestPre<State>> {
-    let image = Module::new(component.engine(), starcell_image::shared_image(base_pages, STACK_POINTER))?;
-    linker.root().module(starcell_image::IMAGE_IMPORT, &image)?;
+/// Links the component with the host's functions and with the module that gives it its memory.
+fn pre(mut linker: Linker<State>, component: &Component, memory: &Module) -> wasmtime::Result<GuestPre<State>> {
+    linker.root().module(starcell_image::IMAGE_IMPORT, memory)?;
     GuestPre::new(linker.instantiate_pre(component)?)
 }
