@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -94,6 +95,16 @@ pub fn folder() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("starcell-tests-{}/folder{}", std::process::id(), next()));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
     folder.canonicalize().expect("it exists")
+}
+
+/// A flag that is raised when its scope ends, by a failed assertion too: whoever waits for it in another thread ends.
+#[derive(Debug)]
+pub struct RaiseAtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for RaiseAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Waits until a condition holds that something else on the machine brings about.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use starcell_tests::client::{Client, Response, get};
-use starcell_tests::process::{Starcell, script};
+use starcell_tests::process::{RaiseAtEnd, Starcell, script};
 
 const FROZEN: &str = "module state is frozen while serving: every request runs in its own fork; keep state in kv";
 
@@ -215,15 +215,6 @@ const CPU: &str = "error CPU time limit of 0.5 s reached script=";
 const MEMORY: &str = "error memory limit of 64 MiB reached script=";
 const STACK: &str = "error stack limit reached: too many nested calls or too deeply nested values script=";
 const TOO_BIG: &str = "Integer value is too big to fit in i32: 2147483648\\n";
-
-/// A flag that is raised when its scope ends, by a failed assertion too.
-struct RaiseAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for RaiseAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// What each is asked with, and what the one log line about it says.
 const ATTACKS: [(&str, &str); 18] = [
