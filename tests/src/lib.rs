@@ -16,6 +16,7 @@ pub mod machine;
 pub mod node;
 pub mod process;
 pub mod servers;
+pub mod scratch;
 pub mod tls;
 pub mod tools;
 pub mod upstream;

@@ -9,6 +9,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::scratch::temporary;
+pub use crate::scratch::{fixture, folder, script, script_bytes};
+
 /// How long anything that should happen may take on a loaded machine before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -60,43 +63,6 @@ pub fn binary() -> PathBuf {
     folder.expect("build the `starcell` binary first").join("starcell")
 }
 
-/// A script of the fixtures folder.
-#[must_use]
-pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name)
-}
-
-/// Writes a script to a file that lives as long as the machine's temporary folder.
-#[must_use]
-pub fn script(source: &str) -> PathBuf {
-    script_bytes(source.as_bytes())
-}
-
-/// Like [`script`], for sources that are not text.
-#[must_use]
-pub fn script_bytes(source: &[u8]) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("starcell-tests-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a temporary folder");
-    let path = folder.join(format!("script{}.star", next()));
-    std::fs::write(&path, source).expect("a temporary file");
-    path
-}
-
-/// The folder of everything that the tests of this process write, its path without links.
-fn temporary() -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("starcell-tests-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a temporary folder");
-    folder.canonicalize().expect("it exists")
-}
-
-/// An empty folder of the test's own, its path without links, that lives as long as the machine's temporary folder.
-#[must_use]
-pub fn folder() -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("starcell-tests-{}/folder{}", std::process::id(), next()));
-    std::fs::create_dir_all(&folder).expect("a temporary folder");
-    folder.canonicalize().expect("it exists")
-}
-
 /// A flag that is raised when its scope ends, by a failed assertion too: whoever waits for it in another thread ends.
 #[derive(Debug)]
 pub struct RaiseAtEnd<'a>(pub &'a AtomicBool);
@@ -114,12 +80,6 @@ pub fn until(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         thread::sleep(Duration::from_millis(2));
     }
-}
-
-fn next() -> u32 {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Starcell {

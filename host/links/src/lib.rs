@@ -1,4 +1,4 @@
-//! Where symbolic links lead, one link at a time and as the kernel follows them.
+//! Follows symbolic links, one at a time and as the kernel does.
 //!
 //! Rules are followed with this when they are made, and the host's own files when they are registered, so that both are
 //! compared under every name that they have. The kernel's own resolution is the measure: a fuzz target holds the two
@@ -12,7 +12,7 @@ use starcell_policy::CanonicalPath;
 /// Most links that are followed within one step; Linux has the same number for a whole path.
 const MAX_NESTED: usize = 40;
 
-/// Where the first link on a path leads, with the rest of the path behind it; none for a path without links. Blocks for
+/// The target of the first link on a path, with the rest of the path behind it; none for a path without links. Blocks for
 /// as long as the file system takes.
 #[must_use]
 pub fn follow(path: &CanonicalPath) -> Option<CanonicalPath> {
@@ -86,9 +86,9 @@ mod tests {
     /// The kernel's own resolution is the measure.
     #[test]
     fn links_lead_where_the_kernel_says() {
-        let root = std::env::temp_dir().join(format!("starcell-links-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let root = canonicalize(folder.path()).unwrap();
         create_dir_all(root.join("real/deep/er")).unwrap();
-        let root = canonicalize(root).unwrap();
         write(root.join("real/secret"), "x").unwrap();
         for (target, link) in [
             ("real", "alias"),
@@ -123,6 +123,5 @@ mod tests {
         assert_eq!(follow(&path("not/there")), None);
         assert_eq!(roots.spellings(path("loop")).len(), 1, "a link to itself leads nowhere");
         assert!(roots.spellings(path("alias/new")).ends_with(&[path("real/new")]), "what is not there yet");
-        std::fs::remove_dir_all(root).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! Where the operator says which cluster it is: kubeconfig files, as for kubectl, or being inside of a cluster.
+//! The operator's cluster: kubeconfig files, as for kubectl, or being inside of a cluster.
 //!
 //! What is in those files is the operator's word. They may name files, programs that make credentials, a certificate
 //! that is not to be checked. Proxies alone are refused, and those of the environment are never asked: requests go where
@@ -22,7 +22,7 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 pub struct Operator {
     /// Kubeconfig files, merged as kubectl does it. Those that are not there are passed over.
     pub kubeconfigs: Vec<PathBuf>,
-    /// Whether this process runs in a pod, whose service account is used if there is no kubeconfig.
+    /// True if this process runs in a pod, whose service account is used if there is no kubeconfig.
     pub in_pod: bool,
 }
 
@@ -92,7 +92,7 @@ impl Source {
         }
     }
 
-    /// Whether some user of it gets credentials from a program.
+    /// Returns whether some user of it gets credentials from a program.
     pub(super) fn runs_programs(&self) -> bool {
         let Self::Kubeconfig(kubeconfig) = self else { return false };
         let mut users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
@@ -145,7 +145,7 @@ fn inline(kubeconfig: &mut Kubeconfig) {
     }
 }
 
-/// Whether the cluster of a context is behind a proxy.
+/// Returns whether the cluster of a context is behind a proxy.
 fn proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> bool {
     chosen(kubeconfig, context).is_some_and(|(cluster, _)| cluster.proxy_url.is_some_and(|url| !url.is_empty()))
 }
@@ -195,23 +195,21 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_written_later_is_never_read() {
-        let folder = std::env::temp_dir().join(format!("starcell-operator-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let text = "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts:\n- name: a\n  context: {cluster: c, user: u}\n\
                     clusters:\n- name: c\n  cluster: {server: 'https://h.example:6443'}\n\
                     users:\n- name: u\n  user: {tokenFile: token, exec: {apiVersion: v1, command: ./plugin}}\n";
-        let file = folder.join("config");
+        let file = folder.path().join("config");
         std::fs::write(&file, text).unwrap();
-        let operator = Operator { kubeconfigs: vec![file.clone(), folder.join("none")], in_pod: false };
+        let operator = Operator { kubeconfigs: vec![file.clone(), folder.path().join("none")], in_pod: false };
         let kubernetes = crate::k8s::Kubernetes::new(&operator);
         std::fs::write(&file, text.replace("h.example", "evil.example")).unwrap();
-        std::fs::write(folder.join("none"), text.replace("h.example", "evil.example")).unwrap();
+        std::fs::write(folder.path().join("none"), text.replace("h.example", "evil.example")).unwrap();
         let cluster = kubernetes.of_operator(None).await.unwrap();
         assert_eq!(cluster.server(), "https://h.example:6443");
         let files: Vec<_> =
             kubernetes.files().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect();
         assert_eq!(files, ["config", "none", "token", "plugin"]);
         assert!(kubernetes.runs_programs() && !crate::k8s::Kubernetes::default().runs_programs());
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn only_the_ground_is_read_and_written() {
-        let root = std::env::temp_dir().join(format!("starcell-ground-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
         fs::create_dir_all(root.join("read/deep")).unwrap();
         fs::create_dir_all(root.join("own")).unwrap();
         fs::write(root.join("read/deep/file"), "r").unwrap();
@@ -184,7 +185,6 @@ mod tests {
         if let Some((may, may_not)) = done {
             assert_eq!((may, may_not), ([true; 5], [false; 5]));
         }
-        fs::remove_dir_all(root).unwrap();
     }
 
     #[test]
