@@ -21,6 +21,7 @@
 //! - [`k8s`]: its clusters
 //! - [`suite`]: a test file, whose tests run in forks of it
 //! - [`host`], [`tool`]: what surrounds an app: sockets, routes and logs; tests and sessions
+//! - `os_words`: the system's errors, as a sentence goes on with them
 //! - [`variables`]: what an operator gives a script by name
 //! - [`failure`], [`limits`], [`meter`], [`ticker`]: how an evaluation ends, and what ends it
 
@@ -47,6 +48,7 @@ pub mod limits;
 mod memory;
 pub mod meter;
 pub mod node_walls;
+mod os_words;
 mod parked;
 pub mod parking;
 mod privileges;

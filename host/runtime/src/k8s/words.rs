@@ -1,4 +1,4 @@
-//! What went wrong with a cluster, for a script's developer.
+//! The errors of a cluster, in words for a script's developer.
 //!
 //! Errors of kube tell what they have read: the output of a program that makes credentials, lines of a kubeconfig, a
 //! line of a key. So they are told in words of our own wherever something of that kind could be in them.
@@ -6,6 +6,8 @@
 use kube::Error;
 use kube::client::{AuthError, RustlsTlsError};
 use kube::config::{KubeconfigError, LoadDataError};
+
+use crate::os_words::{os_words, unnumbered};
 
 /// Longest message of a cluster that is passed on.
 const MAX_MESSAGE: usize = 1000;
@@ -40,7 +42,7 @@ pub(super) fn of_kubeconfig(error: &KubeconfigError) -> String {
         KubeconfigError::LoadClientCertificate(error) => format!("its client-certificate: {}", of_data(error)),
         KubeconfigError::LoadClientKey(error) => format!("its client-key: {}", of_data(error)),
         KubeconfigError::ParseCertificates(_) => "its certificate-authority is not PEM".to_owned(),
-        KubeconfigError::ReadConfig(error, _) => os(error),
+        KubeconfigError::ReadConfig(error, _) => os_words(error),
         KubeconfigError::Parse(error) => match error.location() {
             Some(at) => format!("line {}, column {} is not what a kubeconfig has there", at.line(), at.column()),
             None => "it is not a kubeconfig".to_owned(),
@@ -53,7 +55,7 @@ pub(super) fn of_kubeconfig(error: &KubeconfigError) -> String {
     format!("kubeconfig: {what}")
 }
 
-/// Whether a kubeconfig is simply not there.
+/// Returns whether a kubeconfig is simply not there.
 pub(super) fn is_missing(error: &KubeconfigError) -> bool {
     matches!(error, KubeconfigError::ReadConfig(error, _) if error.kind() == std::io::ErrorKind::NotFound)
 }
@@ -61,17 +63,17 @@ pub(super) fn is_missing(error: &KubeconfigError) -> bool {
 fn of_data(error: &LoadDataError) -> String {
     match error {
         LoadDataError::DecodeBase64(_) => "its data are not base64".to_owned(),
-        LoadDataError::ReadFile(error, path) => format!("{}: {}", path.display(), os(error)),
+        LoadDataError::ReadFile(error, path) => format!("{}: {}", path.display(), os_words(error)),
         LoadDataError::NoBase64DataOrFile => "it is missing, and its other half is there".to_owned(),
     }
 }
 
 fn of_auth(error: &AuthError) -> String {
     let what = match error {
-        AuthError::AuthExecStart(error) => format!("its program cannot be started: {}", os(error)),
+        AuthError::AuthExecStart(error) => format!("its program cannot be started: {}", os_words(error)),
         AuthError::AuthExecRun { out, .. } => format!("its program failed with {}", out.status),
         AuthError::MissingCommand => "its exec entry has no command".to_owned(),
-        AuthError::ReadTokenFile(error, path) => format!("{}: {}", path.display(), os(error)),
+        AuthError::ReadTokenFile(error, path) => format!("{}: {}", path.display(), os_words(error)),
         AuthError::AuthExec(_) => "its auth-provider is not supported".to_owned(),
         AuthError::InvalidBearerToken(_) | AuthError::InvalidBasicAuth(_) => "they hold control characters".to_owned(),
         AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => "its program gave none".to_owned(),
@@ -98,18 +100,13 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut told: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let text = error.to_string();
-        let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+        let text = unnumbered(error);
         if !told.iter().any(|before| before.ends_with(&text)) {
             told.push(text);
         }
         next = error.source();
     }
     bounded(&told.join(": "))
-}
-
-fn os(error: &std::io::Error) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 /// A text of somebody else's, at most so long.

@@ -1,4 +1,4 @@
-//! Why a file operation was not done, in words for a script.
+//! The refusals of file operations, in words for a script.
 
 use std::io;
 
@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use starcell_policy::PathError;
 
 use crate::capability::blocking::Stopped;
+use crate::os_words::os_words;
 
 /// Why a file operation was not done.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ pub(in crate::capability) enum Refusal {
     #[error("not UTF-8 text: wrong byte at offset {0}; read it with read_bytes")]
     NotUtf8(usize),
     /// The system refused.
-    #[error("{}", words(*.0))]
+    #[error("{}", os_words(&io::Error::from(*.0)))]
     Os(Errno),
     /// The path, or where a link leads, cannot be judged.
     #[error(transparent)]
@@ -49,14 +50,6 @@ impl From<Errno> for Refusal {
     fn from(error: Errno) -> Self {
         Self::Os(error)
     }
-}
-
-/// The system's words, without its number.
-fn words(error: Errno) -> String {
-    let text = io::Error::from(error).to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 impl From<tokio::task::JoinError> for Refusal {

@@ -1,0 +1,36 @@
+//! The words of the system's errors, as a sentence for a script goes on with them.
+
+use std::fmt::Display;
+
+/// An error without the number that `std` puts behind it.
+pub(crate) fn unnumbered(error: &(impl Display + ?Sized)) -> String {
+    let mut text = error.to_string();
+    if let Some(number) = text.find(" (os error ") {
+        text.truncate(number);
+    }
+    text
+}
+
+/// The same, beginning with a small letter.
+pub(crate) fn os_words(error: &(impl Display + ?Sized)) -> String {
+    let text = unnumbered(error);
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// Fails when `std` words its errors in another way.
+    #[test]
+    fn the_number_is_left_out() {
+        let missing = io::Error::from_raw_os_error(2);
+        assert_eq!(missing.to_string(), "No such file or directory (os error 2)");
+        assert_eq!(unnumbered(&missing), "No such file or directory");
+        assert_eq!(os_words(&missing), "no such file or directory");
+        assert_eq!(os_words(&io::Error::other("")), "");
+    }
+}
