@@ -251,7 +251,7 @@ fn a_rebinding_name_never_leads_elsewhere() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = Client::new(Arc::clone(&resolver) as Arc<dyn Resolve>);
-        let app = Deployed::start_with(&interpreter(), &source, |config| config.client = client).await.unwrap();
+        let app = Deployed::start_with(&interpreter(), &source, |config| config.state.client = client).await.unwrap();
         for round in 0..10 {
             let mut answers = Vec::new();
             for _ in 0..5 {

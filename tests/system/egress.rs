@@ -245,7 +245,7 @@ fn no_name_leads_to_a_forbidden_address() {
     runtime.block_on(async {
         let client = Client::new(Arc::new(Table(addresses.clone())));
         let give = |config: &mut starcell_runtime::AppConfig| {
-            (config.client, config.grants, config.audit) = (client, grants, audit.subject(&subject));
+            (config.state.client, config.grants, config.audit) = (client, grants, audit.subject(&subject));
         };
         let app = Deployed::start_with(&interpreter(), source, give).await.unwrap();
         for (n, address) in addresses.iter().enumerate() {

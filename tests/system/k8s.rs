@@ -328,14 +328,14 @@ print(k8s.try_create({"apiVersion": "example.com/v9", "kind": "Widget", "metadat
 "#;
     let expected = r#"Widget web
 k8s.create("web/mouses.example.com/m"): the cluster has no kind "mouses.example.com"
-k8s.create("web/mice.example.com/m"): these are in no namespace; say so with namespace="-"
+k8s.create("web/mice.example.com/m"): objects of this kind are in no namespace; pass namespace="-"
 Mouse
 ["m"]
-k8s.create("web/widgets.example.com/m"): it is of the kind Mouse, not Widget; say its plural name with kind=
-k8s.list("-/widgets.example.com"): these are in namespaces; name one
+k8s.create("web/widgets.example.com/m"): it is of the kind Mouse, not Widget; pass its plural name with kind=
+k8s.list("-/widgets.example.com"): objects of this kind are in namespaces; pass one with namespace=
 k8s.list("web/widget.example.com"): the cluster has no kind "widget.example.com"; did you mean "widgets.example.com"?
 k8s.list("web/gadgets.example.org"): the cluster has no API group "example.org"
-k8s.list("web/gadgets"): the cluster has no kind "gadgets"; a kind that clusters have not by themselves is its plural name, a dot and its group
+k8s.list("web/gadgets"): the cluster has no kind "gadgets"; name a custom kind as plural.group, for example certificates.cert-manager.io
 k8s.create("web/widgets.example.com/w"): the cluster has no version v9 of the API group "example.com"
 "#;
     assert_eq!(run(&kube, source), expected);

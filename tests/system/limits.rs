@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use starcell_runtime::{Failure, Limit, Limits};
 use starcell_tests::client::{Client, get};
+use starcell_tests::edge::{Deployed, interpreter, request};
 use starcell_tests::process::{Starcell, script};
 
 /// Answers with what it got, and says so in the log.
@@ -159,4 +161,16 @@ fn a_large_state_is_served() {
     let spent = server.cpu_time() - before;
     assert!(spent < Duration::from_secs(1), "100 requests took {spent:?} of CPU time");
     assert_eq!(server.stop().code(), 0);
+}
+
+/// wasmtime tells in words alone that a call hands over more than it may. Fails when it words that in another way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_is_too_much_for_one_call_is_a_limit() {
+    let source = "srv = http.server()\nsrv.handle(\"GET /\", lambda req: \"x\" * 2000000)\nsrv.serve(port=0)\n";
+    let limits = Limits { crossing_bytes: 1 << 20, ..Limits::default() };
+    let app = Deployed::start(&interpreter(), source, limits).await.unwrap();
+    let failure = app.serving.answer(0, request("/")).await.result.unwrap_err();
+    assert!(matches!(failure, Failure::Limit(Limit::Crossing(bytes)) if bytes == 1 << 20), "{failure}");
+    assert_eq!(failure.to_string(), "more than 1 MiB handed to the host in one call");
+    app.stop().await.unwrap();
 }

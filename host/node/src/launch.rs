@@ -12,8 +12,7 @@ use starcell_budget::MemoryBudget;
 use starcell_log::LogChoice;
 use starcell_policy::{CanonicalPath, Grants};
 use starcell_runtime::{
-    App, AppConfig, Client, Environment, Forks, HostFiles, Interpreter, Kubernetes, Kv, Limits, Mode, Programs, Serve,
-    Tool, Variables,
+    App, AppConfig, CapabilityState, Forks, HostFiles, Interpreter, Limits, Mode, Serve, Tool, Variables,
 };
 
 /// All that an app is started with.
@@ -35,16 +34,8 @@ pub struct Launch {
     pub audit: AuditApp,
     /// Whether time, waiting and randomness are recorded too, for which no permission is needed.
     pub record_pure: bool,
-    /// Where handlers keep state.
-    pub kv: Kv,
-    /// The connections to other servers.
-    pub client: Client,
-    /// The Kubernetes clusters.
-    pub kubernetes: Kubernetes,
-    /// The environment that the script may ask for: names and values.
-    pub environment: Environment,
-    /// How its programs run.
-    pub programs: Programs,
+    /// What the capabilities of the app keep.
+    pub state: CapabilityState,
     /// The arguments of the script.
     pub arguments: Vec<String>,
     /// The variables of the script.
@@ -72,7 +63,7 @@ impl Launch {
     #[must_use]
     pub fn app(self, surroundings: Arc<dyn Serve>) -> Arc<App> {
         let Self { interpreter, script, folder, grants, cwd, mode, audit, record_pure, .. } = self;
-        let Self { kv, client, kubernetes, environment, programs, arguments, variables, log, .. } = self;
+        let Self { state, arguments, variables, log, .. } = self;
         let Self { limits, forks, memory, host, host_files, port, tool, .. } = self;
         let config = AppConfig {
             script,
@@ -80,12 +71,8 @@ impl Launch {
             mode,
             audit,
             record_pure,
-            kv,
-            client,
-            kubernetes,
-            environment,
+            state,
             cwd,
-            programs,
             arguments,
             variables,
             log,

@@ -1,4 +1,4 @@
-//! What a guest may ask of the host: one file for each WIT interface, and the one list of them.
+//! The capabilities: one file for each WIT interface that a guest imports, and the one list of them.
 //!
 //! A privileged call goes through the [gate](crate::gate): its effect takes the permit and acts on what the permit holds.
 //! `docs/adding-a-capability.md` lists what a new one takes.
@@ -16,6 +16,7 @@ mod server;
 pub(crate) mod source;
 mod timer;
 mod tool;
+mod types;
 
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};

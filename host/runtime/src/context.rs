@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::authority::{Authority, Mode, Report};
 use crate::bindings::starcell::guest::types::{Conditions, Level as GuestLevel, LogFormat, Position, Script};
+use crate::capability_state::CapabilityState;
 use crate::client::Client;
 use crate::environment::Environment;
 use crate::failure::{Failure, ScriptFailureKind};
@@ -45,18 +46,10 @@ pub struct AppConfig {
     pub audit: AuditApp,
     /// Whether time, waiting and randomness are recorded too, for which no permission is needed.
     pub record_pure: bool,
-    /// Where its handlers keep state.
-    pub kv: Kv,
-    /// What it speaks to other servers with.
-    pub client: Client,
-    /// Its Kubernetes clusters.
-    pub kubernetes: Kubernetes,
-    /// The environment that scripts may ask for: names and values.
-    pub environment: Environment,
+    /// What its capabilities keep.
+    pub state: CapabilityState,
     /// The folder that relative paths start at: `$CWD` of the rules.
     pub cwd: CanonicalPath,
-    /// How its programs run.
-    pub programs: Programs,
     /// The arguments of the script.
     pub arguments: Vec<String>,
     /// The variables of the script.
@@ -91,12 +84,14 @@ impl AppConfig {
             mode: Mode::default(),
             audit: Audit::off().subject(&nobody()),
             record_pure: false,
-            kv: Kv::memory(kv::DEFAULT_QUOTA),
-            client: Client::default(),
-            kubernetes: Kubernetes::default(),
-            environment: Environment::default(),
+            state: CapabilityState {
+                client: Client::default(),
+                environment: Environment::default(),
+                kubernetes: Kubernetes::default(),
+                kv: Kv::memory(kv::DEFAULT_QUOTA),
+                programs: Programs::default(),
+            },
             cwd,
-            programs: Programs::default(),
             arguments: Vec::new(),
             variables: Variables::default(),
             log: LogChoice::default(),

@@ -16,10 +16,11 @@ use starcell_policy::{AddressClass, CanonicalPath, Capability, Denial, Endpoint,
 use tokio::time::Instant;
 
 use crate::authority::{Authority, Decided};
-use crate::bindings::starcell::guest::types::{Error, Position};
+use crate::bindings::starcell::guest::types::Position;
+use crate::call_error::{HostCallError, shown};
 
-/// What an effect reports: its value and the bytes that went in or out; or the sentence for the script.
-pub(crate) type Effect<T> = Result<(T, u64), String>;
+/// What an effect reports: its value and the bytes that went in or out, or why there is none.
+pub(crate) type Effect<T> = Result<(T, u64), HostCallError>;
 
 /// What every script may do, and what is recorded only on request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +53,6 @@ pub(crate) struct Gate {
     arguments: Option<Arc<Arguments>>,
 }
 
-impl From<String> for Error {
-    fn from(text: String) -> Self {
-        Self::Failed(text)
-    }
-}
-
 impl Gate {
     /// The gate of an instance that answers a request, or runs the top level if there is none.
     pub(crate) fn new(authority: Arc<Authority>, request: Option<Arc<str>>) -> Self {
@@ -80,42 +75,40 @@ impl Gate {
     }
 
     /// Decides a call, writes the intent, does `effect` with the permit, writes the outcome.
-    pub(crate) async fn pass<F, T, E, Fut>(
+    pub(crate) async fn pass<F, T, Fut>(
         &self,
         at: &Position,
         function: F,
         resource: F::Resource,
         effect: impl FnOnce(Permit<F::Resource>) -> Fut,
-    ) -> Result<T, Error>
+    ) -> Result<T, HostCallError>
     where
         F: Function,
-        E: Into<Error>,
-        Fut: Future<Output = Result<(T, u64), E>>,
+        Fut: Future<Output = Effect<T>>,
     {
         let decided = match self.authority.decide(function, resource) {
             Ok(decided) => decided,
-            Err(denial) => return Err(self.denied(&denial, at).await),
+            Err(denial) => return Err(self.denied(denial, at).await),
         };
         let ticket = self.intent(&decided, at).await?;
-        self.act(ticket, effect(decided.permit)).await.map_err(Into::into)
+        self.act(ticket, effect(decided.permit)).await
     }
 
     /// The second half of the check of a request: whether it may connect to an address that its host resolved to. An
     /// address that is in the URL, or is public, was granted with it and leaves no record of its own.
-    pub(crate) async fn address<T, E, F>(
+    pub(crate) async fn address<T, F>(
         &self,
         permit: &Permit<Url>,
         address: IpAddr,
         at: &Position,
         effect: impl FnOnce(Permit<Endpoint>) -> F,
-    ) -> Result<T, Error>
+    ) -> Result<T, HostCallError>
     where
-        E: Into<Error>,
-        F: Future<Output = Result<(T, u64), E>>,
+        F: Future<Output = Effect<T>>,
     {
         let decided = match self.authority.decide_address(permit, address) {
             Ok(decided) => decided,
-            Err(denial) => return Err(self.denied(&denial, at).await),
+            Err(denial) => return Err(self.denied(denial, at).await),
         };
         let was_granted_by_name = match permit.resource().host() {
             Host::Address(_) => true,
@@ -125,7 +118,7 @@ impl Gate {
             true => None,
             false => self.intent(&decided, at).await?,
         };
-        self.act(ticket, effect(decided.permit)).await.map_err(Into::into)
+        self.act(ticket, effect(decided.permit)).await
     }
 
     /// Whether the grants cover a call, for functions that leave out what a script may not see. Nothing is recorded:
@@ -157,20 +150,16 @@ impl Gate {
         }
     }
 
-    /// Records the refusal of a call on a file of the host, and gives it the form that a script sees. No grant covers
-    /// such a file, and count mode does not pass over it.
-    pub(crate) async fn hosts<F: Function>(&self, function: F, path: &CanonicalPath, at: &Position) -> Error {
-        let resource = path.to_string();
+    /// Records the refusal of a call on a file of the host. No grant covers such a file, and count mode does not pass
+    /// over it.
+    pub(crate) async fn hosts<F: Function>(&self, function: F, path: &CanonicalPath, at: &Position) -> HostCallError {
         if self.authority.audit().is_on() {
-            let (capability, function) = (function.capability(), function.name());
+            let (capability, function, resource) = (function.capability(), function.name(), path.to_string());
             let line =
                 Line { capability, function, resource: &resource, decision: Decision::Deny, rule: None, needed: None };
             self.refused(line, at).await;
         }
-        let capability = function.capability();
-        Error::Denied(format!(
-            "permission denied: {capability}({resource:?}): the file is the host's, so no rule grants it"
-        ))
+        HostCallError::HostFile(function.capability(), path.clone())
     }
 
     /// Does what needs no permission, written down like what does. Only for an app whose operator asked for it. The
@@ -219,7 +208,11 @@ impl Gate {
     }
 
     /// Writes what is about to be done. Nothing that cannot be written down is done.
-    async fn intent<R: fmt::Display>(&self, decided: &Decided<R>, at: &Position) -> Result<Option<Ticket>, Error> {
+    async fn intent<R: fmt::Display>(
+        &self,
+        decided: &Decided<R>,
+        at: &Position,
+    ) -> Result<Option<Ticket>, HostCallError> {
         if !self.authority.audit().is_on() {
             return Ok(None);
         }
@@ -233,14 +226,11 @@ impl Gate {
             rule: rule.as_deref(),
             needed: waived.and_then(Denial::needed_profile),
         };
-        let ticket = line.write(self, at).await.map_err(|error| {
-            Error::Failed(format!("the audit log cannot be written, so the call was not made: {error}"))
-        })?;
-        Ok(Some(ticket))
+        line.write(self, at).await.map(Some).map_err(HostCallError::Unrecorded)
     }
 
-    /// Records a refusal, and gives it the form that a script sees.
-    async fn denied(&self, denial: &Denial, at: &Position) -> Error {
+    /// Records a refusal.
+    async fn denied(&self, denial: Denial, at: &Position) -> HostCallError {
         if self.authority.audit().is_on() {
             let resource = match denial.address() {
                 Some(address) => format!("{} {address}", denial.resource()),
@@ -257,7 +247,7 @@ impl Gate {
             };
             self.refused(line, at).await;
         }
-        Error::Denied(denial.to_string())
+        HostCallError::Denied(denial)
     }
 
     async fn refused(&self, line: Line<'_>, at: &Position) {
@@ -269,17 +259,6 @@ impl Gate {
 
     fn phase(&self) -> Phase {
         if self.in_request() { Phase::Request } else { Phase::Setup }
-    }
-}
-
-/// Characters of a script's text that errors and records of a refused call repeat. Such a text may have any length.
-const MAX_SHOWN: usize = 200;
-
-/// The start of a text that may be too long to be repeated.
-pub(crate) fn shown(text: &str) -> std::borrow::Cow<'_, str> {
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
-        None => text.into(),
     }
 }
 

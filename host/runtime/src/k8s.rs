@@ -87,7 +87,7 @@ impl Kubernetes {
         self.0.files.iter().map(PathBuf::as_path)
     }
 
-    /// Whether the operator's kubeconfig names programs that make credentials, which the host runs.
+    /// Returns whether the operator's kubeconfig names programs that make credentials, which the host runs.
     #[must_use]
     pub fn runs_programs(&self) -> bool {
         self.0.source.as_ref().is_ok_and(Source::runs_programs)

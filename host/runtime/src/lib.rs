@@ -11,8 +11,10 @@
 //! - `parked`, [`parking`]: forks that wait for the next request of their revision
 //! - [`environment`]: what `os.env` reads, and nothing prints
 //! - `authority`: who decides and records an app's calls; `caller`: an app that makes one
+//! - `call_error`: why a call came to no value
 //! - [`gate`]: the one way to a capability: decide, write the intent, act, write the outcome
 //! - [`capability`]: what a guest may ask of the host, one file for each WIT interface
+//! - `capability_state`: what capabilities keep for an app
 //! - [`room`]: the process in which a program runs behind its walls; [`node_walls`]: those around the host itself
 //! - [`host_files`]: what no grant covers
 //! - [`kv`]: what the store of an app keeps
@@ -29,8 +31,10 @@ pub mod app;
 pub mod artifact;
 mod authority;
 mod bindings;
+mod call_error;
 mod caller;
 pub mod capability;
+mod capability_state;
 pub mod client;
 mod context;
 pub mod engine;
@@ -67,6 +71,7 @@ pub use app::App;
 pub use authority::Mode;
 pub use bindings::starcell::guest::types::{Field, Miss, Position, Request, Response, Setting, Variable};
 pub use capability::source::{SourceError, read as read_source};
+pub use capability_state::CapabilityState;
 pub use client::{Client, Toll};
 pub use context::AppConfig;
 pub use environment::{Environment, Secret};

@@ -69,7 +69,7 @@ impl Meter {
         Duration::from_nanos(self.spent.load(Ordering::Relaxed))
     }
 
-    /// Whether the guest has used up its time. For callbacks that run inside the guest.
+    /// Returns whether the guest has used up its time. For callbacks that run inside the guest.
     pub(crate) fn exhausted(&self) -> bool {
         self.running() >= self.limit
     }
@@ -79,8 +79,8 @@ impl Meter {
         self.spent.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// Whether what has been charged so far is more than the guest may spend. For work on other threads, which have
-    /// clocks of their own.
+    /// Returns whether what has been charged so far is more than the guest may spend. For work on other threads, which
+    /// have clocks of their own.
     pub(crate) fn is_overspent(&self) -> bool {
         self.spent() >= self.limit
     }

@@ -43,7 +43,7 @@ impl Capabilities {
         Self(numbers.into_iter().fold(0, |all, number| all | 1 << number))
     }
 
-    /// Whether it holds a capability.
+    /// Returns whether it holds a capability.
     pub(crate) fn has(self, number: u32) -> bool {
         self.0 >> number & 1 == 1
     }

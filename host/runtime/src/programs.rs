@@ -1,4 +1,4 @@
-//! How the programs of an app run, as the operator wants it.
+//! The operator's terms for the programs of an app.
 
 use std::collections::BTreeSet;
 

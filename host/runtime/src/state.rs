@@ -4,11 +4,9 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use http::Extensions;
 use starcell_budget::MemoryBudget;
-use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
-use wasmtime_wasi::clocks::WasiClocksCtx;
-use wasmtime_wasi::random::WasiRandomCtx;
 
 use crate::context::AppContext;
 use crate::failure::{Failure, Limit};
@@ -51,11 +49,8 @@ pub(crate) struct State {
     pub(crate) slot: Option<Arc<Slot>>,
     /// What the interpreter said when it panicked.
     pub(crate) panic: Option<String>,
-    /// Calls of capabilities that bound their number, by the name of their interface.
-    counts: Vec<(&'static str, u32)>,
-    clocks: Option<WasiClocksCtx>,
-    random: Option<WasiRandomCtx>,
-    resources: ResourceTable,
+    /// What capabilities keep for the instance, each in a type of its own: see [`State::kept`].
+    kept: Extensions,
 }
 
 impl State {
@@ -75,10 +70,7 @@ impl State {
             captured: None,
             slot: None,
             panic: None,
-            counts: Vec::new(),
-            clocks: None,
-            random: None,
-            resources: ResourceTable::new(),
+            kept: Extensions::new(),
         }
     }
 
@@ -98,19 +90,15 @@ impl State {
         }
     }
 
-    /// Counts a call to another machine; says whether the instance answers a request and has made `most` before.
-    pub(crate) fn is_over(&mut self, interface: &'static str, most: u32) -> bool {
-        let at = match self.counts.iter().position(|(counted, _)| *counted == interface) {
-            Some(at) => at,
-            None => {
-                self.counts.push((interface, 0));
-                self.counts.len() - 1
-            }
-        };
-        let Some((_, count)) = self.counts.get_mut(at) else { return false };
-        let is_over = *count >= most && matches!(self.role, Role::Request(..));
-        *count = count.saturating_add(1);
-        is_over
+    /// Returns whether this instance answers a request, or runs a test.
+    pub(crate) fn is_request(&self) -> bool {
+        matches!(self.role, Role::Request(..))
+    }
+
+    /// What a capability keeps for this instance, in a type that is the capability's own. It is made when it is first
+    /// asked for, and the next request on the same fork finds none of it.
+    pub(crate) fn kept<T: Clone + Default + Send + Sync + 'static>(&mut self) -> &mut T {
+        self.kept.get_or_insert_default()
     }
 
     /// Why a call of the guest failed.
@@ -126,19 +114,6 @@ impl State {
             Failure::Trap(_) if !panic.is_empty() => Failure::Trap(format!("the interpreter panicked: {panic}")),
             failure => failure,
         }
-    }
-
-    /// WASI clocks, made when they are first asked for: most requests never do.
-    pub(crate) fn clocks(&mut self) -> wasmtime_wasi::clocks::WasiClocksCtxView<'_> {
-        wasmtime_wasi::clocks::WasiClocksCtxView {
-            ctx: self.clocks.get_or_insert_with(WasiClocksCtx::default),
-            table: &mut self.resources,
-        }
-    }
-
-    /// WASI random: the generator is seeded from the system for each instance that asks, never inherited by a fork.
-    pub(crate) fn random(&mut self) -> &mut WasiRandomCtx {
-        self.random.get_or_insert_with(WasiRandomCtx::default)
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Ticker {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Whether anybody needs the clock.
+/// The demand for the clock.
 #[derive(Debug, Default)]
 pub(crate) struct Demand {
     /// A guest began to run after the last tick.

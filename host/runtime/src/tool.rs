@@ -1,4 +1,4 @@
-//! What the operator's tools lend to the instances they start: a test asks the app beside it, a session takes what is
+//! The operator's tools, as the instances that they start see them: a test asks the app beside it, a session takes what is
 //! typed.
 //!
 //! An app has a tool only if it was given one. For any other the guest's import is an error, so a script that serves

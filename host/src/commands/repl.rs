@@ -19,7 +19,9 @@ use starcell_node::{Launch, Servers};
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Outcome, Tool, Variables};
+use starcell_runtime::{
+    CapabilityState, Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Outcome, Tool, Variables,
+};
 
 use crate::cli::{DEFAULT_LOG_RATE, EdgeFlags, Repl};
 use crate::cluster::kubernetes;
@@ -111,11 +113,13 @@ async fn sessions(
             mode: arguments.grants.mode.into(),
             audit: Audit::off().subject(&subject(SCRIPT, &[], &granted.policy)),
             record_pure: false,
-            kv: kv.clone(),
-            client: client.clone(),
-            kubernetes: kubernetes.clone(),
-            environment: granted.environment.clone().into(),
-            programs: granted.programs(arguments.walls.exec_walls.into()),
+            state: CapabilityState {
+                client: client.clone(),
+                environment: granted.environment.clone().into(),
+                kubernetes: kubernetes.clone(),
+                kv: kv.clone(),
+                programs: granted.programs(arguments.walls.exec_walls.into()),
+            },
             arguments: Vec::new(),
             variables: variables.clone(),
             log: arguments.log.choice(),

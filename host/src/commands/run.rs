@@ -12,7 +12,7 @@ use starcell_node::{AppTerms, Launch, Servers};
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::node_walls::Stand;
-use starcell_runtime::{App, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv, Variables};
+use starcell_runtime::{App, CapabilityState, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv, Variables};
 
 use crate::cli::{CallMode, Demand, Run, WallFlags};
 use crate::cluster::kubernetes;
@@ -189,11 +189,13 @@ impl Runner {
             mode: arguments.grants.mode.into(),
             audit: self.audit.subject(&subject(&script, &source, &granted.policy)),
             record_pure: arguments.record.pure,
-            kv: self.kv.clone(),
-            client: self.client.clone(),
-            kubernetes: self.kubernetes.clone(),
-            environment: granted.environment.clone().into(),
-            programs: granted.programs(arguments.walls.exec_walls.into()),
+            state: CapabilityState {
+                client: self.client.clone(),
+                environment: granted.environment.clone().into(),
+                kubernetes: self.kubernetes.clone(),
+                kv: self.kv.clone(),
+                programs: granted.programs(arguments.walls.exec_walls.into()),
+            },
             arguments: arguments.arguments.clone(),
             variables: self.variables.clone(),
             log: arguments.log.choice(),

@@ -23,7 +23,7 @@ use starcell_node::subject::subject;
 use starcell_node::{AppTerms, Launch};
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::{
-    App, AppConfig, Client, Failure, Forks, HostFiles, Interpreter, Kubernetes, Kv, Suite, Variables,
+    App, AppConfig, CapabilityState, Client, Failure, Forks, HostFiles, Interpreter, Kubernetes, Kv, Suite, Variables,
 };
 use starcell_text::terminal;
 use tokio::task::JoinSet;
@@ -147,11 +147,11 @@ impl Runner {
     async fn test(&self, test: &str, suite: &Suite, tests: &App, subject: &Subject, terms: &Arc<AppTerms>) -> Case {
         let began = Instant::now();
         let (stage, kv) = (subject.stage.for_test(), subject.kv.copy());
-        let app = subject.app.as_ref().map(|app| app.variant(|config| config.kv = kv.clone(), stage.clone()));
+        let app = subject.app.as_ref().map(|app| app.variant(|config| config.state.kv = kv.clone(), stage.clone()));
         let missing = format!("there is no {} to ask", terms.script);
         let client = TestClient { app, stage: Arc::clone(&stage), terms: Arc::clone(terms), missing };
         let give = |config: &mut AppConfig| {
-            config.kv = kv;
+            config.state.kv = kv;
             config.tool = Some(Arc::new(client));
         };
         let tested = suite.run(&tests.variant(give, stage.clone()), test).await;
@@ -193,11 +193,13 @@ impl Runner {
             mode: self.arguments.grants.mode.into(),
             audit: Audit::off().subject(&subject(&name, source, &granted.policy)),
             record_pure: false,
-            kv,
-            client: Client::default(),
-            kubernetes: self.kubernetes.clone(),
-            environment: granted.environment.clone().into(),
-            programs: granted.programs(self.arguments.walls.exec_walls.into()),
+            state: CapabilityState {
+                client: Client::default(),
+                environment: granted.environment.clone().into(),
+                kubernetes: self.kubernetes.clone(),
+                kv,
+                programs: granted.programs(self.arguments.walls.exec_walls.into()),
+            },
             arguments: Vec::new(),
             variables: self.variables.clone(),
             log: self.arguments.log.choice(),

@@ -17,7 +17,9 @@ use starcell_node::subject::digest;
 use starcell_node::{AppTerms, Deployment, Launch, NodeShare, NotStarted, Revision, Tenant};
 use starcell_policy::{CanonicalPath, EnvName, Grants};
 use starcell_runtime::kv::DEFAULT_QUOTA;
-use starcell_runtime::{Client, HostFiles, Interpreter, Kubernetes, Kv, KvServer, KvSpace, Limits, Mode, Programs};
+use starcell_runtime::{
+    CapabilityState, Client, HostFiles, Interpreter, Kubernetes, Kv, KvServer, KvSpace, Limits, Mode, Programs,
+};
 
 use crate::cli::HostCommand;
 use crate::folder::MAIN;
@@ -166,13 +168,15 @@ impl Base {
             mode: Mode::Enforce,
             audit: self.audit.subject(&subject),
             record_pure: self.arguments.record.pure,
-            kv,
-            client: tenant.toll().map_or_else(Client::default, Client::tolled),
-            kubernetes: Kubernetes::default(),
-            environment,
-            programs: Programs {
-                walls: self.arguments.walls.exec_walls.into(),
-                variables: manifest.env.keys().cloned().collect::<BTreeSet<_>>(),
+            state: CapabilityState {
+                client: tenant.toll().map_or_else(Client::default, Client::tolled),
+                environment,
+                kubernetes: Kubernetes::default(),
+                kv,
+                programs: Programs {
+                    walls: self.arguments.walls.exec_walls.into(),
+                    variables: manifest.env.keys().cloned().collect::<BTreeSet<_>>(),
+                },
             },
             arguments: Vec::new(),
             variables,

@@ -28,6 +28,17 @@ pub(super) enum Stopped {
     Exhausted,
 }
 
+/// Why work has no result, in words: it failed, or its thread did.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct WorkError(pub(super) String);
+
+impl From<tokio::task::JoinError> for WorkError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self(format!("the host failed: {error}"))
+    }
+}
+
 /// Work under way, for which somebody waits and pays.
 #[derive(Debug)]
 pub(super) struct Work {
@@ -43,7 +54,7 @@ impl Work {
         Self { meter, abandoned, paid: Cell::new(thread_clock()), steps: Cell::new(0) }
     }
 
-    /// Whether the work may go on. To be asked at every step of work whose length a script chooses.
+    /// Returns whether the work may go on. To be asked at every step of work whose length a script chooses.
     pub(super) fn go_on(&self) -> Result<(), Stopped> {
         if self.abandoned.load(Ordering::Relaxed) {
             return Err(Stopped::Abandoned);

@@ -19,10 +19,11 @@ use tokio::time::timeout;
 
 use crate::Position;
 use crate::bindings::starcell::guest::client::{Host, Incoming, Outgoing};
-use crate::bindings::starcell::guest::types::Error;
+use crate::bindings::starcell::guest::types::{Error, Host as Border};
+use crate::call_error::{Cause, HostCallError, shown};
 use crate::caller::Caller;
 use crate::client::Allowance;
-use crate::gate::{Gate, shown};
+use crate::gate::Gate;
 use crate::state::State;
 use message::Message;
 
@@ -44,12 +45,16 @@ const MAX_BATCH: usize = 1000;
 /// Most requests of a batch that are under way at a time: each has a connection.
 const MAX_WORKERS: u32 = 64;
 
+/// The requests that an instance has sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent(u32);
+
 impl Host for State {
-    async fn send(&mut self, request: Outgoing, at: Position) -> wasmtime::Result<Result<Incoming, Error>> {
+    async fn send(&mut self, request: Outgoing, at: Position) -> Result<Incoming, HostCallError> {
         let caller = self.caller()?;
         let answers = Allowance::of_one(caller.app.config.limits.io_bytes);
         let refusal = self.spent();
-        Ok(Sending { caller, at: &at, answers: &answers, refusal }.send(request).await)
+        Sending { caller, at: &at, answers: &answers, refusal }.send(request).await
     }
 
     async fn send_all(
@@ -77,21 +82,27 @@ impl Host for State {
         // In the order in which they end: a slow one does not keep those behind it from beginning.
         let mut ended: Vec<_> = stream::iter(calls).buffer_unordered(workers).collect().await;
         ended.sort_unstable_by_key(|(number, _)| *number);
-        Ok(ended.into_iter().map(|(_, result)| result).collect())
+        let at_the_border = |(_, result): (usize, Result<_, _>)| match result {
+            Ok(response) => Ok(Ok(response)),
+            Err(error) => Ok(Err(self.convert_error(error)?)),
+        };
+        ended.into_iter().map(at_the_border).collect()
     }
 }
 
 impl State {
     /// Counts a request; says why it is refused if there were too many before it.
     fn spent(&mut self) -> Option<String> {
-        let text = || format!("more than {MAX_REQUESTS} HTTP requests for one request to the script");
-        self.is_over("client", MAX_REQUESTS).then(text)
+        let Sent(count) = self.kept();
+        *count = count.saturating_add(1);
+        let is_over = *count > MAX_REQUESTS && self.is_request();
+        is_over.then(|| format!("more than {MAX_REQUESTS} HTTP requests for one request to the script"))
     }
 }
 
 /// An error about a request that may be none.
-fn failed(request: &Outgoing, text: &str) -> Error {
-    Error::Failed(format!("http.{}: {text}", shown(&request.method).to_ascii_lowercase()))
+fn failed(request: &Outgoing, cause: impl Into<Cause>) -> HostCallError {
+    HostCallError::of(format!("http.{}", shown(&request.method).to_ascii_lowercase()), cause)
 }
 
 /// One request, of a call of `send` or one of several of `send_all`.
@@ -106,19 +117,19 @@ struct Sending<'a> {
 
 impl Sending<'_> {
     /// Sends a request in the time that it has.
-    async fn send(&self, mut request: Outgoing) -> Result<Incoming, Error> {
+    async fn send(&self, mut request: Outgoing) -> Result<Incoming, HostCallError> {
         if let Some(text) = &self.refusal {
-            return Err(self.refused(&request.method, &request.url, Error::Failed(text.clone())).await);
+            return Err(self.refused(&request.method, &request.url, HostCallError::failed(text.clone())).await);
         }
         let time = request.timeout.map_or(DEFAULT_TIME, Duration::from_nanos);
         let body = Bytes::from(std::mem::take(&mut request.body));
-        let late = |_| Err(failed(&request, &format!("no response within {} s", time.as_secs_f64())));
+        let late = |_| Err(failed(&request, format!("no response within {} s", time.as_secs_f64())));
         timeout(time, self.follow(&request, body)).await.unwrap_or_else(late)
     }
 
     /// Sends a request, and those that its redirects ask for.
-    async fn follow(&self, request: &Outgoing, body: Bytes) -> Result<Incoming, Error> {
-        let failed = |text: String| failed(request, &text);
+    async fn follow(&self, request: &Outgoing, body: Bytes) -> Result<Incoming, HostCallError> {
+        let failed = |text: String| failed(request, text);
         let limit = self.caller.app.config.limits.io_bytes;
         let mut message = match Message::new(request, body, limit) {
             Ok(message) => message,
@@ -150,7 +161,7 @@ impl Sending<'_> {
     }
 
     /// Records a request that is refused before anyone could judge it.
-    async fn refused(&self, method: &str, url: &str, error: Error) -> Error {
+    async fn refused(&self, method: &str, url: &str, error: HostCallError) -> HostCallError {
         let gate = self.gate(method);
         match HttpMethod::named(method) {
             Some(method) => gate.unjudged(method, url, self.at).await,
@@ -165,20 +176,24 @@ impl Sending<'_> {
     }
 
     /// Passes the gate with one URL.
-    async fn one(&self, message: &Message) -> Result<(http::Response<Bytes>, Taken), Error> {
+    async fn one(&self, message: &Message) -> Result<(http::Response<Bytes>, Taken), HostCallError> {
         let effect = |permit: Permit<Url>| async move {
             // Behind the decision: a request that is refused costs its tenant nothing.
-            self.caller.app.config.client.pay().await.map_err(|text| message.failed(&text))?;
-            let _sent = self.caller.holding.take(message.body.len()).await.map_err(|text| message.failed(&text))?;
+            self.caller.app.config.state.client.pay().await.map_err(|text| message.failed(text))?;
+            let _sent = self.caller.holding.take(message.body.len()).await.map_err(|text| message.failed(text))?;
             let (response, taken) = self.exchange(&permit, message).await?;
             let bytes = (message.body.len() + response.body().len()) as u64;
-            Ok::<_, Error>(((response, taken), bytes))
+            Ok(((response, taken), bytes))
         };
         self.gate(message.method.name()).pass(self.at, message.method, message.url.clone(), effect).await
     }
 
     /// Looks the name up, has each address judged, and sends to the first that is granted and answers.
-    async fn exchange(&self, permit: &Permit<Url>, message: &Message) -> Result<(http::Response<Bytes>, Taken), Error> {
+    async fn exchange(
+        &self,
+        permit: &Permit<Url>,
+        message: &Message,
+    ) -> Result<(http::Response<Bytes>, Taken), HostCallError> {
         let config = &self.caller.app.config;
         let addresses = self.addresses(permit, message).await?;
         let mut granted: Vec<IpAddr> =
@@ -188,27 +203,27 @@ impl Sending<'_> {
         }
         let mut last = message.failed("the name has no address");
         for address in granted.into_iter().take(MAX_TRIED) {
-            let request = message.request().map_err(|text| message.failed(&text))?;
+            let request = message.request().map_err(|text| message.failed(text))?;
             let send = |endpoint| async move {
                 let bounds = (&*self.caller.holding, self.answers);
-                let sent = config.client.exchange(&endpoint, request, bounds).await;
-                sent.map(|response| (response, 0))
+                let sent = config.state.client.exchange(&endpoint, request, bounds).await;
+                sent.map(|response| (response, 0)).map_err(HostCallError::failed)
             };
             match self.gate(message.method.name()).address(permit, address, self.at, send).await {
                 Ok(response) => return Ok(response),
-                Err(Error::Failed(text)) => last = message.failed(&text),
-                Err(denied) => return Err(denied),
+                Err(HostCallError::Failed(failed)) => last = message.failed(failed.cause),
+                Err(refused) => return Err(refused),
             }
         }
         Err(last)
     }
 
-    async fn addresses(&self, permit: &Permit<Url>, message: &Message) -> Result<Vec<IpAddr>, Error> {
+    async fn addresses(&self, permit: &Permit<Url>, message: &Message) -> Result<Vec<IpAddr>, HostCallError> {
         match permit.resource().host() {
             UrlHost::Address(address) => Ok(vec![*address]),
             UrlHost::Name(name) => {
-                let found = self.caller.app.config.client.resolver().resolve(name).await;
-                found.map_err(|_| message.failed(&format!("cannot resolve {name}")))
+                let found = self.caller.app.config.state.client.resolver().resolve(name).await;
+                found.map_err(|_| message.failed(format!("cannot resolve {name}")))
             }
         }
     }

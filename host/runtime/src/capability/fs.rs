@@ -24,9 +24,9 @@ use starcell_policy::{CanonicalPath, Function as _, PathFunction as Function};
 
 use crate::Position;
 use crate::bindings::starcell::guest::fs::{Host, Info, Kind};
-use crate::bindings::starcell::guest::types::Error;
+use crate::call_error::HostCallError;
 use crate::caller::Caller;
-use crate::gate::{Effect, shown};
+use crate::gate::Effect;
 use crate::state::State;
 use glob::Pattern;
 use locate::{Last, Spot, Walk, locate};
@@ -37,50 +37,46 @@ use super::blocking::{Work, blocking};
 /// Most links that one call follows; Linux has the same number.
 pub(super) const MAX_LINKS: usize = 40;
 
-/// What a host function answers.
-type Answer<T> = wasmtime::Result<Result<T, Error>>;
+/// The result of a function of the host.
+type Answer<T> = Result<T, HostCallError>;
 
 impl Host for State {
     async fn read_text(&mut self, path: String, at: Position) -> Answer<String> {
         let files = self.files("fs.read_text", &at)?;
-        let bytes = match files.read(Function::ReadText, &path, files.limit()).await {
-            Ok(bytes) => bytes,
-            Err(error) => return Ok(Err(error)),
-        };
-        let not_text = |error: std::string::FromUtf8Error| {
-            files.failed(&path, &Refusal::NotUtf8(error.utf8_error().valid_up_to()))
-        };
-        Ok(String::from_utf8(bytes).map_err(not_text))
+        let bytes = files.read(Function::ReadText, &path, files.limit()).await?;
+        let not_text =
+            |error: std::string::FromUtf8Error| files.failed(&path, Refusal::NotUtf8(error.utf8_error().valid_up_to()));
+        String::from_utf8(bytes).map_err(not_text)
     }
 
     async fn read_bytes(&mut self, path: String, at: Position) -> Answer<Vec<u8>> {
         let files = self.files("fs.read_bytes", &at)?;
-        Ok(files.read(Function::ReadBytes, &path, files.limit()).await)
+        files.read(Function::ReadBytes, &path, files.limit()).await
     }
 
     async fn write_text(&mut self, path: String, text: String, at: Position) -> Answer<()> {
-        Ok(self.files("fs.write_text", &at)?.write(Function::WriteText, &path, text.into_bytes()).await)
+        self.files("fs.write_text", &at)?.write(Function::WriteText, &path, text.into_bytes()).await
     }
 
     async fn write_bytes(&mut self, path: String, data: Vec<u8>, at: Position) -> Answer<()> {
-        Ok(self.files("fs.write_bytes", &at)?.write(Function::WriteBytes, &path, data).await)
+        self.files("fs.write_bytes", &at)?.write(Function::WriteBytes, &path, data).await
     }
 
     async fn append_text(&mut self, path: String, text: String, at: Position) -> Answer<()> {
-        Ok(self.files("fs.append_text", &at)?.append(&path, text.into_bytes()).await)
+        self.files("fs.append_text", &at)?.append(&path, text.into_bytes()).await
     }
 
     async fn exists(&mut self, path: String, at: Position) -> Answer<bool> {
         let files = self.files("fs.exists", &at)?;
         let exists = |spot: Spot, _: &Work| Ok((spot.entry.is_some(), 0));
         let missing = |refusal: &Refusal| matches!(refusal, Refusal::Os(Errno::NOENT | Errno::NOTDIR));
-        Ok(files.act_unless(Function::Exists, &path, Last::Follow, exists, move |r| missing(r).then_some(false)).await)
+        files.act_unless(Function::Exists, &path, Last::Follow, exists, move |r| missing(r).then_some(false)).await
     }
 
     async fn stat(&mut self, path: String, at: Position) -> Answer<Info> {
         let files = self.files("fs.stat", &at)?;
         let stat = |spot: Spot, _: &Work| Ok((info(&spot.entry()?.stat), 0));
-        Ok(files.act(Function::Stat, &path, Last::Follow, stat).await)
+        files.act(Function::Stat, &path, Last::Follow, stat).await
     }
 
     async fn listdir(&mut self, path: String, at: Position) -> Answer<Vec<String>> {
@@ -89,15 +85,15 @@ impl Host for State {
             let names = folder::names(spot.open_folder()?, &mut folder::Budget::new(work))?;
             Ok((names.into_iter().map(|name| name.text).collect(), 0))
         };
-        Ok(files.act(Function::Listdir, &path, Last::Follow, list).await)
+        files.act(Function::Listdir, &path, Last::Follow, list).await
     }
 
     async fn glob(&mut self, pattern: String, at: Position) -> Answer<Vec<String>> {
-        Ok(self.files("fs.glob", &at)?.glob(&pattern).await)
+        self.files("fs.glob", &at)?.glob(&pattern).await
     }
 
     async fn mkdir(&mut self, path: String, parents: bool, at: Position) -> Answer<()> {
-        Ok(self.files("fs.mkdir", &at)?.mkdir(&path, parents).await)
+        self.files("fs.mkdir", &at)?.mkdir(&path, parents).await
     }
 
     async fn remove(&mut self, path: String, recursive: bool, at: Position) -> Answer<()> {
@@ -106,19 +102,17 @@ impl Host for State {
             true => folder::remove_all(&spot, work).map(|()| ((), 0)),
             false => folder::remove(&spot).map(|()| ((), 0)),
         };
-        Ok(files.act(Function::Remove, &path, Last::Itself, remove).await)
+        files.act(Function::Remove, &path, Last::Itself, remove).await
     }
 
     async fn rename(&mut self, source: String, target: String, at: Position) -> Answer<()> {
-        Ok(self.files("fs.rename", &at)?.rename(&source, &target).await)
+        self.files("fs.rename", &at)?.rename(&source, &target).await
     }
 
     async fn copy(&mut self, source: String, target: String, at: Position) -> Answer<()> {
         let files = self.files("fs.copy", &at)?;
-        Ok(match files.read(Function::ReadBytes, &source, files.limit()).await {
-            Ok(bytes) => files.write(Function::Copy, &target, bytes).await,
-            Err(error) => Err(error),
-        })
+        let bytes = files.read(Function::ReadBytes, &source, files.limit()).await?;
+        files.write(Function::Copy, &target, bytes).await
     }
 }
 
@@ -135,7 +129,7 @@ pub(super) async fn read_for_host(
     path: &str,
     limit: usize,
     at: &Position,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Vec<u8>, HostCallError> {
     Files { caller: caller.clone(), function: option, at }.read(Function::ReadBytes, path, limit).await
 }
 
@@ -147,7 +141,11 @@ pub(super) struct Folder {
 }
 
 /// The folder that a program is to run in: `$CWD`, or one that the script may look into.
-pub(super) async fn folder_to_run_in(caller: &Caller, path: Option<&str>, at: &Position) -> Result<Folder, Error> {
+pub(super) async fn folder_to_run_in(
+    caller: &Caller,
+    path: Option<&str>,
+    at: &Position,
+) -> Result<Folder, HostCallError> {
     let Some(path) = path else {
         let path = caller.app.config.cwd.to_string();
         let open = move |_: &Work| {
@@ -156,7 +154,7 @@ pub(super) async fn folder_to_run_in(caller: &Caller, path: Option<&str>, at: &P
             Ok(Folder { path, handle })
         };
         let opened = blocking(caller, open).await;
-        return opened.map_err(|refusal: Refusal| Error::Failed(format!("$CWD: {refusal}")));
+        return opened.map_err(|refusal: Refusal| HostCallError::of("$CWD", refusal));
     };
     let folder = |spot: Spot, _: &Work| match spot.entry()?.file_type() {
         FileType::Directory => Ok((Folder { path: spot.path.to_string(), handle: spot.open_folder()? }, 0)),
@@ -175,7 +173,7 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    async fn read(&self, function: Function, path: &str, limit: usize) -> Result<Vec<u8>, Error> {
+    async fn read(&self, function: Function, path: &str, limit: usize) -> Result<Vec<u8>, HostCallError> {
         let holding = Arc::clone(&self.caller.holding);
         let read = move |spot: Spot, _: &Work| {
             let mut taken = Vec::new();
@@ -190,7 +188,7 @@ impl Files<'_> {
         self.act(function, path, Last::Follow, read).await
     }
 
-    async fn write(&self, function: Function, path: &str, data: Vec<u8>) -> Result<(), Error> {
+    async fn write(&self, function: Function, path: &str, data: Vec<u8>) -> Result<(), HostCallError> {
         let (data, limit, holding) = (Arc::new(data), self.limit(), Arc::clone(&self.caller.holding));
         let write = move |spot: Spot, _: &Work| {
             let _taken = holding.take_blocking(data.len()).map_err(Refusal::TooMuch)?;
@@ -199,7 +197,7 @@ impl Files<'_> {
         self.act(function, path, Last::Follow, write).await
     }
 
-    async fn append(&self, path: &str, data: Vec<u8>) -> Result<(), Error> {
+    async fn append(&self, path: &str, data: Vec<u8>) -> Result<(), HostCallError> {
         let (data, limit, holding) = (Arc::new(data), self.limit(), Arc::clone(&self.caller.holding));
         let append = move |spot: Spot, _: &Work| {
             let _taken = holding.take_blocking(data.len()).map_err(Refusal::TooMuch)?;
@@ -209,8 +207,8 @@ impl Files<'_> {
         self.act(Function::AppendText, path, Last::Follow, append).await
     }
 
-    async fn glob(&self, pattern: &str) -> Result<Vec<String>, Error> {
-        let failed = |refusal: Refusal| self.failed(pattern, &refusal);
+    async fn glob(&self, pattern: &str) -> Result<Vec<String>, HostCallError> {
+        let failed = |refusal: Refusal| self.failed(pattern, refusal);
         let path = self.canonical(Function::Glob, pattern).await?;
         let split = Pattern::new(&path).map_err(failed)?;
         let (base, gate) = (split.base.clone(), self.caller.gate.clone());
@@ -233,7 +231,7 @@ impl Files<'_> {
 
     /// Records each path that a script came to know. Whoever reads the log sees what it saw, and a profile made from the
     /// log lets it see that again.
-    async fn note_seen(&self, found: &[String]) -> Result<(), Error> {
+    async fn note_seen(&self, found: &[String]) -> Result<(), HostCallError> {
         if !self.caller.gate.authority().audit().is_on() {
             return Ok(());
         }
@@ -245,7 +243,7 @@ impl Files<'_> {
     }
 
     /// Makes a folder. Each that is missing above it is made by a call of its own, with a permit of its own.
-    async fn mkdir(&self, path: &str, parents: bool) -> Result<(), Error> {
+    async fn mkdir(&self, path: &str, parents: bool) -> Result<(), HostCallError> {
         let mut wanted = self.canonical(Function::Mkdir, path).await?;
         let mut missing = Vec::new();
         loop {
@@ -257,7 +255,7 @@ impl Files<'_> {
                 let Some(next) = missing.pop() else { return Ok(()) };
                 wanted = next;
             } else {
-                let above = above(&wanted).ok_or_else(|| self.failed(path, &Refusal::Os(Errno::NOENT)))?;
+                let above = above(&wanted).ok_or_else(|| self.failed(path, Refusal::Os(Errno::NOENT)))?;
                 missing.push(std::mem::replace(&mut wanted, above));
             }
         }
@@ -265,7 +263,7 @@ impl Files<'_> {
 
     /// Both names are judged as writes. The source is judged for reading as well, as the whole tree it may be: under
     /// its new name it could be read where its old one was out of reach.
-    async fn rename(&self, source: &str, target: &str) -> Result<(), Error> {
+    async fn rename(&self, source: &str, target: &str) -> Result<(), HostCallError> {
         self.act(Function::RenameFrom, source, Last::Itself, |spot: Spot, _: &Work| spot.entry().map(|_| ((), 0)))
             .await?;
         let from = |spot: Spot, _: &Work| {
@@ -287,7 +285,7 @@ impl Files<'_> {
         path: &str,
         last: Last,
         act: impl Fn(Spot, &Work) -> Result<(T, u64), Refusal> + Clone + Send + 'static,
-    ) -> Result<T, Error> {
+    ) -> Result<T, HostCallError> {
         self.act_unless(function, path, last, act, |_| None).await
     }
 
@@ -299,7 +297,7 @@ impl Files<'_> {
         last: Last,
         act: impl Fn(Spot, &Work) -> Result<(T, u64), Refusal> + Clone + Send + 'static,
         otherwise: impl Fn(&Refusal) -> Option<T> + Clone + Send + 'static,
-    ) -> Result<T, Error> {
+    ) -> Result<T, HostCallError> {
         let canonical = self.canonical(function, path).await?;
         self.act_at(function, (path, canonical), last, act, otherwise).await
     }
@@ -312,7 +310,7 @@ impl Files<'_> {
         last: Last,
         act: impl Fn(Spot, &Work) -> Result<(T, u64), Refusal> + Clone + Send + 'static,
         otherwise: impl Fn(&Refusal) -> Option<T> + Clone + Send + 'static,
-    ) -> Result<T, Error> {
+    ) -> Result<T, HostCallError> {
         for _ in 0..MAX_LINKS {
             if self.caller.app.config.host_files.has_path(&path, function.takes_beneath()) {
                 return Err(self.caller.gate.hosts(function, &path, self.at).await);
@@ -330,7 +328,7 @@ impl Files<'_> {
                     Err(Refusal::Hosts) => Err(self.caller.gate.hosts(function, &judged, self.at).await),
                     done => done
                         .or_else(|refusal| otherwise(&refusal).map(|value| (Ok(value), 0)).ok_or(refusal))
-                        .map_err(|refusal: Refusal| self.failed(asked, &refusal)),
+                        .map_err(|refusal: Refusal| self.failed(asked, refusal)),
                 }
             };
             match self.caller.gate.pass(self.at, function, path, effect).await? {
@@ -338,16 +336,16 @@ impl Files<'_> {
                 Err(next) => path = next,
             }
         }
-        Err(self.failed(asked, &Refusal::Links(MAX_LINKS)))
+        Err(self.failed(asked, Refusal::Links(MAX_LINKS)))
     }
 
     /// The one spelling of a path; one that has none is refused.
-    async fn canonical(&self, function: Function, path: &str) -> Result<CanonicalPath, Error> {
+    async fn canonical(&self, function: Function, path: &str) -> Result<CanonicalPath, HostCallError> {
         match CanonicalPath::resolve(path, &self.caller.app.config.cwd) {
             Ok(path) => Ok(path),
             Err(error) => {
                 self.caller.gate.unjudged(function, path, self.at).await;
-                Err(self.failed(path, &error.into()))
+                Err(self.failed(path, error.into()))
             }
         }
     }
@@ -356,8 +354,8 @@ impl Files<'_> {
         self.caller.app.config.limits.io_bytes
     }
 
-    fn failed(&self, path: &str, refusal: &Refusal) -> Error {
-        Error::Failed(format!("{}({:?}): {refusal}", self.function, shown(path)))
+    fn failed(&self, path: &str, refusal: Refusal) -> HostCallError {
+        HostCallError::about(self.function, path, refusal)
     }
 }
 

@@ -24,7 +24,8 @@ use crate::Position;
 use crate::bindings::starcell::guest::k8s::{
     Change, Deletion, Host, LogOptions, Manifest, PatchType, Place, Propagation, Selection, Settings, Target,
 };
-use crate::bindings::starcell::guest::types::Error;
+use crate::call_error::HostCallError;
+use crate::gate::Effect;
 use crate::k8s::exchange::ApiRequest;
 use crate::k8s::route::with_query;
 use crate::state::State;
@@ -33,23 +34,23 @@ use objects::Objects;
 use pages::Pages;
 use reach::Reached;
 
-/// What a host function answers.
-type Answer<T> = wasmtime::Result<Result<T, Error>>;
+/// What a function of the host returns.
+type Answer<T> = Result<T, HostCallError>;
 
 impl Host for State {
     async fn get(&mut self, target: Target, place: Place, name: String, at: Position) -> Answer<Option<String>> {
         let call = self.objects(Function::Get, target, &at)?;
-        Ok(call.within(call.get(&place, &name)).await)
+        call.within(call.get(&place, &name)).await
     }
 
     async fn list(&mut self, target: Target, place: Place, selection: Selection, at: Position) -> Answer<Vec<String>> {
         let call = self.objects(Function::List, target, &at)?;
-        Ok(call.within(call.list(&place, &selection)).await)
+        call.within(call.list(&place, &selection)).await
     }
 
     async fn create(&mut self, target: Target, manifest: Manifest, at: Position) -> Answer<String> {
         let call = self.objects(Function::Create, target, &at)?.dry(manifest.dry_run);
-        Ok(call.within(call.create(manifest)).await)
+        call.within(call.create(manifest)).await
     }
 
     async fn apply(
@@ -61,12 +62,12 @@ impl Host for State {
         at: Position,
     ) -> Answer<String> {
         let call = self.objects(Function::Apply, target, &at)?.dry(manifest.dry_run);
-        Ok(call.within(call.apply(manifest, &manager, force)).await)
+        call.within(call.apply(manifest, &manager, force)).await
     }
 
     async fn replace(&mut self, target: Target, manifest: Manifest, at: Position) -> Answer<String> {
         let call = self.objects(Function::Replace, target, &at)?.dry(manifest.dry_run);
-        Ok(call.within(call.replace(manifest)).await)
+        call.within(call.replace(manifest)).await
     }
 
     async fn patch(
@@ -78,7 +79,7 @@ impl Host for State {
         at: Position,
     ) -> Answer<String> {
         let call = self.objects(Function::Patch, target, &at)?.dry(change.dry_run);
-        Ok(call.within(call.patch(&place, &name, change)).await)
+        call.within(call.patch(&place, &name, change)).await
     }
 
     async fn delete(
@@ -90,7 +91,7 @@ impl Host for State {
         at: Position,
     ) -> Answer<bool> {
         let call = self.objects(Function::Delete, target, &at)?.dry(deletion.dry_run);
-        Ok(call.within(call.delete(&place, &name, deletion)).await)
+        call.within(call.delete(&place, &name, deletion)).await
     }
 
     async fn logs(
@@ -102,12 +103,12 @@ impl Host for State {
         at: Position,
     ) -> Answer<Vec<u8>> {
         let call = self.objects(Function::Logs, target, &at)?;
-        Ok(call.within(call.logs(namespace, &pod, &options)).await)
+        call.within(call.logs(namespace, &pod, &options)).await
     }
 
     async fn config(&mut self, target: Target, at: Position) -> Answer<Settings> {
         let call = self.objects(Function::Config, target, &at)?;
-        Ok(call.within(call.settings()).await)
+        call.within(call.settings()).await
     }
 }
 
@@ -117,7 +118,7 @@ impl Objects<'_> {
         if self.dry_run { &[("dryRun", DRY_RUN)] } else { &[] }
     }
 
-    async fn get(&self, place: &Place, name: &str) -> Result<Option<String>, Error> {
+    async fn get(&self, place: &Place, name: &str) -> Result<Option<String>, HostCallError> {
         let aim = self.aim(place, Several::No).await?.named(self, name).await?;
         self.pass(aim, |reached: Reached<'_>| async move {
             let answer = reached.send(ApiRequest::get(reached.object()?)).await?;
@@ -129,7 +130,7 @@ impl Objects<'_> {
         .await
     }
 
-    async fn list(&self, place: &Place, selection: &Selection) -> Result<Vec<String>, Error> {
+    async fn list(&self, place: &Place, selection: &Selection) -> Result<Vec<String>, HostCallError> {
         let aim = self.aim(place, Several::Yes).await?;
         self.pass(aim, |reached: Reached<'_>| async move {
             let mut pages = Pages::default();
@@ -144,7 +145,7 @@ impl Objects<'_> {
         .await
     }
 
-    async fn create(&self, manifest: Manifest) -> Result<String, Error> {
+    async fn create(&self, manifest: Manifest) -> Result<String, HostCallError> {
         let (aim, body) = self.aim_of(manifest).await?;
         self.pass(aim, |reached: Reached<'_>| async move {
             let target = with_query(&reached.collection()?, self.dry_query());
@@ -153,7 +154,7 @@ impl Objects<'_> {
         .await
     }
 
-    async fn apply(&self, manifest: Manifest, manager: &str, force: bool) -> Result<String, Error> {
+    async fn apply(&self, manifest: Manifest, manager: &str, force: bool) -> Result<String, HostCallError> {
         let (aim, body) = self.aim_of(manifest).await?;
         if aim.name.is_none() {
             return Err(self.refused(&aim.subject(), "the object has no metadata.name, which apply needs").await);
@@ -169,7 +170,7 @@ impl Objects<'_> {
         .await
     }
 
-    async fn replace(&self, manifest: Manifest) -> Result<String, Error> {
+    async fn replace(&self, manifest: Manifest) -> Result<String, HostCallError> {
         let (aim, body) = self.aim_of(manifest).await?;
         if aim.name.is_none() {
             return Err(self.refused(&aim.subject(), "the object has no metadata.name, which replace needs").await);
@@ -181,7 +182,7 @@ impl Objects<'_> {
         .await
     }
 
-    async fn patch(&self, place: &Place, name: &str, change: Change) -> Result<String, Error> {
+    async fn patch(&self, place: &Place, name: &str, change: Change) -> Result<String, HostCallError> {
         let aim = self.aim(place, Several::No).await?.named(self, name).await?;
         let body = self.body(&aim.subject(), change.patch).await?;
         let content_type = match change.patch_type {
@@ -196,15 +197,15 @@ impl Objects<'_> {
         .await
     }
 
-    async fn delete(&self, place: &Place, name: &str, deletion: Deletion) -> Result<bool, Error> {
+    async fn delete(&self, place: &Place, name: &str, deletion: Deletion) -> Result<bool, HostCallError> {
         let aim = self.aim(place, Several::No).await?.named(self, name).await?;
         // Deleting a namespace is deleting what is in it, so it takes the permission for all of that too.
         let taken = match aim.taken_along() {
             Ok(taken) => taken,
-            Err(error) => return Err(self.refused(&aim.subject(), &error.to_string()).await),
+            Err(error) => return Err(self.refused(&aim.subject(), error).await),
         };
         for object in taken {
-            let nothing = |_permit| std::future::ready(Ok::<_, Error>(((), 0)));
+            let nothing = |_permit| std::future::ready(Effect::Ok(((), 0)));
             self.gate(None).pass(self.at, Function::Delete, object, nothing).await?;
         }
         let body = Bytes::from(serde_json::json!(DeleteOptions::new(deletion)).to_string());
@@ -217,7 +218,7 @@ impl Objects<'_> {
         .await
     }
 
-    async fn logs(&self, namespace: Option<String>, pod: &str, options: &LogOptions) -> Result<Vec<u8>, Error> {
+    async fn logs(&self, namespace: Option<String>, pod: &str, options: &LogOptions) -> Result<Vec<u8>, HostCallError> {
         let place = Place { kind: "pods".to_owned(), namespace };
         let aim = self.aim(&place, Several::No).await?.named(self, pod).await?;
         let (tail, since) = (options.tail.map(|lines| lines.to_string()), options.since.map(seconds));

@@ -5,53 +5,53 @@ use starcell_policy::{KvFunction as Function, KvKey, NameError, Permit};
 
 use crate::Position;
 use crate::bindings::starcell::guest::kv::{Host, Lifetime as Wanted, Listing, Value as Given};
-use crate::bindings::starcell::guest::types::Error;
+use crate::call_error::{Cause, HostCallError};
 use crate::caller::Caller;
-use crate::gate::{Effect, shown};
+use crate::gate::Effect;
 use crate::kv::value::{Parts, Value};
 use crate::kv::{Expected, Lifetime, Operation, Reply};
 use crate::state::State;
 
-use super::blocking::{Work, blocking};
+use super::blocking::{Work, WorkError, blocking};
 
 /// Most keys of one answer: a mebibyte of keys as long as keys get.
 const MAX_KEYS: usize = 10_000;
 
-/// What a host function answers.
-type Answer<T> = wasmtime::Result<Result<T, Error>>;
+/// What a function of the host returns.
+type Answer<T> = Result<T, HostCallError>;
 
 impl Host for State {
     async fn get(&mut self, key: String, at: Position) -> Answer<Option<Given>> {
-        let call = self.pairs("get", &key, &at)?;
-        Ok(call.look(Function::Get, |value| value.as_ref().and_then(Value::parts).map(given)).await)
+        let call = self.pairs("kv.get", &key, &at)?;
+        call.look(Function::Get, |value| value.as_ref().and_then(Value::parts).map(given)).await
     }
 
     async fn exists(&mut self, key: String, at: Position) -> Answer<bool> {
-        Ok(self.pairs("exists", &key, &at)?.look(Function::Exists, |value| value.is_some()).await)
+        self.pairs("kv.exists", &key, &at)?.look(Function::Exists, |value| value.is_some()).await
     }
 
     async fn set(&mut self, key: String, value: Given, lifetime: Wanted, at: Position) -> Answer<()> {
-        let call = self.pairs("set", &key, &at)?;
+        let call = self.pairs("kv.set", &key, &at)?;
         let set = |value| Operation::Set { value, lifetime: lifetime_of(lifetime) };
-        Ok(call.change(Function::Set, call.value(value).map(set)).await.map(|_| ()))
+        call.change(Function::Set, call.value(value).map(set)).await.map(|_| ())
     }
 
     async fn delete(&mut self, key: String, at: Position) -> Answer<bool> {
-        let call = self.pairs("delete", &key, &at)?;
-        Ok(call.change(Function::Delete, Ok(Operation::Delete)).await.map(|reply| reply == Reply::Whether(true)))
+        let call = self.pairs("kv.delete", &key, &at)?;
+        call.change(Function::Delete, Ok(Operation::Delete)).await.map(|reply| reply == Reply::Whether(true))
     }
 
     async fn list(&mut self, listing: Listing, at: Position) -> Answer<Vec<String>> {
-        Ok(self.pairs("list", &listing.prefix, &at)?.list(listing.after, listing.limit).await)
+        self.pairs("kv.list", &listing.prefix, &at)?.list(listing.after, listing.limit).await
     }
 
     async fn increment(&mut self, key: String, by: i64, lifetime: Wanted, at: Position) -> Answer<i64> {
-        let call = self.pairs("incr", &key, &at)?;
+        let call = self.pairs("kv.incr", &key, &at)?;
         let operation = Operation::Increment { by, lifetime: lifetime_of(lifetime) };
-        Ok(call.change(Function::Increment, Ok(operation)).await.map(|reply| match reply {
+        call.change(Function::Increment, Ok(operation)).await.map(|reply| match reply {
             Reply::Sum(sum) => sum,
             Reply::Compare(_) | Reply::Done | Reply::Whether(_) => 0,
-        }))
+        })
     }
 
     async fn compare_and_set(
@@ -62,7 +62,7 @@ impl Host for State {
         lifetime: Wanted,
         at: Position,
     ) -> Answer<bool> {
-        let call = self.pairs("compare_and_set", &key, &at)?;
+        let call = self.pairs("kv.compare_and_set", &key, &at)?;
         let expected = expected.map(|expected| call.value(expected)).transpose();
         let operation = expected.and_then(|expected| {
             let expected = match expected {
@@ -72,14 +72,14 @@ impl Host for State {
             Ok(Operation::CompareAndSet { expected, value: call.value(value)?, lifetime: lifetime_of(lifetime) })
         });
         let reply = call.change(Function::CompareAndSet, operation).await;
-        Ok(reply.map(|reply| reply == Reply::Whether(true)))
+        reply.map(|reply| reply == Reply::Whether(true))
     }
 }
 
 impl State {
     fn pairs<'a>(&self, function: &'static str, key: &'a str, at: &'a Position) -> wasmtime::Result<Pairs<'a>> {
         let mut caller = self.caller()?;
-        if let Some(place) = caller.app.config.kv.place() {
+        if let Some(place) = caller.app.config.state.kv.place() {
             // Records say where a pair is kept. The script is not told.
             caller.gate = caller.gate.about(Arguments::default().store(place));
         }
@@ -98,14 +98,14 @@ struct Pairs<'a> {
 
 impl Pairs<'_> {
     /// Passes the gate with the key and looks at its value.
-    async fn look<T>(&self, function: Function, answer: impl FnOnce(Option<Value>) -> T) -> Result<T, Error> {
+    async fn look<T>(&self, function: Function, answer: impl FnOnce(Option<Value>) -> T) -> Result<T, HostCallError> {
         let key = self.judged(function, KvKey::new(self.key)).await?;
         let look = |permit: Permit<KvKey>| async move {
-            let value = self.caller.app.config.kv.get(&permit).await.map_err(|error| self.sentence(&error))?;
+            let value = self.caller.app.config.state.kv.get(&permit).await.map_err(|error| self.failed(error))?;
             let bytes = value.as_ref().map_or(0, |value| value.as_bytes().len());
-            if self.caller.app.config.kv.place().is_some() {
+            if self.caller.app.config.state.kv.place().is_some() {
                 // It came from a server, and is in no store of this process.
-                self.caller.holding.keep(self.caller.holding.take(bytes).await.map_err(|error| self.sentence(&error))?);
+                self.caller.holding.keep(self.caller.holding.take(bytes).await.map_err(|error| self.failed(error))?);
             }
             Effect::Ok((answer(value), bytes as u64))
         };
@@ -113,7 +113,11 @@ impl Pairs<'_> {
     }
 
     /// Passes the gate with the key and changes its value.
-    async fn change(&self, function: Function, operation: Result<Operation, Error>) -> Result<Reply, Error> {
+    async fn change(
+        &self,
+        function: Function,
+        operation: Result<Operation, HostCallError>,
+    ) -> Result<Reply, HostCallError> {
         let key = self.judged(function, KvKey::new(self.key)).await?;
         let operation = match operation {
             Ok(operation) => operation,
@@ -130,31 +134,31 @@ impl Pairs<'_> {
             let compare = |one: Value, other: Value| async move {
                 let equal = blocking(&self.caller, move |work: &Work| match work.go_on() {
                     Ok(()) => Ok(one.equals(&other)),
-                    Err(stopped) => Err(Uncompared(stopped.to_string())),
+                    Err(stopped) => Err(WorkError(stopped.to_string())),
                 });
-                equal.await.map_err(|uncompared| uncompared.0)
+                equal.await.map_err(|error| error.0)
             };
-            let reply = self.caller.app.config.kv.change(&permit, operation, compare).await;
-            reply.map(|reply| (reply, bytes)).map_err(|error| self.sentence(&error))
+            let reply = self.caller.app.config.state.kv.change(&permit, operation, compare).await;
+            reply.map(|reply| (reply, bytes)).map_err(|error| self.failed(error))
         };
         self.caller.gate.pass(self.at, function, key, change).await
     }
 
     /// The keys behind `after`. Whoever gives a limit will ask for the rest; without one, all keys have to fit.
-    async fn list(&self, after: Option<String>, limit: Option<u32>) -> Result<Vec<String>, Error> {
+    async fn list(&self, after: Option<String>, limit: Option<u32>) -> Result<Vec<String>, HostCallError> {
         let page = limit.is_some();
         let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MAX_KEYS).min(MAX_KEYS);
         let prefix = self.judged(Function::List, KvKey::prefix(self.key)).await?;
         let list = |permit: Permit<KvKey>| async move {
-            let found = self.caller.app.config.kv.list(&permit, after.as_deref(), limit).await;
-            let mut keys = found.map_err(|error| self.sentence(&error))?;
+            let found = self.caller.app.config.state.kv.list(&permit, after.as_deref(), limit).await;
+            let mut keys = found.map_err(|error| self.failed(error))?;
             let more = keys.len() > limit;
             keys.truncate(limit);
             let bytes = keys.iter().map(|key| key.len() as u64).sum();
             match more && !page {
                 true => {
                     let text = format!("there are more than {limit} keys; ask for pages with limit= and after=");
-                    Err(self.sentence(&text))
+                    Err(self.failed(text))
                 }
                 false => Ok((keys, bytes)),
             }
@@ -163,40 +167,27 @@ impl Pairs<'_> {
     }
 
     /// The key, if it can be one; what cannot is refused.
-    async fn judged(&self, function: Function, key: Result<KvKey, NameError>) -> Result<KvKey, Error> {
+    async fn judged(&self, function: Function, key: Result<KvKey, NameError>) -> Result<KvKey, HostCallError> {
         match key {
             Ok(key) => Ok(key),
             Err(error) => {
                 self.caller.gate.unjudged(function, self.key, self.at).await;
-                Err(self.failed(&error.to_string()))
+                Err(self.failed(error))
             }
         }
     }
 
-    fn value(&self, given: Given) -> Result<Value, Error> {
+    fn value(&self, given: Given) -> Result<Value, HostCallError> {
         let parts = match given {
             Given::Text(text) => Parts::Text(text),
             Given::Bytes(bytes) => Parts::Bytes(bytes),
             Given::Json(json) => Parts::Json(json),
         };
-        Value::new(&parts).map_err(|error| self.failed(&error))
+        Value::new(&parts).map_err(|error| self.failed(error))
     }
 
-    fn sentence(&self, text: &str) -> String {
-        format!("kv.{}({:?}): {text}", self.function, shown(self.key))
-    }
-
-    fn failed(&self, text: &str) -> Error {
-        Error::Failed(self.sentence(text))
-    }
-}
-
-/// Why two values were not compared, in words.
-struct Uncompared(String);
-
-impl From<tokio::task::JoinError> for Uncompared {
-    fn from(error: tokio::task::JoinError) -> Self {
-        Self(format!("the host failed: {error}"))
+    fn failed(&self, cause: impl Into<Cause>) -> HostCallError {
+        HostCallError::about(self.function, self.key, cause)
     }
 }
 

@@ -19,21 +19,21 @@ use tokio::time::timeout;
 
 use crate::Position;
 use crate::bindings::starcell::guest::os::{Command, Host, Output};
-use crate::bindings::starcell::guest::types::Error;
+use crate::call_error::{Cause, HostCallError};
 use crate::caller::Caller;
-use crate::gate::{Effect, Gate, shown};
+use crate::gate::{Effect, Gate};
 use crate::room::plan::Plan;
 use crate::state::State;
 use child::{Ended, Places, Program};
 use command::Checked;
 use walls::Reach;
 
-use super::blocking::{Work, blocking};
+use super::blocking::{Work, WorkError, blocking};
 use super::fs::locate::{Last, Walk, locate};
 use super::fs::{MAX_LINKS, Refusal, folder_to_run_in};
 
-/// What a host function answers.
-type Answer<T> = wasmtime::Result<Result<T, Error>>;
+/// What a function of the host returns.
+type Answer<T> = Result<T, HostCallError>;
 
 impl Host for State {
     async fn env(&mut self, name: String, at: Position) -> Answer<Option<String>> {
@@ -42,23 +42,23 @@ impl Host for State {
             Ok(variable) => variable,
             Err(error) => {
                 caller.gate.unjudged(EnvFunction::Env, &name, &at).await;
-                return Ok(Err(Error::Failed(format!("os.env({:?}): {error}", shown(&name)))));
+                return Err(HostCallError::about("os.env", &name, error));
             }
         };
         let look = |permit: Permit<EnvName>| {
-            let value = caller.app.config.environment.get(permit.resource().as_str()).map(str::to_owned);
+            let value = caller.app.config.state.environment.get(permit.resource().as_str()).map(str::to_owned);
             let bytes = value.as_ref().map_or(0, |value| value.len() as u64);
             std::future::ready(Effect::Ok((value, bytes)))
         };
-        Ok(caller.gate.pass(&at, EnvFunction::Env, variable, look).await)
+        caller.gate.pass(&at, EnvFunction::Env, variable, look).await
     }
 
     async fn exec(&mut self, command: Command, at: Position) -> Answer<Output> {
-        Ok(Call { caller: self.caller()?, at: &at }.exec(command).await)
+        Call { caller: self.caller()?, at: &at }.exec(command).await
     }
 
     async fn which(&mut self, name: String, at: Position) -> Answer<Option<String>> {
-        Ok(Call { caller: self.caller()?, at: &at }.which(&name).await)
+        Call { caller: self.caller()?, at: &at }.which(&name).await
     }
 }
 
@@ -69,10 +69,10 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    async fn exec(&self, command: Command) -> Result<Output, Error> {
+    async fn exec(&self, command: Command) -> Result<Output, HostCallError> {
         let gate = self.caller.gate.about(recorded(&command));
         let config = &self.caller.app.config;
-        let may_set = |name: &str| config.programs.variables.contains(name);
+        let may_set = |name: &str| config.state.programs.variables.contains(name);
         let Checked { mut program, environment, time } = match command::checked(&command, &config.cwd, may_set) {
             Ok(checked) => checked,
             Err(text) => {
@@ -97,9 +97,9 @@ impl Call<'_> {
         Err(failed(&command, format!("more than {MAX_LINKS} links on the way")))
     }
 
-    /// Whether the program may make sockets. What is granted is recorded, since the program uses it from its start: a
-    /// profile that is made from the log then grants it too. A program that may not is no refused call.
-    async fn network(&self, gate: &Gate, program: &ProgramPath) -> Result<bool, Error> {
+    /// Returns whether the program may make sockets. What is granted is recorded, since the program uses it from its
+    /// start: a profile that is made from the log then grants it too. A program that may not is no refused call.
+    async fn network(&self, gate: &Gate, program: &ProgramPath) -> Result<bool, HostCallError> {
         if !gate.covers(ExecFunction::Network, program.clone()) {
             return Ok(false);
         }
@@ -113,8 +113,8 @@ impl Call<'_> {
         permit: Permit<ProgramPath>,
         Run { command, environment, time }: Run<'_>,
         gate: &Gate,
-    ) -> Result<(Result<Ended, CanonicalPath>, u64), Error> {
-        let failed = |text| failed(command, text);
+    ) -> Effect<Result<Ended, CanonicalPath>> {
+        let failed = |text: String| failed(command, text);
         let config = &self.caller.app.config;
         let (limit, holding) = (config.limits.io_bytes, &*self.caller.holding);
         if command.stdin.len() > limit {
@@ -126,7 +126,7 @@ impl Call<'_> {
             Ok(Ok(handle)) => handle,
             Ok(Err(next)) => return Ok((Err(next), 0)),
             Err(Refusal::Hosts) => return Err(gate.hosts(ExecFunction::Exec, program.path(), self.at).await),
-            Err(refusal) => return Err(failed(refusal.to_string())),
+            Err(refusal) => return Err(self::failed(command, refusal)),
         };
         let folder = folder_to_run_in(&self.caller, command.folder.as_deref(), self.at).await?;
         let reach = Reach::of(&self.caller, self.network(gate, &program).await?);
@@ -134,14 +134,14 @@ impl Call<'_> {
             Err(format!("no place for it within {} s: other programs have them all", time.as_secs_f64()))
         });
         let places = places.map_err(failed)?;
-        let (argv, environment, demand) = (command.argv.clone(), environment.to_vec(), config.programs.walls);
+        let (argv, environment, demand) = (command.argv.clone(), environment.to_vec(), config.state.programs.walls);
         let start = move |_: &Work| {
             let plan = reach.plan(program.to_string(), folder.path, walls::walls(demand)?, time)?;
             let plan = Plan { argv, environment, ..plan };
             Program { handle, folder: folder.handle, plan, places }.start()
         };
-        let running = blocking(&self.caller, move |work: &Work| start(work).map_err(Refused)).await;
-        let running = running.map_err(|refused| failed(refused.0))?;
+        let running = blocking(&self.caller, move |work: &Work| start(work).map_err(WorkError)).await;
+        let running = running.map_err(|error| failed(error.0))?;
         let ended = running.end(&command.stdin, (holding, limit), time).await.map_err(failed)?;
         let bytes = (ended.stdout.len() + ended.stderr.len()) as u64;
         Ok((Ok(ended), bytes))
@@ -158,10 +158,9 @@ impl Call<'_> {
     }
 
     /// Looks only where the script may run programs, so that it learns of no others.
-    async fn which(&self, name: &str) -> Result<Option<String>, Error> {
-        let failed = |text: String| Error::Failed(format!("os.which({:?}): {text}", shown(name)));
+    async fn which(&self, name: &str) -> Result<Option<String>, HostCallError> {
         let config = &self.caller.app.config;
-        let folders = config.environment.get("PATH").unwrap_or_default();
+        let folders = config.state.environment.get("PATH").unwrap_or_default();
         let candidates = match name.contains('/') {
             true => vec![ProgramPath::resolve(name, &config.cwd)],
             false => folders
@@ -174,7 +173,7 @@ impl Call<'_> {
             Ok(candidates) => candidates,
             Err(error) => {
                 self.caller.gate.unjudged(ExecFunction::Which, name, self.at).await;
-                return Err(failed(error.to_string()));
+                return Err(HostCallError::about("os.which", name, error));
             }
         };
         let may_run = |program: &&ProgramPath| self.caller.gate.covers(ExecFunction::Which, (*program).clone());
@@ -193,7 +192,7 @@ impl Call<'_> {
     }
 
     /// The path, if there is a program that could be executed at it.
-    async fn is_there(&self, program: &ProgramPath) -> Result<Option<String>, Error> {
+    async fn is_there(&self, program: &ProgramPath) -> Result<Option<String>, HostCallError> {
         let mut at = program.clone();
         for _ in 0..MAX_LINKS {
             let effect = |permit| async {
@@ -204,7 +203,8 @@ impl Call<'_> {
                     Err(_) => Ok(Ok(false)),
                 };
                 let found = blocking(&self.caller, look).await;
-                found.map(|found| (found, 0)).map_err(|refused: Refused| refused.0)
+                let failed = |error: WorkError| HostCallError::about("os.which", program.path().as_str(), error);
+                found.map(|found| (found, 0)).map_err(failed)
             };
             match self.caller.gate.pass(self.at, ExecFunction::Which, at, effect).await? {
                 Ok(found) => return Ok(found.then(|| program.to_string())),
@@ -221,8 +221,8 @@ fn name_of(command: &Command) -> &str {
 }
 
 /// An error about a command.
-fn failed(command: &Command, text: String) -> Error {
-    Error::Failed(format!("os.exec({:?}): {text}", shown(name_of(command))))
+fn failed(command: &Command, cause: impl Into<Cause>) -> HostCallError {
+    HostCallError::about("os.exec", name_of(command), cause)
 }
 
 /// What a record holds of a command: never the values of variables nor the input.
@@ -243,13 +243,4 @@ struct Run<'a> {
     /// All that the program finds in its environment.
     environment: &'a [(String, String)],
     time: Duration,
-}
-
-/// Why a program did not start, in words.
-struct Refused(String);
-
-impl From<tokio::task::JoinError> for Refused {
-    fn from(error: tokio::task::JoinError) -> Self {
-        Self(format!("the host failed: {error}"))
-    }
 }

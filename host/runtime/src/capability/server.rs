@@ -12,9 +12,8 @@ use starcell_policy::{ServerAddress, ServerFunction};
 
 use crate::Position;
 use crate::bindings::starcell::guest::server::{Host, Misses as GuestMisses, Options};
-use crate::bindings::starcell::guest::types::Error;
+use crate::call_error::{HostCallError, shown};
 use crate::context::AppContext;
-use crate::gate::shown;
 use crate::host::{ListenError, Misses, ServerOptions};
 use crate::state::{Role, State};
 
@@ -22,49 +21,46 @@ use crate::state::{Role, State};
 const DEFAULT_HOST: &str = "127.0.0.1";
 
 impl Host for State {
-    async fn add_route(&mut self, server: u32, pattern: String) -> wasmtime::Result<Result<u32, String>> {
-        Ok(match self.setup()? {
-            Some(app) => app.host.add_route(server, &pattern),
-            None => Err("routes can be added only while the script sets up, not in a handler".into()),
-        })
+    async fn add_route(&mut self, server: u32, pattern: String) -> Result<u32, String> {
+        match self.setup() {
+            Ok(Some(app)) => app.host.add_route(server, &pattern),
+            _ => Err("routes can be added only while the script sets up, not in a handler".into()),
+        }
     }
 
-    async fn listen(&mut self, server: u32, options: Options, at: Position) -> wasmtime::Result<Result<u16, Error>> {
+    async fn listen(&mut self, server: u32, options: Options, at: Position) -> Result<u16, HostCallError> {
         let caller = self.caller()?;
         let app = Arc::clone(&caller.app);
         if self.setup()?.is_none() {
             let host = options.host.as_deref().unwrap_or(DEFAULT_HOST);
             caller.gate.unjudged(ServerFunction::Serve, host, &at).await;
             let text = "a server can be started only while the script sets up, not in a handler";
-            return Ok(Err(Error::Failed(text.into())));
+            return Err(HostCallError::failed(text));
         }
         let address = match address(&app, server, &options) {
             Ok(address) => address,
             Err(why) => {
                 let host = options.host.as_deref().unwrap_or(DEFAULT_HOST);
                 caller.gate.unjudged(ServerFunction::Serve, host, &at).await;
-                return Ok(Err(Error::Failed(why)));
+                return Err(HostCallError::failed(why));
             }
         };
-        let tls = match tls::source(&caller, &at, &options).await {
-            Ok(tls) => tls,
-            Err(error) => return Ok(Err(error)),
-        };
+        let tls = tls::source(&caller, &at, &options).await?;
         let options = server_options(options);
         let listen = |permit| async {
             let listening = app.host.listen(server, options, permit, tls).await;
             if let Err(ListenError::Unbound(_)) = &listening {
                 app.note_unbound(&at);
             }
-            listening.map(|port| (port, 0)).map_err(|error| error.to_string())
+            listening.map(|port| (port, 0)).map_err(HostCallError::failed)
         };
-        Ok(caller.gate.pass(&at, ServerFunction::Serve, address, listen).await)
+        caller.gate.pass(&at, ServerFunction::Serve, address, listen).await
     }
 
-    async fn serve(&mut self, server: u32) -> wasmtime::Result<Result<(), Error>> {
+    async fn serve(&mut self, server: u32) -> Result<(), HostCallError> {
         let live = self.captured.take();
         let Role::Setup(app, taker) = &self.role else {
-            return Ok(Err(Error::Failed("a request cannot fork its script".into())));
+            return Err(HostCallError::failed("a request cannot fork its script"));
         };
         let (app, taker) = (Arc::clone(app), Arc::clone(taker));
         let served = match live {
@@ -74,27 +70,27 @@ impl Host for State {
         if served.is_err() {
             app.host.abandon(server);
         }
-        Ok(served.map_err(Error::Failed))
+        served.map_err(HostCallError::failed)
     }
 
-    async fn wait(&mut self, server: u32) -> wasmtime::Result<Result<(), Error>> {
+    async fn wait(&mut self, server: u32) -> Result<(), HostCallError> {
         let Some(app) = self.setup()?.map(Arc::clone) else {
-            return Ok(Err(Error::Failed("a handler cannot wait for a server to stop".into())));
+            return Err(HostCallError::failed("a handler cannot wait for a server to stop"));
         };
         app.host.wait(server).await;
         // What the script does after serving is a stretch of its own.
         self.meter.renew();
-        Ok(Ok(()))
+        Ok(())
     }
 
-    async fn shutdown(&mut self, server: u32) -> wasmtime::Result<Result<(), Error>> {
+    async fn shutdown(&mut self, server: u32) -> Result<(), HostCallError> {
         let app = Arc::clone(self.app()?);
         app.host.stop(server);
         // A handler must not wait: the server drains only when the handler's own request is over.
         if self.setup()?.is_some() {
             app.host.wait(server).await;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     async fn port(&mut self, server: u32) -> wasmtime::Result<Option<u16>> {

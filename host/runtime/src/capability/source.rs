@@ -20,17 +20,17 @@ use crate::state::{Role, State};
 const MAX_BYTES: u64 = 8 << 20;
 
 impl Host for State {
-    async fn read(&mut self, path: String) -> wasmtime::Result<Result<Vec<u8>, String>> {
+    async fn read(&mut self, path: String) -> Result<Vec<u8>, String> {
         let app = match &self.role {
             Role::Setup(app, _) | Role::Collect(app) => Arc::clone(app),
-            _ => return Ok(Err("files are loaded only while the script sets up".into())),
+            _ => return Err("files are loaded only while the script sets up".into()),
         };
         let Some(folder) = app.config.folder.clone() else {
-            return Ok(Err("there is no such file in the script's folder".into()));
+            return Err(SourceError::Missing.to_string());
         };
         app.note_loaded(folder.join(&path));
         let read = tokio::task::spawn_blocking(move || read(&folder, &path).map_err(|error| error.to_string()));
-        Ok(read.await.unwrap_or_else(|error| Err(error.to_string())))
+        read.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 }
 
@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn nothing_outside_of_the_folder_is_read() {
-        let root = std::env::temp_dir().join(format!("starcell-source-{}", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path();
         let folder = root.join("app");
         std::fs::create_dir_all(folder.join("lib")).unwrap();
         std::fs::write(root.join("secret.star"), "x").unwrap();
@@ -117,6 +118,5 @@ mod tests {
         }
         let secret = root.join("secret.star");
         assert!(read(&folder, secret.to_str().unwrap()).unwrap_err().to_string().contains("leads out"));
-        std::fs::remove_dir_all(root).unwrap();
     }
 }

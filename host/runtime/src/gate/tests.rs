@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use starcell_audit::{Audit, Options, Subject, Writer};
 use starcell_policy::{CanonicalPath, Grants, KvFunction, KvKey, Profile, Roots, Rule};
+use tempfile::TempDir;
 
 use super::*;
 use crate::authority::{Mode, Report};
+use crate::call_error::MAX_SHOWN;
 
 /// Keeps what the operator would be told.
 #[derive(Debug, Default)]
@@ -27,6 +29,8 @@ impl Report for Told {
 /// A gate whose grants allow `kv.read`, its log, and what its operator was told.
 struct Staged {
     gate: Gate,
+    /// The folder that the log is in; it goes with this.
+    _folder: TempDir,
     log: PathBuf,
     writer: Option<Writer>,
     told: Arc<Told>,
@@ -34,9 +38,8 @@ struct Staged {
 
 impl Staged {
     fn new(mode: Mode) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("starcell-gate-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let log = std::env::temp_dir().join(name);
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("audit.jsonl");
         let (audit, writer) = Audit::open(Options::new(&log)).unwrap();
         let none = String::new;
         let subject = Subject {
@@ -52,11 +55,17 @@ impl Staged {
         let grants = Grants::new(&Profile::deny_all(), &allow, &[], &roots).unwrap();
         let told = Arc::new(Told::default());
         let authority = Authority::new(grants, mode, audit.subject(&subject), &roots, told.clone());
-        Self { gate: Gate::new(Arc::new(authority), Some("r1".into())), log, writer: Some(writer), told }
+        Self {
+            gate: Gate::new(Arc::new(authority), Some("r1".into())),
+            _folder: folder,
+            log,
+            writer: Some(writer),
+            told,
+        }
     }
 
     /// Calls a function on the key `a`, with an effect that says whether it was begun.
-    async fn call(&self, function: KvFunction, begun: &AtomicBool) -> Result<u32, Error> {
+    async fn call(&self, function: KvFunction, begun: &AtomicBool) -> Result<u32, HostCallError> {
         let effect = |permit: Permit<KvKey>| {
             begun.store(true, Ordering::Relaxed);
             std::future::ready(Effect::Ok((permit.resource().as_str().len() as u32, 5)))
@@ -67,9 +76,7 @@ impl Staged {
     /// Ends the log and reads the records of calls and outcomes.
     fn records(&mut self) -> Vec<Value> {
         self.close();
-        let records = lines(&self.log);
-        std::fs::remove_file(&self.log).unwrap();
-        records.into_iter().filter(|line| line["kind"] == "call" || line["kind"] == "outcome").collect()
+        lines(&self.log).into_iter().filter(|line| line["kind"] == "call" || line["kind"] == "outcome").collect()
     }
 
     fn close(&mut self) {
@@ -101,9 +108,9 @@ async fn the_intent_is_written_before_the_effect_and_the_outcome_after_it() {
         Effect::Ok((seen.len(), 9))
     };
     staged.gate.pass(&at(), KvFunction::Get, KvKey::new("a").unwrap(), effect).await.unwrap();
-    let failing = |_permit: Permit<KvKey>| std::future::ready(Effect::<()>::Err("no".into()));
+    let failing = |_permit: Permit<KvKey>| std::future::ready(Effect::<()>::Err(HostCallError::failed("no")));
     let failed = staged.gate.pass(&at(), KvFunction::Get, KvKey::new("a").unwrap(), failing).await;
-    assert!(matches!(failed, Err(Error::Failed(text)) if text == "no"));
+    assert!(matches!(failed, Err(HostCallError::Failed(failed)) if failed.to_string() == "no"));
     let [call, ok, _, error] = &staged.records()[..] else { panic!("four lines") };
     assert_eq!((&call["decision"], &call["rule"], &call["line"]), (&"allow".into(), &"kv.read".into(), &7.into()));
     assert_eq!((&ok["outcome"], &ok["bytes"], &ok["id"]), (&"ok".into(), &9.into(), &call["id"]));
@@ -116,20 +123,25 @@ async fn what_cannot_be_written_down_is_not_done() {
     staged.close();
     let begun = AtomicBool::new(false);
     let refused = staged.call(KvFunction::Get, &begun).await;
-    assert!(matches!(refused, Err(Error::Failed(text)) if text.contains("so the call was not made")));
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(refused, HostCallError::Unrecorded(_)) && refused.to_string().contains("so the call was not made")
+    );
     assert!(!begun.load(Ordering::Relaxed));
     // A refusal stands without its record, and the operator is told.
-    assert!(matches!(staged.call(KvFunction::Set, &begun).await, Err(Error::Denied(_))));
+    assert!(matches!(staged.call(KvFunction::Set, &begun).await, Err(HostCallError::Denied(_))));
     assert!(!begun.load(Ordering::Relaxed));
     assert!(staged.told.0.lock().unwrap().iter().any(|text| text.starts_with("a refusal could not be recorded")));
-    std::fs::remove_file(&staged.log).unwrap();
 }
 
 #[tokio::test]
 async fn a_denied_call_never_acts_and_is_recorded() {
     let mut staged = Staged::new(Mode::Enforce);
     let begun = AtomicBool::new(false);
-    let Err(Error::Denied(text)) = staged.call(KvFunction::Set, &begun).await else { panic!("it is not granted") };
+    let Err(HostCallError::Denied(denial)) = staged.call(KvFunction::Set, &begun).await else {
+        panic!("it is not granted")
+    };
+    let text = denial.to_string();
     assert!(text.starts_with("permission denied: kv.write(\"a\"): not granted by deny-all"), "{text}");
     assert!(!begun.load(Ordering::Relaxed));
     assert!(!staged.gate.covers(KvFunction::Set, KvKey::new("a").unwrap()));

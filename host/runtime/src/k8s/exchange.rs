@@ -112,7 +112,7 @@ impl Answer {
         if self.status.is_success() { Ok(self.body) } else { Err(self.refusal()) }
     }
 
-    /// The same, where there may be no object of a name.
+    /// The body of an answer; none if there is no object of this name.
     pub(crate) fn found(self, name: &str) -> Result<Option<Bytes>, String> {
         match self.status == StatusCode::NOT_FOUND && self.is_about(name) {
             true => Ok(None),
@@ -120,7 +120,7 @@ impl Answer {
         }
     }
 
-    /// Whether it says that an object of the name is not there, rather than the path to it.
+    /// Returns whether it says that an object of the name is not there, rather than the path to it.
     fn is_about(&self, name: &str) -> bool {
         self.status().is_some_and(|status| status.details.is_some_and(|details| details.name == name))
     }

@@ -99,9 +99,9 @@ pub(crate) fn find(served: &[APIResource], plural: &str, group: &str, version: &
     let near = || nearest(plural, served.iter().map(|kind| kind.name.as_str()));
     match served.iter().find(is_meant).map(|kind| kind.name.as_str()).or_else(near) {
         Some(name) => Err(format!("{missing}; did you mean {:?}?", full(name))),
-        None if group.is_empty() => Err(format!(
-            "{missing}; a kind that clusters have not by themselves is its plural name, a dot and its group"
-        )),
+        None if group.is_empty() => {
+            Err(format!("{missing}; name a custom kind as plural.group, for example certificates.cert-manager.io"))
+        }
         None => Err(missing),
     }
 }
@@ -133,7 +133,11 @@ mod tests {
             let suggestion = if name == "mouses" { "" } else { "; did you mean \"mice.example.com\"?" };
             assert_eq!(error, format!("the cluster has no kind \"{name}.example.com\"{suggestion}"));
         }
-        assert!(find(&[], "widgets", "", &v1).unwrap_err().ends_with("is its plural name, a dot and its group"));
+        assert!(
+            find(&[], "widgets", "", &v1)
+                .unwrap_err()
+                .ends_with("name a custom kind as plural.group, for example certificates.cert-manager.io")
+        );
         assert!(kinds.prefer("example.com", b"<html>").is_err() && kinds.serve("", &v1, b"[]").is_err());
     }
 }

@@ -53,7 +53,7 @@ impl Named {
     /// The files it names.
     pub(crate) fn files(&self) -> Vec<(Wanted, String)> {
         let (cluster, user) = (&self.cluster, &self.user);
-        // What is there as data is taken in place of a file, and a token in place of its file.
+        // Inline data wins over a file; an inline token wins over a token file.
         let wanted = [
             (Wanted::Authority, cluster.certificate_authority_data.is_none(), &cluster.certificate_authority),
             (Wanted::ClientCertificate, user.client_certificate_data.is_none(), &user.client_certificate),

@@ -1,4 +1,4 @@
-//! Why a store cannot be used.
+//! The errors of opening a store.
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ const JSON: u8 = b'j';
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Value(Arc<[u8]>);
 
-/// The same in parts.
+/// A value, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Parts {
     Text(String),
@@ -67,18 +67,18 @@ impl Value {
         std::str::from_utf8(json).ok()?.parse().ok()
     }
 
-    /// Whether it is what a script cannot tell from no value.
+    /// Returns whether it is what a script cannot tell from no value.
     pub(crate) fn is_null(&self) -> bool {
         *self.0 == *b"jnull"
     }
 
-    /// Whether they could be equal though their bytes differ: only of JSON has one value several texts.
+    /// Returns whether they could be equal though their bytes differ: only of JSON has one value several texts.
     pub(crate) fn may_equal(&self, other: &Self) -> bool {
         self == other || (self.0.first() == Some(&JSON) && other.0.first() == Some(&JSON))
     }
 
-    /// Whether a script would say that they are equal: the order of a dict's keys means nothing. Parses both, which takes
-    /// some milliseconds for large ones.
+    /// Returns whether a script would say that they are equal: the order of a dict's keys means nothing. Parses both,
+    /// which takes some milliseconds for large ones.
     pub(crate) fn equals(&self, other: &Self) -> bool {
         if self == other {
             return true;

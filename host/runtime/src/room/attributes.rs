@@ -193,7 +193,7 @@ fn place(file: &OwnedFd) -> Result<String, Errno> {
     place.into_string().map_err(|_| Errno::PERM)
 }
 
-/// Whether a place may be written, and is not the host's.
+/// Returns whether a place may be written, and is not the host's.
 fn may_write(files: &Files, place: &str) -> bool {
     let within = |folder: &str| place == folder || is_beneath(place, folder);
     let granted = files.granted.iter().any(|granted| granted.write && within(&granted.path));

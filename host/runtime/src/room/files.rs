@@ -160,7 +160,7 @@ fn there(opened: Result<OwnedFd, Errno>) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Whether a path lies beneath a folder.
+/// Returns whether a path lies beneath a folder.
 pub(crate) fn is_beneath(path: &str, folder: &str) -> bool {
     let folder = folder.trim_end_matches('/');
     path.strip_prefix(folder).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))

@@ -42,7 +42,7 @@ pub(super) struct Keeper {
     pub(super) inside: OwnedFd,
     /// That process.
     pub(super) child: Pid,
-    /// Whether all processes in sight but this one are the program's.
+    /// True if all processes in sight but this one are the program's.
     pub(super) is_first: bool,
     /// Places for processes and threads.
     pub(super) places: u32,
@@ -168,7 +168,7 @@ impl Keeper {
         Ok(true)
     }
 
-    /// Whether a listener only says that nobody uses its filter.
+    /// Returns whether a listener only says that nobody uses its filter.
     fn is_quiet(&self, listener: BorrowedFd<'_>) -> bool {
         let mut polled = [PollFd::new(&listener, PollFlags::IN)];
         poll(&mut polled, None).is_ok() && polled.iter().all(|polled| polled.revents().contains(PollFlags::HUP))

@@ -38,7 +38,7 @@ pub(crate) struct Plan {
     pub(crate) folder: String,
     /// Files that it may use.
     pub(crate) files: Files,
-    /// Whether it may make sockets.
+    /// True if it may make sockets.
     pub(crate) network: bool,
     /// Seconds of processor time that each of its processes may use.
     pub(crate) cpu_seconds: u64,

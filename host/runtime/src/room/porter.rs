@@ -49,9 +49,9 @@ pub struct RoomTerms {
     pub write: Option<Vec<RoomPlace>>,
     /// The files of the host.
     pub closed: Vec<String>,
-    /// Whether sockets may be made.
+    /// True if sockets may be made.
     pub network: bool,
-    /// Whether programs run although the machine cannot stop all that they must not do.
+    /// True if programs run although the machine cannot stop all that they must not do.
     pub best_effort: bool,
 }
 
@@ -60,7 +60,7 @@ pub struct RoomTerms {
 pub struct RoomPlace {
     /// Its path, without links.
     pub path: String,
-    /// Whether all that lies beneath it is meant.
+    /// True if all that lies beneath it is meant.
     pub beneath: bool,
 }
 
@@ -150,7 +150,7 @@ impl RoomTerms {
     }
 }
 
-/// Whether a folder with all beneath it lies in one of these places.
+/// Returns whether a folder with all beneath it lies in one of these places.
 fn holds(places: Option<&[RoomPlace]>, folder: &str) -> bool {
     let within = |place: &RoomPlace| place.beneath && (place.path == folder || is_beneath(folder, &place.path));
     places.is_none_or(|places| places.iter().any(within))

@@ -107,7 +107,7 @@ pub(super) fn question(listener: BorrowedFd<'_>) -> io::Result<Question> {
     Ok(Question { id: question.id, process, call: question.data.nr.into(), arguments: [a, b, c, d, e] })
 }
 
-/// Whether the process that asked still waits for the answer, and so still has its number.
+/// Returns whether the process that asked still waits for the answer, and so still has its number.
 pub(super) fn still_asks(listener: BorrowedFd<'_>, id: u64) -> bool {
     // SAFETY: the kernel reads one number of this size from the address.
     unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0 }

@@ -181,7 +181,7 @@ impl Covers {
 /// The view while it is built.
 struct View {
     root: OwnedFd,
-    /// Whether the root is a file system of its own, rather than a copy of the host's.
+    /// True if the root is a file system of its own, rather than a copy of the host's.
     is_own: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What of a request is the script's, and what is not: the head that frames it is the host's alone.
+//! Which header fields of a request a script may set. The host alone sets the fields that frame the message.
 
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
@@ -9,8 +9,7 @@ use hyper::body::Bytes;
 use starcell_policy::{HttpMethod, Scheme, Url};
 
 use crate::bindings::starcell::guest::client::{Incoming, Outgoing};
-use crate::bindings::starcell::guest::types::Error;
-use crate::gate::shown;
+use crate::call_error::{Cause, HostCallError, shown};
 
 /// Fields that say where a message ends or what its connection is for.
 const HOSTS_OWN: [HeaderName; 9] = [
@@ -113,8 +112,9 @@ impl Message {
     }
 
     /// An error that names the request without its query.
-    pub(super) fn failed(&self, text: &str) -> Error {
-        Error::Failed(format!("http.{}({:?}): {text}", self.method.name().to_ascii_lowercase(), self.url.to_string()))
+    pub(super) fn failed(&self, cause: impl Into<Cause>) -> HostCallError {
+        let function = format!("http.{}", self.method.name().to_ascii_lowercase());
+        HostCallError::about(function, &self.url.to_string(), cause)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is in a file: read, replaced, added to, copied.
+//! The content of a file: it is read, replaced, added to, copied.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};

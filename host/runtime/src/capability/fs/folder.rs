@@ -1,4 +1,4 @@
-//! What is in a folder: listed, matched, made, removed.
+//! The names in a folder: they are listed, matched, made, removed.
 
 use std::os::fd::{AsFd, OwnedFd};
 

@@ -1,12 +1,13 @@
-//! Whether a name matches one segment of a pattern, as in a shell.
+//! Matches names with one segment of a pattern, as a shell does.
 //!
-//! A pattern is taken apart once: a call may compare it with a hundred thousand names.
+//! A pattern is taken apart once: a call may compare it with a hundred thousand names. The crate `glob` does not
+//! serve here: it refuses patterns that a shell takes, such as `a**`, and backtracks over a pattern that a script chose.
 
 /// One segment of a pattern.
 #[derive(Clone, Debug)]
 pub(super) struct NamePattern {
     tokens: Vec<Token>,
-    /// Whether it spells out a leading dot; a name with one is not matched otherwise.
+    /// True if it spells out a leading dot; a name with one is not matched otherwise.
     dotted: bool,
 }
 
@@ -60,7 +61,7 @@ impl NamePattern {
         Self { tokens, dotted: text.starts_with('.') }
     }
 
-    /// Whether it matches the whole name. Takes at most the product of the two lengths.
+    /// Returns whether it matches the whole name. Takes at most the product of the two lengths.
     pub(super) fn matches(&self, name: &str) -> bool {
         if name.starts_with('.') && !self.dotted {
             return false;
@@ -91,7 +92,7 @@ impl NamePattern {
 }
 
 impl Token {
-    /// Whether it stands for this one character.
+    /// Returns whether it stands for this one character.
     fn takes(&self, c: char) -> bool {
         match self {
             Self::Many => false,

@@ -9,12 +9,11 @@ use starcell_policy::{KnownKind, KubernetesError, KubernetesObject, Permit};
 use super::objects::Objects;
 use super::reach::Reached;
 use crate::bindings::starcell::guest::k8s::{Manifest, Place};
-use crate::bindings::starcell::guest::types::Error;
-use crate::gate::shown;
+use crate::call_error::{HostCallError, shown};
 use crate::k8s::cluster::Cluster;
 use crate::k8s::route::{Name, Version};
 
-/// Whether a call may be about the objects of all namespaces at once.
+/// The namespaces that a call may be about: one, or all of them at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Several {
     No,
@@ -48,8 +47,8 @@ struct Metadata {
 }
 
 impl Aim {
-    /// The same about one object.
-    pub(super) async fn named(self, call: &Objects<'_>, name: &str) -> Result<Self, Error> {
+    /// This aim, about one object of its kind.
+    pub(super) async fn named(self, call: &Objects<'_>, name: &str) -> Result<Self, HostCallError> {
         let name = call.name(&self.object.to_string(), name).await?;
         Ok(Self { name: Some(name), ..self })
     }
@@ -77,15 +76,19 @@ impl Aim {
 
 impl Objects<'_> {
     /// Passes the gate with the objects of an aim, finds out how the cluster serves them, and acts.
-    pub(super) async fn pass<'a, T, F>(&'a self, aim: Aim, act: impl FnOnce(Reached<'a>) -> F) -> Result<T, Error>
+    pub(super) async fn pass<'a, T, F>(
+        &'a self,
+        aim: Aim,
+        act: impl FnOnce(Reached<'a>) -> F,
+    ) -> Result<T, HostCallError>
     where
-        F: Future<Output = Result<(T, u64), Error>>,
+        F: Future<Output = Result<(T, u64), HostCallError>>,
     {
         let subject = aim.subject();
         let Aim { cluster, object, name, said } = aim;
         let name_asked = name.clone();
         let effect = |permit: Permit<KubernetesObject>| async move {
-            let cluster = cluster.map_err(|text| self.failed(&subject, &text))?;
+            let cluster = cluster.map_err(|text| self.failed(&subject, text))?;
             let reached = self.reach(cluster, permit, (name, subject), said).await?;
             act(reached).await
         };
@@ -94,18 +97,18 @@ impl Objects<'_> {
     }
 
     /// The objects of a kind in a place.
-    pub(super) async fn aim(&self, place: &Place, several: Several) -> Result<Aim, Error> {
+    pub(super) async fn aim(&self, place: &Place, several: Several) -> Result<Aim, HostCallError> {
         let cluster = self.cluster().await?;
         let chosen = cluster.as_ref().map_or("default", |cluster| cluster.namespace());
         let default = self.target.namespace.as_deref().unwrap_or(chosen);
         match object_at(place, default, several) {
             Ok(object) => Ok(Aim { cluster, object, name: None, said: None }),
-            Err(text) => Err(self.misnamed(place, default, &text).await),
+            Err(text) => Err(self.misnamed(place, default, text).await),
         }
     }
 
     /// Records a call on a kind or a namespace that there cannot be.
-    async fn misnamed(&self, place: &Place, default: &str, text: &str) -> Error {
+    async fn misnamed(&self, place: &Place, default: &str, text: String) -> HostCallError {
         let namespace = place.namespace.as_deref().unwrap_or(default);
         let asked = format!("{}/{}", shown(namespace), shown(&place.kind));
         self.gate(None).unjudged(self.function, &asked, self.at).await;
@@ -113,51 +116,62 @@ impl Objects<'_> {
     }
 
     /// Where an object that says what it is goes, and the body that makes it.
-    pub(super) async fn aim_of(&self, manifest: Manifest) -> Result<(Aim, Bytes), Error> {
+    pub(super) async fn aim_of(&self, manifest: Manifest) -> Result<(Aim, Bytes), HostCallError> {
         let about = manifest.kind.clone().unwrap_or_default();
-        match self.read_manifest(manifest).await? {
-            Ok(found) => Ok(found),
-            Err(text) => {
-                self.gate(None).unjudged(self.function, &about, self.at).await;
-                Err(self.failed("", &text))
-            }
-        }
-    }
-
-    /// The same; the inner error is one that is not recorded yet.
-    async fn read_manifest(&self, manifest: Manifest) -> Result<Result<(Aim, Bytes), String>, Error> {
-        let head: Head = match serde_json::from_str(&manifest.object) {
-            Ok(head) => head,
-            Err(error) => return Ok(Err(format!("the object: {}", without_place(&error)))),
+        let Said { group, version, kind, name, place } = match Said::by(&manifest) {
+            Ok(said) => said,
+            Err(text) => return Err(self.contradicted(&about, text).await),
         };
-        let (group, version) = head.api_version.split_once('/').unwrap_or(("", &head.api_version));
-        let version = match Version::new(version) {
-            Ok(version) => version,
-            Err(text) => return Ok(Err(format!("the object's apiVersion: {text}"))),
-        };
-        // An empty one is none, to clusters as well.
-        let own = head.metadata.namespace.filter(|namespace| !namespace.is_empty());
-        let namespace = match (manifest.namespace, own) {
-            (Some(given), Some(own)) if given != own => {
-                let (own, given) = (shown(&own), shown(&given));
-                return Ok(Err(format!("the object says the namespace {own:?}, and the call {given:?}")));
-            }
-            (given, own) => given.or(own),
-        };
-        let kind = manifest.kind.unwrap_or_else(|| plural_of(group, &head.kind));
-        let aim = self.aim(&Place { kind, namespace }, Several::No).await?;
+        let aim = self.aim(&place, Several::No).await?;
         let of = aim.object.plural_and_group().map_or("", |(_, group)| group);
         if of != group {
-            return Ok(Err(format!("the object is of the API group {:?}, and {} of {of:?}", shown(group), aim.object)));
+            let text = format!("the object is of the API group {:?}, and {} of {of:?}", shown(&group), aim.object);
+            return Err(self.contradicted(&about, text).await);
         }
-        let name = head.metadata.name.filter(|name| !name.is_empty());
         let name = match name {
             Some(name) => Some(self.name(&aim.object.to_string(), &name).await?),
             None => None,
         };
-        let aim = Aim { name, said: Some((version, head.kind)), ..aim };
+        let aim = Aim { name, said: Some((version, kind)), ..aim };
         let body = self.body(&aim.subject(), manifest.object).await?;
-        Ok(Ok((aim, body)))
+        Ok((aim, body))
+    }
+
+    /// Records a call with an object that is none, or that contradicts the call.
+    async fn contradicted(&self, about: &str, text: String) -> HostCallError {
+        self.gate(None).unjudged(self.function, about, self.at).await;
+        self.failed("", text)
+    }
+}
+
+/// What an object says of itself, and where the call puts it.
+struct Said {
+    group: String,
+    version: Version,
+    kind: String,
+    name: Option<String>,
+    place: Place,
+}
+
+impl Said {
+    /// Reads the head of an object; the error says what is wrong with it.
+    fn by(manifest: &Manifest) -> Result<Self, String> {
+        let head: Head =
+            serde_json::from_str(&manifest.object).map_err(|error| format!("the object: {}", without_place(&error)))?;
+        let (group, version) = head.api_version.split_once('/').unwrap_or(("", &head.api_version));
+        let version = Version::new(version).map_err(|text| format!("the object's apiVersion: {text}"))?;
+        // An empty namespace is none, to clusters as well.
+        let own = head.metadata.namespace.filter(|namespace| !namespace.is_empty());
+        let namespace = match (manifest.namespace.clone(), own) {
+            (Some(given), Some(own)) if given != own => {
+                let (own, given) = (shown(&own), shown(&given));
+                return Err(format!("the object says the namespace {own:?}, and the call {given:?}"));
+            }
+            (given, own) => given.or(own),
+        };
+        let kind = manifest.kind.clone().unwrap_or_else(|| plural_of(group, &head.kind));
+        let name = head.metadata.name.filter(|name| !name.is_empty());
+        Ok(Self { group: group.to_owned(), version, kind: head.kind, name, place: Place { kind, namespace } })
     }
 }
 
@@ -237,6 +251,14 @@ mod tests {
             assert!(at(kind, namespace, Several::Yes).is_err(), "{kind} {namespace:?}");
         }
         assert_eq!(at("pods", Some("*"), Several::No).unwrap_err(), "this needs one namespace, not all of them");
+    }
+
+    /// Fails when serde_json says in another way where in a text an error is.
+    #[test]
+    fn an_error_of_an_object_has_no_place() {
+        let error = serde_json::from_str::<Head>("{\"kind\": \"Pod\"}").err().unwrap();
+        assert_eq!(error.to_string(), "missing field `apiVersion` at line 1 column 15");
+        assert_eq!(without_place(&error), "missing field `apiVersion`");
     }
 
     #[test]

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 
 use crate::Position;
 use crate::bindings::starcell::guest::k8s::Target;
-use crate::bindings::starcell::guest::types::Error;
+use crate::call_error::{Cause, HostCallError, shown};
 use crate::caller::Caller;
-use crate::gate::{Gate, shown};
+use crate::gate::Gate;
 use crate::k8s::route::Name;
 use crate::state::State;
 
@@ -21,15 +21,19 @@ const DEFAULT_TIME: Duration = Duration::from_secs(30);
 /// Most calls of one instance. One request to a script must not become thousands to a cluster.
 const MAX_CALLS: u32 = 100;
 
+/// The calls that an instance has made.
+#[derive(Clone, Copy, Debug, Default)]
+struct Made(u32);
+
 /// One call of a function of this interface.
 pub(super) struct Objects<'a> {
     pub(super) caller: Caller,
     pub(super) function: Function,
     pub(super) target: Target,
     pub(super) at: &'a Position,
-    /// Whether the cluster is only to say what it would do.
+    /// True if the cluster is only to say what it would do.
     pub(super) dry_run: bool,
-    /// Whether there were too many before it.
+    /// True if there were too many before it.
     spent: bool,
 }
 
@@ -42,13 +46,15 @@ impl State {
         at: &'a Position,
     ) -> wasmtime::Result<Objects<'a>> {
         let caller = self.caller()?;
-        let spent = self.is_over("k8s", MAX_CALLS);
+        let Made(count) = self.kept();
+        *count = count.saturating_add(1);
+        let spent = *count > MAX_CALLS && self.is_request();
         Ok(Objects { caller, function, target, at, dry_run: false, spent })
     }
 }
 
 impl Objects<'_> {
-    /// The same, as a question to the cluster what it would do, if so.
+    /// This call, as a question to the cluster what it would do if `dry_run` is true.
     pub(super) fn dry(self, dry_run: bool) -> Self {
         Self { dry_run, ..self }
     }
@@ -65,43 +71,47 @@ impl Objects<'_> {
     }
 
     /// Does a call in the time it has.
-    pub(super) async fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub(super) async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, HostCallError>>,
+    ) -> Result<T, HostCallError> {
         if self.spent {
-            return Err(self.refused("", &format!("more than {MAX_CALLS} calls for one request to the script")).await);
+            return Err(self.refused("", format!("more than {MAX_CALLS} calls for one request to the script")).await);
         }
         let time = self.target.timeout.map_or(DEFAULT_TIME, Duration::from_nanos);
-        let late = |_| Err(self.failed("", &format!("no answer within {} s", time.as_secs_f64())));
+        let late = |_| Err(self.failed("", format!("no answer within {} s", time.as_secs_f64())));
         timeout(time, work).await.unwrap_or_else(late)
     }
 
     /// A body that is not larger than bodies may be.
-    pub(super) async fn body(&self, subject: &str, text: String) -> Result<Bytes, Error> {
+    pub(super) async fn body(&self, subject: &str, text: String) -> Result<Bytes, HostCallError> {
         match text.len() > self.limit() {
             true => {
                 let text = format!("what is to be sent is larger than {} MiB", self.limit() >> 20);
-                Err(self.refused(subject, &text).await)
+                Err(self.refused(subject, text).await)
             }
             false => Ok(text.into()),
         }
     }
 
     /// The name of an object at a place.
-    pub(super) async fn name(&self, place: &str, name: &str) -> Result<Name, Error> {
+    pub(super) async fn name(&self, place: &str, name: &str) -> Result<Name, HostCallError> {
         match Name::new(name) {
             Ok(name) => Ok(name),
             Err(text) => {
                 // What is asked for is recorded, and the error names only what is wrong with it.
                 let gate = self.gate(Some(&shown(name)));
                 gate.unjudged(self.function, &format!("{place}/{}", shown(name)), self.at).await;
-                Err(self.failed("", &text))
+                Err(self.failed("", text))
             }
         }
     }
 
-    /// Records a call that is refused before anyone could judge it. `asked` is what it is about, as far as that is known.
-    pub(super) async fn refused(&self, asked: &str, text: &str) -> Error {
+    /// Records a call that is refused before anyone could judge it. `asked` is what it is about, as far as that is
+    /// known.
+    pub(super) async fn refused(&self, asked: &str, cause: impl Into<Cause>) -> HostCallError {
         self.gate(None).unjudged(self.function, asked, self.at).await;
-        self.failed(asked, text)
+        self.failed(asked, cause)
     }
 
     /// Bytes that an answer may have.
@@ -110,10 +120,11 @@ impl Objects<'_> {
     }
 
     /// An error about a call, and what it is about as far as that is known.
-    pub(super) fn failed(&self, subject: &str, text: &str) -> Error {
+    pub(super) fn failed(&self, subject: &str, cause: impl Into<Cause>) -> HostCallError {
+        let function = format!("k8s.{}", self.function.name());
         match subject {
-            "" => Error::Failed(format!("k8s.{}: {text}", self.function.name())),
-            _ => Error::Failed(format!("k8s.{}({:?}): {text}", self.function.name(), shown(subject))),
+            "" => HostCallError::of(function, cause),
+            _ => HostCallError::about(function, subject, cause),
         }
     }
 }

@@ -7,8 +7,8 @@ use starcell_policy::{CanonicalPath, K8sFunction as Function, KubernetesObject, 
 
 use super::objects::Objects;
 use crate::bindings::starcell::guest::k8s::Settings;
-use crate::bindings::starcell::guest::types::Error;
-use crate::capability::blocking::{Work, blocking};
+use crate::call_error::HostCallError;
+use crate::capability::blocking::{Work, WorkError, blocking};
 use crate::capability::fs::read_for_host;
 use crate::k8s::cluster::Cluster;
 use crate::k8s::script::{MAX_BYTES, Named};
@@ -16,7 +16,7 @@ use crate::k8s::{Kubernetes, Selection};
 
 impl Objects<'_> {
     /// The cluster of this call, or what is wrong with that of the operator. Nothing is asked of it yet.
-    pub(super) async fn cluster(&self) -> Result<Result<Arc<Cluster>, String>, Error> {
+    pub(super) async fn cluster(&self) -> Result<Result<Arc<Cluster>, String>, HostCallError> {
         let selection = self.selection().await?;
         if let Some(cluster) = self.clusters().opened(&selection) {
             return Ok(Ok(cluster));
@@ -29,12 +29,12 @@ impl Objects<'_> {
     }
 
     /// Opens the cluster anew and tells what calls to it use.
-    pub(super) async fn settings(&self) -> Result<Settings, Error> {
+    pub(super) async fn settings(&self) -> Result<Settings, HostCallError> {
         if let Some(namespace) = self.target.namespace.as_deref().filter(|namespace| *namespace != "*")
             && let Err(error) = KubernetesObject::in_namespace(namespace, "pods")
         {
             self.caller.gate.unjudged(Function::Config, namespace, self.at).await;
-            return Err(self.failed("", &error.to_string()));
+            return Err(self.failed("", error));
         }
         let cluster = self.open(self.selection().await?).await?;
         let namespace = self.target.namespace.as_deref().unwrap_or_else(|| cluster.namespace());
@@ -42,7 +42,7 @@ impl Objects<'_> {
     }
 
     /// Passes the gate with the choice of a cluster.
-    async fn open(&self, selection: Selection) -> Result<Arc<Cluster>, Error> {
+    async fn open(&self, selection: Selection) -> Result<Arc<Cluster>, HostCallError> {
         let effect = |_permit: Permit<KubernetesObject>| async move {
             let opened = match selection.kubeconfig {
                 // The operator's is read once, so there is nothing new to it.
@@ -50,13 +50,13 @@ impl Objects<'_> {
                 Some(_) => None,
             };
             if let Some(cluster) = opened {
-                return Ok::<_, Error>((cluster, 0));
+                return Ok((cluster, 0));
             }
             let cluster = match &self.target.kubeconfig {
                 Some(path) => self.named(path, selection.context.clone()).await?,
                 None => {
                     let opened = self.clusters().of_operator(selection.context.clone()).await;
-                    opened.map_err(|text| self.failed("", &text))?
+                    opened.map_err(|text| self.failed("", text))?
                 }
             };
             Ok((self.clusters().keep(selection, cluster), 0))
@@ -65,8 +65,8 @@ impl Objects<'_> {
     }
 
     /// Reads a kubeconfig that the script names, and each file that it names in turn, as the script could.
-    async fn named(&self, path: &str, context: Option<String>) -> Result<Cluster, Error> {
-        let failed = |text: String| self.failed(path, &text);
+    async fn named(&self, path: &str, context: Option<String>) -> Result<Cluster, HostCallError> {
+        let failed = |text: String| self.failed(path, text);
         let text = self.read("kubeconfig", path).await?;
         let text = String::from_utf8(text).map_err(|_| failed("it is not text".to_owned()))?;
         let mut named = self.parse(move || Named::new(&text, context)).await.map_err(failed)?;
@@ -82,37 +82,28 @@ impl Objects<'_> {
         &self,
         work: impl FnOnce() -> Result<T, String> + Send + 'static,
     ) -> Result<T, String> {
-        let parsed = blocking(&self.caller, move |_: &Work| work().map_err(Unparsed)).await;
-        parsed.map_err(|unparsed| unparsed.0)
+        let parsed = blocking(&self.caller, move |_: &Work| work().map_err(WorkError)).await;
+        parsed.map_err(|error| error.0)
     }
 
-    async fn read(&self, what: &'static str, path: &str) -> Result<Vec<u8>, Error> {
+    async fn read(&self, what: &'static str, path: &str) -> Result<Vec<u8>, HostCallError> {
         read_for_host(&self.caller, what, path, MAX_BYTES, self.at).await
     }
 
-    async fn selection(&self) -> Result<Selection, Error> {
+    async fn selection(&self) -> Result<Selection, HostCallError> {
         let named = self.target.kubeconfig.as_deref();
         let kubeconfig = match named.map(|path| CanonicalPath::resolve(path, &self.caller.app.config.cwd)).transpose() {
             Ok(path) => path.map(|path| path.to_string()),
             Err(error) => {
                 self.caller.gate.unjudged(Function::Config, named.unwrap_or_default(), self.at).await;
-                return Err(self.failed("", &format!("kubeconfig: {error}")));
+                return Err(self.failed("", format!("kubeconfig: {error}")));
             }
         };
         Ok(Selection { kubeconfig, context: self.target.context.clone() })
     }
 
     fn clusters(&self) -> &Kubernetes {
-        &self.caller.app.config.kubernetes
-    }
-}
-
-/// Why a kubeconfig was not parsed, in words.
-struct Unparsed(String);
-
-impl From<tokio::task::JoinError> for Unparsed {
-    fn from(error: tokio::task::JoinError) -> Self {
-        Self(format!("the host failed: {error}"))
+        &self.caller.app.config.state.kubernetes
     }
 }
 
