@@ -1,6 +1,6 @@
 //! The head of a message, line by line.
 
-use super::class::{TARGET, TEXT, is_text, passing, token};
+use super::class::Class;
 use super::violation::Violation;
 
 /// How a message goes on after its head.
@@ -64,7 +64,7 @@ impl Head {
         Self { at: At::LineStart, ..Self::default() }
     }
 
-    /// Whether it says that no other message follows, in so many words; there are others.
+    /// True for an explicit `Connection: close`. Other things end a connection too.
     pub(super) fn is_last(&self) -> bool {
         self.last
     }
@@ -98,9 +98,9 @@ impl Head {
     /// Reads what begins `bytes` and is as it should be, in large pieces; says how much.
     fn pass(&mut self, bytes: &[u8]) -> usize {
         match self.at {
-            At::RequestLine => passing(bytes, TARGET),
+            At::RequestLine => Class::Target.start(bytes).len(),
             At::LineStart => {
-                let name = token(bytes);
+                let name = Class::Token.start(bytes);
                 if bytes.get(name.len()) == Some(&b':') {
                     self.begin_value(Field::of(name));
                     let begun = name.len() + 1;
@@ -114,7 +114,7 @@ impl Head {
                 name.len()
             }
             At::Name => {
-                let name = token(bytes);
+                let name = Class::Token.start(bytes);
                 self.name.extend(name);
                 name.len()
             }
@@ -124,12 +124,12 @@ impl Head {
     }
 
     fn pass_value(&mut self, bytes: &[u8]) -> usize {
-        let length = passing(bytes, TEXT);
-        // Of others the value is not looked at.
+        let value = Class::Text.start(bytes);
+        // Of other fields the value is not looked at.
         if self.field != Field::Other {
-            self.value.extend(bytes.get(..length).unwrap_or_default());
+            self.value.extend(value);
         }
-        length
+        value.len()
     }
 
     /// Reads a byte that ends what [`Self::pass`] reads.
@@ -146,7 +146,7 @@ impl Head {
                 self.end_of_line()?;
                 self.at = At::Cr { last: false };
             }
-            (_, byte) if !is_text(byte) => return Err(Violation::Control),
+            (_, byte) if !Class::Text.has(byte) => return Err(Violation::Control),
             (At::RequestLine, _) => return Err(Violation::Target),
             (At::LineStart, b' ' | b'\t') => return Err(Violation::Folded),
             (At::Name, b':') => self.begin_value(self.name.get().map_or(Field::Other, Field::of)),

@@ -1,6 +1,6 @@
-//! What is wrong with the framing of a message.
+//! The violations that the framing of a message can have.
 
-/// Why the bytes of a connection are refused.
+/// The reason why the bytes of a connection are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// A line that ends in LF alone.
