@@ -42,10 +42,15 @@ test: build .test-tools
 	$(QUIET) cargo test $(PACKAGES) --no-fail-fast
 
 # The unit tests, and the integration tests of the packages by name: the selection of packages stays the same, so that no
-# dependency is compiled again. Left out are the whole-system tests, and those of the audit log that kill a process.
-FAST_FILES := $(filter-out host/audit/tests/log.rs,$(wildcard guest/*/tests/*.rs host/*/tests/*.rs))
+# dependency is compiled again. Left out are the whole-system tests, and those below, which open sockets or start
+# processes; tests/structure checks that no other test does.
+SLOW_FILES := host/audit/tests/anchors.rs host/audit/tests/disk.rs host/audit/tests/log.rs host/edge/tests/edge.rs
+SLOW_UNITS := socket::tests ground::tests
+FAST_FILES := $(filter-out $(SLOW_FILES),$(wildcard guest/*/tests/*.rs host/*/tests/*.rs))
 FAST := --lib $(foreach test,$(FAST_FILES),--test $(basename $(notdir $(test)))) \
-  $(foreach test,$(wildcard guest/*/tests/*/main.rs host/*/tests/*/main.rs),--test $(notdir $(patsubst %/main.rs,%,$(test))))
+  $(foreach test,$(wildcard guest/*/tests/*/main.rs host/*/tests/*/main.rs tests/structure/main.rs),\
+    --test $(notdir $(patsubst %/main.rs,%,$(test)))) \
+  -- $(foreach unit,$(SLOW_UNITS),--skip $(unit))
 test-fast: guest
 	$(QUIET) cargo test $(PACKAGES) --no-fail-fast $(FAST)
 

@@ -1,6 +1,6 @@
-//! The structure of the sources, checked over the sources themselves: no two files of a crate import each other, a
-//! public type name means one thing among the host's crates and one among the guest's, and links of the documentation
-//! lead somewhere.
+//! The structure of the sources, checked over the sources themselves: no two files of a crate import each other, in the
+//! host, the guest and the tests; a public type name means one thing among the host's crates and one among the guest's;
+//! links of the documentation lead somewhere; fast tests reach nothing outside of themselves.
 //!
 //! A circle of files cannot be read from the bottom up, and none of its files can be tested or moved alone. A type name
 //! that two crates use for two things makes each sentence about it ambiguous. `make lint` checks the layers of crates;
@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod circles;
+mod fast;
 mod links;
 mod names;
 mod sources;
@@ -16,12 +17,12 @@ mod sources;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::sources::{Crate, crates};
+use crate::sources::{Crate, crates, test_crates};
 
 #[test]
 fn no_two_files_of_a_crate_import_each_other() {
     let mut found = Vec::new();
-    for source in crates() {
+    for source in crates().into_iter().chain(test_crates()) {
         found.extend(circles::circles(&source));
     }
     assert!(found.is_empty(), "files that import each other:\n{}", found.join("\n"));
@@ -43,6 +44,14 @@ fn every_link_of_the_documentation_leads_somewhere() {
     let (broken, count) = links::broken(root);
     assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
     assert!(count > 100, "only {count} links were found: the test reads the wrong pages");
+}
+
+#[test]
+fn the_fast_tests_open_no_socket_and_start_no_process() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (found, count) = fast::reaching_outside(root);
+    assert!(found.is_empty(), "tests of `make test-fast` that reach outside:\n{}", found.join("\n"));
+    assert!(count > 100, "only {count} files with tests were found: the test reads the wrong folders");
 }
 
 fn assert_unique(chosen: impl Fn(&Crate) -> bool) {
