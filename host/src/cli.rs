@@ -53,7 +53,7 @@ pub use self::walls::{Demand, WallFlags};
 #[derive(Debug, Parser)]
 #[command(name = "starcell", version, arg_required_else_help = true)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -61,7 +61,8 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Reads an audit log: what was used, the least profile for it, another profile tried on it, whether it is whole.
+    /// Reads an audit log: counts calls, finds the least profile for them, tries another profile on them, verifies the
+    /// log.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Checks scripts without running them, and lists what they can ask the host for.
@@ -72,7 +73,7 @@ pub enum Command {
         /// Seconds of processor time.
         cpu: u64,
     },
-    /// Writes what a shell needs to complete the command line.
+    /// Writes the script with which a shell completes the command line.
     Completions(Completions),
     /// Writes the reference of the modules, as Markdown.
     Docs(Docs),
@@ -84,11 +85,11 @@ pub enum Command {
     Lsp,
     /// Makes a folder with a working script, its test and its permissions.
     New(New),
-    /// Shows what the profiles grant, why a call or a rule is decided as it is, and what two profiles differ in.
+    /// Shows the grants of the profiles, explains the decision about a call or a rule, and compares two profiles.
     Permissions(Permissions),
-    /// Evaluates what is typed, line by line.
+    /// Evaluates Starlark that you type, line by line.
     Repl(Repl),
-    /// Runs a script; a script that serves is answered by forks of it until it is stopped.
+    /// Runs a script. If the script starts a server, each request runs in a fork of it until you stop the process.
     Run(Box<Run>),
     /// Runs the tests of scripts, without a socket.
     Test(Test),

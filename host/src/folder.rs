@@ -27,7 +27,7 @@ impl ScriptFiles for Folder {
     }
 }
 
-/// Whether the command line names a folder.
+/// Returns whether the command line names a folder.
 pub(crate) fn is_folder(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|about| about.is_dir())
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use starcell_tests::client::{Client, Response};
 use starcell_tests::process::{Starcell, script};
 
-/// Every so manieth case.
+/// One case of this many is run: each costs a request over a socket.
 const EVERY: usize = 40;
 
 /// Says which pattern answered, and with what.

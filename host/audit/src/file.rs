@@ -243,8 +243,8 @@ impl LogFile {
         Ok(())
     }
 
-    /// Whether the file that is written lies whole under another name. Where it lost its last name, nobody would find what
-    /// is written to it.
+    /// Returns whether the file that is written lies whole under another name. Where it lost its last name, nobody
+    /// would find what is written to it.
     fn is_renamed(&self) -> Result<bool, AuditError> {
         let failed = |error| AuditError::write(&self.options.path, error);
         let held = self.file.metadata().map_err(failed)?;

@@ -36,7 +36,7 @@ pub struct Rate {
 /// A second place for the head of the chain.
 #[derive(Clone, Debug)]
 pub struct AnchorOptions {
-    /// Where anchors go.
+    /// The place that anchors go to.
     pub place: AnchorPlace,
     /// The time from one anchor to the next while the log grows.
     pub every: Duration,

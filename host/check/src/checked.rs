@@ -15,9 +15,9 @@ pub struct Checked {
     pub text: String,
     /// The report as one line of JSON, with its newline.
     pub json: String,
-    /// Whether the script was taken apart within the limits; if not, there is nothing but the advice that says so.
+    /// True if the script was taken apart within the limits; if not, there is nothing but the advice that says so.
     pub parsed: bool,
-    /// Whether a file does not parse.
+    /// True if a file does not parse.
     pub broken: bool,
     /// How many errors there are.
     pub errors: usize,

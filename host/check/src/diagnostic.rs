@@ -16,7 +16,7 @@ const SHOWN_BYTES: usize = 160;
 /// Longest message. A message can quote what the script says, which has no bound.
 const MESSAGE_BYTES: usize = 2000;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -129,7 +129,7 @@ impl Serialize for Diagnostic {
     }
 }
 
-/// Where something ends: line and column from 1, the column behind its last character.
+/// The end of something: line and column from 1, the column behind its last character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct End {
     /// The line.

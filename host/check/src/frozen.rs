@@ -45,7 +45,7 @@ const TEST_PREFIX: &str = "test_";
 pub(crate) struct Outside<'a> {
     /// Names that other files load from it: it is frozen before any of them runs.
     pub(crate) loaded: HashSet<&'a str>,
-    /// Whether its functions named `test_*` are tests.
+    /// True if its functions named `test_*` are tests.
     pub(crate) is_test: bool,
 }
 
@@ -177,7 +177,7 @@ impl<'a> Check<'_, 'a> {
         certain.then_some(link.variable.name)
     }
 
-    /// Whether a variable is of the top level, or of a function that no request runs.
+    /// Returns whether a variable is of the top level, or of a function that no request runs.
     fn is_frozen(&self, variable: Variable<'a>) -> bool {
         if variable.scope == 0 {
             return true;

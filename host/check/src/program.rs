@@ -11,7 +11,7 @@ use starlark::syntax::AstModule;
 
 use crate::diagnostic::Diagnostic;
 
-/// Where the text of a script's files comes from.
+/// The source of the texts of a script's files.
 pub trait ScriptFiles {
     /// Reads a file by its path in the script's folder; the error is a sentence.
     ///
@@ -40,7 +40,7 @@ pub struct Program {
     pub names: Vec<String>,
     /// What is wrong.
     pub diagnostics: Vec<Diagnostic>,
-    /// Whether a file does not parse.
+    /// True if a file does not parse.
     pub broken: bool,
     test: bool,
 }
@@ -55,7 +55,7 @@ impl Program {
         finder.program
     }
 
-    /// Whether it is a test file, which has names that scripts do not have.
+    /// Returns whether it is a test file, which has names that scripts do not have.
     #[must_use]
     pub fn is_test(&self) -> bool {
         self.test

@@ -20,7 +20,7 @@ const MAX_TOLD: usize = 500;
 /// Most places that are told of one capability. That it is reached is always told.
 const MAX_PLACES: usize = 100;
 
-/// What was found in a script and the files it loads.
+/// The findings in a script and the files it loads.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The names of the files.
@@ -29,7 +29,7 @@ pub struct Report {
     pub diagnostics: Vec<Diagnostic>,
     /// What the script can ask the host for.
     pub capabilities: Vec<Reach>,
-    /// Whether a file does not parse; then the rest is as much as could be seen.
+    /// True if a file does not parse; then the rest is as much as could be seen.
     pub broken: bool,
     /// Diagnostics that are left out.
     pub left_out: usize,
@@ -154,7 +154,7 @@ fn shorten(capabilities: &mut Vec<Reach>) -> usize {
     before - capabilities.len()
 }
 
-/// Whether two errors are about the same piece of text.
+/// Returns whether two errors are about the same piece of text.
 fn same_place(one: &Diagnostic, other: &Diagnostic) -> bool {
     let within = |inner: &Diagnostic, outer: &Diagnostic| {
         outer.at.span.begin() <= inner.at.span.begin() && inner.at.span.end() <= outer.at.span.end()
@@ -166,7 +166,7 @@ fn same_place(one: &Diagnostic, other: &Diagnostic) -> bool {
 }
 
 impl Report {
-    /// How many there are of a kind.
+    /// The number of findings of a severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
         self.diagnostics.iter().filter(|found| found.severity == severity).count()

@@ -233,7 +233,7 @@ fn handler_takes_one(handler: &AstExpr, ast: &AstModule, facts: &Facts<'_>) -> O
     Some(Diagnostic::error("handler", text, ast.file_span(handler.span)))
 }
 
-/// Whether a function can be called with one positional argument and nothing else.
+/// Returns whether a function can be called with one positional argument and nothing else.
 fn takes_one(params: &[AstParameter]) -> bool {
     let (mut required, mut positional, mut any, mut named_only) = (0, 0, false, false);
     for param in params {

@@ -21,7 +21,7 @@ pub struct Cron {
     days: u64,
     months: u64,
     weekdays: u64,
-    /// Whether the two fields of days are both restricted, so that one of them suffices.
+    /// True if the two fields of days are both restricted, so that one of them suffices.
     either: bool,
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Units of sizes, the longest names first.
 const SIZES: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];
 
-/// How much may pass in a time: requests, bytes, or nanoseconds of CPU time.
+/// An amount that may pass in a time: requests, bytes, or nanoseconds of CPU time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
     /// How much.

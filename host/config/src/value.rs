@@ -10,7 +10,8 @@ use crate::error::{ConfigError, Source};
 /// Characters of a name.
 const MAX_NAME: usize = 64;
 
-/// Whether a text can name a tenant, an app or a listener: such a name is also that of a file, and stands in records.
+/// Returns whether a text can name a tenant, an app or a listener: such a name is also that of a file, and stands in
+/// records.
 #[must_use]
 pub fn is_plain_name(text: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';

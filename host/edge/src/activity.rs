@@ -146,7 +146,7 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    /// The client has not let its request be read. A response to that is no sign of patience.
+    /// The request was never fully read, so sending this response does not restart the idle clock.
     pub(crate) fn respond_to_nobody(self, body: Bytes, held: Held) -> Outgoing {
         Outgoing { body, active: Some(self), held }
     }

@@ -1,4 +1,4 @@
-//! Where each message of an HTTP/1 connection begins and ends, read strictly and before anybody else reads it.
+//! The framing of HTTP/1: reads strictly where each message of a connection begins and ends, before any other parser does.
 //!
 //! Request smuggling lives on bytes that two parsers take differently: a proxy in front of this server sees one request
 //! where the server sees two. hyper is lenient in places where others are not: it takes a bare LF for the end of a line,
@@ -38,7 +38,7 @@ enum Place {
 #[derive(Debug)]
 pub struct Guard {
     place: Place,
-    /// Whether the last head said that no other message follows.
+    /// True if the last head said that no other message follows.
     last: bool,
 }
 
@@ -70,19 +70,19 @@ impl Guard {
         Ok(())
     }
 
-    /// Whether the connection is between two messages.
+    /// Returns whether the connection is between two messages.
     #[must_use]
     pub fn is_between(&self) -> bool {
         matches!(self.place, Place::Between { .. })
     }
 
-    /// Whether the client has sent a whole message and said that it is the last one: `Connection: close`.
+    /// Returns whether the client has sent a whole message and said that it is the last one: `Connection: close`.
     #[must_use]
     pub fn is_last(&self) -> bool {
         self.last && self.is_between()
     }
 
-    /// Whether the head of a message has begun and not ended.
+    /// Returns whether the head of a message has begun and not ended.
     #[must_use]
     pub fn is_in_head(&self) -> bool {
         matches!(self.place, Place::Head(_))

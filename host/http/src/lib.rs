@@ -1,4 +1,4 @@
-//! What HTTP means here: bytes to values, and back. No socket, no task, no clock, no guest.
+//! The meaning of HTTP: from bytes to values, and back. This crate has no socket, task, clock or guest.
 //!
 //! In the order a request meets them:
 //! - [`framing`]: where each HTTP/1 message begins and ends, read strictly

@@ -1,4 +1,4 @@
-//! What the client sent, as the script will see it.
+//! A request of a client, as the script sees it.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -39,7 +39,7 @@ pub struct Request {
     pub remote_addr: String,
     /// The host that was asked for.
     pub host: String,
-    /// Whether the connection is encrypted.
+    /// True if the connection is encrypted.
     pub tls: bool,
     /// Names the request in every log.
     pub id: String,
@@ -47,12 +47,12 @@ pub struct Request {
     pub proto: &'static str,
 }
 
-/// What is known of a request besides its head.
+/// The origin of a request, which its head does not tell.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// Address and port of the client.
     pub remote: String,
-    /// Whether the connection is encrypted.
+    /// True if the connection is encrypted.
     pub tls: bool,
     /// Names the request.
     pub id: String,
@@ -76,8 +76,9 @@ pub fn check(parts: &Parts, max_url: usize) -> Result<&str, Refusal> {
     host(parts).ok_or(Refusal::BadHost)
 }
 
-/// Whether a path reads differently once it is decoded: to what it is handed to, a NUL may be its end, a backslash a
-/// separator, and an encoded dot segment a way up. An encoded slash is part of a name, as it is in `ServeMux`.
+/// Returns whether a path reads differently once it is decoded: to what it is handed to, a NUL may be its end, a
+/// backslash a separator, and an encoded dot segment a way up. An encoded slash is part of a name, as it is in
+/// `ServeMux`.
 fn is_deceptive(path: &str) -> bool {
     // `CONNECT` names no path, and nothing but `OPTIONS *` has this one.
     if !path.starts_with('/') && path != "*" {
@@ -116,8 +117,8 @@ fn host(parts: &Parts) -> Option<&str> {
     }
 }
 
-/// Whether a host is a name or an address and perhaps a port, and nothing else that the grammar of RFC 3986 would take: a
-/// user, or a comma, which is what joining two Host headers leaves.
+/// Returns whether a host is a name or an address and perhaps a port, and nothing else that the grammar of RFC 3986
+/// would take: a user, or a comma, which is what joining two Host headers leaves.
 fn is_authority(host: &str) -> bool {
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
     let after = |rest: &str| rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
@@ -150,7 +151,8 @@ pub fn read(parts: &Parts, path: &str, host: String, params: Pairs, body: Bytes,
     }
 }
 
-/// Whether a client's request id may stand in logs and records: short, and nothing but letters, digits and `-_.:/+=`.
+/// Returns whether a client's request id may stand in logs and records: short, and nothing but letters, digits and
+/// `-_.:/+=`.
 #[must_use]
 pub fn is_request_id(id: &[u8]) -> bool {
     let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);

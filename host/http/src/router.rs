@@ -53,7 +53,7 @@ pub struct Routes {
     hosts: HashMap<String, Table>,
 }
 
-/// What the routes say about a request.
+/// The answer of the routes about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<'r> {
     /// Other methods have a route here: status 405.
@@ -63,7 +63,7 @@ pub enum Found<'r> {
     },
     /// Nothing matches: status 404.
     NotFound,
-    /// The same resource has another spelling: status 307.
+    /// The resource has another spelling: status 307.
     Redirect {
         /// The value of the `Location` header: a path of this server and the query, ASCII only.
         location: String,
@@ -124,7 +124,7 @@ impl Routes {
         self.patterns.len()
     }
 
-    /// Whether there are no routes.
+    /// Returns whether there are no routes.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
@@ -199,7 +199,7 @@ impl Routes {
         Some(Found::Route { index, params })
     }
 
-    /// Whether the request belongs at the path with a slash added: what matches the path is nothing
+    /// Returns whether the request belongs at the path with a slash added: what matches the path is nothing
     /// or a subtree that it lies in, and some route stands for the other path alone.
     fn moves_to_slash<'m>(
         &self,

@@ -1,4 +1,4 @@
-//! How many bytes of lines an app may cause in time.
+//! The budget of an app's log: bytes of lines in time.
 //!
 //! Whatever a script causes to be written is taken from the budget of its app: `log`, `print`, and the reports of
 //! handlers that fail. A line over the budget is dropped and counted, so that a script can neither fill a disk nor push
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// Seconds of the rate that may be written at once.
 const BURST_SECONDS: f64 = 16.0;
 
-/// How fast an app may write.
+/// The rate at which an app may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogRate {
     /// Bytes a second, on average.

@@ -1,4 +1,4 @@
-//! How grave a line is, and how lines are written.
+//! The severity of a line, and the formats of lines.
 
 /// Severity of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ impl Level {
     }
 }
 
-/// How lines look.
+/// The format of lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// One line of `key=value` pairs.

@@ -15,7 +15,7 @@ use crate::value::{MAX_LINE, MAX_VALUE, bounded, push_text};
 /// Bytes of a line that are kept for what follows the attributes of a script.
 const END: usize = 64;
 
-/// What a script wrote, with where and for whom.
+/// A remark of a script, with its place and its request.
 #[derive(Clone, Copy, Debug)]
 pub struct Remark<'a> {
     /// Severity; `None` for `print`.

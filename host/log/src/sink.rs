@@ -66,9 +66,9 @@ struct Buffers {
     /// For standard error: what happened.
     err: String,
     ended: bool,
-    /// Whether the writer waits to be woken.
+    /// True if the writer waits to be woken.
     idle: bool,
-    /// Whether it has taken something that is not written yet.
+    /// True if it has taken something that is not written yet.
     writing: bool,
 }
 

@@ -43,7 +43,7 @@ impl Tally {
         self.missing.lock().over_budget += 1;
     }
 
-    /// Whether nothing is missing that was not told.
+    /// Returns whether nothing is missing that was not told.
     pub(crate) fn is_empty(&self) -> bool {
         *self.missing.lock() == Missing::default()
     }

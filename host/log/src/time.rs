@@ -13,8 +13,7 @@ thread_local! {
     static CURRENT: RefCell<Option<(Range<Instant>, String)>> = const { RefCell::new(None) };
 }
 
-/// Adds the time, which has been read already: of the clock that counts on, so that the one of the calendar is asked but
-/// once a millisecond.
+/// Appends the wall time for a monotonic instant. The system clock is read at most once a millisecond.
 pub(super) fn push(out: &mut String, now: Instant) {
     CURRENT.with_borrow_mut(|current| match current {
         Some((millisecond, text)) if millisecond.contains(&now) => out.push_str(text),
@@ -22,7 +21,7 @@ pub(super) fn push(out: &mut String, now: Instant) {
     });
 }
 
-/// The millisecond that it is, and its text.
+/// The current millisecond, and its text.
 #[expect(clippy::disallowed_methods, reason = "when a line is written is part of it")]
 fn millisecond(now: Instant) -> (Range<Instant>, String) {
     let time = SystemTime::now();

@@ -1,4 +1,4 @@
-//! What the crates of the host warn of, as lines of the log: that the audit log cannot begin a new file, say. They know
+//! Warnings of the host's crates, as lines of the log: that the audit log cannot begin a new file, say. They know
 //! of no log, and tell whoever listens.
 
 use std::error::Error;

@@ -15,7 +15,7 @@ pub struct Call<'a> {
     capability: Capability,
     function: &'static str,
     resource: &'a dyn Judged,
-    /// Whether it acts on everything beneath the resource.
+    /// True if it acts on everything beneath the resource.
     beneath: bool,
 }
 

@@ -23,7 +23,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallBuf(AnyCall);
 
-/// Why a text is not a call.
+/// The reason why a text is not a call.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CallError {
     /// The resource cannot be what the function acts on.
@@ -97,7 +97,7 @@ impl CallBuf {
         Call::of(&self.0)
     }
 
-    /// The same call on each path that links give to its path, the place where they lead last: each of them is judged
+    /// This call on each path that links give to its path, the place where they lead last: each of them is judged
     /// when the call is made.
     pub fn spellings(&self, roots: &Roots) -> Vec<Self> {
         match &self.0 {

@@ -26,8 +26,8 @@ impl Grants {
         Ok(Permit::new(resource, function.capability(), function.name(), decider, self))
     }
 
-    /// Whether a call would be allowed, for a request together with the address its host resolved to. Makes no permit:
-    /// it is for those who look at calls that are over.
+    /// Returns whether a call would be allowed, for a request together with the address its host resolved to. Makes no
+    /// permit: it is for those who look at calls that are over.
     pub fn allows(&self, call: &Call<'_>, address: Option<IpAddr>) -> bool {
         let address = address.map(|address| address.to_canonical());
         self.layers().all(|layer| layer.judge(call, address).is_allowed())

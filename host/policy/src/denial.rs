@@ -19,7 +19,7 @@ use crate::{
     rule::Rule,
 };
 
-/// Why a call was refused; the labels are stable.
+/// The reason of a refusal; the labels are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DenyReason {
@@ -109,7 +109,7 @@ impl Denial {
         self.0.address
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> DenyReason {
         match self.0.verdict {
             Verdict::AddressNotGranted(_) => DenyReason::AddressNotGranted,
@@ -135,7 +135,7 @@ impl Denial {
         }
     }
 
-    /// What decided, when it was a deny rule.
+    /// The deny rule that decided, if one did.
     pub fn decider(&self) -> Option<&Decider> {
         match &self.0.verdict {
             Verdict::Denied(decider) => Some(decider),

@@ -1,4 +1,4 @@
-//! What kind of place an address leads to.
+//! The classes of addresses: each says to what kind of place an address leads.
 //!
 //! A granted host name says nothing about where its addresses point: the owner of the name may
 //! answer with `169.254.169.254` and read the cloud's credentials through the script. So every
@@ -13,7 +13,7 @@ use std::{
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// Where an address leads.
+/// The kind of place that an address leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AddressClass {
     /// 255.255.255.255.
@@ -110,12 +110,12 @@ impl AddressClasses {
         AddressClass::ALL.into_iter().collect()
     }
 
-    /// Whether the class is one of them.
+    /// Returns whether the class is one of them.
     pub const fn contains(self, class: AddressClass) -> bool {
         self.0 & 1 << class as u16 != 0
     }
 
-    /// Whether all of them are in `other`.
+    /// Returns whether all of them are in `other`.
     pub const fn is_subset(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }
@@ -127,7 +127,7 @@ impl FromIterator<AddressClass> for AddressClasses {
     }
 }
 
-/// Whether connecting to the address reaches the machine itself.
+/// Returns whether connecting to the address reaches the machine itself.
 pub(crate) fn is_local(address: IpAddr) -> bool {
     matches!(AddressClass::of(address), AddressClass::Loopback | AddressClass::Unspecified)
 }

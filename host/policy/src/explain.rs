@@ -1,12 +1,12 @@
 //! Explanations: what each layer of grants says about a call, and what would grant it.
 //!
-//! The same judgement as the decision, kept instead of acted on; it makes no permit.
+//! An explanation judges as the decision does, and keeps its reasons; it makes no permit.
 
 use std::{fmt, net::IpAddr};
 
 use crate::{call::Call, denial::Advice, grants::Grants, layer::Verdict, rule::Rule};
 
-/// How a call would be decided.
+/// The decision about a call, with its steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     call: String,
@@ -15,7 +15,7 @@ pub struct Explanation {
     granting_rule: Option<Rule>,
 }
 
-/// What one layer of grants says.
+/// The verdict of one layer of grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The profile of the layer.
@@ -36,7 +36,7 @@ impl Explanation {
         Self { call: call.to_string(), steps, needed_profile, granting_rule }
     }
 
-    /// Whether every layer allows the call.
+    /// Returns whether every layer allows the call.
     pub fn is_allowed(&self) -> bool {
         self.steps.iter().all(|step| step.verdict.is_allowed())
     }

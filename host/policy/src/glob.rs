@@ -4,7 +4,8 @@
 //! Both run on one matcher that keeps the set of pattern positions alive after each element of the
 //! text, so its cost is the product of the two lengths whatever the pattern: no pattern makes it
 //! backtrack. The same set answers the question a deny rule needs for a whole folder or a key
-//! prefix: could something that continues this text match?
+//! prefix: could something that continues this text match? The crates `glob` and `globset` answer neither that question nor
+//! whether one pattern includes another.
 
 use std::fmt;
 
@@ -22,25 +23,25 @@ impl Fault {
         Self { at, problem: problem.into() }
     }
 
-    /// The same fault seen from a text in which the resource starts `by` bytes later.
+    /// This fault, seen from a text in which the resource starts `by` bytes later.
     pub(crate) fn shifted(self, by: usize) -> Self {
         Self { at: self.at + by, problem: self.problem }
     }
 }
 
-/// Whether a text glob matches: `*` stands for any run of characters, the rest for itself.
+/// Returns whether a text glob matches: `*` stands for any run of characters, the rest for itself.
 pub(crate) fn text_matches(glob: &str, text: &str) -> bool {
     accepts(&text_positions(glob, text))
 }
 
-/// Whether every text that `other` matches is matched by `glob`, as far as a star of the one that is taken by a star of
-/// the other shows it; a no may be a yes that is harder to see.
+/// Returns whether every text that `other` matches is matched by `glob`, as far as a star of the one that is taken by a
+/// star of the other shows it; a no may be a yes that is harder to see.
 pub(crate) fn text_includes(glob: &str, other: &str) -> bool {
     // A star of `other` equals no character of `glob`, so only a star takes it.
     accepts(&positions(glob.as_bytes(), other.bytes(), |b| *b == b'*', |b, t| *b == t && t != b'*'))
 }
 
-/// Whether the glob matches the text or something that begins with it.
+/// Returns whether the glob matches the text or something that begins with it.
 pub(crate) fn text_continues(glob: &str, text: &str) -> bool {
     text_positions(glob, text).contains(&true)
 }
@@ -140,7 +141,7 @@ impl PathGlob {
         Self(vec![Segment::AnyDepth, Segment::Glob("*".to_owned())])
     }
 
-    /// The same glob beneath a folder whose names stand for themselves, stars included.
+    /// This glob beneath a folder whose names stand for themselves, stars included.
     pub(crate) fn beneath<'a>(&self, folder: impl Iterator<Item = &'a str>) -> Self {
         let folder = folder.map(|name| Segment::Literal(name.to_owned()));
         Self(folder.chain(self.0.iter().cloned()).collect())
@@ -169,18 +170,18 @@ impl PathGlob {
         accepts(&segment_positions(&self.0, path))
     }
 
-    /// Whether it matches the path, or everything beneath it: what a deny rule covers.
+    /// Returns whether it matches the path, or everything beneath it: what a deny rule covers.
     pub(crate) fn covers<'a>(&self, path: impl Iterator<Item = &'a str> + Clone) -> bool {
         let folder = self.folder().is_some_and(|f| accepts(&segment_positions(f, path.clone())));
         folder || self.matches(path)
     }
 
-    /// Whether it matches the path or something beneath it.
+    /// Returns whether it matches the path or something beneath it.
     pub(crate) fn continues<'a>(&self, path: impl Iterator<Item = &'a str>) -> bool {
         segment_positions(&self.0, path).contains(&true)
     }
 
-    /// Whether every path that `other` matches is matched by this, as far as it can be seen segment by segment.
+    /// Returns whether every path that `other` matches is matched by this, as far as it can be seen segment by segment.
     pub(crate) fn includes(&self, other: &Self) -> bool {
         let takes = |segment: &Segment, other: &Segment| match (segment, other) {
             (Segment::AnyDepth, _) => true,

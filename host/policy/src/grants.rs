@@ -16,7 +16,7 @@ use crate::{
     rule::Rule,
 };
 
-/// What one app may do. Cheap to clone.
+/// The grants of one app. They are cheap to clone.
 #[derive(Clone)]
 pub struct Grants {
     /// The first layer to ask; there is always one.
@@ -27,7 +27,7 @@ pub struct Grants {
     pub(crate) ladder: Arc<[Layer]>,
 }
 
-/// Why grants cannot be built.
+/// The reason why grants cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GrantsError {
     /// A rule starts with `$HOME` and no home folder was given.
@@ -46,7 +46,7 @@ impl Grants {
         })
     }
 
-    /// What both these grants and the app's allow. Paths in advice are those of the app.
+    /// The grants that allow what both these grants and the app's allow. Paths in advice are those of the app.
     #[must_use]
     pub fn narrow(&self, app: &Self) -> Self {
         Self {

@@ -28,7 +28,7 @@ pub enum Host {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostName(String);
 
-/// Why a text is not a host.
+/// The reason why a text is not a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum HostError {
     /// It looks like an address and is not one.
@@ -102,7 +102,7 @@ fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len()) && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
 }
 
-/// Whether a last label makes the whole host an IPv4 address, as the URL standard decides it.
+/// Returns whether a last label makes the whole host an IPv4 address, as the URL standard decides it.
 fn is_number(label: &str) -> bool {
     let hex = label.strip_prefix("0x");
     match hex {
@@ -177,7 +177,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether it names the host; an address range names no name.
+    /// Returns whether it names the host; an address range names no name.
     pub(crate) fn names(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::Any, _) => true,
@@ -189,12 +189,12 @@ impl HostPattern {
         }
     }
 
-    /// Whether it is a range that holds the address.
+    /// Returns whether it is a range that holds the address.
     pub(crate) fn holds(&self, address: IpAddr) -> bool {
         matches!(self, Self::Net(net) if net.contains(&address))
     }
 
-    /// Whether it names and holds all that the other does. Any host is no address: only a range reaches one.
+    /// Returns whether it names and holds all that the other does. Any host is no address: only a range reaches one.
     pub(crate) fn includes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Any, Self::Any | Self::Exact(_) | Self::Subdomains(_)) => true,

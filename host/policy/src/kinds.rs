@@ -15,7 +15,7 @@ pub struct KnownKind {
     pub version: &'static str,
     /// The name in an object.
     pub kind: &'static str,
-    /// Whether its objects live in namespaces.
+    /// True if its objects live in namespaces.
     pub namespaced: bool,
     /// Short names.
     short: &'static [&'static str],

@@ -30,7 +30,7 @@ enum Scope {
     Namespace(String),
 }
 
-/// Why a text is not a namespace or a kind.
+/// The reason why a text is not a namespace or a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum KubernetesError {
     /// A kind is a name, optionally followed by dots and its API group.
@@ -93,17 +93,17 @@ impl KubernetesObject {
         }
     }
 
-    /// Whether it stands for objects that are in no namespace.
+    /// Returns whether it stands for objects that are in no namespace.
     pub fn is_in_cluster(&self) -> bool {
         self.scope == Scope::Cluster
     }
 
-    /// Whether it stands for the cluster as such.
+    /// Returns whether it stands for the cluster as such.
     fn is_the_cluster(&self) -> bool {
         self.kind.is_none() && self.namespace().is_none()
     }
 
-    /// Whether it stands for objects of all namespaces.
+    /// Returns whether it stands for objects of all namespaces.
     pub fn is_all_namespaces(&self) -> bool {
         self.scope == Scope::AllNamespaces
     }

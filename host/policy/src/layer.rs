@@ -16,7 +16,7 @@ use crate::{
     rule::Rule,
 };
 
-/// What one layer of grants says about a call.
+/// The verdict of one layer of grants about a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The address is of a class the profile does not reach, and no rule names it.
@@ -32,13 +32,13 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether it allows the call.
+    /// Returns whether it allows the call.
     pub const fn is_allowed(&self) -> bool {
         matches!(self, Self::Allowed(_))
     }
 }
 
-/// What decided: a rule, or the fallback of a profile.
+/// The decider of a call: a rule, or the fallback of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decider {
     profile: Arc<str>,
@@ -56,7 +56,7 @@ impl Decider {
         self.rule.as_ref().map(|(rule, _)| rule)
     }
 
-    /// Where the rule stands; none for the profile's fallback.
+    /// The place of the rule; none for the profile's fallback.
     pub fn source(&self) -> Option<&Source> {
         self.rule.as_ref().map(|(_, source)| source)
     }
@@ -71,7 +71,7 @@ impl fmt::Display for Decider {
     }
 }
 
-/// Where a rule stands.
+/// The place of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Added to the profile by whoever built the grants.

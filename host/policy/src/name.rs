@@ -13,7 +13,7 @@ const MAX_NAME: usize = 256;
 /// Bytes of a key.
 const MAX_KEY: usize = 1024;
 
-/// Why a text is not a name that can be judged.
+/// The reason why a text is not a name that can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NameError {
     /// A key holds a control character.
@@ -85,7 +85,7 @@ impl KvKey {
         &self.text
     }
 
-    /// Whether it stands for every key with this prefix.
+    /// Returns whether it stands for every key with this prefix.
     pub fn is_prefix(&self) -> bool {
         self.prefix
     }

@@ -16,12 +16,12 @@ use crate::{
 pub struct OutlinedPlace {
     /// A file or a folder.
     pub path: CanonicalPath,
-    /// Whether what lies beneath it is meant, rather than itself alone.
+    /// True if what lies beneath it is meant, rather than itself alone.
     pub beneath: bool,
 }
 
 impl Grants {
-    /// Whether some call of the capability may be allowed.
+    /// Returns whether some call of the capability may be allowed.
     #[must_use]
     pub fn may_allow(&self, capability: Capability) -> bool {
         self.layers().all(|layer| layer.rules_about(capability).is_none_or(|mut rules| rules.next().is_some()))

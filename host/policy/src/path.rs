@@ -19,7 +19,7 @@ const MAX_NAME: usize = 255;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CanonicalPath(String);
 
-/// Why a text is not a path that can be judged.
+/// The reason why a text is not a path that can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PathError {
     /// It climbs above the root folder.

@@ -130,7 +130,7 @@ impl PathPattern {
         (self.root == Root::Slash).then(|| (path, rest != PathGlob::nothing_more()))
     }
 
-    /// Whether it grants the path; one whose variable was not replaced grants nothing.
+    /// Returns whether it grants the path; one whose variable was not replaced grants nothing.
     fn covers_whole(&self, path: &CanonicalPath) -> bool {
         self.root == Root::Slash && self.glob.matches(path.segments())
     }

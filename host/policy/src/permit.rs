@@ -100,7 +100,7 @@ impl<R> Permit<R> {
         self.decider.rule()
     }
 
-    /// What decided, for the audit log.
+    /// The decider of the call, for the audit log.
     pub fn decider(&self) -> &Decider {
         &self.decider
     }
@@ -114,7 +114,7 @@ impl Permit<Url> {
     }
 }
 
-/// Where a request connects to: its URL and the address that was checked for it.
+/// The endpoint of a request: its URL and the address that was checked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     url: Url,

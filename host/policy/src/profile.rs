@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::{egress::AddressClasses, rule::Rule};
 
-/// What becomes of a call that no rule is about.
+/// The treatment of a call that no rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
     /// It is allowed.
@@ -33,7 +33,7 @@ pub(crate) struct Parts {
     pub(crate) reach: AddressClasses,
 }
 
-/// Why a custom profile cannot be made.
+/// The reason why a custom profile cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProfileError {
     /// The name is not lower-case ASCII letters, digits, `-` and `_`, 1 to 64 of them.
@@ -88,7 +88,7 @@ impl Profile {
         &self.0.deny
     }
 
-    /// What it does with a call that no rule is about.
+    /// The treatment of a call that no rule is about.
     pub fn fallback(&self) -> Fallback {
         self.0.fallback
     }

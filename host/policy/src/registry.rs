@@ -1,4 +1,4 @@
-//! How a capability is registered: one table makes every type that has to know the whole list.
+//! The registration of capabilities: one table makes every type that has to know the whole list.
 //!
 //! From the table in `capability` this macro makes the capabilities, the kinds of resources, the functions of each kind,
 //! a rule's resource of any kind and a call of any kind. So a new kind of resource is a type with its pattern and one
@@ -46,7 +46,7 @@ macro_rules! registry {
                 match self { $($(Self::$capability => $category,)+)+ }
             }
 
-            /// What its functions act on.
+            /// The kind of resource that its functions act on.
             pub const fn kind(self) -> ResourceKind {
                 match self { $($(Self::$capability => ResourceKind::$kind,)+)+ }
             }
@@ -64,7 +64,7 @@ macro_rules! registry {
             }
         }
 
-        /// What the functions of a capability act on, which decides how a rule's resource is read.
+        /// The kind of resource that the functions of a capability act on, which decides how a rule's resource is read.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ResourceKind {
             $(#[doc = concat!("Rules and messages speak of ", $kind_text, ".")] $kind,)+
@@ -171,7 +171,7 @@ macro_rules! registry {
                 }
             }
 
-            /// Whether it grants all that the other does, as far as it can be seen from the two.
+            /// Returns whether it grants all that the other does, as far as it can be seen from the two.
             #[allow(unreachable_patterns, reason = "with one kind alone there is no other")]
             pub(crate) fn includes(&self, other: &Self) -> bool {
                 match (self, other) {
@@ -181,7 +181,7 @@ macro_rules! registry {
                 }
             }
 
-            /// Whether it names addresses, which a rule without a resource does not.
+            /// Returns whether it names addresses, which a rule without a resource does not.
             pub(crate) fn is_of_addresses(&self) -> bool {
                 match self { $(Self::$kind(pattern) => Pattern::<$resource>::is_of_addresses(pattern),)+ }
             }

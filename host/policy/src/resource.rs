@@ -1,4 +1,4 @@
-//! What a privileged call acts on, and how rules are about it: the contract of one kind of resource.
+//! The contract of one kind of resource: what a privileged call acts on, and how a rule is about it.
 //!
 //! A kind of resource is a type of its own ([`CanonicalPath`](crate::CanonicalPath), [`Url`](crate::Url)) with a type
 //! for the part of a rule in parentheses. Granting and denying are two questions: a grant must cover all that a call acts
@@ -15,7 +15,7 @@ pub(crate) const MAX_RULE: usize = 4096;
 /// Bytes of a rule that its capability and a list of functions may take.
 pub(crate) const ROOM_FOR_NAMES: usize = 512;
 
-/// What the functions of a capability act on, in its one spelling.
+/// A resource that the functions of a capability act on, in its one spelling.
 pub trait Resource: Clone + fmt::Debug + fmt::Display + PartialEq + Eq + Sized + 'static {
     /// The resource of a rule for this kind.
     type Pattern: Pattern<Self>;
@@ -39,12 +39,12 @@ pub trait Resource: Clone + fmt::Debug + fmt::Display + PartialEq + Eq + Sized +
     }
 }
 
-/// How a resource is read from a text.
+/// The way in which a resource is read from a text.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'a> {
     /// The folder that relative paths start at; none where only absolute ones are read.
     pub cwd: Option<&'a str>,
-    /// Whether the function acts on all that begins with the resource, and not on it alone.
+    /// True if the function acts on all that begins with the resource, and not on it alone.
     pub beneath: bool,
 }
 
@@ -60,24 +60,24 @@ pub trait Pattern<R>: Clone + fmt::Debug + fmt::Display + PartialEq + Eq + Hash 
         Ok(vec![self.clone()])
     }
 
-    /// Whether it grants the resource; for a URL, whether it grants the name.
+    /// Returns whether it grants the resource; for a URL, whether it grants the name.
     fn grants(&self, resource: &R) -> bool;
 
-    /// Whether it denies the resource or a part of it: the address that it leads to, or with `beneath` something that
-    /// begins with it.
+    /// Returns whether it denies the resource or a part of it: the address that it leads to, or with `beneath`
+    /// something that begins with it.
     fn denies(&self, resource: &R, address: Option<IpAddr>, beneath: bool) -> bool;
 
-    /// Whether it grants all that the other does, as far as it can be seen from the two: a yes is certain, a no may be
-    /// a yes that is harder to see.
+    /// Returns whether it grants all that the other does, as far as it can be seen from the two: a yes is certain, a no
+    /// may be a yes that is harder to see.
     fn includes(&self, other: &Self) -> bool;
 
-    /// Whether it grants the connection to an address, because it names that address.
+    /// Returns whether it grants the connection to an address, because it names that address.
     fn reaches(&self, resource: &R, address: IpAddr) -> bool {
         let _ = (resource, address);
         false
     }
 
-    /// Whether it names addresses, which a rule without a resource does not.
+    /// Returns whether it names addresses, which a rule without a resource does not.
     fn is_of_addresses(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! What the variables of rules stand for on this machine, and where links lead on it.
+//! The roots of this machine: the folders that variables of rules stand for, and the places that links lead to.
 //!
 //! This crate opens no file, so whoever builds the grants hands in a function that looks at one path and says where the
 //! first link on it leads. A rule is then about every spelling on the way to the real place: under the first of them a
@@ -14,7 +14,7 @@ const MAX_LINKS: usize = 40;
 /// Where the first link on a path leads, with the rest of the path behind it; none for a path without links.
 type Follow = dyn Fn(&CanonicalPath) -> Option<CanonicalPath> + Send + Sync;
 
-/// What `$CWD`, `$HOME`, `$HOST` and `$ENV` stand for in rules.
+/// The values of `$CWD`, `$HOME`, `$HOST` and `$ENV` in rules.
 #[derive(Clone)]
 pub struct Roots {
     cwd: CanonicalPath,
@@ -54,22 +54,22 @@ impl Roots {
         Self { follow: Some(Arc::new(follow)), ..self }
     }
 
-    /// What `$CWD` stands for.
+    /// The value of `$CWD`.
     pub fn cwd(&self) -> &CanonicalPath {
         &self.cwd
     }
 
-    /// What `$HOME` stands for, if anything.
+    /// The value of `$HOME`, if it has one.
     pub fn home(&self) -> Option<&CanonicalPath> {
         self.home.as_ref()
     }
 
-    /// What `$HOST` stands for, if anything.
+    /// The value of `$HOST`, if it has one.
     pub fn host(&self) -> Option<IpAddr> {
         self.host
     }
 
-    /// What `$ENV` stands for.
+    /// The names that `$ENV` stands for.
     pub fn env(&self) -> &[EnvName] {
         &self.env
     }

@@ -34,7 +34,7 @@ pub struct Rule {
     resource: Option<AnyPattern>,
 }
 
-/// Where and why a text is not a rule.
+/// The place and the reason why a text is not a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("bad rule {rule:?} at byte {position}: {problem}{}", did_you_mean(.suggestion.as_deref()))]
 pub struct RuleError {
@@ -54,7 +54,7 @@ impl RuleError {
         self.position
     }
 
-    /// What is wrong there, or what was expected.
+    /// The problem at that place, or what was expected there.
     pub fn problem(&self) -> &str {
         &self.problem
     }
@@ -99,8 +99,8 @@ impl Rule {
         self.resource.as_ref().map(AnyPattern::to_string)
     }
 
-    /// Whether it allows all that the other allows, as far as it can be seen from the two: a yes is certain, a no may be
-    /// a yes that is harder to see.
+    /// Returns whether it allows all that the other allows, as far as it can be seen from the two: a yes is certain, a
+    /// no may be a yes that is harder to see.
     pub fn includes(&self, other: &Self) -> bool {
         let names = other.capabilities().all(|c| selects(self.module, self.category, c));
         let functions = self.functions.is_empty()
@@ -126,7 +126,7 @@ impl Rule {
         Some(Self { resource, ..self.clone() })
     }
 
-    /// Whether some call may be about both: they have a capability and a function in common.
+    /// Returns whether some call may be about both: they have a capability and a function in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         let common = |c: &Capability| selects(self.module, self.category, *c);
         let functions = |rule: &Self, f| rule.functions.is_empty() || rule.functions.contains(&f);
@@ -164,7 +164,7 @@ impl Rule {
         }
     }
 
-    /// Whether its names and functions are those of the call, whatever the resource.
+    /// Returns whether its names and functions are those of the call, whatever the resource.
     pub(crate) fn is_about(&self, call: &Call<'_>) -> bool {
         selects(self.module, self.category, call.capability())
             && (self.functions.is_empty() || self.functions.contains(&call.function()))

@@ -57,7 +57,7 @@ pub struct Url {
     query: Option<String>,
 }
 
-/// Why a text is not a URL that can be judged. The text itself is in no message.
+/// The reason why a text is not a URL that can be judged. The text itself is in no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum UrlError {
     /// A percent sign without two hex digits, or a refused character behind one.
@@ -170,7 +170,7 @@ impl fmt::Display for Url {
     }
 }
 
-/// The same text as `Display`, so that no log line shows the query.
+/// Writes the text of `Display`, so that no log line shows the query.
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Url({self})")

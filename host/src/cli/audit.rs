@@ -7,7 +7,7 @@ use starcell_audit::Hash;
 
 use super::RuleFlags;
 
-/// What to make of an audit log.
+/// The subcommands of `starcell audit`.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Prints the least profile that would have allowed all that was done, a rule a line; each can be given to --allow.
@@ -18,7 +18,7 @@ pub enum AuditCommand {
         /// Looks at the calls of this app alone, as the summary names it.
         #[arg(long, value_name = "APP")]
         app: Option<String>,
-        /// What may be allowed beyond what was done.
+        /// Calls that the profile may allow although nobody made them.
         #[command(flatten)]
         widen: Widening,
         /// Prints a profile of this name, to be put into starcell.toml.
@@ -34,12 +34,12 @@ pub enum AuditCommand {
         /// Looks at the calls of this app alone, as the summary names it.
         #[arg(long, value_name = "APP")]
         app: Option<String>,
-        /// What to judge the calls by.
+        /// The profile that the calls are judged by.
         #[command(flatten)]
         rules: RuleFlags,
     },
 
-    /// Counts what was used, by app, function, resource and outcome.
+    /// Counts the calls, by app, function, resource and outcome.
     Summary {
         /// The log.
         #[command(flatten)]
@@ -90,7 +90,7 @@ pub struct AuditLogFlags {
     pub json: bool,
 }
 
-/// What the least profile may allow beyond what was done.
+/// Calls that the least profile may allow although nobody made them.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Widening {
     /// Allows all names in the folder of each file that was used.

@@ -1,4 +1,4 @@
-//! What clients may use of a server, as flags. A script can ask for less, never for more.
+//! The flags that bound what clients can make a server do. A script can ask for less, never for more.
 
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -29,7 +29,7 @@ pub struct EdgeFlags {
     #[arg(long, value_name = "N", default_value_t = 1024, allow_negative_numbers = true)]
     pub max_queue: u32,
 
-    /// How long a request waits for a place, or for memory, before it gets status 503.
+    /// Time that a request waits for a place, or for memory, before it gets status 503.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub queue_time: Duration,
 
@@ -94,7 +94,7 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 impl EdgeFlags {
-    /// What the flags say about connections and the bytes on them. The rest is for whoever answers requests.
+    /// The flags about connections and the bytes on them; the other flags are about answering requests.
     #[must_use]
     pub fn config(&self) -> EdgeConfig {
         EdgeConfig {
@@ -116,7 +116,7 @@ impl EdgeFlags {
 }
 
 impl Default for EdgeFlags {
-    /// What holds when no flag is given.
+    /// The values of a command line without these flags.
     fn default() -> Self {
         #[derive(Parser)]
         struct Only {

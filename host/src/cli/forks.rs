@@ -1,9 +1,9 @@
-//! How the forks that answer requests are kept, as flags.
+//! The flags about the forks that answer requests.
 
 use clap::Args;
 use starcell_runtime::Forks;
 
-/// Arguments that decide what becomes of a fork after its request.
+/// Arguments that decide whether a fork answers a second request.
 #[derive(Args, Clone, Debug)]
 pub struct ForkFlags {
     /// Answers each request in a new fork. Without it a fork whose memory was put back answers further requests of the same
@@ -17,7 +17,7 @@ pub struct ForkFlags {
 }
 
 impl ForkFlags {
-    /// The same for the runtime.
+    /// The choice, as the runtime takes it.
     #[must_use]
     pub fn forks(&self) -> Forks {
         match (self.fresh, self.compare_every) {

@@ -1,18 +1,18 @@
-//! What a script may do, for every command that has to know it.
+//! The flags about permissions, for every command that runs or judges a script.
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use starcell_runtime::Mode;
 
-/// What a script may do while it runs.
+/// Permissions of a script while it runs.
 #[derive(Args, Clone, Debug)]
 pub struct GrantFlags {
     /// The profile and the rules.
     #[command(flatten)]
     pub rules: RuleFlags,
 
-    /// What becomes of a call that nothing allows: refused, or done and recorded as one that would have been refused.
+    /// Refuses calls that nothing allows, or does them and records that they would have been refused.
     #[arg(long, value_enum, value_name = "MODE", default_value_t = CallMode::Enforce)]
     pub mode: CallMode,
 }
@@ -21,7 +21,7 @@ pub struct GrantFlags {
 #[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("profile").multiple(false))]
 pub struct RuleFlags {
-    /// What the script may do: the name of a profile.
+    /// The profile that says what the script may do.
     #[arg(long, value_name = "NAME", group = "profile")]
     pub permissions: Option<String>,
 
@@ -57,7 +57,7 @@ pub struct RuleFlags {
     #[arg(long, value_name = "RULE")]
     pub deny: Vec<String>,
 
-    /// Gives the script an environment variable, with the value that it has here unless one is given. May be repeated.
+    /// Gives the script an environment variable: with this value, or with the value of starcell's own. May be repeated.
     /// Profiles from allow-fs on let the script read the variables that are given this way, and no others.
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub env: Vec<String>,
@@ -68,7 +68,7 @@ pub struct RuleFlags {
     pub host: Option<String>,
 }
 
-/// What becomes of a call that nothing allows.
+/// How a call is treated that nothing allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CallMode {
     /// It is refused.

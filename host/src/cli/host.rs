@@ -17,7 +17,7 @@ pub struct HostCommand {
     #[arg(long)]
     pub check: bool,
 
-    /// What is recorded of the apps.
+    /// The audit log of the apps.
     #[command(flatten)]
     pub record: RecordFlags,
 
@@ -26,11 +26,11 @@ pub struct HostCommand {
     #[arg(long)]
     pub set_aside_damaged: bool,
 
-    /// What each instance of an app may use that does not say so itself.
+    /// Limits of each instance, for apps whose app.toml sets none.
     #[command(flatten)]
     pub limits: LimitFlags,
 
-    /// What becomes of forks.
+    /// How forks are reused.
     #[command(flatten)]
     pub forks: ForkFlags,
 
@@ -38,15 +38,15 @@ pub struct HostCommand {
     #[command(flatten)]
     pub walls: WallFlags,
 
-    /// What is logged.
+    /// The log of the node.
     #[command(flatten)]
     pub log: LogFlags,
 
-    /// How fast all apps of a tenant that has no quota of its own may log together.
+    /// The rate of the log, for all apps of a tenant together, unless the tenant has a quota for it.
     #[command(flatten)]
     pub log_rate: LogRateFlags,
 
-    /// What clients may use.
+    /// Limits for clients.
     #[command(flatten)]
     pub edge: EdgeFlags,
 }

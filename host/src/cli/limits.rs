@@ -1,4 +1,4 @@
-//! What the instances of a script may use, as flags.
+//! The flags that limit the instances of a script.
 
 use std::time::Duration;
 

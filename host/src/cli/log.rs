@@ -1,4 +1,4 @@
-//! What is logged of a run, and how.
+//! The flags about the log of a run.
 
 use std::num::NonZeroU32;
 
@@ -8,7 +8,7 @@ use starcell_log::{Format, Level, LogChoice, LogRate};
 /// Kibibytes a second that a script may log when no flag says otherwise.
 const DEFAULT_KIB: u32 = 1024;
 
-/// How fast a script may log when no flag says otherwise.
+/// The rate at which a script may log when no flag says otherwise.
 pub const DEFAULT_LOG_RATE: LogRate = match NonZeroU32::new(DEFAULT_KIB << 10) {
     Some(bytes_per_second) => LogRate { bytes_per_second },
     None => LogRate { bytes_per_second: NonZeroU32::MIN },
@@ -18,26 +18,26 @@ pub const DEFAULT_LOG_RATE: LogRate = match NonZeroU32::new(DEFAULT_KIB << 10) {
 #[derive(Args, Clone, Copy, Debug, Default)]
 #[command(next_help_heading = "Log")]
 pub struct LogFlags {
-    /// How log lines are written, whatever the script says with log.set_format; without this flag text unless the script says
-    /// otherwise.
+    /// Writes log lines in this format, whatever the script sets with log.set_format. Without this flag the script's
+    /// format is used, or text.
     #[arg(long = "log-format", value_name = "FORMAT", value_enum)]
     pub format: Option<LogFormat>,
 
-    /// The least severe lines that are written, whatever the script says with log.set_level; without this flag info unless
-    /// the script says otherwise. Lines of print are always written.
+    /// Writes log lines of this level and above, whatever the script sets with log.set_level. Without this flag the
+    /// script's level is used, or info. Lines of print are always written.
     #[arg(long = "log-level", value_name = "LEVEL", value_enum)]
     pub level: Option<LogLevel>,
 }
 
 impl LogFlags {
-    /// What the flags choose, and what they leave open.
+    /// The choices of the flags; a flag that was not given leaves its choice open.
     #[must_use]
     pub fn choice(self) -> LogChoice {
         LogChoice { format: self.format.map(Into::into), least: self.level.map(Into::into) }
     }
 }
 
-/// How fast a script may log.
+/// The rate at which a script may log.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Log")]
 pub struct LogRateFlags {
@@ -48,7 +48,7 @@ pub struct LogRateFlags {
 }
 
 impl LogRateFlags {
-    /// How fast the script may log.
+    /// The rate at which the script may log.
     #[must_use]
     pub fn rate(self) -> LogRate {
         let bytes = NonZeroU32::new(self.kib_per_second.saturating_mul(1 << 10));
@@ -56,7 +56,7 @@ impl LogRateFlags {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// One line of `key=value` pairs.
@@ -74,7 +74,7 @@ impl From<LogFormat> for Format {
     }
 }
 
-/// How severe a line is.
+/// The severity of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
     /// Detail for whoever debugs the script.

@@ -10,7 +10,7 @@ use super::RuleFlags;
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Permissions {
-    /// What to ask.
+    /// The question.
     #[command(subcommand)]
     pub question: Option<PermissionsCommand>,
 
@@ -41,7 +41,7 @@ pub enum PermissionsCommand {
     Explain {
         /// A call, such as 'fs.read_text(data.txt)', or a rule, such as 'fs.read($CWD/**)'.
         question: String,
-        /// What to decide it by. The answer is about every profile if nothing but --config is given.
+        /// The profile to decide by. The answer is about every profile if nothing but --config is given.
         #[command(flatten)]
         rules: RuleFlags,
     },

@@ -23,7 +23,7 @@ pub struct RecordFlags {
     #[arg(long = "audit-rotate", value_name = "MIB", requires = "file", default_value = "256")]
     pub rotate: NonZeroU32,
 
-    /// How many of the renamed files are kept; the oldest are deleted. All of them are kept when not given.
+    /// Keeps this many of the renamed files and deletes the oldest. Without this flag all are kept.
     #[arg(long = "audit-keep", value_name = "N", requires = "file")]
     pub keep: Option<u32>,
 

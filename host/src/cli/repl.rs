@@ -7,19 +7,19 @@ use super::{GrantFlags, LimitFlags, LogFlags, VarFlags, WallFlags};
 /// Arguments of `starcell repl`.
 #[derive(Args, Debug)]
 pub struct Repl {
-    /// What is typed may do this.
+    /// Permissions for the code you type.
     #[command(flatten)]
     pub grants: GrantFlags,
 
-    /// And use this; each input has the CPU time of a top level.
+    /// Limits for the code you type; each input has the CPU time of a top level.
     #[command(flatten)]
     pub limits: LimitFlags,
 
-    /// Values for what is typed.
+    /// Variables for the code you type.
     #[command(flatten)]
     pub vars: VarFlags,
 
-    /// What is logged of it.
+    /// The log of the session.
     #[command(flatten)]
     pub log: LogFlags,
 

@@ -18,15 +18,15 @@ pub struct Run {
     #[arg(last = true, value_name = "ARGS")]
     pub arguments: Vec<String>,
 
-    /// Values for the script.
+    /// Variables for the script.
     #[command(flatten)]
     pub vars: VarFlags,
 
-    /// What the script may do.
+    /// Permissions for the script.
     #[command(flatten)]
     pub grants: GrantFlags,
 
-    /// What is recorded of it.
+    /// The audit log of the run.
     #[command(flatten)]
     pub record: RecordFlags,
 
@@ -47,11 +47,11 @@ pub struct Run {
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 
-    /// What each instance may use.
+    /// Limits of each instance.
     #[command(flatten)]
     pub limits: LimitFlags,
 
-    /// What becomes of forks.
+    /// How forks are reused.
     #[command(flatten)]
     pub forks: ForkFlags,
     /// Walls that this machine may lack.
@@ -62,11 +62,11 @@ pub struct Run {
     #[arg(long)]
     pub dev: bool,
 
-    /// What is logged.
+    /// The log of the run.
     #[command(flatten)]
     pub log: LogFlags,
 
-    /// How much is logged.
+    /// The rate of the log.
     #[command(flatten)]
     pub log_rate: LogRateFlags,
 
@@ -74,7 +74,7 @@ pub struct Run {
     #[arg(long)]
     pub watch: bool,
 
-    /// What clients may use.
+    /// Limits for clients.
     #[command(flatten)]
     pub edge: EdgeFlags,
 }

@@ -14,7 +14,7 @@ pub struct Test {
     #[arg(value_name = "PATH", default_value = ".")]
     pub paths: Vec<PathBuf>,
 
-    /// Runs only tests whose name has this in it, a text or a regular expression.
+    /// Runs only tests whose names contain this text, or match this regular expression.
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub run: Option<Regex>,
 
@@ -22,19 +22,19 @@ pub struct Test {
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
 
-    /// What scripts and tests may do. Serving is always allowed, since nothing is bound.
+    /// Permissions for scripts and tests. Serving is always allowed, since nothing is bound.
     #[command(flatten)]
     pub grants: GrantFlags,
 
-    /// What they may use; a test has the CPU time of a top level.
+    /// Limits for scripts and tests; a test has the CPU time of a top level.
     #[command(flatten)]
     pub limits: LimitFlags,
 
-    /// Values for scripts and tests.
+    /// Variables for scripts and tests.
     #[command(flatten)]
     pub vars: VarFlags,
 
-    /// What is shown of the log of a test that fails.
+    /// The log that a failing test shows.
     #[command(flatten)]
     pub log: LogFlags,
 

@@ -1,4 +1,4 @@
-//! What to do on a machine that lacks a wall, as flags.
+//! The flags for a machine that lacks a wall.
 
 use clap::{Args, ValueEnum};
 use starcell_runtime::ExecWalls;
@@ -7,16 +7,17 @@ use starcell_runtime::node_walls::NodeWalls;
 /// Arguments about walls: those around programs, and those around the host itself.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct WallFlags {
-    /// Whether a program of os.exec runs on a machine that cannot stop all it must not do; see `starcell doctor`.
+    /// Refuses os.exec on a machine that cannot stop programs from all they must not do, or runs them behind the walls
+    /// it has; see `starcell doctor`.
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Demand::Strict)]
     pub exec_walls: Demand,
 
-    /// Whether the host runs where a wall around itself cannot be put up.
+    /// Refuses to start the host where a wall around it cannot be put up, or starts it behind the walls there are.
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Demand::Strict)]
     pub node_walls: Demand,
 }
 
-/// What to do where a wall is lacking.
+/// The choice where a wall is lacking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Demand {
     /// Refuse.

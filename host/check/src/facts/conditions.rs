@@ -13,7 +13,7 @@ pub(super) struct Step {
     pub(super) branch: u32,
 }
 
-/// How two places lie to each other.
+/// The relation of two places to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// Under the same conditions.
@@ -33,7 +33,7 @@ impl Conditions {
         self.0.pop();
     }
 
-    /// How this place lies to another one.
+    /// The relation of this place to another one.
     #[must_use]
     pub fn relation(&self, other: &Self) -> Relation {
         if self == other {

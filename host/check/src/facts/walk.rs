@@ -169,7 +169,7 @@ impl<'a> Walk<'a, '_> {
             None if self.modules.contains(name) => {
                 self.facts.mentions.push(Mention { module: name, member: None, span });
             }
-            // Under another name it takes attributes that nobody sees.
+            // `getattr` is passed as a value here, so assume that it may read any attribute.
             None if name == "getattr" => self.facts.attributes.push(Attribute { name: None, span }),
             None => {}
         }

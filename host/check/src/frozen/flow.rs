@@ -1,4 +1,4 @@
-//! Where function values go: which functions a request may run.
+//! The flow of function values: it tells which functions a request may run.
 //!
 //! A function runs in a request if it is handed to a server, or to something that is not known here, as a value, in a
 //! container, as what a function returns, or under another name; and if a function that runs in a request calls it. A

@@ -48,7 +48,7 @@ pub(super) enum Held<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Change<'a> {
     pub(super) variable: Variable<'a>,
-    /// Whether the value itself is changed, and not a part of it.
+    /// True if the value itself is changed, and not a part of it.
     pub(super) is_whole: bool,
     /// The method or operator that changes it; none for an assignment to an element.
     pub(super) method: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! What variables hold, as far as the text says: a container, or the value of another variable or a part of it.
+//! The values of variables, as far as the text says: a container, or the value of another variable or a part of it.
 
 use starlark::syntax::ast::{AstExpr, BinOp, Expr};
 
@@ -21,7 +21,7 @@ const MOST_NAMES: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link<'a> {
     pub(super) variable: Variable<'a>,
-    /// Whether the first name means this whole value, and not a part of it.
+    /// True if the first name means this whole value, and not a part of it.
     pub(super) is_whole: bool,
 }
 
@@ -99,7 +99,7 @@ impl<'a> Values<'_, 'a> {
         (self.functions.sources(variable).is_empty()).then_some(at)
     }
 
-    /// Whether a variable holds a list, a dict or a set.
+    /// Returns whether a variable holds a list, a dict or a set.
     pub(super) fn is_container(&self, variable: Variable<'a>) -> bool {
         self.facts.bindings(variable).iter().any(|bound| match bound {
             Bound::Expr(expr) => self.makes_container(expr, MOST_NAMES),

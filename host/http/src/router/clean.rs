@@ -29,8 +29,8 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
-/// Whether a path is clean, has only characters that a path may have, and no escapes: as nearly all are. Then each of its
-/// forms is the path itself.
+/// Returns whether a path is clean, has only characters that a path may have, and no escapes: as nearly all are. Then
+/// each of its forms is the path itself.
 pub(super) fn is_plain(target: &str) -> bool {
     let mut previous = 0;
     target.bytes().all(|byte| {

@@ -1,4 +1,4 @@
-//! Why a pattern is refused, in words for the author of the script that registered it.
+//! The errors of patterns, in words for the author of the script that registered the pattern.
 
 /// A pattern that cannot become a route.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

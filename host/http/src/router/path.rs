@@ -63,7 +63,7 @@ pub(super) fn decode(raw: &str) -> Cow<'_, [u8]> {
     if has_malformed_escape(raw) { Cow::Borrowed(raw.as_bytes()) } else { percent_decode_str(raw).into() }
 }
 
-/// Whether some `%` is not followed by two hexadecimal digits.
+/// Returns whether some `%` is not followed by two hexadecimal digits.
 pub(crate) fn has_malformed_escape(raw: &str) -> bool {
     raw.split('%').skip(1).any(|after| {
         let mut bytes = after.bytes();

@@ -106,7 +106,7 @@ impl Pattern {
         Some(path)
     }
 
-    /// Whether requests of this method are for this pattern: GET is also for HEAD.
+    /// Returns whether requests of this method are for this pattern: GET is also for HEAD.
     pub(super) fn accepts(&self, method: &str) -> bool {
         match self.method() {
             None => true,
@@ -115,12 +115,12 @@ impl Pattern {
         }
     }
 
-    /// Whether it matches whole subtrees: it ends in a slash or in `{name...}`.
+    /// Returns whether it matches whole subtrees: it ends in a slash or in `{name...}`.
     pub(super) fn is_subtree(&self) -> bool {
         matches!(self.segments.last(), Some(Segment::Rest(_)))
     }
 
-    /// Whether this pattern, which matches a path with this many slashes and one at its end, stands
+    /// Returns whether this pattern, which matches a path with this many slashes and one at its end, stands
     /// for that path alone: a subtree does so for its root only.
     pub(super) fn ends_at(&self, slashes: usize) -> bool {
         !self.is_subtree() || self.segments.len() == slashes
@@ -194,7 +194,7 @@ fn is_token(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter)
 }
 
-/// Whether it is a name as in Go. Beyond ASCII this takes every alphabetic and numeric character,
+/// Returns whether it is a name as in Go. Beyond ASCII this takes every alphabetic and numeric character,
 /// and so a few, like Roman numerals, that Go does not.
 fn is_identifier(name: &str) -> bool {
     let mut letters = name.chars();

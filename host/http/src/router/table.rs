@@ -120,7 +120,8 @@ impl Table {
         let _ = self.literals.insert(path.replace('{', "{{").replace('}', "}}"), vec![slot]);
     }
 
-    /// Whether some pattern begins like a canonical path. What strangers ask every server for does not get further.
+    /// Returns whether some pattern begins like a canonical path. What strangers ask every server for does not get
+    /// further.
     pub(super) fn begins(&self, path: &str) -> bool {
         let (Some(place), Some(first)) = (self.places.first(), segments(path).next()) else { return false };
         !place.single.is_empty() || !place.rest.is_empty() || place.literal.contains_key(first)

@@ -146,7 +146,7 @@ fn braces_and_many_wildcards_are_no_trouble_for_matchit() {
     assert!(found(&routes, "GET", "", &"/v".repeat(40)).ends_with(" x39=\"v\""));
 }
 
-/// Whether a pattern matches a path, by the words of the rule and one segment at a time.
+/// Returns whether a pattern matches a path, by the words of the rule and one segment at a time.
 fn matches(pattern: &[Segment], path: &[&str]) -> bool {
     match (pattern, path) {
         ([], []) => true,

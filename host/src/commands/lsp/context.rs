@@ -1,4 +1,4 @@
-//! What starlark's language server asks: texts, trees, diagnostics, and where a `load()` leads.
+//! The context of starlark's language server: texts, trees, diagnostics, and the files that a `load()` names.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

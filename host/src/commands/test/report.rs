@@ -1,4 +1,4 @@
-//! What is told of a test run: a line for each test, why those failed that did, and the sum.
+//! The report of a test run: a line for each test, the reasons of those that failed, and the sum.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl Report {
         }
     }
 
-    /// Whether a test failed.
+    /// Returns whether a test failed.
     pub(super) fn has_failed(&self) -> bool {
         self.count(|verdict| matches!(verdict, Verdict::Failed(_))) > 0
     }

@@ -22,7 +22,7 @@ const FIRST_PORT: u16 = 49_152;
 #[derive(Debug, Default)]
 pub(super) struct Stage {
     servers: Arc<Mutex<Vec<Server>>>,
-    /// Whether the app is done with its setup: what it does now is done for one test.
+    /// True if the app is done with its setup: what it does now is done for one test.
     set_up: bool,
     /// Cancelled when the app waits for a server.
     waits: CancellationToken,
@@ -61,7 +61,7 @@ impl Stage {
         Self { choice, ..Self::default() }
     }
 
-    /// The same servers for one test, which has words of its own.
+    /// The servers of this stage, for one test, whose log is its own.
     pub(super) fn for_test(&self) -> Arc<Self> {
         let (servers, choice) = (Arc::clone(&self.servers), self.choice);
         Arc::new(Self { servers, choice, set_up: true, ..Self::default() })
