@@ -86,6 +86,7 @@ async fn hostile_values_stay_on_their_line_and_within_bounds() {
         object: Some(long.clone()),
         method: Some(long.clone()),
         dry_run: true,
+        store: Some(long.clone()),
     };
     let hostile = AuditedCall {
         request: Some(&long),

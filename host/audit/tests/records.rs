@@ -50,8 +50,9 @@ fn call() -> impl Strategy<Value = RecordKind> {
     );
     let numbers = (any::<u64>(), any::<u32>());
     let words = || prop::option::of(prop::collection::vec(text(), 0..20));
-    let arguments = (words(), words(), optional(), optional(), optional(), any::<bool>())
-        .prop_map(|(argv, env, cwd, object, method, dry_run)| Arguments { argv, env, cwd, object, method, dry_run });
+    let arguments = (words(), words(), optional(), optional(), optional(), optional(), any::<bool>()).prop_map(
+        |(argv, env, cwd, object, method, store, dry_run)| Arguments { argv, env, cwd, object, method, store, dry_run },
+    );
     let texts = (text(), text(), text(), text());
     (subject, (optional(), optional(), optional(), arguments), texts, decided, numbers).prop_map(
         |(

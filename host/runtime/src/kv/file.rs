@@ -298,7 +298,7 @@ mod tests {
             let (kv, aside) = Kv::open_or_set_aside(&path, 1 << 20).unwrap();
             let aside = aside.unwrap();
             assert_eq!(aside, folder.join(format!("kv.redb.damaged-{}", number + 1)));
-            assert!(kv.table.lock().list("", None, 1000, now()).is_empty());
+            assert!(kv.0.list("", None, 1000).await.unwrap().is_empty());
             assert!(matches!(Kv::open_or_set_aside(&path, 1 << 20), Err(KvError::Open { .. })), "it is in use");
             drop(kv);
             assert_eq!(Kv::open_or_set_aside(&path, 1 << 20).unwrap().1, None, "it is sound");
