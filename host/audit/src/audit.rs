@@ -26,6 +26,7 @@ use crate::{
     allowance::Allowance,
     anchoring::Anchoring,
     call::{AuditedCall, Decision, Outcome, Subject},
+    chain::SEALED,
     clock::now,
     error::AuditError,
     file::LogFile,
@@ -154,7 +155,7 @@ impl AuditApp {
         let (shared, turns) = (&app.shared, &app.turns);
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
         let line = line::call(now(), id, &app.subject, call, app.cut);
-        turns.allowance.take(line.len()).await;
+        turns.allowance.take(line.len() + SEALED).await;
         let _turn = turns.room.acquire().await.map_err(|_| AuditError::Closed)?;
         let place = shared.room.clone().acquire_owned().await.map_err(|_| AuditError::Closed)?;
         let (written, answer) = oneshot::channel();
@@ -171,7 +172,7 @@ impl AuditApp {
             && outcome != Outcome::Unknown
         {
             let line = line::outcome(now(), id, outcome, duration, bytes);
-            app.turns.allowance.take_now(line.len());
+            app.turns.allowance.take_now(line.len() + SEALED);
             // The writer is gone: a reader will find no outcome.
             let _ = app.shared.jobs.send(Job::Outcome { app: app.turns.number, line });
         }

@@ -17,6 +17,9 @@ const END: &[u8] = b"\"}";
 /// Bytes that sealing adds to a line, without its newline.
 const SEAL: usize = START.len() + HEX + END.len();
 
+/// Bytes that a body takes in the file beyond its own: its seal and its newline.
+pub(crate) const SEALED: usize = SEAL + 1;
+
 /// One link of the chain.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash([u8; 32]);

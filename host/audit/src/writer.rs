@@ -20,6 +20,7 @@ use tokio::sync::{
 
 use crate::{
     anchoring::Anchoring,
+    chain::SEALED,
     clock::now,
     error::AuditError,
     file::{At, LogFile, Opened},
@@ -185,7 +186,7 @@ impl Thread {
         match &result {
             Ok(()) => {
                 for (app, line) in round.iter().filter_map(Job::line) {
-                    self.shares.add(time, app, line.len());
+                    self.shares.add(time, app, line.len() + SEALED);
                 }
             }
             Err(error) => {
