@@ -36,6 +36,10 @@ pub(crate) enum Wanted {
 impl Named {
     /// Reads the text and picks the context. Takes some milliseconds if the text is large.
     pub(crate) fn new(text: &str, context: Option<String>) -> Result<Self, String> {
+        if let Some(place) = alias(text) {
+            let line = text.as_bytes().iter().take(place).filter(|byte| **byte == b'\n').count() + 1;
+            return Err(format!("kubeconfig: line {line} has an anchor or an alias; write out what it stands for"));
+        }
         let kubeconfig = Kubeconfig::from_yaml(text).map_err(|error| words::of_kubeconfig(&error))?;
         let context = context.or_else(|| kubeconfig.current_context.clone());
         let Some((cluster, user)) = chosen(&kubeconfig, context.as_deref()) else {
@@ -101,6 +105,19 @@ impl Named {
     }
 }
 
+/// Where a text of YAML has an anchor or an alias, if it has any. A few hundred bytes of them stand for gigabytes, and the
+/// parser gives up only when it has made some hundred MiB of them. A text in quotes that looks like one counts as one.
+fn alias(text: &str) -> Option<usize> {
+    let opens = |byte: u8| byte.is_ascii_whitespace() || b"[{,-?".contains(&byte);
+    let is_one = |window: &[u8]| match window {
+        [before, b'&' | b'*', name] => opens(*before) && (name.is_ascii_alphanumeric() || *name == b'_'),
+        _ => false,
+    };
+    let starts = matches!(text.as_bytes(), [b'&' | b'*', ..]);
+    let within = text.as_bytes().windows(3).position(is_one).map(|place| place + 1);
+    starts.then_some(0).or(within)
+}
+
 /// What is the operator's alone to use.
 fn refuse(cluster: &ClusterEntry, user: &AuthInfo) -> Result<(), String> {
     let refused = [
@@ -126,6 +143,19 @@ mod tests {
              namespace: web}}\nclusters:\n- name: c\n  cluster: {{server: 'https://h.example:6443', {cluster}}}\n\
              users:\n- name: u\n  user: {{{user}}}\n"
         )
+    }
+
+    #[test]
+    fn anchors_and_aliases_are_refused_before_anything_is_parsed() {
+        for (text, line) in
+            [("a: &a [x]\n", 1), ("a: 1\nb: *a\n", 2), ("a: [*b]", 1), ("- *c", 1), ("&d x", 1), ("{x, &e y}", 1)]
+        {
+            let error = Named::new(text, None).err().unwrap();
+            assert!(error.starts_with(&format!("kubeconfig: line {line} has an anchor")), "{text}: {error}");
+        }
+        for text in ["server: https://h/?a=b&c=d", "a: 2*3", "# 1 * 2", "a: b & c", "token: \"x*y&z\""] {
+            assert_eq!(alias(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -69,6 +69,8 @@ impl Objects<'_> {
         let failed = |text: String| self.failed(path, text);
         let text = self.read("kubeconfig", path).await?;
         let text = String::from_utf8(text).map_err(|_| failed("it is not text".to_owned()))?;
+        // As long as it is parsed, and what it came to is kept here.
+        let _parsed = self.caller.holding.take(text.len().saturating_mul(PARSED)).await.map_err(failed)?;
         let mut named = self.parse(move || Named::new(&text, context)).await.map_err(failed)?;
         for (wanted, file) in named.files() {
             let content = self.read("file of a kubeconfig", &beside(path, &file)).await?;
@@ -114,3 +116,6 @@ fn beside(kubeconfig: &str, file: &str) -> String {
         _ => file.to_owned(),
     }
 }
+
+/// Bytes that a byte of a kubeconfig takes while it is parsed, at most: 50 were measured.
+const PARSED: usize = 64;
