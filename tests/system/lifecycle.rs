@@ -247,6 +247,43 @@ print("below serve")
     assert!(ended.stdout.ends_with("below serve\n"), "{}", ended.stdout);
 }
 
+/// The first signal is for all servers of a script: those that it starts later answer nobody, and its waits are over.
+#[test]
+fn a_signal_ends_later_servers_too() {
+    let source = r#"
+def again(number):
+    srv = http.server()
+    srv.handle("GET /", lambda req: "server " + str(number))
+    srv.serve(port=0)
+    return number
+
+again(1)
+print("went on", [again(number) for number in range(2, 6)])
+other = http.server()
+other.handle("GET /", lambda req: "started")
+other.start(port=0)
+print("started", other.port() != None)
+other.shutdown()
+"#;
+    for signal in ["INT", "TERM"] {
+        let mut starcell = Starcell::serve(&[], &script(source));
+        assert_eq!(get(starcell.port(), "/").text(), "server 1");
+        let began = Instant::now();
+        starcell.signal(signal);
+        let ended = starcell.wait();
+        assert_eq!(ended.code(), 0, "{signal}: {}", ended.output);
+        assert!(ended.stdout.contains("went on [2, 3, 4, 5]\nstarted "), "{signal}: {}", ended.stdout);
+        assert_eq!(ended.output.matches("serving ").count(), 1, "{signal}: {}", ended.output);
+        assert!(began.elapsed() < Duration::from_secs(4), "{signal}: {:?}", began.elapsed());
+    }
+    // A script that starts servers for ever has the time of one stretch for that.
+    let endless = "def again():\n    srv = http.server()\n    srv.handle(\"GET /\", lambda req: \"x\")\n    \
+                   srv.serve(port=0)\nfor i in range(1000000000):\n    again()\n";
+    let mut starcell = Starcell::serve(&["--setup-cpu", "1s"], &script(endless));
+    starcell.signal("TERM");
+    assert_eq!(starcell.wait().code(), 6);
+}
+
 #[test]
 fn a_signal_ends_a_script_that_serves_nothing() {
     let source = "for i in range(1000000000):\n    if i % 1000000 == 0:\n        print(\"tick\", i)\n";

@@ -8,6 +8,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -38,6 +39,8 @@ pub struct Servers {
     inherited: Mutex<Option<Vec<Option<Arc<BoundAddress>>>>>,
     /// Cancelled once this app serves, if it is a successor.
     ready: CancellationToken,
+    /// Whether the app shall end: no server of it is served any more.
+    over: AtomicBool,
 }
 
 /// One server, running or not.
@@ -75,7 +78,8 @@ impl Servers {
 
     fn with(terms: Arc<AppTerms>, inherited: Option<Vec<Option<Arc<BoundAddress>>>>) -> Arc<Self> {
         let (slots, inherited) = (Mutex::default(), Mutex::new(inherited));
-        Arc::new(Self { terms, slots, inherited, ready: CancellationToken::new() })
+        let (ready, over) = (CancellationToken::new(), AtomicBool::new(false));
+        Arc::new(Self { terms, slots, inherited, ready, over })
     }
 
     /// Ends when a successor has taken over: its script waits for its servers.
@@ -88,6 +92,13 @@ impl Servers {
         let slots = self.slots();
         let running = slots.iter().filter_map(|slot| slot.running.as_ref());
         running.filter(|endpoint| !endpoint.is_stopping()).map(|endpoint| endpoint.stop()).count() > 0
+    }
+
+    /// Tells every running server to stop, and lets none begin that the script starts later: its `serve()` returns at once.
+    /// Says whether there was a running one.
+    pub fn end(&self) -> bool {
+        self.over.store(true, Ordering::SeqCst);
+        self.stop_all()
     }
 
     /// Whether a server answers.
@@ -231,6 +242,10 @@ impl AppHost for Servers {
         });
     }
 
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
     fn port(&self, server: u32) -> Option<u16> {
         self.slot(server, |slot| Ok(slot.port)).ok().flatten()
     }
@@ -245,6 +260,10 @@ impl Serve for Servers {
         let successor = self.inherited.lock().is_some();
         self.slot(server, |slot| {
             let Bound { endpoint, options, tls } = slot.bound.take().ok_or("the server is not bound")?;
+            // Whoever asked the app to end looks at the servers that run after it has said so, and this one is none yet.
+            if self.is_over() {
+                return Ok(());
+            }
             let grace = options.shutdown_timeout.unwrap_or(SHUTDOWN_TIMEOUT);
             let failures = Arc::new(self.terms.logs.clone());
             let terms = &self.terms;

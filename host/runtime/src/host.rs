@@ -130,6 +130,11 @@ pub trait AppHost: fmt::Debug + Send + Sync + 'static {
     /// Tells a server to stop, without waiting for it.
     fn stop(&self, server: u32);
 
+    /// Whether the app shall end: a server that is served now answers nobody, and waiting for it is over at once.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// The port that a server was last bound to.
     fn port(&self, server: u32) -> Option<u16>;
 

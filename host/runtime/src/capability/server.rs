@@ -77,9 +77,13 @@ impl Host for State {
         let Some(app) = self.setup()?.map(Arc::clone) else {
             return Err(HostCallError::failed("a handler cannot wait for a server to stop"));
         };
+        let waited = !app.host.is_over();
         app.host.wait(server).await;
-        // What the script does after serving is a stretch of its own.
-        self.meter.renew();
+        // What the script does after serving is a stretch of its own. A script that shall end gets one, and not one for each
+        // server that it starts in vain.
+        if waited {
+            self.meter.renew();
+        }
         Ok(())
     }
 
