@@ -5,12 +5,14 @@
 //! only, and TLS always verifies the name.
 //!
 //! - `allowance`: the bytes that responses may have
+//! - `closed`: the addresses of the host itself
 //! - `connect`: a connection to a permitted address
 //! - `pool`: connections that wait to be used again
 //! - `tls`: which certificates are believed
 //! - [`resolve`]: names to addresses
 
 mod allowance;
+mod closed;
 pub(crate) mod connect;
 mod pool;
 pub mod resolve;
@@ -29,12 +31,16 @@ use starcell_policy::{Endpoint, Permit};
 use tokio::task::JoinSet;
 
 pub(crate) use allowance::Allowance;
+pub use closed::close_address;
 use connect::Sender;
 use pool::{Pool, Target};
 use resolve::{Resolve, System};
 use tls::Tls;
 
 use crate::holding::Holding;
+
+/// Bytes that a connection holds by itself: its buffers, its task, and what TLS keeps for it.
+const CONNECTION_BYTES: usize = 64 << 10;
 
 /// Who is asked before each request to another server, and may have it wait.
 pub trait Toll: fmt::Debug + Send + Sync + 'static {
@@ -112,7 +118,7 @@ impl Client {
                     Ok(()) => (sender, true),
                     Err(_closed) => continue,
                 },
-                None => (self.connect(permit).await?, false),
+                None => (self.connect(permit, holding).await?, false),
             };
             // A server may close a connection at any time, and then nobody knows what became of the request on it. What
             // only asks is asked again.
@@ -132,12 +138,16 @@ impl Client {
         }
     }
 
-    async fn connect(&self, permit: &Permit<Endpoint>) -> Result<Sender, String> {
+    async fn connect(&self, permit: &Permit<Endpoint>, holding: &Holding) -> Result<Sender, String> {
+        let taken = holding.take(CONNECTION_BYTES).await?;
         let (sender, connection) = connect::connect(permit, &self.0.tls).await?;
         let mut tasks = self.0.tasks.lock();
         while tasks.try_join_next().is_some() {}
         // Its error is that of the request which is under way.
-        tasks.spawn(async move { connection.await.unwrap_or_default() });
+        tasks.spawn(async move {
+            connection.await.unwrap_or_default();
+            drop(taken);
+        });
         Ok(sender)
     }
 }

@@ -73,6 +73,7 @@ pub use bindings::starcell::guest::types::{Field, Miss, Position, Request, Respo
 pub use capability::source::{SourceError, read as read_source};
 pub use capability_state::CapabilityState;
 pub use client::{Client, Toll};
+pub use client::{Client, Toll, close_address};
 pub use context::AppConfig;
 pub use environment::{Environment, Secret};
 pub use failure::{Failure, Limit, ScriptFailure};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use starcell_edge::{BoundAddress, ClientLimits, ClientWishes, Edge, EdgeConfig, Front, KeysSource, Tls, listener};
 use starcell_log::Logs;
 use starcell_node::{Node, NodeShare, WatchPages};
+use starcell_runtime::close_address;
 
 use super::base::Base;
 use super::files::{NodeFiles, certificates};
@@ -98,6 +99,7 @@ pub(crate) async fn watch_pages(base: &Base, node: &Arc<Node>) -> Result<Option<
     let (metrics, interpreter) = (metrics.clone(), Arc::clone(&base.interpreter));
     let pages = WatchPages::new(limits, metrics, Arc::clone(node), interpreter, memory.clone());
     let address = BoundAddress::bind(asked).await.map_err(|error| format!("[metrics]: {error}"))?;
+    close_address(address.address());
     address.set(Front { responder: Arc::clone(&pages) as _, tls: None, grace: Duration::ZERO });
     // Places of its own, so that a flood of clients does not hide it from those who watch for one.
     let config = EdgeConfig { max_connections: WATCHERS, access_log: false, ..base.edge.config.clone() };

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::closed::is_closed;
 use super::tls::Tls;
 
 /// Where requests of a connection go in.
@@ -24,6 +25,9 @@ pub(super) type Connection = BoxFuture<'static, hyper::Result<()>>;
 /// How long a connection may take, the handshake included, so that the next address gets its turn.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
+/// Bytes of a response that wait to be read: the largest head. hyper would take several hundred KiB for each connection.
+const MAX_BUFFER: usize = 64 << 10;
+
 pub(super) async fn connect(permit: &Permit<Endpoint>, tls: &Tls) -> Result<(Sender, Connection), String> {
     let connected = timeout(MAX_TIME, open(permit, tls)).await;
     connected.unwrap_or_else(|_elapsed| Err(format!("no connection within {} s", MAX_TIME.as_secs())))
@@ -32,6 +36,9 @@ pub(super) async fn connect(permit: &Permit<Endpoint>, tls: &Tls) -> Result<(Sen
 #[expect(clippy::disallowed_methods, reason = "connects to the address that the permit holds, and to no other")]
 async fn open(permit: &Permit<Endpoint>, tls: &Tls) -> Result<(Sender, Connection), String> {
     let endpoint = permit.resource();
+    if is_closed(endpoint.socket_addr()) {
+        return Err("the address is the host's own, so no rule grants it".to_owned());
+    }
     let stream = TcpStream::connect(endpoint.socket_addr()).await.map_err(|error| words(&error))?;
     // Without it small requests wait for acknowledgements; failing to set it changes nothing else.
     let _ = stream.set_nodelay(true);
@@ -59,7 +66,7 @@ async fn speak<S>(stream: S) -> Result<(Sender, Connection), String>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let spoken = http1::Builder::new().handshake(TokioIo::new(stream)).await;
+    let spoken = http1::Builder::new().max_buf_size(MAX_BUFFER).handshake(TokioIo::new(stream)).await;
     let (sender, connection) = spoken.map_err(|error| error.to_string())?;
     Ok((sender, Box::pin(connection)))
 }
