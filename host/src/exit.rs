@@ -44,6 +44,7 @@ impl Exit {
                 ScriptFailureKind::Raised => Self::Raised,
                 ScriptFailureKind::Syntax => Self::Syntax,
                 ScriptFailureKind::Denied => Self::Denied,
+                ScriptFailureKind::NoMemory => Self::Limit,
                 ScriptFailureKind::Stopped => Self::Host,
                 ScriptFailureKind::Unbound => Self::Bind,
             },

@@ -16,6 +16,8 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
 
+// Linked for the option that is set below.
+use mimalloc as _;
 use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap, munmap};
 
 /// Bytes from which a block has pages of its own. Taking and returning pages costs some 0.2 us for each 4 KiB, which is
@@ -94,6 +96,32 @@ fn pages(size: usize) -> *mut u8 {
     let mapped =
         unsafe { mmap_anonymous(ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) };
     mapped.map_or(ptr::null_mut(), <*mut _>::cast)
+}
+
+/// Has the allocator give memory back to the system as soon as a page of it is free, and the kernel hand out small pages
+/// alone.
+///
+/// What is given back counts no longer as held, so it must not stay with the process either: mimalloc keeps free pages for a
+/// second otherwise. And a page of 2 MiB, which the kernel makes of a heap where it can, is held as a whole for a few bytes of
+/// it. Both made the process hold twice what it had counted.
+pub fn hold_no_more_than_is_used() {
+    // SAFETY: sets a number that the allocator reads when it frees a page. Neither pointers nor blocks are involved, and the
+    // option is one that the linked version has: the name and the number are those of its header.
+    unsafe { mi_option_set(PURGE_DELAY, 0) };
+    // SAFETY: the call takes numbers and changes how the kernel maps pages that are touched later. A kernel without large
+    // pages refuses it, and has nothing to turn off.
+    let _ = unsafe { prctl(PR_SET_THP_DISABLE, 1_u64, 0_u64, 0_u64, 0_u64) };
+}
+
+/// `mi_option_purge_delay` of mimalloc 3: milliseconds that free pages stay with the process.
+const PURGE_DELAY: i32 = 15;
+
+/// Has all memory of this process in small pages: `linux/prctl.h`.
+const PR_SET_THP_DISABLE: i32 = 41;
+
+unsafe extern "C" {
+    fn prctl(option: i32, ...) -> i32;
+    fn mi_option_set(option: i32, value: std::ffi::c_long);
 }
 
 #[cfg(test)]

@@ -137,6 +137,19 @@ impl Frames {
         Self { stream }
     }
 
+    /// The same where the server may refuse.
+    ///
+    /// # Errors
+    /// It does.
+    pub fn try_connect(port: u16, settings: &[u8]) -> io::Result<Self> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, settings)].concat())?;
+        Ok(Self { stream })
+    }
+
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)

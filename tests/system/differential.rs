@@ -207,6 +207,7 @@ fn wasm_failure(failure: runtime::Failure) -> Outcome {
         ScriptFailureKind::Raised => "script",
         ScriptFailureKind::Syntax => "syntax",
         ScriptFailureKind::Denied => "denied",
+        ScriptFailureKind::NoMemory => "memory",
         ScriptFailureKind::Stopped => "stopped",
         ScriptFailureKind::Unbound => "unbound",
     };

@@ -8,7 +8,8 @@
 //! no process.
 //!
 //! [`MemoryUse`] keeps one kind of attack from starving another kind of work: bodies on their way in may fill half of the
-//! budget, what scripts fetch five eighths, responses on their way out three quarters, and guests that grow seven eighths.
+//! budget, what scripts fetch five eighths, large heads and responses on their way out three quarters, and guests that grow
+//! seven eighths.
 //! So a request that was let in can be answered, and a small one always finds room.
 //!
 //! A budget may be part of another one ([`MemoryBudget::part`]), as that of a tenant is of its node's: what is taken from

@@ -1,11 +1,14 @@
 //! The budget, and what is taken from it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+
+/// How often the log tells of requests that found no memory.
+const TELL: Duration = Duration::from_secs(1);
 
 /// The bytes that a process may hold. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -17,6 +20,7 @@ struct Shared {
     used: AtomicU64,
     waiting: AtomicU32,
     freed: Notify,
+    refusals: Refusals,
     /// What this is a part of.
     whole: Option<Arc<Self>>,
 }
@@ -31,6 +35,8 @@ pub enum MemoryUse {
     Fetched,
     /// An image, and what a guest takes beyond its image.
     Guest,
+    /// The head of a request, beyond its first few KiB.
+    Head,
     /// A response on its way out, beyond its first few KiB.
     Response,
     /// What a small request needs.
@@ -51,8 +57,7 @@ impl MemoryBudget {
     /// A budget of so many bytes.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        let (used, waiting, freed) = (AtomicU64::new(0), AtomicU32::new(0), Notify::new());
-        Self(Arc::new(Shared { limit: bytes, used, waiting, freed, whole: None }))
+        Self::with(bytes, None)
     }
 
     /// A budget that is never used up.
@@ -64,8 +69,28 @@ impl MemoryBudget {
     /// A part of this budget, of so many bytes. What is taken from it is taken from this one too.
     #[must_use]
     pub fn part(&self, bytes: u64) -> Self {
+        Self::with(bytes, Some(Arc::clone(&self.0)))
+    }
+
+    fn with(limit: u64, whole: Option<Arc<Shared>>) -> Self {
         let (used, waiting, freed) = (AtomicU64::new(0), AtomicU32::new(0), Notify::new());
-        Self(Arc::new(Shared { limit: bytes, used, waiting, freed, whole: Some(Arc::clone(&self.0)) }))
+        Self(Arc::new(Shared { limit, used, waiting, freed, refusals: Refusals::default(), whole }))
+    }
+
+    /// Counts a request that was refused for lack of memory, here and in the budget that this is a part of. True if a line
+    /// in the log is due: one a second tells of all.
+    #[must_use]
+    pub fn refuse(&self) -> bool {
+        if let Some(whole) = &self.0.whole {
+            whole.refusals.add();
+        }
+        self.0.refusals.add()
+    }
+
+    /// Requests that were refused for lack of memory so far.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.0.refusals.count.load(Ordering::Relaxed)
     }
 
     /// Whether this is a part of another budget, and is itself what so many bytes do not fit into.
@@ -111,6 +136,13 @@ impl Taken {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Whether more bytes are there.
+    #[must_use]
+    pub fn fits(&self, purpose: MemoryUse, bytes: u64) -> bool {
+        let mut budgets = [Some(&*self.shared), self.shared.whole.as_deref()].into_iter().flatten();
+        bytes == 0 || budgets.all(|shared| shared.fits(purpose, bytes))
     }
 
     /// Takes more bytes, if they are there. Neither waits nor allocates.
@@ -180,7 +212,7 @@ impl MemoryUse {
             Self::Body => limit / 2,
             Self::Fetched => limit / 8 * 5,
             Self::Guest => limit / 8 * 7,
-            Self::Response => limit / 4 * 3,
+            Self::Head | Self::Response => limit / 4 * 3,
             Self::Small => limit,
         }
     }
@@ -222,6 +254,26 @@ impl Shared {
         if let Some(whole) = &self.whole {
             whole.free(bytes);
         }
+    }
+}
+
+/// Requests that found no memory.
+#[derive(Debug, Default)]
+struct Refusals {
+    count: AtomicU64,
+    told: Mutex<Option<Instant>>,
+}
+
+impl Refusals {
+    /// Adds one; says whether the last line about them is a second old.
+    fn add(&self) -> bool {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = told.is_none_or(|told| told.elapsed() >= TELL);
+        if due {
+            *told = Some(Instant::now());
+        }
+        due
     }
 }
 
@@ -290,7 +342,7 @@ mod tests {
         for (purpose, most) in [
             (MemoryUse::Body, 400),
             (MemoryUse::Fetched, 500),
-            (MemoryUse::Response, 600),
+            (MemoryUse::Head, 600),
             (MemoryUse::Guest, 700),
             (MemoryUse::Small, 800),
         ] {
@@ -310,6 +362,16 @@ mod tests {
         assert!(budget.try_take(MemoryUse::Small, 0).is_some());
         drop(held);
         assert!(budget.try_take(MemoryUse::Small, 100).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_line_a_second_tells_of_all_refusals() {
+        let whole = MemoryBudget::new(100);
+        let part = whole.part(50);
+        assert!(part.refuse() && !part.refuse());
+        assert_eq!((part.refused(), whole.refused()), (2, 2));
+        tokio::time::advance(SECOND).await;
+        assert!(part.refuse());
     }
 
     #[test]

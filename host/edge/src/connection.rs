@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use starcell_budget::MemoryUse;
+use starcell_budget::{MemoryUse, Taken};
 use starcell_http::framing::Guard;
 use starcell_log::{Field, Level};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -46,8 +46,13 @@ const MAX_ERROR_STREAMS: usize = 128;
 const STREAM_WINDOW: u32 = 128 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
 
-/// Bytes that a connection holds by itself: its buffers and its task.
+/// Bytes that a connection holds by itself: its buffers and its task, of which 27 KiB were measured; and beside those, what
+/// TLS holds for it.
 const CONNECTION_BYTES: u64 = 32 << 10;
+const TLS_BYTES: u64 = 48 << 10;
+
+/// Bytes of a head that an HTTP/2 client has not sent the end of: frames that are kept until then, and their buffer.
+const UNFINISHED_HEAD: u32 = 128 << 10;
 
 /// Bytes of one stream that wait for the client to open its window.
 const STREAM_BUFFER: usize = 64 << 10;
@@ -64,6 +69,16 @@ const REFUSAL: Duration = Duration::from_secs(1);
 
 /// What an HTTP/2 client without TLS starts with: RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The memory of a connection that is about to be served, if there is some. It is held as long as the connection.
+pub(crate) fn room(endpoint: &BoundAddress, edge: &Edge) -> Option<Taken> {
+    let tls = endpoint.front().is_some_and(|front| front.tls.is_some());
+    let room = edge.memory.try_take(MemoryUse::Small, CONNECTION_BYTES + if tls { TLS_BYTES } else { 0 });
+    if room.is_none() {
+        edge.refuse_for_memory();
+    }
+    room
+}
 
 /// Answers the requests of one connection until either side ends it; finishes those under way once the endpoint stops.
 pub(crate) async fn serve(
@@ -83,9 +98,6 @@ pub(crate) async fn serve(
         endpoint: Arc::clone(endpoint),
         edge: Arc::clone(edge),
     };
-    // Counted, but not refused for it: how many connections there may be is bounded by their places.
-    let mut taken = edge.memory.nothing();
-    taken.hold(CONNECTION_BYTES);
     let limits = front.responder.limits();
     let (times, head_bytes) = (times(limits, terms), limits.header_bytes);
     let connection = Connection { client: Arc::new(client), times, head_bytes };
@@ -170,12 +182,18 @@ impl Connection {
                 std::future::poll_fn(|context| connection.poll_without_shutdown(context)).await
             }
         };
-        connection.into_parts().io.into_inner().linger().await;
+        // What else the connection has, its buffer above all, is dropped here and not after the wait.
+        let transport = connection.into_parts().io.into_inner();
+        if transport.is_starved() {
+            self.client.edge.refuse_for_memory();
+        }
+        transport.linger().await;
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Socket + Unpin>(self, socket: S, first: Bytes) {
         // What its client may send before anybody has read it.
-        let window = self.client.edge.memory.try_take(MemoryUse::Response, CONNECTION_WINDOW.into());
+        let bytes = u64::from(CONNECTION_WINDOW + UNFINISHED_HEAD);
+        let window = self.client.edge.memory.try_take(MemoryUse::Response, bytes);
         let Some(_window) = window else {
             return self.note("closed a connection: there is no memory for one that carries several requests");
         };

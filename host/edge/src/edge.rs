@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starcell_budget::MemoryBudget;
-use starcell_log::Logs;
+use starcell_log::{Level, Logs};
 
 use crate::ids::Ids;
 use crate::places::Places;
@@ -55,6 +55,14 @@ pub struct Edge {
 }
 
 impl Edge {
+    /// Counts a client that finds no memory; the log tells of all of a second in one line.
+    pub(crate) fn refuse_for_memory(&self) {
+        if self.memory.refuse() {
+            let text = format!("no memory for a client, as for {} so far: see --memory-budget", self.memory.refused());
+            self.logs.say(Level::Warn, &text);
+        }
+    }
+
     /// The edge of this process; its connections share one set of places and one budget.
     #[must_use]
     pub fn new(config: EdgeConfig, memory: MemoryBudget, logs: Logs) -> Arc<Self> {

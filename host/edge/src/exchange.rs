@@ -21,6 +21,7 @@ use crate::access::Entry;
 use crate::activity::{Active, Outgoing};
 use crate::body::Body;
 use crate::client::{Client, Terms};
+use crate::heads;
 use crate::responder::{Answered, Asked, Responding};
 
 /// The response to a request: there at once, or once the responder has it.
@@ -33,7 +34,12 @@ pub(crate) fn exchange(client: &Arc<Client>, request: Request<Incoming>) -> Repl
     let (parts, body) = request.into_parts();
     let id = client.edge.ids.of(&parts, client.edge.config.trust_request_id);
     let front = client.endpoint.glance();
+    let head = heads::take(&client.edge.memory, &parts);
+    if head.is_err() {
+        client.edge.refuse_for_memory();
+    }
     let responding = match front.as_ref().filter(|_| client.terms == Terms::Served) {
+        Some(_) if head.is_err() => Responding::Now(Answered::refused(parts, id, Refusal::NoMemory)),
         Some(front) => {
             let body = Body::arriving(body, front.responder.limits(), &client.edge);
             let asked = Asked { parts, id, peer: Arc::clone(&client.peer), prefix: 0, body };
@@ -51,7 +57,10 @@ pub(crate) fn exchange(client: &Arc<Client>, request: Request<Incoming>) -> Repl
             let (client, active, began) = (Arc::clone(client), client.activity.begin(), Instant::now());
             Either::Right(Box::pin(async move {
                 let _present = client.endpoint.enter();
-                let answered = answered.await;
+                let mut answered = answered.await;
+                if let Ok(Some(head)) = head {
+                    answered.held = answered.held.and(head);
+                }
                 Ok(reply(&client, Some(active), answered, Some(began)))
             }))
         }

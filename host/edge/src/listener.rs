@@ -1,14 +1,15 @@
 //! Accepts connections until it is told to stop, then drains.
 //!
 //! Accepting never fails for good: an error of one connection is that client's, and running out of descriptors is waited
-//! out. Each connection lives in a task of its own, so a client can hold up nobody but itself. Who comes when all places
-//! are taken is told so, with status 503, rather than left to guess from a reset.
+//! out. Each connection lives in a task of its own, so a client can hold up nobody but itself. A client that comes when all
+//! places or all memory is taken is told so, with status 503, rather than left to guess from a reset.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use starcell_budget::Taken;
 use starcell_log::Level;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -47,8 +48,10 @@ async fn serve(endpoint: Arc<BoundAddress>, edge: Arc<Edge>) {
             () = &mut certificate => break,
             () = endpoint.stopping() => break,
         };
-        let (terms, held) = match edge.places.take(peer.ip()) {
-            Some(place) => (Terms::Served, Held::Place(place)),
+        let place = edge.places.take(peer.ip());
+        let admitted = place.and_then(|place| Some((place, connection::room(&endpoint, &edge)?)));
+        let (terms, held) = match admitted {
+            Some((place, room)) => (Terms::Served, Held::Place(place, room)),
             None => match Arc::clone(&refusals).acquire_owned().await {
                 Ok(refusal) => (Terms::Refused, Held::Refusal(refusal)),
                 Err(_closed) => break,
@@ -74,7 +77,10 @@ async fn serve(endpoint: Arc<BoundAddress>, edge: Arc<Edge>) {
 
 /// What a connection holds while it lasts.
 enum Held {
-    Place(#[expect(dead_code, reason = "held for its drop")] crate::places::ConnectionPlace),
+    Place(
+        #[expect(dead_code, reason = "held for its drop")] crate::places::ConnectionPlace,
+        #[expect(dead_code, reason = "held for its drop")] Taken,
+    ),
     Refusal(#[expect(dead_code, reason = "held for its drop")] tokio::sync::OwnedSemaphorePermit),
 }
 

@@ -45,6 +45,10 @@ const LOOKS: u32 = 4;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 16 << 20;
 
+/// What a client is told whose head finds no memory. hyper has not seen the head, so it has nothing to say.
+const NO_MEMORY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 24\r\n\r\n503 Service Unavailable\n";
+
 /// Times of one connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
@@ -111,6 +115,8 @@ pub(crate) struct Transport<S> {
     turn: usize,
     ended: bool,
     refused: bool,
+    /// Whether the process has no memory for a head that is being read.
+    starved: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Socket + Unpin> Transport<S> {
@@ -123,7 +129,8 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> Transport<S> {
         activity: Arc<Activity>,
         buffered: Taken,
     ) -> Self {
-        let (head_began, message, stalled, timer, turn, ended, refused) = (None, 0, None, None, 0, false, false);
+        let (head_began, message, stalled, timer, turn) = (None, 0, None, None, 0);
+        let (ended, refused, starved) = (false, false, false);
         Self {
             socket,
             first,
@@ -138,13 +145,24 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> Transport<S> {
             turn,
             ended,
             refused,
+            starved,
         }
+    }
+
+    /// Whether it ends since the process has no memory for a head.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.starved
     }
 
     /// Ends the connection so that the client gets what was sent last: closing while bytes of the client wait unread
     /// would be a reset, which takes the response with it. A client that asked for the end has no more to send.
     pub(crate) async fn linger(mut self) {
         let asked = self.guard.as_ref().is_some_and(Guard::is_last) && !self.refused;
+        self.buffered.shrink_to(0);
+        if self.starved {
+            // A client that does not take it either is left alone.
+            let _ = tokio::time::timeout(LINGER, self.socket.write_all(NO_MEMORY)).await;
+        }
         if self.ended || self.socket.shutdown().await.is_err() || asked {
             return;
         }
@@ -198,7 +216,9 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> Transport<S> {
         let missing = (2 * kept.next_power_of_two()).saturating_sub(self.buffered.bytes());
         if self.head_began.is_none() {
             self.buffered.hold(missing);
-        } else if !self.buffered.try_grow(MemoryUse::Small, missing) {
+        } else if !self.buffered.try_grow(MemoryUse::Head, missing) {
+            // A response that is under way is not cut into.
+            self.starved = !self.activity.is_busy();
             return Err(ErrorKind::OutOfMemory.into());
         }
         Ok(())
@@ -315,7 +335,7 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> AsyncRead for Transport<S> {
                 let read = buffer.filled().len() - before;
                 (self.ended, self.turn) = (read == 0, self.turn + read);
                 if let Err(error) = self.admit(buffer, before) {
-                    self.ended = true;
+                    self.ended = !self.starved;
                     return Poll::Ready(Err(error));
                 }
                 // Bytes alone are no reason to wait longer: a connection of several requests may send them for ever.
@@ -455,11 +475,15 @@ mod tests {
         let rest = transport.read(&mut buffer).await.unwrap();
         assert!(rest > 0 && budget.used() == 0);
         // Where there is no memory for it, a head ends the connection.
-        let _others = budget.try_take(MemoryUse::Small, 100 << 10).unwrap();
+        let _others = budget.try_take(MemoryUse::Small, 90 << 10).unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nX: ").await.unwrap();
         client.write_all(&[b'a'; 20_000]).await.unwrap();
         let error = transport.read_exact(&mut buffer[..20_000]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+        transport.linger().await;
+        let mut told = [0; 12];
+        client.read_exact(&mut told).await.unwrap();
+        assert_eq!(&told, b"HTTP/1.1 503");
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,9 +14,11 @@ use starcell_edge::{Answered, Asked, Body, ClientLimits, Gathered, Held, Peer, R
 use starcell_http::request::{self, Origin, Pairs};
 use starcell_http::response::{self, Answer, Refusal};
 use starcell_http::router::Found;
+use starcell_log::Level;
 use starcell_runtime::{Destination, Failure, Handled, Limit, Miss, Misses};
 
 use crate::site::{Handlers, Site};
+use crate::terms::AppTerms;
 
 impl<H: Handlers> Responder for Site<H> {
     fn limits(&self) -> &ClientLimits {
@@ -140,15 +142,22 @@ impl Story {
         target: Target,
         body: Body,
     ) -> Result<Result<Answer, Failure>, Refusal> {
-        let Gathered { bytes, taken: of_body } = body.read().await?;
+        let gathered = body.read().await;
+        if let Err(Refusal::NoMemory) = gathered {
+            refuse(&site.terms);
+        }
+        let Gathered { bytes, taken: of_body } = gathered?;
         let origin = Origin { remote: self.peer.address.clone(), tls: self.peer.tls, id: self.id.text().to_owned() };
         let path = behind(self.parts.uri.path(), self.prefix);
         let request = request::read(&self.parts, path, target.host, target.params, bytes, origin);
         let (patience, memory) = (site.terms.queue_time, &site.terms.memory);
         let place = site.queue.enter(patience).await.ok_or(Refusal::Busy)?;
-        let full = |purpose, bytes| match memory.is_short(purpose, bytes) {
-            true => Refusal::Quota("memory", 1),
-            false => Refusal::Busy,
+        let full = |purpose, bytes| {
+            refuse(&site.terms);
+            match memory.is_short(purpose, bytes) {
+                true => Refusal::Quota("memory", 1),
+                false => Refusal::Busy,
+            }
         };
         let of_fork = memory.take(MemoryUse::Small, site.handlers.bytes(), patience).await;
         let of_fork = of_fork.ok_or_else(|| full(MemoryUse::Small, site.handlers.bytes()))?;
@@ -168,7 +177,8 @@ impl Story {
             Err(failure) => return Ok(Err(failure)),
         };
         // The response is there already. If there is no room to keep it while the client takes it, it is dropped.
-        let bytes = response.body.len() as u64;
+        let fields = response.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let bytes = (response.body.len() + fields) as u64;
         let purpose = if bytes <= SMALL { MemoryUse::Small } else { MemoryUse::Response };
         let of_response = memory.try_take(purpose, bytes).ok_or_else(|| full(purpose, bytes))?;
         // A client that does not take its response keeps its place as well: else a server would make more of them.
@@ -180,12 +190,25 @@ impl Story {
     /// raised is noted with that id, and shown where the operator is its developer.
     fn failed<H: Handlers>(&self, site: &Site<H>, failure: &Failure) -> Answer {
         site.failures.note(&self.parts, self.id.text(), failure);
-        let status = match failure {
-            Failure::Limit(Limit::Instances(_) | Limit::Budget) => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        let status = match failure.is_for_memory() {
+            true => {
+                refuse(&site.terms);
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            false => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let detail = site.terms.dev.then(|| failure.report());
         response::failed(status, self.id.text(), detail.as_deref())
+    }
+}
+
+/// Counts a request that is refused for lack of memory; the log tells of all of a second in one line.
+fn refuse(terms: &AppTerms) {
+    if terms.memory.refuse() {
+        let refused = terms.memory.refused();
+        let text =
+            format!("no memory for a request, as for {refused} so far: see --memory-budget and the quota `memory`");
+        terms.logs.say(Level::Warn, &text);
     }
 }
 

@@ -32,7 +32,7 @@ const SECONDS: [f64; 12] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// What the node holds now, in the order of [`NodeNow::numbers`].
-const NOW: [(&str, &str); 7] = [
+const NOW: [(&str, &str); 8] = [
     ("memory_bytes", "Bytes that bodies, responses, guests and images hold"),
     ("memory_limit_bytes", "Bytes that they may hold"),
     ("forks_made", "Instances that were made since the start"),
@@ -40,6 +40,7 @@ const NOW: [(&str, &str); 7] = [
     ("forks_parked", "Forks that are parked"),
     ("apps_running", "Apps that answer"),
     ("apps_down", "Apps that do not"),
+    ("refused_for_memory", "Requests since the start that found no memory"),
 ];
 
 /// What a node holds at a moment.
@@ -59,12 +60,15 @@ pub struct NodeNow {
     pub running: u64,
     /// Apps that do not.
     pub down: u64,
+    /// Requests since the start that found no memory.
+    pub refused_for_memory: u64,
 }
 
 impl NodeNow {
     fn numbers(&self) -> [u64; NOW.len()] {
-        let &Self { memory, memory_limit, forks_made, forks_reused, forks_parked, running, down } = self;
-        [memory, memory_limit, forks_made, forks_reused, forks_parked, running, down]
+        let &Self { memory, memory_limit, forks_made, forks_reused, forks_parked, running, down, refused_for_memory } =
+            self;
+        [memory, memory_limit, forks_made, forks_reused, forks_parked, running, down, refused_for_memory]
     }
 }
 

@@ -75,6 +75,7 @@ impl WatchPages {
             forks_parked: forks.parked as u64,
             running: running as u64,
             down: (seats.len() - running) as u64,
+            refused_for_memory: self.memory.refused(),
         }
     }
 }

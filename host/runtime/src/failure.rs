@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use wasmtime::Trap;
@@ -82,6 +83,8 @@ pub enum ScriptFailureKind {
     Syntax,
     /// A privileged call was refused and not caught.
     Denied,
+    /// The process had no memory for a call, which was not caught.
+    NoMemory,
     /// The host stopped the script.
     Stopped,
     /// The address of a server could not be bound, and the script did not catch that.
@@ -125,6 +128,16 @@ impl From<GuestFailure> for Failure {
 }
 
 impl Failure {
+    /// Whether it failed only because the process lacks memory now: the same may succeed later.
+    #[must_use]
+    pub fn is_for_memory(&self) -> bool {
+        match self {
+            Self::Limit(Limit::Instances(_) | Limit::Budget) => true,
+            Self::Script(script) => script.kind == ScriptFailureKind::NoMemory,
+            _ => false,
+        }
+    }
+
     /// All there is to say: a script's failure with its traceback, anything else in its one line.
     #[must_use]
     pub fn report(&self) -> Cow<'_, str> {
@@ -145,6 +158,10 @@ impl Failure {
         if let Some(limit) = error.downcast_ref::<Limit>() {
             return Self::Limit(limit.clone());
         }
+        // The machine had no memory for the stack of a guest.
+        if error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(has_no_memory) {
+            return Self::Limit(Limit::Budget);
+        }
         if memory_hit {
             return Self::Limit(Limit::Memory(limits.memory()));
         }
@@ -158,6 +175,11 @@ impl Failure {
             None => Self::Host(format!("{error:#}")),
         }
     }
+}
+
+/// Whether the machine had no memory, or the process no mapping, for something.
+pub(crate) fn has_no_memory(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
 }
 
 struct Seconds<'a>(&'a Duration);

@@ -5,6 +5,7 @@
 //! allocated. What is handed to the guest is taken until the next call of the same instance, or until it ends: nobody tells
 //! the host when the guest has its copy.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -21,19 +22,28 @@ pub(crate) const NO_MEMORY: &str = "the host has no memory left for this: see --
 pub(crate) struct Holding {
     budget: MemoryBudget,
     kept: Mutex<Vec<Taken>>,
+    /// Whether a call found no memory.
+    was_short: AtomicBool,
+}
+
+/// A buffer whose memory is that of an instance.
+#[derive(Debug)]
+pub(crate) struct HeldBuffer<'a> {
+    buffer: BudgetBuffer,
+    holding: &'a Holding,
 }
 
 impl Holding {
     /// Nothing yet.
     pub(crate) fn new(budget: MemoryBudget) -> Self {
-        Self { budget, kept: Mutex::default() }
+        Self { budget, kept: Mutex::default(), was_short: AtomicBool::new(false) }
     }
 
     /// Takes memory for so many bytes, which are there or are about to be.
     pub(crate) async fn take(&self, bytes: usize) -> Result<Taken, String> {
         let bytes = bytes as u64;
         let purpose = if bytes <= SMALL { MemoryUse::Small } else { MemoryUse::Fetched };
-        self.budget.take(purpose, bytes, PATIENCE).await.ok_or_else(|| NO_MEMORY.to_owned())
+        self.budget.take(purpose, bytes, PATIENCE).await.ok_or_else(|| self.short())
     }
 
     /// The same, for work on a thread that may block.
@@ -42,8 +52,20 @@ impl Holding {
     }
 
     /// A buffer for at most `limit` bytes that arrive in pieces.
-    pub(crate) fn buffer(&self, limit: usize) -> BudgetBuffer {
-        BudgetBuffer::new(&self.budget, MemoryUse::Fetched, limit)
+    pub(crate) fn buffer(&self, limit: usize) -> HeldBuffer<'_> {
+        HeldBuffer { buffer: BudgetBuffer::new(&self.budget, MemoryUse::Fetched, limit), holding: self }
+    }
+
+    /// Notes that a call finds no memory. The sentence for the script.
+    pub(crate) fn short(&self) -> String {
+        self.was_short.store(true, Ordering::Relaxed);
+        NO_MEMORY.to_owned()
+    }
+
+    /// Whether a failure with this message is that of a call which found no memory: the script did not catch it, or passes
+    /// it on. A script that merely uses the words has had memory for all of its calls.
+    pub(crate) fn is_short(&self, message: &str) -> bool {
+        self.was_short.load(Ordering::Relaxed) && message.contains(NO_MEMORY)
     }
 
     /// Keeps memory for what is handed to the guest.
@@ -59,7 +81,7 @@ impl Holding {
 
 /// Adds a piece to a buffer; the error is a sentence about what cannot be larger.
 pub(crate) async fn add(
-    buffer: &mut BudgetBuffer,
+    buffer: &mut HeldBuffer<'_>,
     piece: &[u8],
     too_large: impl FnOnce() -> String,
 ) -> Result<(), String> {
@@ -67,6 +89,22 @@ pub(crate) async fn add(
         Ok(_waited) => Ok(()),
         Err(BufferError::TooLarge) => Err(too_large()),
         Err(BufferError::NoMemory) => Err(NO_MEMORY.to_owned()),
+    }
+}
+
+impl HeldBuffer<'_> {
+    /// Adds a piece, and waits for memory as long as `patience` lasts. True if it had to wait.
+    pub(crate) async fn add(&mut self, piece: &[u8], patience: Duration) -> Result<bool, BufferError> {
+        let added = self.buffer.add(piece, patience).await;
+        if added == Err(BufferError::NoMemory) {
+            self.holding.short();
+        }
+        added
+    }
+
+    /// The bytes, and the memory that they take.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Taken) {
+        self.buffer.into_parts()
     }
 }
 
@@ -88,7 +126,9 @@ mod tests {
         holding.keep(taken);
         drop((bytes, sent));
         assert_eq!(budget.used(), 200 << 10);
+        assert!(!holding.is_short(NO_MEMORY), "nothing was refused yet");
         assert_eq!(holding.take(600 << 10).await.unwrap_err(), NO_MEMORY);
+        assert!(holding.is_short(&format!("fs: {NO_MEMORY}")) && !holding.is_short("another"));
         holding.release();
         assert_eq!(budget.used(), 0);
         assert!(holding.take(600 << 10).await.is_ok());

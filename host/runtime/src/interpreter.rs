@@ -15,7 +15,7 @@ use wasmtime::{Engine, Module, Store};
 use crate::artifact::Artifact;
 use crate::bindings::{Guest, GuestPre};
 use crate::engine::{Purpose, engine};
-use crate::failure::Failure;
+use crate::failure::{Failure, has_no_memory};
 use crate::limits::Limits;
 use crate::memory::image::Image;
 use crate::memory::raw::{Arena, Fork, Slot, Watching};
@@ -146,7 +146,10 @@ impl Interpreter {
             return Err(Failure::Limit(Limit::Memory(limits.memory())));
         }
         let slot = Slot::new(&self.arena, image, 0, watching);
-        let slot = slot.map_err(|error| Failure::Host(format!("cannot map an image: {error}")))?;
+        let slot = slot.map_err(|error| match has_no_memory(&error) {
+            true => Failure::Limit(Limit::Budget),
+            false => Failure::Host(format!("cannot map an image: {error}")),
+        })?;
         let slot = slot.ok_or(Failure::Limit(Limit::Instances(self.instances)))?;
         self.parking.made.fetch_add(1, Ordering::Relaxed);
         let fork = Fork::new(store, slot, async |store| self.pre.instance_pre().instantiate_async(store).await).await;

@@ -31,6 +31,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use starcell_budget::MemoryBudget;
 use starcell_policy::{KvKey, Permit};
 
 pub use error::KvError;
@@ -119,6 +120,14 @@ impl Kv {
     #[must_use]
     pub fn on_server(server: &KvServer, space: &KvSpace) -> Self {
         Self(server.store(space))
+    }
+
+    /// Counts what the store holds in the memory of the process: all of one of this process is there, beside the file if it
+    /// has one.
+    #[must_use]
+    pub fn counted(self, memory: &MemoryBudget) -> Self {
+        self.0.count(memory);
+        self
     }
 
     /// Another store, in memory, that holds now what this one holds. The copy of a store on a server begins empty: tests,

@@ -107,7 +107,8 @@ impl Parked {
                 handle.call_async(self.fork.store(), (miss, request)).await
             }
         };
-        result.map_err(|error| self.fork.store().data().failure(&error, limits))?.0.map_err(Failure::from)
+        let result = result.map_err(|error| self.fork.store().data().failure(&error, limits))?.0;
+        result.map_err(|failure| self.fork.store().data().judged(failure.into()))
     }
 
     /// Puts its memory back.

@@ -9,7 +9,7 @@ use starcell_budget::MemoryBudget;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::context::AppContext;
-use crate::failure::{Failure, Limit};
+use crate::failure::{Failure, Limit, ScriptFailureKind};
 use crate::holding::Holding;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::memory::image::Image;
@@ -114,6 +114,17 @@ impl State {
             Failure::Trap(_) if !panic.is_empty() => Failure::Trap(format!("the interpreter panicked: {panic}")),
             failure => failure,
         }
+    }
+
+    /// A failure of the script, told apart from others if it is that of a call which found no memory.
+    pub(crate) fn judged(&self, mut failure: Failure) -> Failure {
+        if let Failure::Script(script) = &mut failure
+            && script.kind == ScriptFailureKind::Raised
+            && self.holding.is_short(&script.message)
+        {
+            script.kind = ScriptFailureKind::NoMemory;
+        }
+        failure
     }
 }
 

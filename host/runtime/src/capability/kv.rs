@@ -8,6 +8,7 @@ use crate::bindings::starcell::guest::kv::{Host, Lifetime as Wanted, Listing, Va
 use crate::call_error::{Cause, HostCallError};
 use crate::caller::Caller;
 use crate::gate::Effect;
+use crate::holding::NO_MEMORY;
 use crate::kv::value::{Parts, Value};
 use crate::kv::{Expected, Lifetime, Operation, Reply};
 use crate::state::State;
@@ -187,6 +188,10 @@ impl Pairs<'_> {
     }
 
     fn failed(&self, cause: impl Into<Cause>) -> HostCallError {
+        let cause = cause.into();
+        if cause.to_string() == NO_MEMORY {
+            self.caller.holding.short();
+        }
         HostCallError::about(self.function, self.key, cause)
     }
 }

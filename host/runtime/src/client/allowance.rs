@@ -5,9 +5,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use starcell_budget::{BudgetBuffer, Taken};
+use starcell_budget::Taken;
 
-use crate::holding::{Holding, add};
+use crate::holding::{HeldBuffer, Holding, add};
 
 /// Bytes that bodies may have.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Allowance {
     }
 
     /// A body that is about to be read.
-    pub(super) fn gather(&self, holding: &Holding) -> Gathering<'_> {
+    pub(super) fn gather<'a>(&'a self, holding: &'a Holding) -> Gathering<'a> {
         Gathering { share: Share { allowance: self, bytes: 0 }, buffer: holding.buffer(self.limit) }
     }
 
@@ -57,7 +57,7 @@ impl Allowance {
 #[derive(Debug)]
 pub(super) struct Gathering<'a> {
     share: Share<'a>,
-    buffer: BudgetBuffer,
+    buffer: HeldBuffer<'a>,
 }
 
 impl Gathering<'_> {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use starcell_budget::MemoryBudget;
 use tokio::sync::OnceCell;
 
 use super::clock::now;
@@ -73,6 +74,10 @@ impl Store for Local {
                 Some(disk) => disk.file(&self.table).await?.change(key.into(), operation.clone()).await,
             }
         })
+    }
+
+    fn count(&self, memory: &MemoryBudget) {
+        self.table.lock().count(memory);
     }
 
     fn snapshot(&self) -> Table {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use futures_util::future::BoxFuture;
+use starcell_budget::MemoryBudget;
 
 use super::table::{Operation, Reply, Table};
 use super::value::Value;
@@ -25,6 +26,9 @@ pub(super) trait Store: fmt::Debug + Send + Sync + 'static {
     fn place(&self) -> Option<&str> {
         None
     }
+
+    /// Counts what it holds of the memory of this process from now on; nothing for one on a server.
+    fn count(&self, _memory: &MemoryBudget) {}
 
     /// What a store of this process holds; nothing for one on a server.
     fn snapshot(&self) -> Table;

@@ -8,7 +8,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use starcell_budget::{MemoryBudget, MemoryUse, Taken};
+
 use super::value::Value;
+use crate::holding::NO_MEMORY;
 
 /// What a pair costs beyond its bytes: the nodes of the two trees it is in.
 const OVERHEAD: usize = 64;
@@ -185,13 +188,15 @@ pub(super) struct Table {
     quota: usize,
     /// What it is counted in as well.
     share: Option<KvShare>,
+    /// What it takes of the memory of the process.
+    taken: Option<Taken>,
 }
 
 /// A copy is counted nowhere but in itself.
 impl Clone for Table {
     fn clone(&self) -> Self {
-        let Self { pairs, ending, used, quota, share: _ } = self;
-        Self { pairs: pairs.clone(), ending: ending.clone(), used: *used, quota: *quota, share: None }
+        let Self { pairs, ending, used, quota, share: _, taken: _ } = self;
+        Self { pairs: pairs.clone(), ending: ending.clone(), used: *used, quota: *quota, share: None, taken: None }
     }
 }
 
@@ -205,7 +210,14 @@ impl Drop for Table {
 
 impl Table {
     pub(super) fn new(quota: usize) -> Self {
-        Self { pairs: BTreeMap::new(), ending: BTreeSet::new(), used: 0, quota, share: None }
+        Self { pairs: BTreeMap::new(), ending: BTreeSet::new(), used: 0, quota, share: None, taken: None }
+    }
+
+    /// Counts it in the memory of the process from now on. What is there already counts whether it fits or not.
+    pub(super) fn count(&mut self, memory: &MemoryBudget) {
+        let mut taken = memory.nothing();
+        taken.hold(self.used as u64);
+        self.taken = Some(taken);
     }
 
     /// A table that is counted in a share too.
@@ -218,6 +230,10 @@ impl Table {
     /// Whether the pairs may take so many bytes, of which `before` are counted already.
     pub(super) fn check(&self, wanted: usize, before: usize) -> Result<(), String> {
         check_quota(wanted, self.quota)?;
+        let more = wanted.saturating_sub(before) as u64;
+        if self.taken.as_ref().is_some_and(|taken| !taken.fits(MemoryUse::Guest, more)) {
+            return Err(NO_MEMORY.to_owned());
+        }
         match &self.share {
             Some(share) if wanted > before => share.check(wanted - before),
             Some(_) | None => Ok(()),
@@ -268,6 +284,7 @@ impl Table {
         self.remove(&key);
         let cost = cost(&key, &entry);
         self.used += cost;
+        self.taken.iter_mut().for_each(|taken| taken.hold(cost as u64));
         if let Some(KvShare(together)) = &self.share {
             together.used.fetch_add(cost, Ordering::Relaxed);
         }
@@ -281,6 +298,8 @@ impl Table {
         let Some((key, entry)) = self.pairs.remove_entry(key) else { return };
         let cost = cost(&key, &entry);
         self.used -= cost;
+        let used = self.used as u64;
+        self.taken.iter_mut().for_each(|taken| taken.shrink_to(used));
         if let Some(KvShare(together)) = &self.share {
             together.used.fetch_sub(cost, Ordering::Relaxed);
         }
@@ -371,6 +390,23 @@ mod tests {
         assert!(table.get("a", 110).is_none());
         table.change("a", &set("3", Lifetime::Forever), 106).unwrap();
         assert!(table.get("a", u64::MAX).is_some());
+    }
+
+    #[test]
+    fn pairs_are_counted_in_the_memory_of_the_process() {
+        let memory = MemoryBudget::new(80_000);
+        let mut table = Table::new(1 << 20);
+        table.change("old", &set(&"o".repeat(10_000), Lifetime::Forever), 0).unwrap();
+        table.count(&memory);
+        assert_eq!(memory.used(), table.used() as u64);
+        table.change("a", &set(&"x".repeat(40_000), Lifetime::Forever), 0).unwrap();
+        let full = table.change("b", &set(&"x".repeat(40_000), Lifetime::Forever), 0);
+        assert_eq!((full.unwrap_err().as_str(), memory.used()), (NO_MEMORY, table.used() as u64));
+        table.change("a", &Operation::Delete, 0).unwrap();
+        table.change("b", &set(&"x".repeat(40_000), Lifetime::Forever), 0).unwrap();
+        assert_eq!(memory.used(), table.used() as u64);
+        drop(table);
+        assert_eq!(memory.used(), 0);
     }
 
     #[test]

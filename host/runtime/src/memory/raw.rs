@@ -388,7 +388,8 @@ impl Slot {
         let access = MprotectFlags::from_bits_retain(watching.access().bits());
         // What lies behind the image, for a new slot; all that was hot, for a spare one.
         if !protect(start, paged, access) {
-            return Err(io::Error::other("the system has no room for another mapping (vm.max_map_count)"));
+            let text = "the system has no room for another mapping (vm.max_map_count)";
+            return Err(io::Error::new(io::ErrorKind::OutOfMemory, text));
         }
         watch.paged.store(paged, Ordering::Relaxed);
         watch.open.store(paged, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
-use starcell_budget::{BudgetBuffer, Taken};
+use starcell_budget::Taken;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -15,7 +15,7 @@ use tokio::process::Child;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::holding::{Holding, add};
+use crate::holding::{HeldBuffer, Holding, add};
 use crate::room;
 use crate::room::plan::{Message, Order, Plan};
 
@@ -188,7 +188,7 @@ async fn feed(mut pipe: Sender, data: &[u8]) -> Result<(), String> {
 /// Reads all that a program writes to one stream. While there is no memory for it the program waits for its pipe.
 async fn read(
     mut pipe: impl AsyncRead + Unpin,
-    mut buffer: BudgetBuffer,
+    mut buffer: HeldBuffer<'_>,
     limit: usize,
 ) -> Result<(Vec<u8>, Taken), String> {
     let mut piece = vec![0; PIECE_BYTES];
