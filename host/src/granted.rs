@@ -187,7 +187,8 @@ pub(crate) fn roots_in(cwd: CanonicalPath) -> Result<Roots, String> {
     }
 }
 
-fn canonical(path: PathBuf) -> Result<CanonicalPath, String> {
+/// A path of this machine as rules speak of it.
+pub(crate) fn canonical(path: PathBuf) -> Result<CanonicalPath, String> {
     let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
     CanonicalPath::absolute(text).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -3,12 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use starcell::cli::{Cli, Command, Run, WallFlags};
+use starcell::cli::{Cli, Command, HostCommand, Run, WallFlags};
+use starcell::commands::repl::PreparedSession;
 use starcell::commands::run::Prepared;
+use starcell::commands::test::PreparedTests;
 use starcell::commands::{audit, check, completions, docs, doctor, host, lsp, new, permissions, repl, run, test};
 use starcell::exit::Exit;
 use starcell::say::{Said, complain, fail, say};
-use starcell::wiping::Wiping;
+use starcell::wiping::{Wiping, hold_no_more_than_is_used};
 use starcell::worker;
 use starcell_runtime::node_walls::Stand;
 use starcell_runtime::{node_walls, room};
@@ -18,6 +20,7 @@ use starcell_runtime::{node_walls, room};
 static ALLOCATOR: Wiping<mimalloc::MiMalloc> = Wiping(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
+    hold_no_more_than_is_used();
     // The process of a program that a script runs: it has nothing to do with the command line.
     if let Some(code) = room::serve_if_called() {
         return code;
@@ -33,13 +36,19 @@ fn main() -> ExitCode {
         Command::Completions(arguments) => completions::completions(&arguments).into(),
         Command::Docs(arguments) => docs::docs(&arguments).into(),
         Command::Doctor(arguments) => doctor::doctor(&arguments).into(),
-        Command::Host(arguments) => walled(arguments.walls, None, || block_on(host::host(*arguments))),
+        Command::Host(arguments) => serve(*arguments),
         Command::Lsp => lsp::lsp().into(),
         Command::New(arguments) => new::new(&arguments).into(),
         Command::Permissions(arguments) => permissions::answer(&arguments).into(),
-        Command::Repl(arguments) => walled(arguments.walls, None, || block_on(repl::repl(arguments))),
+        Command::Repl(arguments) => match PreparedSession::new(arguments) {
+            Ok(prepared) => within(prepared.walls(), || block_on(repl::repl(prepared))),
+            Err(exit) => exit.into(),
+        },
         Command::Run(arguments) => run(*arguments),
-        Command::Test(arguments) => walled(arguments.walls, None, || block_on(test::test(arguments))),
+        Command::Test(arguments) => match PreparedTests::new(arguments) {
+            Ok(prepared) => within(prepared.walls(), || block_on(test::test(prepared))),
+            Err(exit) => exit.into(),
+        },
     }
 }
 
@@ -53,16 +62,24 @@ fn refuse(error: &clap::Error) -> Exit {
 fn run(arguments: Run) -> ExitCode {
     match Prepared::new(arguments) {
         Ok(prepared) => {
-            let (walls, stand) = (prepared.walls(), prepared.stand().clone());
-            walled(walls, Some(&stand), || block_on(run::run(prepared)))
+            let walls = (prepared.walls(), prepared.stand().clone());
+            within(walls, || block_on(run::run(prepared)))
         }
         Err(exit) => exit.into(),
     }
 }
 
+/// Runs a node. What its configuration names is looked at first.
+fn serve(arguments: HostCommand) -> ExitCode {
+    match host::stand(&arguments) {
+        Ok(stand) => within((arguments.walls, stand), || block_on(host::host(arguments))),
+        Err(error) => fail(Exit::Configuration, &error).into(),
+    }
+}
+
 /// Runs a command behind the walls of the host, which are put up before it makes a thread.
-fn walled(flags: WallFlags, stand: Option<&Stand>, command: impl FnOnce() -> ExitCode) -> ExitCode {
-    match node_walls::put_up(flags.node_walls.into(), stand) {
+fn within((flags, stand): (WallFlags, Stand), command: impl FnOnce() -> ExitCode) -> ExitCode {
+    match node_walls::put_up(flags.node_walls.into(), &stand) {
         Ok(standing) => {
             if standing.without_landlock {
                 fail(Exit::Ok, "this kernel has no landlock: files outside of the grants are open to the host itself");

@@ -4,6 +4,7 @@
 //! - [`base`]: what all its apps share, and what one of them is started with
 //! - [`deployer`]: apps that come, change and go
 //! - [`front`]: its listeners and their certificates
+//! - [`stand`]: what the walls around it leave open
 //! - [`sheet`]: what each app may do, for `--check`
 //!
 //! What answers requests is in [`starcell_node`].
@@ -13,3 +14,4 @@ pub(crate) mod deployer;
 pub(crate) mod files;
 pub(crate) mod front;
 pub(crate) mod sheet;
+pub(crate) mod stand;

@@ -1,7 +1,7 @@
 //! The files of the host that a command line names or implies. No script may touch them, whatever it is granted.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use starcell_policy::{CanonicalPath, Grants, PathFunction};
 use starcell_runtime::{HostFiles, Kubernetes};
@@ -17,9 +17,11 @@ pub(crate) struct Kept<'a> {
     pub(crate) state: Option<&'a Path>,
     /// Where the store is kept instead.
     pub(crate) kv: Option<&'a KvFlags>,
+    /// What else it reads or writes for itself: files of variables, a report, a history.
+    pub(crate) others: &'a [PathBuf],
 }
 
-/// The configuration, the audit log with its anchors and key, the store, the operator's kubeconfigs with the files that they name, and the program
+/// The configuration, the files of variables, the audit log with its anchors and key, the store, the operator's kubeconfigs with the files that they name, and the program
 /// of this process.
 ///
 /// # Errors
@@ -56,7 +58,8 @@ pub(crate) fn host_files(
         files = files.with_file(&named("--kv-password-file", file)?);
     }
     // A path that no script can write down needs no wall of its own.
-    let implied = kubernetes.files().map(Path::to_owned).chain(env::current_exe().ok());
+    let implied =
+        kubernetes.files().map(Path::to_owned).chain(kept.others.iter().cloned()).chain(env::current_exe().ok());
     Ok(implied.filter_map(|path| judged(&path, cwd)).fold(files, |files, path| files.with_file(&path)))
 }
 

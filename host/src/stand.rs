@@ -1,26 +1,29 @@
 //! What the walls around a host leave open: the outline of the grants, and the files that the command line names.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use starcell_audit::AnchorPlace;
-use starcell_policy::{Capability, Grants, OutlinedPlace};
+use starcell_policy::{CanonicalPath, Capability, Grants, OutlinedPlace};
 use starcell_runtime::node_walls::{NodeGround, Stand};
 use starcell_runtime::room::porter::{RoomPlace, RoomTerms};
 use starcell_runtime::{HostFiles, Kubernetes};
 
-use crate::cli::KvFlags;
+use crate::cli::{KvFlags, RecordFlags};
 use crate::granted::Granted;
 use crate::owned::Kept;
 
 /// The file that says which name servers there are.
 const NAME_SERVERS: &str = "/etc/resolv.conf";
 
-/// What a host needs that runs one script.
+/// What a host needs that runs the scripts of one grant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Needs<'a> {
-    /// The script.
-    pub(crate) script: &'a Path,
-    /// What it may do.
+    /// Its scripts, and the folders that they come from.
+    pub(crate) scripts: &'a [PathBuf],
+    /// What the host itself writes, beside what it keeps.
+    pub(crate) writes: &'a [PathBuf],
+    /// What the scripts may do.
     pub(crate) granted: &'a Granted,
     /// Whether calls that nothing allows are done all the same.
     pub(crate) counts: bool,
@@ -58,37 +61,34 @@ pub(crate) fn stand(needs: &Needs<'_>) -> Stand {
     Stand { ground, rooms }
 }
 
-/// What is read: the script's folder, what its grants outline, and what clusters and certificates take.
+/// What is read: the folders of the scripts, what its grants outline, and what clusters and certificates take.
 fn read(needs: &Needs<'_>, clusters: bool, connects: bool) -> Option<Vec<PathBuf>> {
     let mut places = paths(needs.granted.grants.outline(Capability::FsRead)?);
-    places.extend(both(needs.script));
+    places.extend(needs.scripts.iter().flat_map(|script| both(script)));
     if clusters {
         // Where the home folder holds no kubeconfig, it stays closed. A token is replaced where its name stands, and where
         // its links lead.
         places.extend(needs.kubernetes.files().filter(|file| real(file).is_some()).flat_map(both));
     }
-    if connects {
-        // Often a link to where the network's own program writes it.
-        places.extend(both(Path::new(NAME_SERVERS)));
-    }
     places.extend(needs.kept.kv.and_then(|kv| kv.kv_password_file.as_deref()).into_iter().flat_map(both));
-    let environment = &needs.granted.environment;
-    let certificates = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(|name| environment.get(name));
-    places.extend(certificates.flat_map(|path| both(Path::new(path))));
+    places.extend(of_connections(connects, &needs.granted.environment));
     Some(places)
+}
+
+/// What connections to other machines read: the name servers, and the certificates that this process believes.
+pub(crate) fn of_connections(connects: bool, environment: &BTreeMap<String, String>) -> Vec<PathBuf> {
+    // Often a link to where the network's own program writes it.
+    let names = both(Path::new(NAME_SERVERS)).filter(|_| connects);
+    let certificates = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(|name| environment.get(name));
+    names.chain(certificates.flat_map(|path| both(Path::new(path)))).collect()
 }
 
 /// What is written: what the grants outline, and what the host keeps for itself.
 fn written(needs: &Needs<'_>) -> Option<Vec<PathBuf>> {
     let Granted { grants, cwd, .. } = needs.granted;
     let granted = grants.outline(Capability::FsWrite)?.into_iter().chain(grants.outline(Capability::FsDelete)?);
-    // What is named alone is made, replaced and removed in the folder above it; nobody does so to $CWD itself.
-    let place = |place: OutlinedPlace| {
-        let path = Path::new(place.path.as_str());
-        let above = path.parent().filter(|_| !place.beneath && place.path != *cwd);
-        above.unwrap_or(path).to_owned()
-    };
-    let mut places: Vec<PathBuf> = granted.map(place).collect();
+    let mut places: Vec<PathBuf> = granted.map(|place| written_at(&place, cwd)).collect();
+    places.extend(needs.writes.iter().flat_map(|file| both(file)));
     let record = needs.kept.record;
     let kept = [record.and_then(|record| record.file.as_deref()), record.and_then(|record| record.anchor_file())];
     places.extend(kept.into_iter().flatten().flat_map(both));
@@ -99,8 +99,21 @@ fn written(needs: &Needs<'_>) -> Option<Vec<PathBuf>> {
     Some(places)
 }
 
+/// Where a place is written: what is named alone is made, replaced and removed in the folder above it; nobody does so to
+/// $CWD itself.
+pub(crate) fn written_at(place: &OutlinedPlace, cwd: &CanonicalPath) -> PathBuf {
+    let path = Path::new(place.path.as_str());
+    let above = path.parent().filter(|_| !place.beneath && place.path != *cwd);
+    above.unwrap_or(path).to_owned()
+}
+
 fn sends_anchors(needs: &Needs<'_>) -> bool {
-    needs.kept.record.is_some_and(|record| matches!(record.anchor, Some(AnchorPlace::Server(_))))
+    needs.kept.record.is_some_and(|record| sends(record))
+}
+
+/// Whether anchors go to a server.
+pub(crate) fn sends(record: &RecordFlags) -> bool {
+    matches!(record.anchor, Some(AnchorPlace::Server(_)))
 }
 
 fn stores_elsewhere(needs: &Needs<'_>) -> bool {
@@ -111,19 +124,20 @@ fn paths(places: Vec<OutlinedPlace>) -> Vec<PathBuf> {
     places.into_iter().map(|place| place.path.as_str().into()).collect()
 }
 
-fn outline(grants: &Grants, capability: Capability) -> Option<Vec<RoomPlace>> {
+/// Where programs may do what a capability is for; none for everywhere.
+pub(crate) fn outline(grants: &Grants, capability: Capability) -> Option<Vec<RoomPlace>> {
     let place = |place: OutlinedPlace| RoomPlace { path: place.path.to_string(), beneath: place.beneath };
     Some(grants.outline(capability)?.into_iter().map(place).collect())
 }
 
 /// A path, and where its links lead.
-fn both(path: &Path) -> impl Iterator<Item = PathBuf> {
+pub(crate) fn both(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     [path.to_owned()].into_iter().chain(real(path))
 }
 
 /// Where the links of a path lead; none for what is not there.
 #[expect(clippy::disallowed_methods, reason = "follows the links of what the command line names")]
-fn real(path: &Path) -> Option<PathBuf> {
+pub(crate) fn real(path: &Path) -> Option<PathBuf> {
     std::fs::canonicalize(path).ok()
 }
 

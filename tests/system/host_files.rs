@@ -91,6 +91,26 @@ fn a_script_cannot_touch_its_audit_log() {
     }
 }
 
+/// A file of variables is the operator's word: what it says at the next start is not the script's to choose.
+#[test]
+fn a_script_cannot_touch_its_variables() {
+    for call in [
+        "fs.read_text(\"vars.toml\")",
+        "fs.write_text(\"vars.toml\", \"admin = true\")",
+        "fs.remove(\"vars.toml\")",
+        "fs.rename(\"other\", \"vars.toml\")",
+    ] {
+        let folder = folder();
+        fs::write(folder.join("vars.toml"), "admin = false\n").unwrap();
+        fs::write(folder.join("other"), "admin = true\n").unwrap();
+        let source = format!("print(var_bool(\"admin\", None))\nfs.write_text(\"mine.toml\", \"x = 1\")\n{call}\n");
+        let ended = Starcell::run_in(&folder, &["--allow-all", "--var-file", "vars.toml"], &source);
+        is_refused(&ended, call);
+        assert_eq!(ended.stdout, "False\n", "{call}");
+        assert_eq!(fs::read_to_string(folder.join("vars.toml")).unwrap(), "admin = false\n", "{call}");
+    }
+}
+
 #[test]
 fn names_that_look_alike_are_the_scripts() {
     let folder = folder();

@@ -19,7 +19,7 @@ def look(req):
 
 def files(req):
     results = {}
-    for path in ["app.toml", "../other/app.toml", "../other/main.star", "../../node.toml", "../../state"]:
+    for path in ["app.toml", "../other/app.toml", "../other/main.star", "main.star", "../../node.toml", "../../state"]:
         results[path] = fs.try_read_text(path).ok
     return results
 
@@ -103,8 +103,9 @@ fn files_of_the_node_are_under_no_grant() {
         ("../other/app.toml", false),
         ("../../node.toml", false),
         ("../../state", false),
-        // Its grants are as wide as that: what lies beside is its operator's business.
-        ("../other/main.star", true),
+        // Its grants are as wide as that, and the folder of another app is closed all the same.
+        ("../other/main.star", false),
+        ("main.star", true),
     ] {
         assert_eq!(files[path], read, "{path}");
     }

@@ -41,6 +41,7 @@ mod host_metrics;
 mod host_quotas;
 mod host_routes;
 mod host_tls;
+mod host_walls;
 mod host_work;
 mod hostile;
 mod imports;

@@ -1,5 +1,6 @@
 //! `starcell test`: what it runs, what it says, and that no test can disturb another.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use starcell_tests::process::{Ended, Starcell, folder};
@@ -396,6 +397,21 @@ def test_c(t):
     let ended = run(&folder, &["--junit", "no/such/folder.xml"]);
     assert_eq!(ended.code(), 2);
     assert!(ended.stderr.contains("cannot write no/such/folder.xml"), "{}", ended.stderr);
+}
+
+/// The report goes to the file that was named, and not to where a program of the script has its name lead.
+#[test]
+fn a_report_is_written_where_it_was_asked_for() {
+    let tool = "#!/bin/sh\nrm -f out.xml; mv out.xml gone; ln -s victim out.xml; ln -sf victim out.xml; true\n";
+    let tests =
+        "def test_it(t):\n    os.exec(['./tool'])\n    assert_eq(fs.try_write_text('out.xml', 'x').ok, False)\n";
+    let folder = project(&[("app_test.star", tests), ("tool", tool), ("victim", "untouched")]);
+    std::fs::set_permissions(folder.join("tool"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let ended = run(&folder, &["--allow-local", "--junit", "out.xml"]);
+    assert_eq!(ended.code(), 0, "{}", ended.output);
+    assert_eq!(std::fs::read_to_string(folder.join("victim")).unwrap(), "untouched");
+    assert!(folder.join("out.xml").symlink_metadata().unwrap().is_file());
+    assert!(std::fs::read_to_string(folder.join("out.xml")).unwrap().contains("<testcase name=\"test_it\""));
 }
 
 /// A script that serves on a port that is taken is tested all the same, beside the one that has it.

@@ -165,6 +165,11 @@ impl AppContext {
         self.loaded.lock().clone()
     }
 
+    /// Whether a path is a file that says what the host runs, or with `beneath` a folder above one.
+    pub(crate) fn is_source(&self, path: &CanonicalPath, beneath: bool) -> bool {
+        self.config.host_files.has_source(path, &self.loaded.lock(), beneath)
+    }
+
     /// Notes that a file was asked for.
     pub(crate) fn note_loaded(&self, file: PathBuf) {
         self.loaded.lock().push(file);

@@ -7,8 +7,10 @@
 //!
 //! Only what the operator named is here: a file beside a log whose name merely looks alike is the script's.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use rustix::fs::{Dir, FileType, Mode, OFlags, Stat};
 use starcell_links::{follow, identity};
 use starcell_policy::CanonicalPath;
@@ -21,7 +23,11 @@ const MAX_LOOKED_AT: usize = 256;
 
 /// The files of the host. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct HostFiles(Arc<Vec<HostFile>>);
+pub struct HostFiles {
+    files: Arc<Vec<HostFile>>,
+    /// Those that were noted later, in all clones.
+    noted: Arc<RwLock<Vec<HostFile>>>,
+}
 
 /// A file of the host, under one of its names.
 #[derive(Clone, Debug)]
@@ -35,7 +41,7 @@ struct HostFile {
 }
 
 /// What belongs to a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Extent {
     /// The file alone.
     File,
@@ -43,6 +49,10 @@ enum Extent {
     Each(&'static str),
     /// Everything in the folder.
     Folder,
+    /// Everything in the folder but the folder of this name in it.
+    AllBut(Arc<str>),
+    /// The script of an app, which the app may read.
+    Source,
     /// The file, and those it is renamed to: with a dot and a number when it is full, with `.damaged-` and a number when
     /// it is set aside.
     Log,
@@ -53,7 +63,8 @@ impl HostFiles {
     #[must_use]
     pub fn new() -> Self {
         let folders = OF_THE_KERNEL.iter().filter_map(|path| CanonicalPath::absolute(path).ok());
-        Self(Arc::new(folders.flat_map(|path| HostFile::all(&path, Extent::Folder)).collect()))
+        let files = folders.flat_map(|path| HostFile::all(&path, Extent::Folder)).collect();
+        Self { files: Arc::new(files), noted: Arc::default() }
     }
 
     /// Adds a file, there or not.
@@ -74,6 +85,18 @@ impl HostFiles {
         self.with(folder, Extent::Each(name))
     }
 
+    /// Adds a folder with all that is in it, but for one folder of it: that of one app among those of others.
+    #[must_use]
+    pub fn with_all_but(self, folder: &CanonicalPath, own: &str) -> Self {
+        self.with(folder, Extent::AllBut(own.into()))
+    }
+
+    /// Adds the script of an app. The app may read it, and neither write nor replace it: what it says is what the host runs.
+    #[must_use]
+    pub fn with_source(self, path: &CanonicalPath) -> Self {
+        self.with(path, Extent::Source)
+    }
+
     /// Adds a log with the files that it is renamed to.
     #[must_use]
     pub fn with_log(self, path: &CanonicalPath) -> Self {
@@ -82,36 +105,74 @@ impl HostFiles {
 
     fn with(self, path: &CanonicalPath, extent: Extent) -> Self {
         let more = HostFile::all(path, extent);
-        Self(Arc::new(self.0.iter().cloned().chain(more).collect()))
+        Self { files: Arc::new(self.files.iter().cloned().chain(more).collect()), noted: self.noted }
+    }
+
+    /// Adds a file to these and to all that were cloned from the same: the secrets of apps that come later.
+    pub fn note(&self, path: &CanonicalPath) {
+        let mut noted = self.noted.write();
+        if !noted.iter().any(|file| file.path == *path) {
+            noted.extend(HostFile::all(path, Extent::File));
+        }
+    }
+
+    fn any(&self, is: impl Fn(&HostFile) -> bool) -> bool {
+        self.files.iter().any(&is) || self.noted.read().iter().any(is)
     }
 
     /// Whether a path is one of the host's; with `beneath` also whether one of the host's lies beneath it.
     pub(crate) fn has_path(&self, path: &CanonicalPath, beneath: bool) -> bool {
-        self.0.iter().any(|file| file.is_at(path.as_str()) || (beneath && file.is_beneath(path.as_str())))
+        self.any(|file| file.is_at(path.as_str()) || (beneath && file.is_beneath(path.as_str())))
+    }
+
+    /// Whether a path is the script of the app, or a file that it has loaded; with `beneath` also whether one of them lies
+    /// beneath it. Where no script was added, none is.
+    pub(crate) fn has_source(&self, path: &CanonicalPath, loaded: &[PathBuf], beneath: bool) -> bool {
+        let mut sources = self.files.iter().filter(|file| file.extent == Extent::Source).peekable();
+        if sources.peek().is_none() {
+            return false;
+        }
+        let loaded = loaded.iter().filter_map(|file| file.to_str());
+        let is = |source: &str| source == path.as_str() || (beneath && is_beneath(source, path.as_str()));
+        sources.map(|file| file.path.as_str()).chain(loaded).any(is)
+    }
+
+    /// Whether scripts were added.
+    pub(crate) fn has_sources(&self) -> bool {
+        self.files.iter().any(|file| file.extent == Extent::Source)
     }
 
     /// Whether what was found under some path is one of the host's under another name; with `beneath` also whether it is
     /// a folder above one.
     pub(crate) fn has(&self, stat: &Stat, beneath: bool) -> bool {
         let found = (stat.st_dev, stat.st_ino);
-        let itself = |file: &HostFile| file.identity == Some(found) && !matches!(file.extent, Extent::Each(_));
+        let itself = |file: &HostFile| file.identity == Some(found) && !file.is_in_part();
         let known = |file: &HostFile| itself(file) || (beneath && file.above.contains(&found));
         // A log that was renamed and a store that was made since have other inodes than at the start. Only a file with
         // several names can be one of them under a path that is not the host's; the other names of a folder are `.` in it
         // and `..` in those beneath it.
         let is_linked = stat.st_nlink > 1 && FileType::from_raw_mode(stat.st_mode) != FileType::Directory;
-        self.0.iter().any(known) || (is_linked && self.0.iter().any(|file| file.is_now(found)))
+        self.any(known) || (is_linked && self.any(|file| file.is_now(found)))
     }
 
-    /// The paths of the host's files, each under every name that links give it.
+    /// The paths of the host's files, each under every name that links give it; without those that are some of a folder.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|file| file.path.as_str()).filter(|path| !OF_THE_KERNEL.contains(path))
+        let whole = self.files.iter().filter(|file| !file.is_in_part());
+        whole.map(|file| file.path.as_str()).filter(|path| !OF_THE_KERNEL.contains(path))
     }
 
-    /// The paths of the host's files, for walls around programs. A wall has one place, so that files which are told by
-    /// their name alone have none.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &CanonicalPath> {
-        self.0.iter().filter(|file| !matches!(file.extent, Extent::Each(_))).map(|file| &file.path)
+    /// The paths of the host's files, for walls around programs. A wall has one place, so those that are some of a folder
+    /// are looked for; those that come later have none.
+    pub(crate) fn paths(&self) -> Vec<CanonicalPath> {
+        let mut paths = Vec::new();
+        for file in self.files.iter().chain(self.noted.read().iter()) {
+            match &file.extent {
+                Extent::Each(_) => {}
+                Extent::AllBut(own) => paths.extend(inside(&file.path, own)),
+                Extent::File | Extent::Folder | Extent::Log | Extent::Source => paths.push(file.path.clone()),
+            }
+        }
+        paths
     }
 }
 
@@ -131,19 +192,29 @@ impl HostFile {
         let made = |path: CanonicalPath| {
             let folders = path.as_str().match_indices('/').skip(1).map(|(end, _)| path.as_str().split_at(end).0);
             let above = ["/"].into_iter().chain(folders).filter_map(identity).collect();
-            Self { identity: identity(path.as_str()), above, extent, path }
+            Self { identity: identity(path.as_str()), above, extent: extent.clone(), path }
         };
         names.into_iter().map(made).collect()
+    }
+
+    /// Whether only some of what lies there is the host's, or only for writing.
+    fn is_in_part(&self) -> bool {
+        matches!(self.extent, Extent::Each(_) | Extent::AllBut(_) | Extent::Source)
     }
 
     /// Whether a path is this file, in this folder, or this log in one of its ages.
     fn is_at(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix(self.path.as_str()) else { return false };
-        match self.extent {
+        match &self.extent {
             Extent::Each(name) => {
                 let inner = rest.strip_prefix('/').and_then(|rest| rest.split_once('/'));
-                inner.is_some_and(|(_, file)| file == name)
+                inner.is_some_and(|(_, file)| file == *name)
             }
+            Extent::AllBut(own) => {
+                let first = rest.strip_prefix('/').map(|rest| rest.split('/').next().unwrap_or(rest));
+                first.map_or(rest.is_empty(), |first| first != &**own)
+            }
+            Extent::Source => false,
             _ if rest.is_empty() => true,
             Extent::File => false,
             Extent::Folder => rest.starts_with('/'),
@@ -167,10 +238,13 @@ impl HostFile {
     /// Whether a file is this one as it is now, one in this folder, or this log in one of its ages.
     fn is_now(&self, found: (u64, u64)) -> bool {
         let path = self.path.as_str();
-        match self.extent {
+        match &self.extent {
             Extent::File => identity(path) == Some(found),
             // Each app has its own as a file besides.
             Extent::Each(_) => false,
+            // Looked for as walls look for them.
+            Extent::AllBut(own) => inside(&self.path, own).iter().any(|path| holds(path.as_str(), "", found)),
+            Extent::Source => false,
             Extent::Folder if OF_THE_KERNEL.contains(&path) => false,
             Extent::Folder => holds(path, "", found),
             Extent::Log => {
@@ -193,6 +267,17 @@ fn holds(folder: &str, prefix: &str, found: (u64, u64)) -> bool {
     let entries = Dir::new(opened).into_iter().flatten().flatten();
     let named = entries.filter(|entry| entry.file_name().to_bytes().starts_with(prefix.as_bytes()));
     named.take(MAX_LOOKED_AT).any(|entry| entry.ino() == found.1)
+}
+
+/// What is in a folder beside one of this name.
+fn inside(folder: &CanonicalPath, own: &str) -> Vec<CanonicalPath> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(folder.as_str(), flags, Mode::empty()).and_then(Dir::new);
+    let beside = opened.into_iter().flatten().flatten().filter_map(|entry| {
+        let name = entry.file_name().to_str().ok().filter(|name| !matches!(*name, "." | "..") && *name != own)?;
+        CanonicalPath::absolute(&format!("{}/{name}", folder.as_str().trim_end_matches('/'))).ok()
+    });
+    beside.collect()
 }
 
 /// Whether a path lies beneath a folder.
@@ -261,6 +346,50 @@ mod tests {
         ] {
             assert!(!files.has_path(&path(text), beneath), "{text}");
         }
+    }
+
+    #[test]
+    fn an_app_has_its_own_folder_alone_and_does_not_write_its_script() {
+        let root = std::env::temp_dir().join(format!("starcell-app-files-{}", std::process::id()));
+        fs::create_dir_all(root.join("apps/a/data")).unwrap();
+        fs::create_dir_all(root.join("apps/b")).unwrap();
+        for file in ["a/main.star", "a/lib.star", "a/data/d.txt", "b/main.star", "b/secret"] {
+            fs::write(root.join("apps").join(file), "").unwrap();
+        }
+        let root = fs::canonicalize(root).unwrap();
+        let at = |text: &str| path(root.join(text).to_str().unwrap());
+        let files = HostFiles::new().with_all_but(&at("apps"), "a").with_source(&at("apps/a/main.star"));
+        for text in ["apps", "apps/b", "apps/b/secret", "apps/ab", "apps/ab/x"] {
+            assert!(files.has_path(&at(text), false), "{text}");
+        }
+        for text in ["apps/a", "apps/a/data/d.txt", "apps/a/main.star", "apps/a/new.star", "application"] {
+            assert!(!files.has_path(&at(text), false), "{text}");
+        }
+        let loaded = [root.join("apps/a/lib.star")];
+        for (text, beneath, is) in [
+            ("apps/a/main.star", false, true),
+            ("apps/a/lib.star", false, true),
+            ("apps/a/other.star", false, false),
+            ("apps/a/data", true, false),
+            ("apps/a", true, true),
+        ] {
+            assert_eq!(files.has_source(&at(text), &loaded, beneath), is, "{text}");
+        }
+        files.clone().note(&at("secret"));
+        assert!(files.has_path(&at("secret"), false) && files.paths().contains(&at("secret")), "clones know of it");
+        assert!(!HostFiles::new().has_source(&at("apps/a/lib.star"), &loaded, true), "the script of `run` is its own");
+        let mut closed: Vec<String> = files.paths().iter().map(ToString::to_string).collect();
+        closed.retain(|closed| closed.starts_with(root.to_str().unwrap()));
+        closed.sort_unstable();
+        assert_eq!(closed, ["apps/a/main.star", "apps/b"].map(|text| at(text).to_string()));
+        // Another name of a file of another app.
+        for (file, is_hosts) in [("b/secret", true), ("a/data/d.txt", false)] {
+            let link = root.join("apps/a/link");
+            fs::hard_link(root.join("apps").join(file), &link).unwrap();
+            assert_eq!(files.has(&stat(&link), false), is_hosts, "{file}");
+            fs::remove_file(link).unwrap();
+        }
+        fs::remove_dir_all(root).unwrap();
     }
 
     #[test]

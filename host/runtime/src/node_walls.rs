@@ -73,11 +73,11 @@ const NEEDED: [(u32, &str); 5] = [
 const LIMITS: [(Resource, u64); 4] =
     [(Resource::Memlock, 1 << 20), (Resource::Msgqueue, 0), (Resource::Nice, 0), (Resource::Rtprio, 0)];
 
-/// Puts the walls up, around the calling thread and all that it starts. Without a stand there is no landlock.
+/// Puts the walls up, around the calling thread and all that it starts.
 ///
 /// # Errors
 /// The sentence for whoever started the node.
-pub fn put_up(demand: NodeWalls, stand: Option<&Stand>) -> Result<Standing, String> {
+pub fn put_up(demand: NodeWalls, stand: &Stand) -> Result<Standing, String> {
     let mut standing = Standing::default();
     let mut put = |name: &str, result: io::Result<()>| {
         standing.missing.extend(result.err().map(|error| format!("{name}: {error}")));
@@ -89,14 +89,12 @@ pub fn put_up(demand: NodeWalls, stand: Option<&Stand>) -> Result<Standing, Stri
     let (kept, failed) = kept.map_or_else(|error| (None, Err(error)), |kept| (kept, Ok(())));
     put("capabilities", failed);
     put("system calls", no_foreign_calls());
-    if let Some(stand) = stand {
-        // The porter is outside of landlock, and behind all that stands by now.
-        let stationed = stand.rooms.as_ref().map_or(Ok(()), station);
-        let restricted = stationed.and_then(|()| ground::restrict(&stand.ground));
-        let (whole, failed) = restricted.map_or_else(|error| (true, Err(error)), |whole| (whole, Ok(())));
-        put("landlock", failed);
-        standing.without_landlock = !whole;
-    }
+    // The porter is outside of landlock, and behind all that stands by now.
+    let stationed = stand.rooms.as_ref().map_or(Ok(()), station);
+    let restricted = stationed.and_then(|()| ground::restrict(&stand.ground));
+    let (whole, failed) = restricted.map_or_else(|error| (true, Err(error)), |whole| (whole, Ok(())));
+    put("landlock", failed);
+    standing.without_landlock = !whole;
     standing.kept = kept;
     match demand {
         NodeWalls::Strict if !standing.missing.is_empty() => Err(format!(

@@ -35,7 +35,7 @@ impl Found {
         // First the rooms: the walls around this process are around all that it starts.
         let programs = room::means().map(|means| (table::stopped(means), table::missing(means)));
         // Everything is left open: what counts is whether landlock can stand.
-        let host = node_walls::put_up(NodeWalls::BestEffort, Some(&Stand::default()));
+        let host = node_walls::put_up(NodeWalls::BestEffort, &Stand::default());
         let host = host.unwrap_or_else(|error| Standing { missing: vec![error], ..Standing::default() });
         Self { programs, host }
     }
@@ -82,7 +82,7 @@ impl Found {
         };
         let _ = match self.host.without_landlock {
             true => writeln!(text, "  no landlock: files outside of the grants are open to the host itself"),
-            false => writeln!(text, "  landlock: a host that runs a script uses the files of its grants and its own"),
+            false => writeln!(text, "  landlock: run, host, repl and test use the files of their grants and their own"),
         };
         for missing in &self.host.missing {
             let _ = writeln!(text, "  cannot be put up: {missing}");

@@ -1,28 +1,25 @@
 //! `starcell host`: the apps of a folder, each at its own hosts and path, until the process is stopped.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use starcell_audit::Writer;
-use starcell_config::{AdminAddress, KvPlace};
 use starcell_edge::{ClientLimits, ClientWishes, Edge};
 use starcell_log::{Level, LogWriter, Logs};
 use starcell_node::subject::machine;
 use starcell_node::{Metrics, Node, NodeShare, Tenant, Turns};
-use starcell_policy::CanonicalPath;
+use starcell_runtime::Interpreter;
 use starcell_runtime::engine::INSTANCES;
-use starcell_runtime::{HostFiles, Interpreter};
 
-use crate::cli::{HostCommand, RecordFlags};
+use crate::cli::HostCommand;
 use crate::exit::Exit;
 use crate::guest::GUEST;
 use crate::node::base::Base;
 use crate::node::deployer::Deployer;
-use crate::node::files::{AppFiles, MANIFEST, NodeFiles, app_names, make_folder};
+use crate::node::files::{AppFiles, NodeFiles, app_names, host_files, make_folder};
 use crate::node::front::{Listeners, ListenersError, watch_pages};
 use crate::node::sheet::sheet;
-use crate::owned::judged;
+pub use crate::node::stand::stand;
 use crate::record;
 use crate::say::{Said, fail, say};
 use crate::signals::{Reload, Signals};
@@ -111,44 +108,6 @@ impl Started {
         let base = Base { arguments, files, name, interpreter, edge, audit, share, tenants, kv, host_files };
         Ok(Self { base: Arc::new(base), node, audit_writer, log_writer })
     }
-}
-
-/// The files of a node, which no app may touch whatever it is granted.
-fn host_files(files: &NodeFiles, record: &RecordFlags) -> Result<HostFiles, String> {
-    let root = crate::granted::roots()?.cwd().clone();
-    let named = |path: &Path| -> Result<CanonicalPath, String> {
-        judged(path, &root).ok_or_else(|| format!("{} is not a path that rules can speak of", path.display()))
-    };
-    let mut found = HostFiles::new()
-        .with_file(&named(&files.file)?)
-        .with_folder(&named(&files.state)?)
-        .with_each(&named(&files.apps)?, MANIFEST);
-    for listener in files.config.listeners.values() {
-        if let Some(folder) = &listener.certificates {
-            found = found.with_folder(&named(&files.path(folder))?);
-        }
-    }
-    match &files.config.admin {
-        Some(AdminAddress::Unix(path)) | Some(AdminAddress::Loopback { token_file: path, .. }) => {
-            found = found.with_file(&named(&files.path(path))?);
-        }
-        None => {}
-    }
-    if let Some(kv) = &files.config.kv {
-        if let KvPlace::Folder(folder) = &kv.place {
-            found = found.with_folder(&named(&files.path(folder))?);
-        }
-        if let Some(file) = &kv.password_file {
-            found = found.with_file(&named(&files.path(file))?);
-        }
-    }
-    if let Some(log) = &record.file {
-        found = found.with_log(&named(log)?);
-    }
-    for file in record.anchor_file().into_iter().chain(record.key.as_deref()) {
-        found = found.with_file(&named(file)?);
-    }
-    Ok(found)
 }
 
 async fn serve(base: Arc<Base>, node: Arc<Node>, mut signals: Signals, mut reload: Reload) -> Exit {

@@ -8,6 +8,7 @@
 mod terminal;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,11 +20,12 @@ use starcell_node::{Launch, Servers};
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::kv::DEFAULT_QUOTA;
+use starcell_runtime::node_walls::Stand;
 use starcell_runtime::{
     CapabilityState, Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Outcome, Tool, Variables,
 };
 
-use crate::cli::{DEFAULT_LOG_RATE, EdgeFlags, Repl};
+use crate::cli::{CallMode, DEFAULT_LOG_RATE, Demand, EdgeFlags, Repl, WallFlags};
 use crate::cluster::kubernetes;
 use crate::exit::Exit;
 use crate::granted::{Granted, environment};
@@ -31,6 +33,7 @@ use crate::guest::GUEST;
 use crate::owned::{Kept, host_files};
 use crate::say::fail;
 use crate::signals::Signals;
+use crate::stand::{Needs, stand};
 use crate::terms;
 use crate::vars;
 use terminal::{Ask, Terminal, Typed};
@@ -44,16 +47,55 @@ const HELP: &str = "\
 An expression is shown as its repr, anything else is done. A block ends with an empty line.
 Ctrl-C gives up what is being typed, or what is running; Ctrl-D or .exit ends the session.";
 
+/// What a session knows before the walls around the host stand: the files that the command line names are read.
+#[derive(Debug)]
+pub struct PreparedSession {
+    arguments: Repl,
+    granted: Granted,
+    variables: Variables,
+    kubernetes: Kubernetes,
+    host_files: HostFiles,
+    stand: Stand,
+}
+
+impl PreparedSession {
+    /// Reads what the command line names. Blocks. The error is the code that the process ends with.
+    ///
+    /// # Errors
+    /// A file cannot be read, or what it says cannot be used.
+    pub fn new(arguments: Repl) -> Result<Self, Exit> {
+        let misconfigured = |error: String| fail(Exit::Configuration, &error);
+        let granted = Granted::new(&arguments.grants).map_err(misconfigured)?;
+        let variables = vars::variables(&arguments.vars).map_err(|error| fail(Exit::Usage, &error))?;
+        let kubernetes = kubernetes();
+        let history: Vec<PathBuf> = terminal::history(&environment()).into_iter().collect();
+        let others = [&history[..], &arguments.vars.files].concat();
+        let kept = Kept { others: &others, ..Kept::default() };
+        let host_files = host_files(&arguments.grants.rules, kept, &kubernetes, &granted.cwd).map_err(misconfigured)?;
+        let stand = stand(&Needs {
+            // Files are loaded from the working folder.
+            scripts: &[granted.cwd.as_str().into()],
+            writes: &history,
+            granted: &granted,
+            counts: arguments.grants.mode == CallMode::Count,
+            kept,
+            kubernetes: &kubernetes,
+            host_files: &host_files,
+            best_effort: arguments.walls.exec_walls == Demand::BestEffort,
+        });
+        Ok(Self { arguments, granted, variables, kubernetes, host_files, stand })
+    }
+
+    /// The flags about walls, and what those around the host leave open.
+    #[must_use]
+    pub fn walls(&self) -> (WallFlags, Stand) {
+        (self.arguments.walls, self.stand.clone())
+    }
+}
+
 /// Takes inputs until there are no more.
-pub async fn repl(arguments: Repl) -> Exit {
-    let granted = match Granted::new(&arguments.grants) {
-        Ok(granted) => granted,
-        Err(error) => return fail(Exit::Configuration, &error),
-    };
-    let variables = match vars::variables(&arguments.vars) {
-        Ok(variables) => variables,
-        Err(error) => return fail(Exit::Usage, &error),
-    };
+pub async fn repl(prepared: PreparedSession) -> Exit {
+    let PreparedSession { arguments, granted, variables, kubernetes, host_files, stand: _ } = prepared;
     let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
@@ -68,14 +110,8 @@ pub async fn repl(arguments: Repl) -> Exit {
     if console.terminal.is_interactive() {
         console.tell(&format!("starcell {}. {GREETING}", env!("CARGO_PKG_VERSION"))).await;
     }
-    let kubernetes = kubernetes();
-    let exit = match host_files(&arguments.grants.rules, Kept::default(), &kubernetes, &granted.cwd) {
-        Ok(files) => {
-            let around = (&kubernetes, &files, &variables);
-            sessions(&arguments, &granted, &interpreter, &console, signals, around).await
-        }
-        Err(error) => fail(Exit::Configuration, &error),
-    };
+    let around = (&kubernetes, &host_files, &variables);
+    let exit = sessions(&arguments, &granted, &interpreter, &console, signals, around).await;
     drop(console);
     drop(logs);
     writer.finish().await;
@@ -101,7 +137,7 @@ async fn sessions(
         &console.logs,
         DEFAULT_LOG_RATE,
     );
-    let (kv, client) = (Kv::memory(DEFAULT_QUOTA), Client::default());
+    let (kv, client) = (Kv::memory(DEFAULT_QUOTA).counted(&memory), Client::default());
     loop {
         let servers = Servers::new(Arc::clone(&terms));
         let launch = Launch {

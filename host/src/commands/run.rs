@@ -59,7 +59,8 @@ impl Prepared {
         let kept = kept(&arguments);
         let host_files = host_files(&arguments.grants.rules, kept, &kubernetes, &granted.cwd).map_err(misconfigured)?;
         let stand = stand(&Needs {
-            script: &arguments.script,
+            scripts: std::slice::from_ref(&arguments.script),
+            writes: &[],
             granted: &granted,
             counts: arguments.grants.mode == CallMode::Count,
             kept,
@@ -125,6 +126,7 @@ pub async fn run(prepared: Prepared) -> Exit {
     };
     let script = arguments.script.display().to_string();
     let memory = arguments.limits.budget();
+    let kv = kv.counted(&memory);
     let (limits, edge, rate) = (&arguments.limits, &arguments.edge, arguments.log_rate.rate());
     let terms = terms::app(script, arguments.dev, limits, edge, &memory, &logs, rate);
     if let Some(file) = granted::passed_over(&arguments.grants.rules) {
@@ -168,7 +170,12 @@ struct Runner {
 
 /// What the host keeps for itself.
 fn kept(arguments: &Run) -> Kept<'_> {
-    Kept { record: Some(&arguments.record), state: arguments.state.as_deref(), kv: Some(&arguments.kv) }
+    Kept {
+        record: Some(&arguments.record),
+        state: arguments.state.as_deref(),
+        kv: Some(&arguments.kv),
+        others: &arguments.vars.files,
+    }
 }
 
 /// A version of the script, running.
@@ -261,7 +268,7 @@ async fn live(runner: &Runner, source: Vec<u8>, mut signals: Signals, mut reload
             exit = signals.next() => {
                 // A log that nobody reads must not hold up the end.
                 logs.hurry();
-                if !current.servers.stop_all() {
+                if !current.servers.end() {
                     return exit;
                 }
                 next = None;

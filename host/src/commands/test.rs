@@ -12,7 +12,7 @@ mod junit;
 mod report;
 mod stage;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use starcell_log::Logs;
 use starcell_node::subject::subject;
 use starcell_node::{AppTerms, Launch};
 use starcell_runtime::kv::DEFAULT_QUOTA;
+use starcell_runtime::node_walls::Stand;
 use starcell_runtime::{
     App, AppConfig, CapabilityState, Client, Failure, Forks, HostFiles, Interpreter, Kubernetes, Kv, Suite, Variables,
 };
@@ -29,13 +30,14 @@ use starcell_text::terminal;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::cli::{DEFAULT_LOG_RATE, EdgeFlags, Test};
+use crate::cli::{CallMode, DEFAULT_LOG_RATE, Demand, EdgeFlags, Test, WallFlags};
 use crate::cluster::kubernetes;
 use crate::exit::Exit;
 use crate::granted::Granted;
 use crate::guest::GUEST;
 use crate::owned::{Kept, host_files};
 use crate::say::fail;
+use crate::stand::{Needs, stand};
 use crate::terms;
 use crate::vars;
 use client::TestClient;
@@ -49,32 +51,71 @@ const INSTANCES: u32 = 64;
 /// What the report calls the part of a file that is no test.
 const TOP_LEVEL: &str = "(top level)";
 
+/// What a run of tests knows before the walls around the host stand: the files that the command line names are read.
+#[derive(Debug)]
+pub struct PreparedTests {
+    arguments: Test,
+    files: Vec<TestFile>,
+    granted: Granted,
+    variables: Variables,
+    kubernetes: Kubernetes,
+    host_files: HostFiles,
+    stand: Stand,
+}
+
+impl PreparedTests {
+    /// Reads what the command line names, and finds the tests. Blocks. The error is the code that the process ends with.
+    ///
+    /// # Errors
+    /// A file cannot be read, or what it says cannot be used.
+    pub fn new(mut arguments: Test) -> Result<Self, Exit> {
+        let files = files::find(&arguments.paths).map_err(|error| fail(Exit::Usage, &error))?;
+        let misconfigured = |error: String| fail(Exit::Configuration, &error);
+        // Nothing is bound. A rule that denies serving still does: such a script could not serve anywhere.
+        arguments.grants.rules.allow.push("http.server".to_owned());
+        let granted = Granted::new(&arguments.grants).map_err(misconfigured)?;
+        let variables = vars::variables(&arguments.vars).map_err(|error| fail(Exit::Usage, &error))?;
+        let kubernetes = kubernetes();
+        let report: Vec<PathBuf> = arguments.junit.iter().cloned().collect();
+        // A program could make a link of a name that is not there, and the report would be written where that leads.
+        report.iter().for_each(|report| junit::begin(report));
+        let others = [&report[..], &arguments.vars.files].concat();
+        let kept = Kept { others: &others, ..Kept::default() };
+        let host_files = host_files(&arguments.grants.rules, kept, &kubernetes, &granted.cwd).map_err(misconfigured)?;
+        // Scripts load files from their own folder.
+        let scripts: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+        let stand = stand(&Needs {
+            scripts: &scripts,
+            writes: &report,
+            granted: &granted,
+            counts: arguments.grants.mode == CallMode::Count,
+            kept,
+            kubernetes: &kubernetes,
+            host_files: &host_files,
+            best_effort: arguments.walls.exec_walls == Demand::BestEffort,
+        });
+        Ok(Self { arguments, files, granted, variables, kubernetes, host_files, stand })
+    }
+
+    /// The flags about walls, and what those around the host leave open.
+    #[must_use]
+    pub fn walls(&self) -> (WallFlags, Stand) {
+        // Nothing is bound, whatever is granted.
+        let mut stand = self.stand.clone();
+        stand.ground.serves = false;
+        (self.arguments.walls, stand)
+    }
+}
+
 /// Runs the tests that the command line names.
-pub async fn test(mut arguments: Test) -> Exit {
-    let files = match files::find(&arguments.paths) {
-        Ok(files) => files,
-        Err(error) => return fail(Exit::Usage, &error),
-    };
-    // Nothing is bound. A rule that denies serving still does: such a script could not serve anywhere.
-    arguments.grants.rules.allow.push("http.server".to_owned());
-    let granted = match Granted::new(&arguments.grants) {
-        Ok(granted) => granted,
-        Err(error) => return fail(Exit::Configuration, &error),
-    };
-    let variables = match vars::variables(&arguments.vars) {
-        Ok(variables) => variables,
-        Err(error) => return fail(Exit::Usage, &error),
-    };
+pub async fn test(prepared: PreparedTests) -> Exit {
+    let PreparedTests { arguments, files, granted, variables, kubernetes, host_files, stand: _ } = prepared;
     let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };
     let (logs, writer) = Logs::start(arguments.log.choice());
-    let (memory, kubernetes) = (arguments.limits.budget(), kubernetes());
-    let host_files = match host_files(&arguments.grants.rules, Kept::default(), &kubernetes, &granted.cwd) {
-        Ok(files) => files,
-        Err(error) => return fail(Exit::Configuration, &error),
-    };
+    let memory = arguments.limits.budget();
     let runner = Runner { interpreter, arguments, variables, granted, kubernetes, host_files, memory, logs };
     let mut report = Report::default();
     for file in files {

@@ -26,7 +26,7 @@ use crate::folder::MAIN;
 use crate::granted::roots_in;
 use crate::vars::of_app;
 
-use super::files::{AppFiles, MANIFEST, NodeFiles, make_folder};
+use super::files::{AppFiles, MANIFEST, NodeFiles, linked_folders, make_folder};
 
 /// What all apps of a node share.
 #[derive(Debug)]
@@ -128,7 +128,7 @@ impl Base {
             let text = format!("the store {file} was damaged: its bytes are kept in {aside}, and a new one begins");
             self.share.logs.say(Level::Error, &text);
         }
-        Ok(kv)
+        Ok(kv.counted(tenant.memory()))
     }
 
     /// The folder of the stores.
@@ -144,9 +144,17 @@ impl Base {
         let tenant = Arc::clone(self.tenant(&app.manifest)?);
         let AppGrants { grants, cwd, policy } = self.grants(&app)?;
         let limits = self.limits(&app.manifest);
-        let mut host_files = self.host_files.clone().with_file(&named(&app.folder.join(MANIFEST), &cwd)?);
+        // The folders of other apps, and in its own what says what the node runs.
+        let mut host_files = self.host_files.clone().with_all_but(&named(&self.files.apps, &cwd)?, &app.name);
+        host_files = host_files
+            .with_source(&named(&app.folder.join(MAIN), &cwd)?)
+            .with_file(&named(&app.folder.join(MANIFEST), &cwd)?);
+        for folder in linked_folders(&self.files.apps).into_iter().filter(|folder| *folder != app.folder) {
+            host_files = host_files.with_folder(&named(&folder, &cwd)?);
+        }
+        // Closed to every app, those included that run already.
         for file in app.secret_files() {
-            host_files = host_files.with_file(&named(&file, &cwd)?);
+            self.host_files.note(&named(&file, &cwd)?);
         }
         let AppFiles { name, folder, manifest, written, source, environment } = app;
         let variables = of_app(&manifest.vars)?;

@@ -15,11 +15,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use starcell_config::{AppManifest, NodeConfig, SecretSource, is_plain_name};
+use starcell_config::{AdminAddress, AppManifest, KvPlace, NodeConfig, SecretSource, is_plain_name};
 use starcell_edge::{CertificatePem, NamedPem};
-use starcell_runtime::{Environment, Secret, read_source};
+use starcell_policy::CanonicalPath;
+use starcell_runtime::{Environment, HostFiles, Secret, read_source};
 
+use crate::cli::RecordFlags;
 use crate::folder::MAIN;
+use crate::owned::judged;
 
 /// What describes an app in its folder.
 pub(crate) const MANIFEST: &str = "app.toml";
@@ -95,6 +98,13 @@ pub(crate) fn app_names(folder: &Path) -> Result<(Vec<String>, Vec<String>), Str
     Ok((names, others))
 }
 
+/// The folders of apps that lie elsewhere: their names among the apps are links.
+pub(crate) fn linked_folders(apps: &Path) -> Vec<PathBuf> {
+    let (names, _) = app_names(apps).unwrap_or_default();
+    let real = names.iter().filter_map(|name| fs::canonicalize(apps.join(name)).ok());
+    real.filter(|folder| !folder.starts_with(apps)).collect()
+}
+
 /// The files of one app, as they were when they were read.
 #[derive(Debug)]
 pub(crate) struct AppFiles {
@@ -145,6 +155,16 @@ fn environment(manifest: &AppManifest, folder: &Path) -> Result<Environment, Str
     plain.chain(secrets).collect()
 }
 
+/// What may be behind a file that the node may not read although its user may.
+fn hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            " (landlock leaves open the folders that the node's files named at its start: a new one takes a restart)"
+        }
+        _ => "",
+    }
+}
+
 /// Reads a secret. Its text is in no error.
 fn secret(name: &str, source: &SecretSource, folder: &Path) -> Result<Secret, String> {
     let wrong = |why: &str| format!("the secret {name}: {why}");
@@ -156,8 +176,8 @@ fn secret(name: &str, source: &SecretSource, folder: &Path) -> Result<Secret, St
         SecretSource::File(file) => {
             let file = folder.join(file);
             let shown = file.display();
-            let bytes =
-                bounded(&file, MAX_SECRET + 1).map_err(|error| wrong(&format!("cannot read {shown}: {error}")))?;
+            let bytes = bounded(&file, MAX_SECRET + 1)
+                .map_err(|error| wrong(&format!("cannot read {shown}: {error}{}", hint(&error))))?;
             if bytes.len() as u64 > MAX_SECRET {
                 return Err(wrong(&format!("{shown} has more than {} KiB", MAX_SECRET >> 10)));
             }
@@ -167,6 +187,55 @@ fn secret(name: &str, source: &SecretSource, folder: &Path) -> Result<Secret, St
             Ok(Secret::from(text.strip_suffix('\r').unwrap_or(text).to_owned()))
         }
     }
+}
+
+/// The files of a node, which no app may touch whatever it is granted.
+pub(crate) fn host_files(files: &NodeFiles, record: &RecordFlags) -> Result<HostFiles, String> {
+    let root = crate::granted::roots()?.cwd().clone();
+    let named = |path: &Path| -> Result<CanonicalPath, String> {
+        judged(path, &root).ok_or_else(|| format!("{} is not a path that rules can speak of", path.display()))
+    };
+    let mut found = HostFiles::new()
+        .with_file(&named(&files.file)?)
+        .with_folder(&named(&files.state)?)
+        .with_each(&named(&files.apps)?, MANIFEST);
+    for listener in files.config.listeners.values() {
+        if let Some(folder) = &listener.certificates {
+            found = found.with_folder(&named(&files.path(folder))?);
+        }
+    }
+    match &files.config.admin {
+        Some(AdminAddress::Unix(path)) | Some(AdminAddress::Loopback { token_file: path, .. }) => {
+            found = found.with_file(&named(&files.path(path))?);
+        }
+        None => {}
+    }
+    if let Some(kv) = &files.config.kv {
+        if let KvPlace::Folder(folder) = &kv.place {
+            found = found.with_folder(&named(&files.path(folder))?);
+        }
+        if let Some(file) = &kv.password_file {
+            found = found.with_file(&named(&files.path(file))?);
+        }
+    }
+    // Before the first app is set up: any of them might look for those of another one.
+    for file in secrets(files) {
+        found.note(&named(&file)?);
+    }
+    if let Some(log) = &record.file {
+        found = found.with_log(&named(log)?);
+    }
+    for file in record.anchor_file().into_iter().chain(record.key.as_deref()) {
+        found = found.with_file(&named(file)?);
+    }
+    Ok(found)
+}
+
+/// The files that the apps there are take secrets from. An app that cannot be read is told of when it is deployed.
+pub(crate) fn secrets(files: &NodeFiles) -> Vec<PathBuf> {
+    let (names, _) = app_names(&files.apps).unwrap_or_default();
+    let apps = names.iter().filter_map(|name| AppFiles::read(files, name).ok());
+    apps.flat_map(|app| app.secret_files().collect::<Vec<_>>()).collect()
 }
 
 /// What changes with a file; a file that is not there has none.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use starcell_policy::{CanonicalPath, Function as _, PathFunction as Function};
+use starcell_policy::{CanonicalPath, Capability, Function as _, PathFunction as Function};
 
 use crate::Position;
 use crate::bindings::starcell::guest::fs::{Host, Info, Kind};
@@ -312,7 +312,9 @@ impl Files<'_> {
         otherwise: impl Fn(&Refusal) -> Option<T> + Clone + Send + 'static,
     ) -> Result<T, HostCallError> {
         for _ in 0..MAX_LINKS {
-            if self.caller.app.config.host_files.has_path(&path, function.takes_beneath()) {
+            let (app, beneath) = (&self.caller.app, function.takes_beneath());
+            let writes = beneath || function.capability() != Capability::FsRead;
+            if app.config.host_files.has_path(&path, beneath) || (writes && app.is_source(&path, beneath)) {
                 return Err(self.caller.gate.hosts(function, &path, self.at).await);
             }
             let (act, otherwise, judged) = (act.clone(), otherwise.clone(), path.clone());

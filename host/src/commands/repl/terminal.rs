@@ -122,9 +122,12 @@ fn pipe() -> io::Result<Typed> {
     }
 }
 
-/// The file of the history, in a folder that is made if it is not there.
+/// The file of the history, in a folder that is made if it is not there; none where nobody types.
 #[expect(clippy::disallowed_methods, reason = "makes the user's state folder")]
-fn history(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+pub(super) fn history(environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+    if !io::stdin().is_terminal() {
+        return None;
+    }
     let absolute = |name: &str| environment.get(name).map(Path::new).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").map(Path::to_owned);
     let state = state.or_else(|| Some(absolute("HOME")?.join(".local/state")))?;

@@ -60,8 +60,12 @@ impl Reach {
         let granted: Vec<Granted> = granted.collect();
         let within = |path: &str| granted.iter().any(|granted| is_beneath(path, &granted.path));
         // The folders of the kernel are closed to every program as it is.
-        let hosts = config.host_files.paths().map(CanonicalPath::as_str);
-        let closed = hosts.filter(|path| within(path) && !KERNEL.contains(path)).map(str::to_owned).collect();
+        let mut hosts: Vec<String> = config.host_files.paths().iter().map(ToString::to_string).collect();
+        if config.host_files.has_sources() {
+            // A wall tells no reading from writing here.
+            hosts.extend(caller.app.loaded().iter().filter_map(|file| file.to_str().map(str::to_owned)));
+        }
+        let closed = hosts.into_iter().filter(|path| within(path) && !KERNEL.contains(&path.as_str())).collect();
         Self { files: Files { granted, closed }, network }
     }
 
