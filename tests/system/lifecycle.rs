@@ -266,7 +266,7 @@ print("started", other.port() != None)
 other.shutdown()
 "#;
     for signal in ["INT", "TERM"] {
-        let mut starcell = Starcell::serve(&[], &script(source));
+        let starcell = Starcell::serve(&[], &script(source));
         assert_eq!(get(starcell.port(), "/").text(), "server 1");
         let began = Instant::now();
         starcell.signal(signal);
@@ -279,7 +279,7 @@ other.shutdown()
     // A script that starts servers for ever has the time of one stretch for that.
     let endless = "def again():\n    srv = http.server()\n    srv.handle(\"GET /\", lambda req: \"x\")\n    \
                    srv.serve(port=0)\nfor i in range(1000000000):\n    again()\n";
-    let mut starcell = Starcell::serve(&["--setup-cpu", "1s"], &script(endless));
+    let starcell = Starcell::serve(&["--setup-cpu", "1s"], &script(endless));
     starcell.signal("TERM");
     assert_eq!(starcell.wait().code(), 6);
 }

@@ -15,7 +15,7 @@ const ID_BYTES: usize = 16;
 const POOL_BYTES: usize = 256 * ID_BYTES;
 
 /// The header that names a request.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The name of a request, as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -72,7 +72,6 @@ pub use authority::Mode;
 pub use bindings::starcell::guest::types::{Field, Miss, Position, Request, Response, Setting, Variable};
 pub use capability::source::{SourceError, read as read_source};
 pub use capability_state::CapabilityState;
-pub use client::{Client, Toll};
 pub use client::{Client, Toll, close_address};
 pub use context::AppConfig;
 pub use environment::{Environment, Secret};

@@ -35,8 +35,7 @@ pub fn stand(arguments: &HostCommand) -> Result<Stand, String> {
     }
     let outlines = Outlines::new(&files)?;
     let kept = host_files(&files, &arguments.record)?;
-    let connects =
-        outlines.may(&[Capability::HttpClient]) || sends(&arguments.record) || stores_elsewhere(&files);
+    let connects = outlines.may(&[Capability::HttpClient]) || sends(&arguments.record) || stores_elsewhere(&files);
     let ground = NodeGround {
         read: outlines.places(&[Capability::FsRead]).map(|places| read(&files, connects, places)),
         write: outlines
