@@ -29,6 +29,8 @@ pub(crate) struct Needs<'a> {
     pub(crate) counts: bool,
     /// What the host keeps for itself.
     pub(crate) kept: Kept<'a>,
+    /// The files of variables, which are read again with the script.
+    pub(crate) variables: &'a [PathBuf],
     pub(crate) kubernetes: &'a Kubernetes,
     pub(crate) host_files: &'a HostFiles,
     /// Whether programs run although the machine cannot stop all that they must not do.
@@ -65,6 +67,8 @@ pub(crate) fn stand(needs: &Needs<'_>) -> Stand {
 fn read(needs: &Needs<'_>, clusters: bool, connects: bool) -> Option<Vec<PathBuf>> {
     let mut places = paths(needs.granted.grants.outline(Capability::FsRead)?);
     places.extend(needs.scripts.iter().flat_map(|script| both(script)));
+    // A file that is replaced has another inode, so the folder that it is found in is what stays open.
+    places.extend(needs.variables.iter().flat_map(|file| both(file)).filter_map(|file| folder_of(&file)));
     if clusters {
         // Where the home folder holds no kubeconfig, it stays closed. A token is replaced where its name stands, and where
         // its links lead.
@@ -133,6 +137,14 @@ pub(crate) fn outline(grants: &Grants, capability: Capability) -> Option<Vec<Roo
 /// A path, and where its links lead.
 pub(crate) fn both(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     [path.to_owned()].into_iter().chain(real(path))
+}
+
+/// The folder that a file is in.
+fn folder_of(file: &Path) -> Option<PathBuf> {
+    match file.parent()? {
+        folder if folder.as_os_str().is_empty() => Some(PathBuf::from(".")),
+        folder => Some(folder.to_owned()),
+    }
 }
 
 /// Where the links of a path lead; none for what is not there.

@@ -163,6 +163,67 @@ fn every_way_to_write_is_noticed() {
     assert_eq!(starcell.stop().code(), 0);
 }
 
+/// `mv`, `rsync -t` and images that are made the same each time put a file of the same size and time in place of another.
+#[test]
+fn a_file_of_the_same_size_and_time_is_noticed() {
+    let (path, starcell) = watched(&version(1));
+    let port = starcell.port();
+    let aside = path.with_extension("aside");
+    let same_time = |file: &Path, as_in: &Path| {
+        let time = fs::metadata(as_in).unwrap().modified().unwrap();
+        fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
+    };
+    // Another file under the name, and the same file with another content.
+    fs::write(&aside, version(2)).unwrap();
+    same_time(&aside, &path);
+    fs::rename(&aside, &path).unwrap();
+    until(port, "version 2");
+    fs::write(&aside, version(2)).unwrap();
+    same_time(&aside, &path);
+    fs::write(&path, version(3)).unwrap();
+    same_time(&path, &aside);
+    until(port, "version 3");
+    assert_eq!(starcell.stop().code(), 0);
+}
+
+/// A file of `--var-file` is a part of what is read again.
+#[test]
+fn variables_are_read_again_with_the_script() {
+    let home = folder();
+    let (path, file) = (home.join("app.star"), folder().join("vars.toml"));
+    fs::write(&path, "who = var_str(\"who\")\nhttp.serve(lambda req: who + var_str(\"more\"))\n").unwrap();
+    fs::write(&file, "who = \"ann\"\n").unwrap();
+    let flags = ["--watch", "--no-access-log", "--var-file", file.to_str().unwrap()];
+    let mut starcell = Starcell::serve(&flags, &path);
+    let port = starcell.port();
+    until(port, "ann");
+    replace(&file, b"who = \"bob\"\nmore = \"!\"\n");
+    until(port, "bob!");
+    // What cannot be read leaves the old one serving, and says why.
+    replace(&file, b"who = \n");
+    let line = starcell.wait_for("cannot read the script again, the old one stays: ");
+    assert!(line.contains("vars.toml: line 1"), "{line}");
+    assert_eq!(get(port, "/").text(), "bob!");
+    replace(&file, b"who = \"cid\"\n");
+    until(port, "cid");
+    assert_eq!(starcell.stop().code(), 0);
+}
+
+#[test]
+fn a_hangup_reads_variables_again() {
+    let (path, file) = (folder().join("app.star"), folder().join("vars.json"));
+    fs::write(&path, "http.serve(lambda req: var_str(\"who\"))\n").unwrap();
+    fs::write(&file, "{\"who\": \"ann\"}").unwrap();
+    let mut starcell = Starcell::serve(&["--no-access-log", "--var-file", file.to_str().unwrap()], &path);
+    let port = starcell.port();
+    fs::write(&file, "{\"who\": \"bob\"}").unwrap();
+    assert_eq!(get(port, "/").text(), "ann", "nothing asked to read it again");
+    starcell.signal("HUP");
+    starcell.wait_for("the changed script has taken over");
+    until(port, "bob");
+    assert_eq!(starcell.stop().code(), 0);
+}
+
 /// Puts a symbolic link in the place of a file.
 fn link(path: &Path, to: &Path) {
     let new = path.with_extension("link");

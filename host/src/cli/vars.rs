@@ -18,7 +18,7 @@ pub struct VarFlags {
     pub vars: Vec<(String, String)>,
 
     /// A file of variables, in TOML, JSON or YAML by its name. May be repeated; a later file wins over an earlier one, and
-    /// --var over all.
+    /// --var over all. The files are read again with the script, under --watch and after a SIGHUP.
     #[arg(long = "var-file", value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }

@@ -79,6 +79,7 @@ impl PreparedSession {
             granted: &granted,
             counts: arguments.grants.mode == CallMode::Count,
             kept,
+            variables: &arguments.vars.files,
             kubernetes: &kubernetes,
             host_files: &host_files,
             best_effort: arguments.walls.exec_walls == Demand::BestEffort,

@@ -14,7 +14,7 @@ use starcell_runtime::host::BoxFuture;
 use starcell_runtime::node_walls::Stand;
 use starcell_runtime::{App, CapabilityState, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv, Variables};
 
-use crate::cli::{CallMode, Demand, Run, WallFlags};
+use crate::cli::{CallMode, Demand, Run, VarFlags, WallFlags};
 use crate::cluster::kubernetes;
 use crate::exit::Exit;
 use crate::folder::Entry;
@@ -64,6 +64,7 @@ impl Prepared {
             granted: &granted,
             counts: arguments.grants.mode == CallMode::Count,
             kept,
+            variables: &arguments.vars.files,
             kubernetes: &kubernetes,
             host_files: &host_files,
             best_effort: arguments.walls.exec_walls == Demand::BestEffort,
@@ -141,9 +142,8 @@ pub async fn run(prepared: Prepared) -> Exit {
         terms.logs.say(Level::Warn, &text);
     }
     let client = Client::default();
-    let runner =
-        Runner { entry, interpreter, terms, arguments, variables, granted, audit, kv, client, kubernetes, host_files };
-    let exit = live(&runner, source, signals, reload).await;
+    let runner = Runner { entry, interpreter, terms, arguments, granted, audit, kv, client, kubernetes, host_files };
+    let exit = live(&runner, (source, variables), signals, reload).await;
     drop(runner);
     let exit = match audit_writer.map(Writer::close) {
         Some(Err(error)) => fail(Exit::Host, &format!("{:#}", anyhow::Error::new(error))),
@@ -159,7 +159,6 @@ struct Runner {
     interpreter: Arc<Interpreter>,
     terms: Arc<AppTerms>,
     arguments: Run,
-    variables: Variables,
     granted: Granted,
     audit: Audit,
     kv: Kv,
@@ -186,7 +185,7 @@ struct Version {
 }
 
 impl Runner {
-    fn version(&self, source: Vec<u8>, servers: Arc<Servers>) -> Version {
+    fn version(&self, source: Vec<u8>, variables: Variables, servers: Arc<Servers>) -> Version {
         let (script, granted, arguments) = (self.terms.script.clone(), &self.granted, &self.arguments);
         let launch = Launch {
             interpreter: Arc::clone(&self.interpreter),
@@ -204,7 +203,7 @@ impl Runner {
                 programs: granted.programs(arguments.walls.exec_walls.into()),
             },
             arguments: arguments.arguments.clone(),
-            variables: self.variables.clone(),
+            variables,
             log: arguments.log.choice(),
             host: granted.host,
             host_files: self.host_files.clone(),
@@ -222,27 +221,35 @@ impl Runner {
 
     /// Reads the script again, for a version that takes over once it serves.
     async fn successor(&self, current: &Version) -> Option<Version> {
-        match read(&self.entry).await {
-            Ok(source) => Some(self.version(source, current.servers.successor())),
+        match read(&self.entry, &self.arguments.vars).await {
+            Ok((source, variables)) => Some(self.version(source, variables, current.servers.successor())),
             Err(error) => {
-                self.terms.logs.say(Level::Error, &format!("cannot read the script again: {error}"));
+                let text = format!("cannot read the script again, the old one stays: {error}");
+                self.terms.logs.say(Level::Error, &text);
                 None
             }
         }
     }
 }
 
-/// Reads the script without blocking a thread of the async runtime.
-async fn read(entry: &Entry) -> Result<Vec<u8>, String> {
-    let entry = entry.clone();
-    tokio::task::spawn_blocking(move || entry.read()).await.unwrap_or_else(|error| Err(error.to_string()))
+/// Reads the script and its variables without blocking a thread of the async runtime.
+async fn read(entry: &Entry, flags: &VarFlags) -> Result<(Vec<u8>, Variables), String> {
+    let (entry, flags) = (entry.clone(), flags.clone());
+    let read = move || Ok((entry.read()?, vars::variables(&flags)?));
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 /// The life of a script, and of those that replace it when it has changed or a SIGHUP asks for that.
-async fn live(runner: &Runner, source: Vec<u8>, mut signals: Signals, mut reload: Reload) -> Exit {
+async fn live(
+    runner: &Runner,
+    (source, variables): (Vec<u8>, Variables),
+    mut signals: Signals,
+    mut reload: Reload,
+) -> Exit {
     let (watched, logs) = (runner.arguments.watch, &runner.terms.logs);
     let mut watch = Watch::new(&runner.arguments.script);
-    let mut current = runner.version(source, Servers::new(Arc::clone(&runner.terms)));
+    let mut current = runner.version(source, variables, Servers::new(Arc::clone(&runner.terms)));
+    let of_variables = &runner.arguments.vars.files;
     let mut next: Option<Version> = None;
     // Files of the last version that could not take over: what it lacks may come in one of them.
     let mut tried = Vec::new();
@@ -279,7 +286,7 @@ async fn live(runner: &Runner, source: Vec<u8>, mut signals: Signals, mut reload
                 let text = format!("the changed script cannot take over, the old one stays: {why}");
                 logs.say(Level::Error, &text);
             }
-            () = watch.changed(|| [current.app.loaded(), tried.clone()].concat()), if watched => {
+            () = watch.changed(|| [current.app.loaded(), tried.clone(), of_variables.clone()].concat()), if watched => {
                 next = runner.successor(&current).await;
             }
             () = reload.asked() => {

@@ -4,8 +4,10 @@
 //! costs one system call a file each time.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How often the files are looked at. A change counts once it has rested for one look, so that half a file is not read.
 const LOOK: Duration = Duration::from_millis(100);
@@ -19,8 +21,29 @@ pub(super) struct Watch {
     before: BTreeMap<PathBuf, Stamp>,
 }
 
-/// What changes with a file; a file that is not there has none.
-type Stamp = Option<(u64, Option<SystemTime>)>;
+/// What changes with a file; a file that is not there has none. A file that another one takes the place of can have its
+/// size and its time of modification, as `mv`, `rsync -t` and reproducible images leave them: then its inode differs, or
+/// the time when the inode changed, which nobody can set.
+type Stamp = Option<Identity>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    inode: (u64, u64),
+}
+
+impl Identity {
+    fn of(about: &Metadata) -> Self {
+        Self {
+            size: about.size(),
+            modified: (about.mtime(), about.mtime_nsec()),
+            changed: (about.ctime(), about.ctime_nsec()),
+            inode: (about.dev(), about.ino()),
+        }
+    }
+}
 
 impl Watch {
     /// Watches a script, from its first look on.
@@ -54,7 +77,7 @@ impl Watch {
         let mut stamps = BTreeMap::new();
         for file in files {
             let about = tokio::fs::metadata(&file).await.ok();
-            stamps.insert(file, about.map(|about| (about.len(), about.modified().ok())));
+            stamps.insert(file, about.as_ref().map(Identity::of));
         }
         stamps
     }
