@@ -38,6 +38,10 @@ impl<'v, T: UnpackValue<'v>> Given<'v, T> {
             "i32" => "an int of 32 bits".to_owned(),
             "i64" => "an int of 64 bits".to_owned(),
             "u32" => "an int from 0 to 4294967295".to_owned(),
+            // An int is the right type, so what is wrong is its size.
+            name if name.ends_with("::UnpackFloat") && self.0.get_type() == "int" => {
+                "a number that a float can hold".to_owned()
+            }
             _ => T::starlark_type_repr().to_string().replace(" | ", " or "),
         };
         let wanted = error.as_ref().and_then(cause).and_then(|cause| cause.downcast_ref::<Expected>());
@@ -80,6 +84,32 @@ impl<'v, T: StarlarkTypeRepr> UnpackValue<'v> for Given<'v, T> {
 
     fn unpack_value_impl(value: Value<'v>) -> Result<Option<Self>, Self::Error> {
         Ok(Some(Self(value, PhantomData)))
+    }
+}
+
+/// A value given where a `T` may be left out: `None` leaves it out too, and the type checker knows it.
+pub(crate) struct OrNone<'v, T>(Given<'v, T>);
+
+impl<'v, T: UnpackValue<'v>> OrNone<'v, T> {
+    /// As [`Given::maybe`].
+    pub(crate) fn maybe(given: Option<Self>, name: &str) -> starlark::Result<Option<T>> {
+        Given::maybe(given.map(|given| given.0), name)
+    }
+}
+
+impl<T: StarlarkTypeRepr> StarlarkTypeRepr for OrNone<'_, T> {
+    type Canonical = Self;
+
+    fn starlark_type_repr() -> Ty {
+        Ty::union2(T::starlark_type_repr(), Ty::none())
+    }
+}
+
+impl<'v, T: StarlarkTypeRepr> UnpackValue<'v> for OrNone<'v, T> {
+    type Error = Infallible;
+
+    fn unpack_value_impl(value: Value<'v>) -> Result<Option<Self>, Self::Error> {
+        Ok(Some(Self(Given(value, PhantomData))))
     }
 }
 

@@ -36,10 +36,10 @@ pub(crate) fn read(input: &mut FnArg) -> syn::Result<Parameter> {
     live(&mut ty);
     let default = take_default(&mut parameter.attrs)?;
     if let Some(default) = default {
-        *parameter.ty = parse_quote!(Option<crate::given::Given<'v, #ty>>);
+        *parameter.ty = parse_quote!(Option<crate::given::OrNone<'v, #ty>>);
         let text = format!("{name} = {}", spelled(&default));
         let unpacking = quote! {
-            let #ident: #ty = match crate::given::Given::maybe(#ident, #name)? {
+            let #ident: #ty = match crate::given::OrNone::maybe(#ident, #name)? {
                 Some(given) => given,
                 None => #default,
             };
@@ -47,8 +47,8 @@ pub(crate) fn read(input: &mut FnArg) -> syn::Result<Parameter> {
         return Ok(Parameter::Unpacked { unpacking, default: Some(text) });
     }
     if let Some(inner) = optional(&ty) {
-        *parameter.ty = parse_quote!(Option<crate::given::Given<'v, #inner>>);
-        let unpacking = quote!(let #ident: #ty = crate::given::Given::maybe(#ident, #name)?;);
+        *parameter.ty = parse_quote!(Option<crate::given::OrNone<'v, #inner>>);
+        let unpacking = quote!(let #ident: #ty = crate::given::OrNone::maybe(#ident, #name)?;);
         return Ok(Parameter::Unpacked { unpacking, default: Some(format!("{name} = None")) });
     }
     *parameter.ty = parse_quote!(crate::given::Given<'v, #ty>);

@@ -49,6 +49,8 @@ pub(super) fn complete(of: &str, name: &str, function: &mut DocFunction) {
         for param in params.pos_only.iter_mut().chain(&mut params.pos_or_named).chain(&mut params.named_only) {
             if let Some(given) = defaults.regular_params().find(|given| given.name == param.name) {
                 param.default_value.clone_from(&given.default_value);
+                // That None leaves it out goes without saying.
+                param.typ = param.typ.without_none();
             }
         }
     }
