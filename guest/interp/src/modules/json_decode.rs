@@ -24,6 +24,18 @@ const NUMBER: &str = "$serde_json::private::Number";
 
 /// Decodes a document; the error is the sentence to show, with line and column.
 pub(crate) fn decode<'v>(json: &[u8], heap: Heap<'v>) -> Result<Value<'v>, String> {
+    decoded(json, heap, Dict::new)
+}
+
+/// As [`decode`], and the keys of each object are attributes too.
+pub(super) fn decode_by_dot<'v>(json: &[u8], heap: Heap<'v>) -> Result<Value<'v>, String> {
+    decoded(json, heap, Dict::by_dot)
+}
+
+/// How a dict is made of its keys and values.
+type ToDict<'v> = fn(SmallMap<Value<'v>, Value<'v>>) -> Dict<'v>;
+
+fn decoded<'v>(json: &[u8], heap: Heap<'v>, to_dict: ToDict<'v>) -> Result<Value<'v>, String> {
     let text = match std::str::from_utf8(json) {
         Ok(text) => text,
         Err(e) => {
@@ -34,7 +46,8 @@ pub(crate) fn decode<'v>(json: &[u8], heap: Heap<'v>) -> Result<Value<'v>, Strin
     // RFC 8259, section 8.1: a parser may skip the mark, and the readers of the other formats here do.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut parser = serde_json::Deserializer::from_str(text);
-    let value = Seed { heap, left: &Cell::new(MAX_VALUES) }.deserialize(&mut parser).map_err(|e| explain(text, &e))?;
+    let seed = Seed { heap, left: &Cell::new(MAX_VALUES), to_dict };
+    let value = seed.deserialize(&mut parser).map_err(|e| explain(text, &e))?;
     parser.end().map_err(|e| explain(text, &e))?;
     Ok(value)
 }
@@ -70,6 +83,7 @@ struct Seed<'a, 'v> {
     heap: Heap<'v>,
     /// Values that the document may still have.
     left: &'a Cell<usize>,
+    to_dict: ToDict<'v>,
 }
 
 impl Seed<'_, '_> {
@@ -149,7 +163,7 @@ impl<'de, 'v> Visitor<'de> for Seed<'_, 'v> {
             let key = self.heap.alloc_str(&key).get_hashed_value();
             dict.insert_hashed(key, value);
         }
-        Ok(self.heap.alloc(Dict::new(dict)))
+        Ok(self.heap.alloc((self.to_dict)(dict)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `k8s`: objects of a Kubernetes cluster, as dicts.
+//! `k8s`: objects of a Kubernetes cluster, as dicts that can be read by dot as well: `pod.metadata.name`.
 //!
 //! What goes to the cluster and what comes back is JSON in both directions and is made and read here, inside the guest.
 //! The host never looks into an object further than to see what it is and where it goes.
@@ -42,8 +42,9 @@ const PROPAGATIONS: [(&str, Propagation); 3] =
 pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// Reads an object, which is an error or the default if it is not there.
     ///
-    /// `kind` is a kind or its plural, such as `"deployment"`, with its group where that is needed. The object is a dict:
-    /// `k8s.get("deployment", "web", namespace = "prod")["spec"]["replicas"]`.
+    /// `kind` is a kind or its plural, such as `"deployment"`, with its group where that is needed. The object is a dict
+    /// whose keys are attributes too, in all of its depth: `k8s.get("deployment", "web", namespace = "prod").spec.replicas`. A
+    /// key that has the name of a method, such as `items`, is read by its key alone; so is what is changed.
     fn get<'v>(
         kind: Text<'v>,
         name: Text<'v>,
@@ -277,11 +278,12 @@ fn items_of<'v>(page: Value<'v>, eval: &Evaluator<'v, '_, '_>) -> starlark::Resu
         for (name, value) in fields.iter_hashed() {
             all.insert_hashed(name, value);
         }
-        Ok(heap.alloc(Dict::new(all)))
+        Ok(heap.alloc(Dict::by_dot(all)))
     };
     items.iter().map(complete).collect()
 }
 
 fn decoded<'v>(json: &str, eval: &Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
-    json_decode::decode(json.as_bytes(), eval.heap()).map_err(|wrong| usage(format!("the cluster's answer: {wrong}")))
+    let decoded = json_decode::decode_by_dot(json.as_bytes(), eval.heap());
+    decoded.map_err(|wrong| usage(format!("the cluster's answer: {wrong}")))
 }

@@ -28,6 +28,43 @@ print(type(pod), pod["metadata"]["generation"] + 1, pod["kind"])
 }
 
 #[test]
+fn objects_are_read_by_dot_too() {
+    let mut host = NativeHost::new();
+    host.cluster.object = Some(
+        r#"{"kind":"Pod","metadata":{"name":"web","labels":{"app":"shop"}},"items":1,"spec":{"containers":[{"image":"a:1"}]}}"#
+            .into(),
+    );
+    host.cluster.pages = vec![r#"{"kind":"PodList","items":[{"metadata":{"name":"a"}}]}"#.into()];
+    let source = r#"
+pod = k8s.get("pod", "web")
+print(pod.kind, pod.metadata.name, pod.metadata.labels.app, [c.image for c in pod.spec.containers], type(pod.metadata))
+print(pod["items"], len(pod.items()), hasattr(pod, "status"), getattr(pod.metadata, "uid", "-"), pod.metadata == {"name": "web", "labels": {"app": "shop"}})
+pod["metadata"]["name"] = "two"
+print(pod.metadata.name, json.encode(pod.metadata), [p.metadata.name for p in k8s.list("pods")])
+copy = dict(pod)
+print(copy["metadata"].name, hasattr({"a": 1}, "a"))
+"#;
+    assert_eq!(
+        prints_on(&host, source),
+        [
+            "Pod web shop [\"a:1\"] dict",
+            "1 4 False - True",
+            "two {\"name\":\"two\",\"labels\":{\"app\":\"shop\"}} [\"a\"]",
+            "two False",
+        ]
+    );
+    let error = failure_on(&host, "k8s.get(\"pod\", \"web\").status\n").message;
+    assert!(error.starts_with("Object of type `dict` has no attribute `status`"), "{error}");
+}
+
+/// Frozen, as a handler finds it.
+#[test]
+fn a_handler_reads_an_object_of_the_setup_by_dot() {
+    let app = Deployed::new("POD = k8s.get(\"pod\", \"web\")\nhttp.serve(lambda req: POD.kind + POD.metadata.name)\n");
+    assert_eq!(super::common::text(&app.call(0, request("GET", "/")).unwrap()), "Podweb");
+}
+
+#[test]
 fn what_is_not_there_is_an_error_or_the_default() {
     let mut host = NativeHost::new();
     host.cluster.object = None;
