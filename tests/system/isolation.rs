@@ -89,6 +89,24 @@ srv.handle("GET /look", look)
 srv.serve()
 "#;
 
+/// The first failure of a version has the advice, with the line of the variable; the others have what happened alone.
+#[test]
+fn what_to_do_about_frozen_state_is_said_once() {
+    let source = "items = []\nseen = {}\ndef add(req):\n    items.append(req.path)\ndef see(req):\n    seen[req.path] = 1\n\
+                  srv = http.server()\nsrv.handle(\"GET /add\", add)\nsrv.handle(\"GET /see\", see)\nsrv.serve()\n";
+    for forks in FORKS {
+        let starcell = Starcell::serve(forks, &script(source));
+        let mut client = Client::connect(starcell.port());
+        let ids: Vec<String> = ["/add", "/add", "/see"].iter().map(|path| hidden(&client.get(path))).collect();
+        let ended = starcell.stop();
+        let line = |id: &String| ended.stderr.lines().find(|line| line.contains(id.as_str()) && line.contains(FROZEN));
+        let lines: Vec<&str> = ids.iter().map(|id| line(id).unwrap_or_else(|| panic!("{}", ended.stderr))).collect();
+        assert!(lines[0].contains("hint: `items` is bound at ") && lines[0].contains(".star:1,"), "{}", lines[0]);
+        assert!(lines[0].contains("kv.set("), "{}", lines[0]);
+        assert_eq!(ended.stderr.matches("hint: ").count(), 1, "{}", ended.stderr);
+    }
+}
+
 /// Every way to keep forks.
 const FORKS: [&[&str]; 3] = [&[], &["--compare-every", "1"], &["--fresh"]];
 

@@ -139,6 +139,7 @@ fn unready(message: &str) -> Failure {
         kind: FailureKind::Stopped,
         message: message.to_owned(),
         report: message.to_owned(),
+        hint: None,
         at: Position::default(),
     }
 }

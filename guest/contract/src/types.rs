@@ -156,6 +156,8 @@ pub struct Failure {
     pub message: String,
     /// Everything a developer needs: traceback, position and source excerpt, then the message.
     pub report: String,
+    /// Advice on what to do about it. Each request that fails so has it, and whoever shows failures shows it once.
+    pub hint: Option<String>,
     /// Where it was raised.
     pub at: Position,
 }

@@ -40,9 +40,8 @@ pub(crate) fn position(span: &FileSpan) -> Position {
 pub(crate) fn failure(error: Error, phase: Phase) -> Failure {
     let hint = if is_frozen_state(&error, phase) { immutable::hint(&error) } else { None };
     let error = reword(error, phase);
-    let mut report = shorten(report(&error), MAX_REPORT_BYTES);
-    report.extend(hint.iter().flat_map(|hint| ["\n", hint]));
-    Failure { kind: failure_kind(&error), message: message(&error), report, at: place(&error) }
+    let report = shorten(report(&error), MAX_REPORT_BYTES);
+    Failure { kind: failure_kind(&error), message: message(&error), report, hint, at: place(&error) }
 }
 
 /// The error alone, in one line.

@@ -68,6 +68,7 @@ impl<'v> Row<'v> {
             kind: FailureKind::Script,
             report: format!("error: {message}\n  registered at {file}:{line}:{column}"),
             message,
+            hint: None,
             at,
         }
     }

@@ -1,4 +1,4 @@
-//! Which variable of the module a request tried to change, and where it is bound: what an error about frozen state adds.
+//! Which variable of the module a request tried to change, and where it is bound: the hint of an error about frozen state.
 //!
 //! It reads the text of the script, as a request must not pay for a syntax tree: the name that the failed statement
 //! begins with; if that is a parameter, the names in the calls that led there. A variable of the module is a name that a
@@ -22,7 +22,7 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
         (!hidden).then(|| bound(at.file.source(), name)).flatten().map(|line| (name, line, at))
     })?;
     Some(format!(
-        "hint: `{name}` is bound at {}:{line}, and each request gets the module as it was when the server started; keep in \
+        "`{name}` is bound at {}:{line}, and each request gets the module as it was when the server started; keep in \
          kv what outlives a request, as in kv.set(\"{name}\", value)",
         at.filename()
     ))

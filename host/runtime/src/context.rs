@@ -118,6 +118,8 @@ pub(crate) struct AppContext {
     pub(crate) blocking: Arc<Semaphore>,
     /// Whether a server was ever up: from then on the wall time of the top level is its own business.
     serving: AtomicBool,
+    /// Whether a failure with a hint was shown.
+    hinted: AtomicBool,
     loaded: Mutex<Vec<PathBuf>>,
     /// Where the last call is that could not bind its address.
     unbound: Mutex<Option<Position>>,
@@ -129,9 +131,10 @@ impl AppContext {
         let report = Arc::new(ToLog(Arc::clone(&host)));
         let authority = Authority::new(grants, mode, audit, &Roots::new(cwd), report);
         let authority = Arc::new(authority.recording_pure(config.record_pure));
-        let (serving, loaded, unbound) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
+        let (serving, hinted) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (loaded, unbound) = (Mutex::default(), Mutex::default());
         let blocking = Arc::new(Semaphore::new(MAX_BLOCKING));
-        Arc::new(Self { config, authority, host, blocking, serving, loaded, unbound })
+        Arc::new(Self { config, authority, host, blocking, serving, hinted, loaded, unbound })
     }
 
     /// A source under the name of the script.
@@ -188,6 +191,18 @@ impl AppContext {
             && self.unbound.lock().as_ref().is_some_and(|at| is_same(at, &script.at))
         {
             script.kind = ScriptFailureKind::Unbound;
+        }
+        failure
+    }
+
+    /// The failure of a request, without its hint if an earlier one had a hint: whoever reads the log needs the advice
+    /// once, and a client that asks again and again would fill the log with it.
+    pub(crate) fn hinted_once(&self, mut failure: Failure) -> Failure {
+        if let Failure::Script(script) = &mut failure
+            && script.hint.is_some()
+            && self.hinted.swap(true, Ordering::Relaxed)
+        {
+            script.hint = None;
         }
         failure
     }

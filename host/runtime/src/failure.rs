@@ -100,6 +100,8 @@ pub struct ScriptFailure {
     pub message: String,
     /// Traceback, place, source excerpt and message.
     pub report: String,
+    /// Advice on what to do about it, in the first failure of a revision that has any.
+    pub hint: Option<String>,
     /// Where it was raised.
     pub at: Position,
 }
@@ -122,8 +124,8 @@ impl From<GuestFailure> for Failure {
             FailureKind::Denied => ScriptFailureKind::Denied,
             FailureKind::Stopped => ScriptFailureKind::Stopped,
         };
-        let GuestFailure { message, report, at, .. } = failure;
-        Self::Script(ScriptFailure { kind, message, report, at })
+        let GuestFailure { message, report, hint, at, .. } = failure;
+        Self::Script(ScriptFailure { kind, message, report, hint, at })
     }
 }
 
@@ -138,10 +140,13 @@ impl Failure {
         }
     }
 
-    /// All there is to say: a script's failure with its traceback, anything else in its one line.
+    /// All there is to say: a script's failure with its traceback and its hint, anything else in its one line.
     #[must_use]
     pub fn report(&self) -> Cow<'_, str> {
         match self {
+            Self::Script(ScriptFailure { report, hint: Some(hint), .. }) => {
+                format!("{}\nhint: {hint}", report.trim_end()).into()
+            }
             Self::Script(failure) => failure.report.trim_end().into(),
             other => other.to_string().into(),
         }

@@ -129,7 +129,7 @@ impl Serving {
         let meter = self.app.interpreter.meter(limits.request_cpu);
         let call = Metered::new(Arc::clone(&meter), Box::pin(self.call(destination, request, Arc::clone(&meter))));
         // The epoch cannot wake a guest that waits for the host, so the wall deadline is outside of it.
-        let result = within(self.wall, call).await;
+        let result = within(self.wall, call).await.map_err(|failure| self.app.context.hinted_once(failure));
         Handled { result, cpu: meter.spent() }
     }
 

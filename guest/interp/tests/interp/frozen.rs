@@ -66,7 +66,7 @@ fn the_report_names_the_variable_its_line_and_kv() {
         let source = format!("# first\nitems = []\ntable, seen = {{\"a\": []}}, set()\n{lines}\nhttp.serve(handler)\n");
         let failure = Deployed::new(&source).get("/").unwrap_err();
         assert_eq!(failure.message, STATE, "{}", failure.report);
-        let (_, hint) = failure.report.split_once("\nhint: ").unwrap_or_else(|| panic!("{}", failure.report));
+        let hint = failure.hint.unwrap_or_else(|| panic!("{}", failure.report));
         assert!(hint.contains("keep in kv what outlives a request, as in kv.set("), "{hint}");
         let name = hint.split('`').nth(1).unwrap().to_owned();
         let line = hint.split("app.star:").nth(1).unwrap().split(',').next().unwrap().to_owned();
@@ -91,7 +91,7 @@ fn nothing_is_guessed_where_no_variable_of_the_module_is_named() {
     );
     let failure = app.get("/").unwrap_err();
     assert_eq!(failure.message, STATE);
-    assert!(!failure.report.contains("hint:"), "{}", failure.report);
+    assert_eq!(failure.hint, None, "{}", failure.report);
 }
 
 #[test]
