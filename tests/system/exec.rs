@@ -96,6 +96,24 @@ fn the_environment_is_asked_for_by_name() {
     assert!(lines[2].starts_with("os.env(\"A=B\"): an environment variable is named by"), "{}", lines[2]);
 }
 
+/// The name of the machine is the variable HOSTNAME, which the operator may give another value; where the script runs is
+/// read like any path.
+#[test]
+fn the_machine_and_the_working_directory_are_told_to_whom_they_are_granted() {
+    let source = "print(os.try_hostname().error)\nprint(os.try_cwd().error)\n";
+    let ended = Starcell::run(&[], &script(source));
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert!(lines[0].starts_with("permission denied: os.env(\"HOSTNAME\"): not granted by deny-all"), "{}", lines[0]);
+    assert!(lines[1].starts_with("permission denied: fs.read(\"/"), "{}", lines[1]);
+    let folder = folder();
+    let source = "print(hostname(), cwd(), fs.path(\"a/../b\").resolve())\n";
+    let ended = Starcell::run_in(&folder, &["--allow-fs", "--env", "HOSTNAME=web-1"], source);
+    let here = folder.display().to_string();
+    assert_eq!(ended.stdout, format!("web-1 {here} {here}/b\n"), "{}", ended.output);
+    let ended = Starcell::run(&["--allow-all"], &script("print(os.hostname() != \"\")\n"));
+    assert_eq!(ended.stdout, "True\n", "{}", ended.output);
+}
+
 #[test]
 fn which_finds_only_what_may_run() {
     let folder = folder();

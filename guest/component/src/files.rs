@@ -34,6 +34,10 @@ impl Files for Imports {
         fs::stat(path, at)
     }
 
+    fn resolve(&self, path: &str, at: &Position) -> Result<String, HostError> {
+        fs::resolve(path, at)
+    }
+
     fn listdir(&self, path: &str, at: &Position) -> Result<Vec<String>, HostError> {
         fs::listdir(path, at)
     }

@@ -10,6 +10,10 @@ impl Programs for Imports {
         os::env(name, at)
     }
 
+    fn hostname(&self, at: &Position) -> Result<String, HostError> {
+        os::hostname(at)
+    }
+
     fn exec(&self, command: &Command, at: &Position) -> Result<Output, HostError> {
         os::exec(command, at)
     }

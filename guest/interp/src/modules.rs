@@ -170,7 +170,7 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
     // Also under their bare names.
     bare(builder, fmt::register_originals, &["printf", "println", "sprintf"]);
     bare(builder, fs::register_originals, &["exists", "glob", "path", "read_text", "write_text"]);
-    bare(builder, os::register_originals, &["env", "exec", "try_exec", "which"]);
+    bare(builder, os::register_originals, &["cwd", "env", "exec", "hostname", "try_exec", "which"]);
     bare(
         builder,
         vars::register_originals,

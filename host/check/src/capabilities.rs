@@ -84,6 +84,8 @@ pub fn needs(module: &str, function: &str) -> Vec<Capability> {
         ("fs", "copy") => vec![Capability::FsRead, Capability::FsWrite],
         // The value of `http.url` can do nothing else than ask, and the method of a request may be in a variable.
         ("http", "batch" | "request" | "url") => vec![Capability::HttpClient],
+        // Where relative paths start is a path like any other.
+        ("os", "cwd") => vec![Capability::FsRead],
         ("kv", "update") => vec![Capability::KvRead, Capability::KvWrite],
         _ => Capability::needed_for(module, function),
     }

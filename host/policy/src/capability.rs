@@ -30,7 +30,7 @@ registry! {
         /// could be read where its old one was out of reach.
         FsRead "fs" "read":
             Exists "exists", Glob "glob", Listdir "listdir", ReadBytes "read_bytes", ReadText "read_text",
-            RenameFrom "rename" beneath ("walk"), Stat "stat";
+            RenameFrom "rename" beneath ("walk"), Resolve "resolve", Stat "stat";
         /// `fs.write`: create, change and move files.
         FsWrite "fs" "write":
             AppendText "append_text", Copy "copy" beneath ("copy_to"), Mkdir "mkdir", Rename "rename" beneath,
@@ -76,9 +76,9 @@ registry! {
 
     /// A function on an environment variable.
     EnvFunction of EnvName(EnvName), "environment variables" {
-        /// `os.env`: read environment variables.
+        /// `os.env`: read environment variables, and the name of the machine, which is the variable HOSTNAME.
         OsEnv "os" "env":
-            Env "env";
+            Env "env", Hostname "hostname";
     }
 
     /// A function on a program.

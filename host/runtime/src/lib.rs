@@ -49,6 +49,7 @@ pub mod interpreter;
 pub mod k8s;
 pub mod kv;
 pub mod limits;
+mod machine;
 mod memory;
 pub mod meter;
 pub mod node_walls;

@@ -18,6 +18,8 @@ pub trait Files {
     fn exists(&self, path: &str, at: &Position) -> Result<bool, HostError>;
     /// What the file system says of it.
     fn stat(&self, path: &str, at: &Position) -> Result<FileInfo, HostError>;
+    /// The path from the root that it leads to, behind links.
+    fn resolve(&self, path: &str, at: &Position) -> Result<String, HostError>;
     /// The names in a folder, sorted.
     fn listdir(&self, path: &str, at: &Position) -> Result<Vec<String>, HostError>;
     /// The paths that a pattern matches, sorted.

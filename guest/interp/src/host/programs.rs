@@ -6,6 +6,8 @@ use starcell_contract::{Command, HostError, Output, Position};
 pub trait Programs {
     /// The value of a variable.
     fn env(&self, name: &str, at: &Position) -> Result<Option<String>, HostError>;
+    /// The name of the machine.
+    fn hostname(&self, at: &Position) -> Result<String, HostError>;
     /// Runs a program to its end.
     fn exec(&self, command: &Command, at: &Position) -> Result<Output, HostError>;
     /// The path of a program.

@@ -11,6 +11,7 @@ use starlark::values::dict::DictRef;
 use starlark::values::list::ListRef;
 use starlark::values::structs::AllocStruct;
 
+use super::files;
 use super::time::Deadline;
 use crate::args::describe;
 use crate::bytes::{Bytes, text_or_bytes};
@@ -37,6 +38,17 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     ) -> starlark::Result<Value<'v>> {
         let value = ask(eval, |programs, at| programs.env(name.0, at))?;
         Ok(value.map(|value| eval.heap().alloc(value)).or(default).unwrap_or_default())
+    }
+
+    /// The working directory, from the root: where relative paths start. Needs the permission to read it.
+    fn cwd<'v>(eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<String> {
+        files::ask(eval, |files, at| files.resolve(".", at))
+    }
+
+    /// The name of this machine, or what the operator says it is with `--env HOSTNAME=name`. Needs the permission to read
+    /// the variable `HOSTNAME`.
+    fn hostname<'v>(eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<String> {
+        ask(eval, |programs, at| programs.hostname(at))
     }
 
     /// Runs a program and returns what it wrote to standard output: str when it is UTF-8, else bytes.

@@ -253,6 +253,12 @@ fn methods(builder: &mut MethodsBuilder) {
         ask(eval, |files, at| files.exists(this.text(), at))
     }
 
+    /// The path from the root that it leads to, behind links. There need not be anything of its last name. Needs the
+    /// permission to read what it leads to.
+    fn resolve<'v>(this: &PathValue, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<PathValue> {
+        ask(eval, |files, at| files.resolve(this.text(), at)).map(|path| PathValue::new(&path))
+    }
+
     /// Whether it is a regular file; `False` for one that is not there.
     fn is_file<'v>(this: &PathValue, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<bool> {
         is_kind(this.text(), FileKind::File, eval)

@@ -64,6 +64,15 @@ impl Files for NativeFiles {
         Ok(FileInfo { kind: FileKind::File, size, modified: 1_700_000_000_123_456_789 })
     }
 
+    fn resolve(&self, path: &str, _at: &Position) -> Result<String, HostError> {
+        self.granted()?;
+        Ok(match path {
+            "." => "/app".to_owned(),
+            path if path.starts_with('/') => path.to_owned(),
+            path => format!("/app/{path}"),
+        })
+    }
+
     fn listdir(&self, path: &str, _at: &Position) -> Result<Vec<String>, HostError> {
         self.granted()?;
         let files = self.files.borrow();

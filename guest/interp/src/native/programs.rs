@@ -34,6 +34,11 @@ impl Programs for NativePrograms {
         Ok(self.environment.get(name).cloned())
     }
 
+    fn hostname(&self, _at: &Position) -> Result<String, HostError> {
+        self.granted()?;
+        Ok("machine-1".to_owned())
+    }
+
     fn exec(&self, command: &Command, _at: &Position) -> Result<Output, HostError> {
         self.granted()?;
         self.commands.borrow_mut().push(command.clone());

@@ -23,7 +23,10 @@ fn a_refusal_is_a_denial_and_can_be_caught() {
         "kv.get(\"k\")",
         "kv.update(\"k\", lambda v: 1)",
         "os.exec([\"/x\"])",
+        "os.cwd()",
         "os.env(\"X\")",
+        "os.hostname()",
+        "fs.path(\"x\").resolve()",
         "os.which(\"x\")",
         "k8s.get(\"pod\", \"x\")",
         "k8s.list(\"pods\")",
@@ -160,4 +163,12 @@ fn sleeping_is_the_hosts() {
     prints_on(&host, "time.sleep(\"1m30s\")\nprint(time.try_sleep(5).error)\n");
     assert_eq!(host.sleeps(), [90_000_000_000]);
     assert!(host.prints()[0].starts_with("time.sleep: d must be a duration such as"));
+}
+
+#[test]
+fn places_and_the_name_of_the_machine_come_from_the_host() {
+    let source = "print(os.cwd(), cwd(), os.hostname(), hostname(), fs.path(\"a\").resolve() / \"b\", type(path(\"/x\").resolve()))\n\
+                  print(os.try_cwd().ok, os.try_hostname().value)\n";
+    let printed = prints_on(&NativeHost::new(), source);
+    assert_eq!(printed, ["/app /app machine-1 machine-1 /app/a/b fs.path", "True machine-1"]);
 }

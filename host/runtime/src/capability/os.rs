@@ -22,6 +22,7 @@ use crate::bindings::starcell::guest::os::{Command, Host, Output};
 use crate::call_error::{Cause, HostCallError};
 use crate::caller::Caller;
 use crate::gate::{Effect, Gate};
+use crate::machine;
 use crate::room::plan::Plan;
 use crate::state::State;
 use child::{Ended, Places, Program};
@@ -31,6 +32,9 @@ use walls::Reach;
 use super::blocking::{Work, WorkError, blocking};
 use super::fs::locate::{Last, Walk, locate};
 use super::fs::{MAX_LINKS, Refusal, folder_to_run_in};
+
+/// The variable that the name of the machine is judged as.
+const HOSTNAME: &str = "HOSTNAME";
 
 /// What a function of the host returns.
 type Answer<T> = Result<T, HostCallError>;
@@ -51,6 +55,20 @@ impl Host for State {
             std::future::ready(Effect::Ok((value, bytes)))
         };
         caller.gate.pass(&at, EnvFunction::Env, variable, look).await
+    }
+
+    async fn hostname(&mut self, at: Position) -> Answer<String> {
+        let caller = self.caller()?;
+        let variable = EnvName::new(HOSTNAME).map_err(|error| wasmtime::Error::msg(error.to_string()))?;
+        let look = |permit: Permit<EnvName>| {
+            let given = caller.app.config.environment.get(permit.resource().as_str()).map(str::to_owned);
+            let name = given.or_else(machine::name);
+            std::future::ready(match name {
+                Some(name) => Effect::Ok((name.clone(), name.len() as u64)),
+                None => Effect::Err(HostCallError::of("os.hostname", "this machine has no name")),
+            })
+        };
+        caller.gate.pass(&at, EnvFunction::Hostname, variable, look).await
     }
 
     async fn exec(&mut self, command: Command, at: Position) -> Answer<Output> {
