@@ -3,6 +3,7 @@
 mod engine;
 mod found;
 mod pattern;
+mod re2;
 mod replacement;
 
 use starcell_macros::builtins;

@@ -17,6 +17,8 @@ use regex_syntax::ast::{
 };
 use regex_syntax::hir::translate::TranslatorBuilder;
 
+use super::re2;
+
 /// Longest pattern, in bytes.
 const MAX_PATTERN_BYTES: usize = 16 * 1024;
 
@@ -56,10 +58,11 @@ impl Regex {
             };
         }
         let wrong = |reason: String| format!("{}: {reason}", crate::shorten::shorten(format!("{text:?}"), 120));
-        let parsed = ParserBuilder::new().nest_limit(MAX_NESTING).build().parse(text);
+        let translated = re2::translated(text).map_err(wrong)?;
+        let parsed = ParserBuilder::new().nest_limit(MAX_NESTING).build().parse(&translated);
         let mut ast = parsed.map_err(|error| wrong(reason(error.kind())))?;
         ascii_classes(&mut ast);
-        let hir = translator.build().translate(text, &ast).map_err(|error| wrong(error.kind().to_string()))?;
+        let hir = translator.build().translate(&translated, &ast).map_err(|error| wrong(error.kind().to_string()))?;
         let config = Config::new().nfa_size_limit(Some(MAX_COMPILED_BYTES));
         let nfa = Compiler::new().configure(config).build_from_hir(&hir).map_err(|error| match error.size_limit() {
             Some(limit) => wrong(format!("the compiled pattern takes more than {limit} bytes; repeat less")),
@@ -218,6 +221,72 @@ mod tests {
         for (pattern, text) in [(r"\W", "é"), (r"\D", "٣"), (r"a\bé", "aé"), (r"é\B€", "é€"), (r"[\w-]+", "a-b")]
         {
             assert!(matches(&format!("^{pattern}$"), "", text), "{pattern} {text:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_mean_what_they_mean_in_go() {
+        for (pattern, inside, outside) in [
+            (r"^[a&&b]$", &["a", "&", "b"][..], &["c", "", "-"][..]),
+            (r"^[a~~b]$", &["a", "~", "b"], &["c"]),
+            (r"^[[a]]$", &["a]", "[]"], &["a", "]"]),
+            (r"^[a-c[x]$", &["b", "[", "x"], &["]"]),
+            (r"^[]a]$", &["]", "a"], &["["]),
+            (r"^[^]a]$", &["b", "-"], &["]", "a"]),
+            (r"^[a-]$", &["a", "-"], &["b"]),
+            (r"^[-a]$", &["a", "-"], &["b"]),
+            (r"^[+--]$", &["+", ",", "-"], &["."]),
+            (r"^[--/]$", &["-", ".", "/"], &["a"]),
+            (r"^[\w.-]+$", &["a.b-c"], &["a b", "é"]),
+            (r"^[[:alpha:]_]+$", &["ab_"], &["1", ":"]),
+            (r"^[[:^digit:]]$", &["a", "["], &["1"]),
+            (r"^[\]\[\\^-]+$", &["[]\\^-"], &["a"]),
+            (r"^[\<\>]$", &["<", ">"], &["\\", "a"]),
+            (r"^[\pL\d]+$", &["é1"], &["-"]),
+            (r"^[\p{^L}]$", &["1"], &["é"]),
+            (r"^[ #\n]+$", &[" #\n"], &["x"]),
+            (r"^\<b\>$", &["<b>"], &["b"]),
+            (r"^\Qa.b[c]\E+$", &["a.b[c]]]"], &["axb[c]", "a.b[c"]),
+            (r"^\Q*{2}", &["*{2}"], &["**"]),
+            (r"^\101\060$", &["A0"], &["1"]),
+            (r"^\p{^Greek}\P{^Greek}$", &["aα"], &["αa"]),
+            (r"^a{,2}$", &["a{,2}"], &["aa", ""]),
+            (r"^{x}$", &["{x}"], &["x"]),
+            (r"^a{2}b{1,}c{0,1}$", &["aabb", "aabc"], &["ab"]),
+            (r"^a{2}?$", &["aa"], &["a"]),
+            (r"^\x{41}\x41\t$", &["AA\t"], &["A"]),
+            (r"^\b{start}", &[], &["a", "start"]),
+            (r"^(?i-s:a)(?P<n>b)(?<m>c)(?:d)(?U)e*$", &["Abcdee"], &["ABcd"]),
+            (r"^\.\-\_\/$", &[".-_/"], &["a"]),
+        ] {
+            for text in inside {
+                assert!(matches(pattern, "", text), "{pattern} {text:?}");
+            }
+            for text in outside {
+                assert!(!matches(pattern, "", text), "{pattern} {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_go_refuses_is_refused() {
+        for (pattern, reason) in [
+            ("(?x) a b", "the flag x is not supported"),
+            ("(?iu:a)", "the flag u is not supported"),
+            (r"(a)\1", "backreferences"),
+            (r"\7", "backreferences"),
+            ("[[:letter:]]", "there is no class [:letter:]"),
+            ("[a", "unclosed character class"),
+            ("[", "unclosed character class"),
+            ("[]", "unclosed character class"),
+            (r"\C", "unrecognized escape"),
+            ("[z-a]", "invalid character class range"),
+            (r"[a-\d]", "invalid"),
+            ("a(?=b)", "look-around"),
+            ("(?<!a)b", "look-around"),
+        ] {
+            let error = Regex::new(pattern, "").unwrap_err();
+            assert!(error.contains(reason), "{pattern}: {error}");
         }
     }
 }
