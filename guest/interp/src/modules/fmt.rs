@@ -3,6 +3,7 @@
 //! What Go writes into the output (`%!d(string=x)`) is an error here: an argument that fits no verb, one that is missing,
 //! and one that is left over.
 
+mod arguments;
 mod float;
 mod spec;
 mod verb;
@@ -14,6 +15,8 @@ use starlark::values::Value;
 use starlark::values::none::NoneType;
 use starlark::values::tuple::UnpackTuple;
 
+use arguments::Arguments;
+
 use crate::error::usage;
 use crate::session::{Session, position};
 
@@ -24,8 +27,8 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// `%v` any value as `str` shows it, `%s` the same, `%#v` as `repr` shows it, `%q` a str in quotes, `%d` `%b` `%o` `%x`
     /// `%X` an int, `%x` also str and bytes, `%c` `%U` a character's number, `%e` `%f` `%g` a number, `%t` a bool, `%T` the
     /// type, `%%` a percent sign. Between `%` and the letter: flags `-` (left), `0`, `+`, space and `#`, a width and a
-    /// `.precision` up to 1000, either of them `*` for an argument. Errors: an argument that does not fit, is missing or is
-    /// left over, an unknown verb.
+    /// `.precision` up to 1000, either of them `*` for an argument. `[n]` before the letter or `*` chooses the argument, the
+    /// first is 1. Errors: an argument that does not fit, is missing or is left over, an unknown verb.
     ///
     /// ```text
     /// >>> fmt.sprintf("%-5s|%05.1f|%x", "ab", 3.14159, 255)
@@ -70,14 +73,14 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
 /// A format with its verbs replaced.
 pub(super) fn formatted<'v>(format: &'v str, args: &[Value<'v>]) -> starlark::Result<String> {
     let mut output = String::new();
-    let mut args = args.iter();
+    let mut args = Arguments::new(args);
     let mut rest = format;
     while let Some((literal, verb)) = rest.split_once('%') {
         output.push_str(literal);
         rest = verb::write(verb, &mut args, &mut output).map_err(usage)?;
     }
     output.push_str(rest);
-    match args.len() {
+    match args.left_over() {
         0 => Ok(output),
         left => Err(usage(format!("{left} more arguments than verbs"))),
     }

@@ -1,9 +1,6 @@
 //! What is between the percent sign and the letter of a verb.
 
-use std::slice::Iter;
-
-use starlark::values::Value;
-
+use super::arguments::Arguments;
 use crate::args::describe;
 
 /// Widest field and longest precision. Each verb may ask for them anew, so they bound what a short format can write.
@@ -23,7 +20,7 @@ pub(super) struct Spec {
 
 impl Spec {
     /// Reads flags, width and precision; returns what follows them. The error is the sentence to show.
-    pub(super) fn parse<'a>(text: &'a str, args: &mut Iter<'_, Value<'_>>) -> Result<(Self, &'a str), String> {
+    pub(super) fn parse<'a>(text: &'a str, args: &mut Arguments<'_, '_>) -> Result<(Self, &'a str), String> {
         let mut spec = Self::default();
         let mut rest = text;
         while let Some(flag) = rest.chars().next().filter(|c| "-0+ #".contains(*c)) {
@@ -77,13 +74,16 @@ impl Spec {
 }
 
 /// A number in the format, or the argument that `*` stands for.
-fn number<'a>(text: &'a str, what: &str, args: &mut Iter<'_, Value<'_>>) -> Result<(Option<usize>, &'a str), String> {
+fn number<'a>(text: &'a str, what: &str, args: &mut Arguments<'_, '_>) -> Result<(Option<usize>, &'a str), String> {
+    // `[2]*` chooses an argument for the width; `[2]` before anything else is for the verb.
+    let chosen = text.strip_prefix('[').and_then(|text| text.split_once(']')).filter(|(_, rest)| rest.starts_with('*'));
+    let text = if chosen.is_some() { args.choose(text)? } else { text };
     let (number, rest) = match text.strip_prefix('*') {
         Some(rest) => {
-            let value = args.next().ok_or_else(|| format!("no argument is left for the {what} *"))?;
+            let value = args.take().ok_or_else(|| format!("no argument is left for the {what} *"))?;
             let number = value.unpack_i32().and_then(|number| usize::try_from(number).ok());
             let number =
-                number.ok_or_else(|| format!("a {what} must be an int of at least 0, got {}", describe(*value)));
+                number.ok_or_else(|| format!("a {what} must be an int of at least 0, got {}", describe(value)));
             (Some(number?), rest)
         }
         None => {
