@@ -117,10 +117,18 @@ impl Alphabet {
         encoding.encode(data)
     }
 
+    /// Whether a byte can stand in a text.
+    fn has(&self, byte: u8) -> bool {
+        byte == b'=' || self.padded.specification().symbols.as_bytes().contains(&byte)
+    }
+
     fn decode(&self, text: &[u8]) -> starlark::Result<Vec<u8>> {
         let dense = without_whitespace(text);
         let encoding = if dense.ends_with(b"=") { &self.padded } else { &self.unpadded };
         encoding.decode(&dense).map_err(|error| {
+            // A text with a foreign character has a wrong length too, and the character is what there is to say.
+            let foreign = dense.iter().position(|byte| !self.has(*byte));
+            let error = foreign.map_or(error, |position| DecodeError { position, kind: DecodeKind::Symbol });
             let position = offset(text, error.position);
             explain(self.name, text, DecodeError { position, ..error })
         })
@@ -235,12 +243,11 @@ mod tests {
                         if at == text.len() || !text.is_char_boundary(at) {
                             continue;
                         }
-                        let foreign = format!("\n {before}!{after}");
-                        let error = alphabet.decode(foreign.as_bytes()).unwrap_err().to_string();
-                        assert!(
-                            error.contains(&format!("offset {}", at + 2)) || error.contains("characters"),
-                            "{error}"
-                        );
+                        for foreign in ["!", "\u{a0}", "é", ".", "\0"] {
+                            let text = format!("\n {before}{foreign}{after}");
+                            let error = alphabet.decode(text.as_bytes()).unwrap_err().to_string();
+                            assert!(error.contains(&format!(" at offset {}", at + 2)), "{text:?}: {error}");
+                        }
                     }
                 }
             }

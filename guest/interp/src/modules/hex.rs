@@ -1,6 +1,6 @@
 //! `hex`: bytes as hexadecimal digits.
 
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::{DecodeError, DecodeKind, HEXLOWER, HEXLOWER_PERMISSIVE};
 use starcell_macros::builtins;
 use starlark::environment::GlobalsBuilder;
 
@@ -26,6 +26,10 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     /// b"\x00\xff"
     /// ```
     fn decode<'v>(s: Bytes<'v>) -> starlark::Result<Vec<u8>> {
-        HEXLOWER_PERMISSIVE.decode(s.0).map_err(|e| explain("hexadecimal", s.0, e))
+        HEXLOWER_PERMISSIVE.decode(s.0).map_err(|error| {
+            let foreign = s.0.iter().position(|byte| !byte.is_ascii_hexdigit());
+            let error = foreign.map_or(error, |position| DecodeError { position, kind: DecodeKind::Symbol });
+            explain("hexadecimal", s.0, error)
+        })
     }
 }
