@@ -12,6 +12,7 @@ use starlark::docs::DocType;
 use starlark::environment::{Methods, MethodsBuilder, MethodsStatic};
 use starlark::starlark_simple_value;
 use starlark::typing::Ty;
+use starlark::values::float::UnpackFloat;
 use starlark::values::type_repr::StarlarkTypeRepr;
 use starlark::values::{
     Heap, NoSerialize, ProvidesStaticType, StarlarkValue, UnpackValue, Value, ValueError, ValueLike, starlark_value,
@@ -103,7 +104,7 @@ impl Duration {
     fn parse(text: &str) -> Option<Self> {
         let (negative, size) = match text.strip_prefix('-') {
             Some(size) => (true, size),
-            None => (false, text),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
         };
         let nanoseconds = i64::try_from(duration::parse(size)?).ok()?;
         Some(Self { nanoseconds: if negative { -nanoseconds } else { nanoseconds } })
@@ -119,9 +120,27 @@ impl Duration {
         Self::of(to - from)
     }
 
+    /// The duration that is one of so many parts, to the nearest nanosecond towards zero. An int divides exactly.
+    fn part(self, parts: Value<'_>, as_float: f64) -> starlark::Result<Self> {
+        if let Some(parts) = i64::unpack_value(parts).ok().flatten() {
+            return Self::of(i128::from(self.nanoseconds) / i128::from(parts));
+        }
+        let nanoseconds = (self.nanoseconds as f64 / as_float).trunc();
+        match nanoseconds.abs() < i64::MAX as f64 {
+            true => Self::of(nanoseconds as i128),
+            false => Err(usage("a duration is more than 292 years")),
+        }
+    }
+
     fn over(self, unit: u64) -> f64 {
         self.nanoseconds as f64 / unit as f64
     }
+}
+
+/// A quotient, rounded down; the divisor is not 0.
+fn rounded_down(size: i64, parts: i64) -> i128 {
+    let (size, parts) = (i128::from(size), i128::from(parts));
+    size.div_euclid(parts) - i128::from(parts < 0 && size.rem_euclid(parts) != 0)
 }
 
 /// As Go: `1h30m0s`, `1.5s`, `250ms`, `0s`.
@@ -221,18 +240,24 @@ impl<'v> StarlarkValue<'v> for Duration {
         match other.downcast_ref::<Self>() {
             Some(Self { nanoseconds: 0 }) => Err(usage("division of a duration by a duration of 0s")),
             Some(other) => Ok(heap.alloc(self.nanoseconds as f64 / other.nanoseconds as f64)),
-            None => ValueError::unsupported_with(self, "/", other),
+            None => match UnpackFloat::unpack_value(other)?.filter(|_| other.unpack_bool().is_none()) {
+                Some(UnpackFloat(0.0)) => Err(usage("division of a duration by 0")),
+                Some(UnpackFloat(parts)) => Ok(heap.alloc(self.part(other, parts)?)),
+                None => ValueError::unsupported_with(self, "/", other),
+            },
         }
     }
 
     fn floor_div(&self, other: Value<'v>, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+        if let Some(other) = other.downcast_ref::<Self>() {
+            return match other.nanoseconds {
+                0 => Err(usage("division of a duration by a duration of 0s")),
+                unit => Ok(heap.alloc(num_bigint::BigInt::from(rounded_down(self.nanoseconds, unit)))),
+            };
+        }
         match i64::unpack_value(other)? {
             Some(0) => Err(usage("division of a duration by 0")),
-            Some(parts) => {
-                let (size, parts) = (i128::from(self.nanoseconds), i128::from(parts));
-                let rounded_down = size.div_euclid(parts) - i128::from(parts < 0 && size.rem_euclid(parts) != 0);
-                Ok(heap.alloc(Self::of(rounded_down)?))
-            }
+            Some(parts) => Ok(heap.alloc(Self::of(rounded_down(self.nanoseconds, parts))?)),
             None => ValueError::unsupported_with(self, "//", other),
         }
     }
@@ -240,8 +265,9 @@ impl<'v> StarlarkValue<'v> for Duration {
 
 /// A length of time, which may be negative.
 ///
-/// Operators: `d + d`, `d - d` and `-d`; `d * n` and `n * d` for an int; `d / d`, a float; `d // n`, rounded down; `t + d` and
-/// `t - d` for a time; `==`, `<` and their siblings. A duration of nothing is false.
+/// Operators: `d + d`, `d - d` and `-d`; `d * n` and `n * d` for an int; `d / n` for any number; `d // n` for an int, rounded
+/// down; `d / d`, a float; `d // d`, an int; `t + d` and `t - d` for a time; `==`, `<` and their siblings. A duration of
+/// nothing is false.
 ///
 /// ```text
 /// >>> d = time.duration("90s")
