@@ -167,9 +167,12 @@ impl Template {
     fn render<'v>(&self, data: Option<Value<'v>>, missing_key: Option<&'v str>) -> starlark::Result<String> {
         let data = data::root(data.unwrap_or_default()).map_err(|text| usage(format!("data: {text}")))?;
         let strict = match missing_key.unwrap_or("default") {
-            "default" => false,
+            // Go's `zero` differs from its `default` in what it prints, and both print nothing here.
+            "default" | "zero" => false,
             "error" => true,
-            other => return Err(usage(format!("missing_key must be \"default\" or \"error\", got {other:?}"))),
+            other => {
+                return Err(usage(format!("missing_key must be \"default\", \"zero\" or \"error\", got {other:?}")));
+            }
         };
         let environment = if strict {
             let mut environment = self.environment.clone();

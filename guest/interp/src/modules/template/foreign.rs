@@ -2,7 +2,13 @@
 //! (`unexpected .`) helps nobody.
 
 /// Words that begin an action of Go's and no expression of Jinja's, when more follows.
-const KEYWORDS: [&str; 7] = ["block", "define", "if", "range", "template", "with", "else if"];
+const KEYWORDS: [&str; 6] = ["block", "define", "if", "range", "template", "with"];
+
+/// Functions of Go's templates, which stand before their arguments without brackets.
+const FUNCTIONS: [&str; 18] = [
+    "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or", "print", "printf",
+    "println", "slice",
+];
 
 /// Refuses a template of Go's; the error is the sentence to show, and has its line.
 pub(super) fn check(sources: &[(&str, &str)]) -> Result<(), String> {
@@ -32,10 +38,30 @@ fn is_go(action: &str) -> bool {
     if let Some(rest) = action.strip_prefix('$') {
         return rest.starts_with(['.', ' ']) || is_name(rest);
     }
-    let Some(rest) = KEYWORDS.iter().find_map(|word| action.strip_prefix(word)) else { return false };
+    if action.starts_with("/*") {
+        return true;
+    }
+    let end = action.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(action.len());
+    let (word, rest) = action.split_at(end);
     let argument = rest.trim_start();
     // `range(3)` and a variable called `with` are Jinja's.
-    rest.len() > argument.len() && (argument.starts_with(['.', '$', '"', '(']) || is_name(argument))
+    let stands_before =
+        rest.len() > argument.len() && (argument.starts_with(['.', '$', '"', '(']) || is_name(argument));
+    match word {
+        // Jinja has `not x`, and `a and b` does not begin with `and`.
+        "not" => argument.starts_with(['.', '$']),
+        // `{{ else if .x }}`: a conditional expression of Jinja's has something before its `else`.
+        "else" => argument.starts_with("if "),
+        word if KEYWORDS.contains(&word) => stands_before,
+        word if FUNCTIONS.contains(&word) => {
+            // `{{ len if x else y }}` is about a variable called `len`.
+            let is_operator =
+                |word: &&str| argument.strip_prefix(*word).is_some_and(|rest| rest.starts_with([' ', '(']));
+            let number = rest.len() > argument.len() && argument.starts_with(|c: char| c.is_ascii_digit());
+            (stands_before || number) && !["and", "if", "in", "is", "not", "or"].iter().any(|word| is_operator(word))
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +85,16 @@ mod tests {
             "{{template \"head\" .}}",
             "{{define \"head\"}}{{end}}",
             "{{if eq .a 1}}{{end}}",
+            "{{/* a comment */}}",
+            "{{- /* a comment */ -}}",
+            "{{ len .items }}",
+            "{{ printf \"%s\" .name }}",
+            "{{ eq .a 1 }}",
+            "{{ index .items 0 }}",
+            "{{ not .x }}",
+            "{{ eq 1 2 }}",
+            "{{ else if .x }}",
+            "{{len $x}}",
         ] {
             let error = check(&[("template", &format!("a\n{source}"))]).unwrap_err();
             assert!(error.contains("not Go's (in template:2)") && error.contains("{{ name }}"), "{source}: {error}");
@@ -74,6 +110,15 @@ mod tests {
             "{% if x %}{{ x.y }}{% endif %}",
             "{{ template }}",
             "{{ 'a' if b else 'c' }}",
+            "{{ not x }}",
+            "{{ len }}",
+            "{{ index if x else y }}",
+            "{{ slice.start }}",
+            "{{ print is defined }}",
+            "{{ html|safe }}",
+            "{{ index + 1 }}",
+            "{{ index(1) }}",
+            "{{ elsewhere }}",
             "$ {{ '$x' }} .name",
         ] {
             assert_eq!(check(&[("template", source)]), Ok(()), "{source}");
