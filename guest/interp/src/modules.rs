@@ -230,6 +230,7 @@ pub(crate) fn types() -> Vec<(&'static str, DocType)> {
     ];
     types.extend(client::types());
     types.extend(documents::types());
+    types.extend(gzip::types());
     types.extend(regexp::types());
     types.extend(tester::types());
     types.extend(time::types());

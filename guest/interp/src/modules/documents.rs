@@ -112,6 +112,12 @@ impl<'v> StarlarkValue<'v> for Document {
 
 #[builtins("file")]
 fn file_methods(builder: &mut MethodsBuilder) {
+    /// The path, as it was given.
+    #[starlark(attribute)]
+    fn path(this: &Document) -> starlark::Result<String> {
+        Ok(this.path.clone())
+    }
+
     /// The value in a file of JSON, YAML or TOML.
     fn decode<'v>(this: &Document, eval: &mut Evaluator<'v, '_, '_>) -> starlark::Result<Value<'v>> {
         this.format.needs(
@@ -226,6 +232,13 @@ struct Style<'v> {
 
 #[builtins("source")]
 fn source_methods(builder: &mut MethodsBuilder) {
+    /// The value, as it was given.
+    #[starlark(attribute)]
+    fn data<'v>(this: Value<'v>) -> starlark::Result<Value<'v>> {
+        let source = Source::from_value(this).ok_or_else(|| usage("expected what source() returns"))?;
+        Ok(source.value.to_value())
+    }
+
     /// The value's text. `indent` is that of `json.encode`, and `prefix` what each further line of JSON begins with; `sep`
     /// and `headers` are those of `csv.encode`.
     fn encode<'v>(

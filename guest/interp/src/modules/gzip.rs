@@ -3,9 +3,11 @@
 //! A megabyte of gzip can be a gigabyte of zeros. So what comes out is limited in size, and, beyond what any small text
 //! may be, in how much larger it is than what came in; both are checked while it comes out.
 
+mod content;
 pub(super) mod pack;
 
 use starcell_macros::builtins;
+use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
 
 use super::documents::{Document, Format};
@@ -13,7 +15,13 @@ use super::path::FilePath;
 use crate::bytes::Bytes;
 use crate::error::usage;
 use crate::limits::MAX_TEXT_BYTES;
+use content::Content;
 use pack::{Level, MaxBytes, pack, unpack};
+
+/// The type of the values that `text` and `bytes` return.
+pub(super) fn types() -> [(&'static str, DocType); 1] {
+    [("gzip.content", content::documented())]
+}
 
 #[builtins("gzip")]
 pub(super) fn register(builder: &mut GlobalsBuilder) {
@@ -43,6 +51,26 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
     fn decompress<'v>(data: Bytes<'v>, max_bytes: Option<MaxBytes<'v>>) -> starlark::Result<Vec<u8>> {
         let most = max_bytes.map_or(MAX_TEXT_BYTES, |most| most.0);
         unpack(data.0, most).map_err(usage)
+    }
+
+    /// The content of a str, with the methods `compress` and `decompress`.
+    ///
+    /// ```text
+    /// >>> gzip.bytes(gzip.text("hello").compress()).decompress()
+    /// b"hello"
+    /// ```
+    fn text<'v>(s: &'v str) -> starlark::Result<Content> {
+        Ok(Content::new(s.as_bytes()))
+    }
+
+    /// Like `text`, for bytes.
+    ///
+    /// ```text
+    /// >>> gzip.bytes(b"\xff").data
+    /// b"\xff"
+    /// ```
+    fn bytes<'v>(data: Bytes<'v>) -> starlark::Result<Content> {
+        Ok(Content::new(data.0))
     }
 
     /// A file, to be packed or unpacked by the methods of what this returns: `gzip.file("log.gz").decompress()`. Making
