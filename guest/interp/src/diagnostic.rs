@@ -8,6 +8,7 @@ use starlark::values::ValueError;
 use starlark::{Error, ErrorKind};
 use starlark_syntax::call_stack::CALL_STACK_TRACEBACK_PREFIX;
 
+use crate::elsewhere;
 use crate::error::{cause, failure_kind, usage};
 use crate::host::{Failure, Position};
 use crate::immutable;
@@ -52,6 +53,7 @@ pub(crate) fn message(error: &Error) -> String {
         _ => error.without_diagnostic().to_string(),
     };
     let text = as_written(text.trim()).replace('\n', "\\n").replace('\r', "\\r");
+    let text = elsewhere::completed(&text).unwrap_or(text);
     shorten(text, MAX_MESSAGE_BYTES)
 }
 
@@ -108,7 +110,11 @@ fn reword(error: Error, phase: Phase) -> Error {
     let Some(text) = better_text(&error, phase) else {
         return error;
     };
-    let kind = usage(text).into_kind();
+    let kind = match error.kind() {
+        // It decides whether the script ran.
+        ErrorKind::Scope(_) => ErrorKind::Scope(anyhow::Error::msg(text)),
+        _ => usage(text).into_kind(),
+    };
     let mut better = match error.span() {
         Some(span) => Error::new_spanned(kind, span.span, &span.file),
         None => Error::new_kind(kind),
@@ -125,6 +131,11 @@ fn overflow(error: &anyhow::Error) -> String {
 fn better_text(error: &Error, phase: Phase) -> Option<String> {
     if let ErrorKind::StackOverflow(error) = error.kind() {
         return Some(overflow(error));
+    }
+    if let ErrorKind::Scope(_) | ErrorKind::Value(_) = error.kind()
+        && let Some(text) = elsewhere::completed(&error.without_diagnostic().to_string())
+    {
+        return Some(text);
     }
     match cause(error)?.downcast_ref::<ValueError>()? {
         ValueError::CannotMutateImmutableValue => match phase {

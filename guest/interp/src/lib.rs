@@ -32,6 +32,7 @@ mod callable;
 mod diagnostic;
 mod dialect;
 mod duration;
+mod elsewhere;
 mod entry;
 mod error;
 mod fields;
