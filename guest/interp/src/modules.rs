@@ -167,16 +167,41 @@ pub(crate) fn register(builder: &mut GlobalsBuilder) {
     for module in MODULES {
         builder.namespace(module.name, module.register);
     }
-    // Also under their bare names.
-    bare(builder, fmt::register_originals, &["printf", "println", "sprintf"]);
-    bare(builder, fs::register_originals, &["exists", "glob", "path", "read_text", "write_text"]);
-    bare(builder, os::register_originals, &["cwd", "env", "exec", "hostname", "try_exec", "which"]);
-    bare(
-        builder,
-        vars::register_originals,
-        &["var_bool", "var_dict", "var_float", "var_int", "var_list", "var_names", "var_str"],
-    );
+    for Bare { register, names, .. } in BARE {
+        bare(builder, *register, names);
+    }
     print::register(builder);
+}
+
+/// Functions of a module that are also there under their names alone.
+struct Bare {
+    module: &'static str,
+    register: fn(&mut GlobalsBuilder),
+    names: &'static [&'static str],
+}
+
+const BARE: &[Bare] = &[
+    Bare { module: "fmt", register: fmt::register_originals, names: &["printf", "println", "sprintf"] },
+    Bare {
+        module: "fs",
+        register: fs::register_originals,
+        names: &["exists", "glob", "path", "read_text", "write_text"],
+    },
+    Bare {
+        module: "os",
+        register: os::register_originals,
+        names: &["cwd", "env", "exec", "hostname", "try_exec", "which"],
+    },
+    Bare {
+        module: "vars",
+        register: vars::register_originals,
+        names: &["var_bool", "var_dict", "var_float", "var_int", "var_list", "var_names", "var_str"],
+    },
+];
+
+/// The module of a function that is there under its name alone.
+pub(crate) fn module_of(function: &str) -> Option<&'static str> {
+    BARE.iter().find(|bare| bare.names.contains(&function)).map(|bare| bare.module)
 }
 
 /// Adds some functions of a module under their names alone.

@@ -16,7 +16,7 @@ pub use crate::modules::data::DataFormat;
 pub use variables::VariableTree;
 
 use crate::globals::{ARGUMENTS, globals, of_tests};
-use crate::{diagnostic, load, modules, source};
+use crate::{diagnostic, elsewhere, load, modules, source};
 
 /// The predeclared names, for the type checker: those of a script, or those of a test file.
 #[must_use]
@@ -63,6 +63,18 @@ pub fn missing_load(path: &str, why: String) -> String {
 #[must_use]
 pub fn message(error: &starlark::Error) -> String {
     diagnostic::message(error)
+}
+
+/// The module of a predeclared function that is there under its name alone, such as `fs` of `read_text`.
+#[must_use]
+pub fn module_of(function: &str) -> Option<&'static str> {
+    modules::module_of(function)
+}
+
+/// What a member that a module has not is called here, as a sentence says it after a semicolon.
+#[must_use]
+pub fn called_here(module: &str, member: &str) -> Option<String> {
+    elsewhere::of_member(module, member)
 }
 
 /// What is predeclared, each function with its real parameters.

@@ -1,5 +1,6 @@
 //! Calls of builtins against what those take: a wrong number of arguments, names and members that do not exist.
 
+use starcell_interp::tools;
 use starcell_policy::nearest;
 use starlark::codemap::Span;
 use starlark::docs::{DocMember, DocParam, DocParams};
@@ -41,7 +42,13 @@ impl Check<'_> {
     fn members(&mut self) {
         for mention in &self.facts.mentions {
             let (Some(module), Some(member)) = (self.builtins.module(mention.module), mention.member) else { continue };
-            if !module.members.contains_key(member) {
+            if module.members.contains_key(member) {
+                continue;
+            }
+            if let Some(here) = tools::called_here(mention.module, member) {
+                let text = format!("the module {} has no {member}; {here}", mention.module);
+                self.error("unknown-name", text, mention.span);
+            } else {
                 let names = module.members.keys().map(String::as_str);
                 self.unknown(&format!("the module {}", mention.module), member, names, mention.span);
             }

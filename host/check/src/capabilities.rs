@@ -12,6 +12,7 @@ use crate::builtins::builtins;
 use crate::diagnostic::End;
 use crate::facts::Facts;
 use crate::program::File;
+use crate::values::{Made, format_needs};
 
 /// A capability that a script can reach, at one place.
 #[derive(Clone, Debug)]
@@ -87,7 +88,7 @@ pub fn needs(module: &str, function: &str) -> Vec<Capability> {
         // Where relative paths start is a path like any other.
         ("os", "cwd") => vec![Capability::FsRead],
         ("kv", "update") => vec![Capability::KvRead, Capability::KvWrite],
-        _ => Capability::needed_for(module, function),
+        _ => [Capability::needed_for(module, function), format_needs(module, function)].concat(),
     }
 }
 
@@ -103,6 +104,7 @@ pub fn server_method_needs(method: &str) -> Vec<Capability> {
 /// What a whole script can reach, in the order of its files and lines.
 pub(crate) fn reached(files: &[(&File, Facts<'_>)]) -> Vec<Reach> {
     let servers = files.iter().any(|(_, facts)| makes_servers(facts));
+    let made = Made::by(files.iter().map(|(_, facts)| facts));
     let mut reached = Vec::new();
     for (file, facts) in files {
         for mention in &facts.mentions {
@@ -122,6 +124,14 @@ pub(crate) fn reached(files: &[(&File, Facts<'_>)]) -> Vec<Reach> {
                 None => ("getattr".to_owned(), vec![Capability::HttpServer]),
             };
             reached.extend(capabilities.into_iter().map(|capability| Reach {
+                capability,
+                via: via.clone(),
+                at: file.ast.file_span(attribute.span),
+            }));
+        }
+        for attribute in &facts.attributes {
+            let via = attribute.name.map_or_else(|| "getattr".to_owned(), |name| format!(".{name}"));
+            reached.extend(made.attribute_needs(attribute.name).into_iter().map(|capability| Reach {
                 capability,
                 via: via.clone(),
                 at: file.ast.file_span(attribute.span),
@@ -230,10 +240,12 @@ mod tests {
     }
 
     #[test]
-    fn no_other_module_leads_to_a_capability() {
+    fn other_modules_lead_to_files_alone() {
         let modules = builtins().modules();
         for module in modules.into_iter().filter(|module| !privileged().contains(module)) {
-            assert_eq!(all_of(module), [], "{module}");
+            let reads = builtins().function(module, "file").is_some();
+            let expected = if reads { vec![Capability::FsRead] } else { Vec::new() };
+            assert_eq!(all_of(module), expected, "{module}");
         }
     }
 

@@ -48,7 +48,7 @@ pub struct CallSite<'a> {
     pub place: Conditions,
 }
 
-/// A use of a predeclared module.
+/// A use of a predeclared module, or of a function of one under its name alone, such as `read_text`.
 #[derive(Clone, Copy, Debug)]
 pub struct Mention<'a> {
     /// The module.

@@ -30,6 +30,7 @@ pub mod program;
 pub mod reference;
 pub mod report;
 mod routes;
+mod values;
 
 pub use builtins::{Builtins, builtins};
 pub use checked::{Checked, Finding, TextPosition, unfinished};

@@ -15,6 +15,7 @@ pub use signature::signature;
 
 use crate::builtins::{Builtins, builtins};
 use crate::capabilities::{lowest, needs, server_method_needs};
+use crate::values::path_needs;
 
 const HEAD: &str = "\
 # Reference
@@ -222,6 +223,7 @@ fn is_twin(name: &str, function: &DocFunction) -> bool {
 /// The capabilities that a method needs.
 fn method_needs(of: &str, method: &str) -> Vec<Capability> {
     match of {
+        "fs.path" => path_needs(method),
         "http.server" => server_method_needs(method),
         "http.url" => needs("http", method),
         _ => Vec::new(),

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use starcell_interp::tools;
 use starlark::codemap::Span;
 use starlark::syntax::AstModule;
 use starlark::syntax::ast::{
@@ -169,10 +170,19 @@ impl<'a> Walk<'a, '_> {
             None if self.modules.contains(name) => {
                 self.facts.mentions.push(Mention { module: name, member: None, span });
             }
+            // Under another name it takes attributes that nobody sees.
+            None if self.bare(name, span) => {}
             // `getattr` is passed as a value here, so assume that it may read any attribute.
             None if name == "getattr" => self.facts.attributes.push(Attribute { name: None, span }),
             None => {}
         }
+    }
+
+    /// Notes a function of a module that stands under its name alone; false if the name is no such function.
+    fn bare(&mut self, name: &'a str, span: Span) -> bool {
+        let Some(module) = tools::module_of(name).filter(|_| self.resolve(name).is_none()) else { return false };
+        self.facts.mentions.push(Mention { module, member: Some(name), span });
+        true
     }
 
     fn dot(&mut self, span: Span, object: &'a AstExpr, name: &'a starlark::syntax::ast::AstString) {
@@ -202,7 +212,10 @@ impl<'a> Walk<'a, '_> {
                 Some((first, rest)) if self.module(first.node.expr()).is_some() => rest,
                 _ => args,
             },
-            Some(Callee::Predeclared(name)) if !self.modules.contains(name) => args,
+            Some(Callee::Predeclared(name)) if !self.modules.contains(name) => {
+                self.bare(name, callee.span);
+                args
+            }
             _ => {
                 self.expr(callee);
                 args
