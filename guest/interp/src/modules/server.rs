@@ -138,8 +138,8 @@ fn methods(builder: &mut MethodsBuilder) {
         Ok(NoneType)
     }
 
-    /// Registers middleware: `fn(next)`, called once and returning a handler, or `fn(req, next)`, called for each
-    /// request.
+    /// Registers middleware: `fn(next)`, which is called once for each route when the server starts and returns a handler, or
+    /// `fn(req, next)`, which is called for each request.
     ///
     /// The first registered is outermost. It runs for the requests of every route, and for an OPTIONS request to a path
     /// that has routes for other methods alone: there `next` returns the response of the host, which is status 405 with
