@@ -10,7 +10,7 @@ use crate::given::argument;
 const MAX_INDENT: usize = 16;
 
 /// What the signature shows.
-struct WidthOrText;
+pub(crate) struct WidthOrText;
 
 impl StarlarkTypeRepr for WidthOrText {
     type Canonical = Self;

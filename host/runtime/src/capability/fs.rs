@@ -82,7 +82,7 @@ impl Host for State {
     async fn resolve(&mut self, path: String, at: Position) -> Answer<String> {
         let files = self.files("fs.resolve", &at)?;
         let resolve = |spot: Spot, _: &Work| Ok((spot.path.to_string(), 0));
-        Ok(files.act(Function::Resolve, &path, Last::Follow, resolve).await)
+        files.act(Function::Resolve, &path, Last::Follow, resolve).await
     }
 
     async fn listdir(&mut self, path: String, at: Position) -> Answer<Vec<String>> {

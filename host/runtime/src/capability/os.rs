@@ -61,7 +61,7 @@ impl Host for State {
         let caller = self.caller()?;
         let variable = EnvName::new(HOSTNAME).map_err(|error| wasmtime::Error::msg(error.to_string()))?;
         let look = |permit: Permit<EnvName>| {
-            let given = caller.app.config.environment.get(permit.resource().as_str()).map(str::to_owned);
+            let given = caller.app.config.state.environment.get(permit.resource().as_str()).map(str::to_owned);
             let name = given.or_else(machine::name);
             std::future::ready(match name {
                 Some(name) => Effect::Ok((name.clone(), name.len() as u64)),
