@@ -21,6 +21,8 @@ struct Shared {
     waiting: AtomicU32,
     freed: Notify,
     refusals: Refusals,
+    /// Told when bytes are waited for; that of the whole is told of all its parts.
+    wanted: Notify,
     /// What this is a part of.
     whole: Option<Arc<Self>>,
 }
@@ -57,7 +59,7 @@ impl MemoryBudget {
     /// A budget of so many bytes.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        Self::with(bytes, None)
+        Self(Arc::new(Shared::new(bytes, None)))
     }
 
     /// A budget that is never used up.
@@ -69,12 +71,7 @@ impl MemoryBudget {
     /// A part of this budget, of so many bytes. What is taken from it is taken from this one too.
     #[must_use]
     pub fn part(&self, bytes: u64) -> Self {
-        Self::with(bytes, Some(Arc::clone(&self.0)))
-    }
-
-    fn with(limit: u64, whole: Option<Arc<Shared>>) -> Self {
-        let (used, waiting, freed) = (AtomicU64::new(0), AtomicU32::new(0), Notify::new());
-        Self(Arc::new(Shared { limit, used, waiting, freed, refusals: Refusals::default(), whole }))
+        Self(Arc::new(Shared::new(bytes, Some(Arc::clone(&self.0)))))
     }
 
     /// Counts a request that was refused for lack of memory, here and in the budget that this is a part of. True if a line
@@ -91,6 +88,12 @@ impl MemoryBudget {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.0.refusals.count.load(Ordering::Relaxed)
+    }
+
+    /// Ends when somebody has to wait for bytes of this budget or of a part of it, or had to since the last time. For one
+    /// caller, which gives up what it can do without.
+    pub async fn wanted(&self) {
+        self.0.wanted.notified().await;
     }
 
     /// Whether this is a part of another budget, and is itself what so many bytes do not fit into.
@@ -161,6 +164,7 @@ impl Taken {
         }
         let shared = Arc::clone(&self.shared);
         let whole = shared.whole.as_deref();
+        whole.unwrap_or(&shared).wanted.notify_one();
         let _waiting = (Waiting::new(&shared), whole.map(Waiting::new));
         let growing = async {
             loop {
@@ -219,6 +223,11 @@ impl MemoryUse {
 }
 
 impl Shared {
+    fn new(limit: u64, whole: Option<Arc<Self>>) -> Self {
+        let (used, waiting, freed, wanted) = (AtomicU64::new(0), AtomicU32::new(0), Notify::new(), Notify::new());
+        Self { limit, used, waiting, freed, wanted, refusals: Refusals::default(), whole }
+    }
+
     fn try_add(&self, purpose: MemoryUse, bytes: u64) -> bool {
         let most = purpose.share(self.limit);
         let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= most);
@@ -333,6 +342,23 @@ mod tests {
         drop(taken);
         assert_eq!((one.used(), whole.used()), (0, 0));
         assert!(!whole.is_short(MemoryUse::Small, 1000), "it is a part of nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_can_give_up_bytes_is_told_that_they_are_wanted() {
+        let whole = MemoryBudget::new(100);
+        let part = whole.part(50);
+        let mut held = part.try_take(MemoryUse::Small, 40).unwrap();
+        assert!(timeout(SECOND, whole.wanted()).await.is_err(), "nobody waits");
+        let (taken, ()) = tokio::join!(part.take(MemoryUse::Small, 20, SECOND), async {
+            whole.wanted().await;
+            held.shrink_to(0);
+        });
+        assert_eq!(taken.map(|taken| taken.bytes()), Some(20));
+        // What was told while nobody listened is not lost.
+        let _all = whole.try_take(MemoryUse::Small, 100).unwrap();
+        assert!(whole.take(MemoryUse::Small, 1, SECOND).await.is_none());
+        assert!(timeout(SECOND, whole.wanted()).await.is_ok());
     }
 
     #[test]
