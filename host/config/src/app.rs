@@ -50,6 +50,8 @@ pub struct AppManifest {
     pub vars: BTreeMap<String, serde_json::Value>,
     /// The requests that the node makes to it by itself.
     pub schedule: Vec<Schedule>,
+    /// Whether it stays in memory, and its script suspended in `serve()`, however long nobody asks it for anything.
+    pub resident: bool,
 }
 
 /// What each instance of an app may use; what is not given has its default.
@@ -120,6 +122,7 @@ impl AppManifest {
             secrets,
             vars: vars(&source, &parsed.vars)?,
             schedule: schedule(&source, &parsed.schedule)?,
+            resident: parsed.resident,
         })
     }
 }

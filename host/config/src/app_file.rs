@@ -27,6 +27,8 @@ pub(crate) struct AppFile {
     pub(crate) vars: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
     #[serde(default)]
     pub(crate) schedule: Vec<Spanned<ScheduleTable>>,
+    #[serde(default)]
+    pub(crate) resident: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

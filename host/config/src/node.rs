@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use starcell_policy::{Profile, nearest};
 use toml::Spanned;
@@ -10,11 +11,18 @@ use toml::Spanned;
 use crate::error::{ConfigError, Source};
 use crate::node_file::{AdminTable, KvTable, ListenerTable, NodeFile, TenantTable};
 use crate::parse::{Config, MAX_FILE};
+use crate::quantity;
 use crate::quota::Quotas;
 use crate::store::{KvConfig, KvPlace};
 
 /// Turns that a tenant can have for each turn of another one.
 const MAX_WEIGHT: u32 = 1000;
+
+/// How long an app goes without a request before it is dropped from memory, where the file does not say.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// Bytes of images on disk, where the file does not say: those of ten thousand small apps.
+const IMAGES: u64 = 4 << 30;
 
 /// The configuration of a node. Paths are as they were written: relative ones start at the folder of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +33,10 @@ pub struct NodeConfig {
     pub state: PathBuf,
     /// The folder of its apps: `NAME/app.toml` beside `NAME/main.star`.
     pub apps: PathBuf,
+    /// How long an app goes without a request before it is dropped from memory; never, where there is none.
+    pub idle: Option<Duration>,
+    /// Bytes that the images of its apps may have on disk.
+    pub images: u64,
     /// The listeners by name.
     pub listeners: BTreeMap<String, NodeListener>,
     /// Where the node is operated.
@@ -90,6 +102,8 @@ impl NodeConfig {
             name,
             state: source.path("state", &parsed.node.state)?,
             apps: source.path("apps", &parsed.node.apps)?,
+            idle: idle(&source, parsed.node.idle.as_ref())?,
+            images: images(&source, parsed.node.images.as_ref())?,
             listeners: listeners(&source, &parsed.listeners)?,
             admin: parsed.admin.as_ref().map(|admin| admin_address(&source, admin)).transpose()?,
             metrics: parsed.metrics.as_ref().map(|table| source.address(&table.address)).transpose()?,
@@ -108,6 +122,21 @@ impl NodeConfig {
             (format!("unknown tenant {shown:?}; the node's file has {listed}"), nearest(name, known))
         })
     }
+}
+
+/// The time of `idle`: `never` is none.
+fn idle(source: &Source<'_>, written: Option<&Spanned<String>>) -> Result<Option<Duration>, ConfigError> {
+    let Some(text) = written else { return Ok(Some(IDLE)) };
+    if text.get_ref() == "never" {
+        return Ok(None);
+    }
+    let time = quantity::duration(text.get_ref());
+    time.map(Some).map_err(|problem| source.error(text.span().start, format!("{problem}, or \"never\""), None))
+}
+
+fn images(source: &Source<'_>, written: Option<&Spanned<String>>) -> Result<u64, ConfigError> {
+    let Some(text) = written else { return Ok(IMAGES) };
+    quantity::size(text.get_ref()).map_err(|problem| source.error(text.span().start, problem, None))
 }
 
 fn listeners(

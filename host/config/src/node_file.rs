@@ -32,6 +32,8 @@ pub(crate) struct NodeTable {
     pub(crate) name: Option<Spanned<String>>,
     pub(crate) state: Spanned<String>,
     pub(crate) apps: Spanned<String>,
+    pub(crate) idle: Option<Spanned<String>>,
+    pub(crate) images: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
