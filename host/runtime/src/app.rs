@@ -4,7 +4,7 @@
 //! `setup`), in a parent instance that stays suspended inside `serve()` while forks answer requests.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -39,6 +39,16 @@ impl App {
     /// The files that the script has asked for with `load()`, there or not.
     pub fn loaded(&self) -> Vec<PathBuf> {
         self.context.loaded()
+    }
+
+    /// Whether its setup has so far asked for nothing that would be different in another process: see [`crate::images`].
+    pub fn is_repeatable(&self) -> bool {
+        self.context.witness.asked().is_some()
+    }
+
+    /// The folder that it loads files from.
+    pub fn folder(&self) -> Option<&Path> {
+        self.context.config.folder.as_deref()
     }
 
     /// What it may use.

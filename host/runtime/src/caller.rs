@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::bindings::starcell::guest::types::Position;
 use crate::context::AppContext;
 use crate::gate::{Gate, Pure};
 use crate::holding::Holding;
 use crate::meter::Meter;
 use crate::state::{Role, State};
+use crate::witness::{SetupCall, SetupCallKind};
 
 /// An app that calls a capability, and the gate in front of it.
 #[derive(Clone, Debug)]
@@ -20,8 +22,21 @@ pub(crate) struct Caller {
 }
 
 impl State {
-    /// Who calls; only an instance that runs a script's code has anything to call.
+    /// Who calls; only an instance that runs a script's code has anything to call. A setup that calls has looked at the world.
     pub(crate) fn caller(&self) -> wasmtime::Result<Caller> {
+        self.look();
+        self.repeatable_caller()
+    }
+
+    /// Notes that a setup looks at what no digest covers.
+    pub(crate) fn look(&self) {
+        if let Role::Setup(app, _) = &self.role {
+            app.witness.looked();
+        }
+    }
+
+    /// Who makes a call that can be made again with the same result, and has to be noted as such: see [`crate::witness`].
+    pub(crate) fn repeatable_caller(&self) -> wasmtime::Result<Caller> {
         let (app, request) = match &self.role {
             Role::Setup(app, _) | Role::Collect(app) => (Arc::clone(app), None),
             Role::Request(app, id) => (Arc::clone(app), Some(Arc::clone(id))),
@@ -37,11 +52,20 @@ impl State {
 
     /// Who does what needs no permission, where that is recorded.
     pub(crate) fn recorded_caller(&self) -> Option<Caller> {
-        self.caller().ok().filter(|caller| caller.gate.authority().records_pure())
+        self.look();
+        self.repeatable_caller().ok().filter(|caller| caller.gate.authority().records_pure())
     }
 }
 
 impl Caller {
+    /// Notes a call of a setup that can be made again.
+    pub(crate) fn note_setup_call(&self, at: &Position, what: impl FnOnce() -> SetupCallKind) {
+        if !self.gate.in_request() {
+            let Position { file, line, column } = at.clone();
+            self.app.witness.called(SetupCall { file, line, column, what: what() });
+        }
+    }
+
     /// Does what needs no permission, and records it.
     pub(crate) async fn note<T>(
         &self,

@@ -29,6 +29,7 @@ use crate::parking::Forks;
 use crate::programs::Programs;
 use crate::tool::Tool;
 use crate::variables::Variables;
+use crate::witness::Witness;
 
 /// Most threads that one app may block at a time; the runtime has 512.
 const MAX_BLOCKING: usize = 32;
@@ -120,6 +121,8 @@ pub(crate) struct AppContext {
     serving: AtomicBool,
     /// Whether a failure with a hint was shown.
     hinted: AtomicBool,
+    /// What its top level asked for.
+    pub(crate) witness: Witness,
     loaded: Mutex<Vec<PathBuf>>,
     /// Where the last call is that could not bind its address.
     unbound: Mutex<Option<Position>>,
@@ -134,7 +137,8 @@ impl AppContext {
         let (serving, hinted) = (AtomicBool::new(false), AtomicBool::new(false));
         let (loaded, unbound) = (Mutex::default(), Mutex::default());
         let blocking = Arc::new(Semaphore::new(MAX_BLOCKING));
-        Arc::new(Self { config, authority, host, blocking, serving, hinted, loaded, unbound })
+        let witness = Witness::default();
+        Arc::new(Self { config, authority, host, blocking, serving, hinted, witness, loaded, unbound })
     }
 
     /// A source under the name of the script.

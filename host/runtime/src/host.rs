@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use starcell_log::{Format, Level, LogStream};
 use starcell_policy::{Permit, ServerAddress};
 
@@ -42,7 +43,7 @@ impl<'a> LogRecord<'a> {
 }
 
 /// Which requests without a route run through the middleware of a server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Misses {
     /// None: the host answers all of them.
     #[default]
@@ -54,7 +55,8 @@ pub enum Misses {
 }
 
 /// Options of one server as the script gave them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ServerOptions {
     /// Longest time to read a whole request.
     pub read_timeout: Option<Duration>,

@@ -7,6 +7,7 @@
 //! - [`app`]: a script with its grants and limits; `context`: what its instances see of it
 //! - `setup`: its top level, in an instance that stays suspended while it serves
 //! - `memory`: images that forks start from, and memories that are put back to them
+//! - [`images`]: serving images on disk; `witness`: what a setup asked for, which decides when such an image holds
 //! - [`serving`]: requests, each answered in a fork of a serving image
 //! - `parked`, [`parking`]: forks that wait for the next request of their revision
 //! - [`environment`]: what `os.env` reads, and nothing prints
@@ -44,6 +45,7 @@ pub mod gate;
 mod holding;
 pub mod host;
 pub mod host_files;
+pub mod images;
 mod in_place;
 pub mod interpreter;
 pub mod k8s;
@@ -67,6 +69,7 @@ pub mod suite;
 pub mod ticker;
 pub mod tool;
 pub mod variables;
+mod witness;
 
 pub use app::App;
 pub use authority::Mode;
@@ -79,6 +82,7 @@ pub use environment::{Environment, Secret};
 pub use failure::{Failure, Limit, ScriptFailure};
 pub use host::{AppHost, ListenError, LogRecord, Misses, ServerOptions, TlsFiles, TlsSource};
 pub use host_files::HostFiles;
+pub use images::{ImageCounts, ImageOwner, ImagePlace, ImageStore, Kept, NotRecalled, Recalled};
 pub use interpreter::Interpreter;
 pub use k8s::Kubernetes;
 pub use kv::{Kv, KvError, KvServer, KvShare, KvSpace};

@@ -16,8 +16,9 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::failure::{Failure, Limit};
+use crate::holding::PATIENCE;
 use crate::host::{AppHost, LogRecord};
-use crate::limits::DEFAULT_CALL_DEPTH;
+use crate::limits::{DEFAULT_CALL_DEPTH, Limits};
 use crate::memory::image::Image;
 use crate::memory::raw::Watching;
 use crate::meter::{Meter, Metered};
@@ -96,11 +97,21 @@ impl Serving {
         });
         let frozen = Metered::new(meter, freeze).await?;
         let frozen = frozen.ok_or_else(|| Failure::Host("the guest froze without handing over its memory".into()))?;
-        // A server that would not fit is an error in the script, before a request is answered.
-        let taken = app.context.config.memory.try_take(MemoryUse::Guest, frozen.bytes() as u64);
-        let taken = Arc::new(taken.ok_or(Failure::Limit(Limit::Budget))?);
-        let (image, forks) = (Arc::new(frozen), Arc::new(RevisionForks::new(app)));
-        Ok(Self { app: Arc::clone(app), image, _taken: taken, forks, wall: limits.request_wall })
+        // A server that would not fit is an error in the script, before a request is answered. Others may give up what
+        // they hold and do not need.
+        let taken = app.context.config.memory.take(MemoryUse::Guest, frozen.bytes() as u64, PATIENCE).await;
+        Ok(Self::of_image(app, frozen, taken.ok_or(Failure::Limit(Limit::Budget))?))
+    }
+
+    /// The script whose serving image this is, and the memory that was taken for it.
+    pub(crate) fn of_image(app: &Arc<App>, image: Image, taken: Taken) -> Self {
+        let (image, forks, wall) = (Arc::new(image), Arc::new(RevisionForks::new(app)), app.limits().request_wall);
+        Self { app: Arc::clone(app), image, _taken: Arc::new(taken), forks, wall }
+    }
+
+    /// What its requests start from.
+    pub(crate) fn image(&self) -> &Arc<Image> {
+        &self.image
     }
 
     /// The same script answering for another app: under its grants, over its store, to its host. It shares no fork with this
@@ -233,8 +244,13 @@ impl Serving {
     /// Bytes of memory that one fork may take before it grows: what it may write of the image, and its stack.
     #[must_use]
     pub fn fork_bytes(&self) -> u64 {
-        let calls = self.app.limits().call_depth.saturating_sub(DEFAULT_CALL_DEPTH);
-        self.image.bytes() as u64 + STACK_BYTES + u64::from(calls) * CALL_BYTES
+        Self::bytes_of_fork(self.image.bytes(), self.app.limits())
+    }
+
+    /// The same for an image of so many bytes.
+    pub(crate) fn bytes_of_fork(image: usize, limits: &Limits) -> u64 {
+        let calls = limits.call_depth.saturating_sub(DEFAULT_CALL_DEPTH);
+        image as u64 + STACK_BYTES + u64::from(calls) * CALL_BYTES
     }
 
     /// Bytes of memory that the serving image holds.

@@ -25,6 +25,7 @@ use crate::gate::{Effect, Gate};
 use crate::machine;
 use crate::room::plan::Plan;
 use crate::state::State;
+use crate::witness::SetupCallKind;
 use child::{Ended, Places, Program};
 use command::Checked;
 use walls::Reach;
@@ -41,7 +42,8 @@ type Answer<T> = Result<T, HostCallError>;
 
 impl Host for State {
     async fn env(&mut self, name: String, at: Position) -> Answer<Option<String>> {
-        let caller = self.caller()?;
+        let caller = self.repeatable_caller()?;
+        caller.note_setup_call(&at, || SetupCallKind::Env(name.clone()));
         let variable = match EnvName::new(&name) {
             Ok(variable) => variable,
             Err(error) => {

@@ -16,6 +16,7 @@ use crate::call_error::{HostCallError, shown};
 use crate::context::AppContext;
 use crate::host::{ListenError, Misses, ServerOptions};
 use crate::state::{Role, State};
+use crate::witness::SetupCallKind;
 
 /// Where a server listens that does not say: this machine only.
 const DEFAULT_HOST: &str = "127.0.0.1";
@@ -29,8 +30,12 @@ impl Host for State {
     }
 
     async fn listen(&mut self, server: u32, options: Options, at: Position) -> Result<u16, HostCallError> {
-        let caller = self.caller()?;
+        let caller = self.repeatable_caller()?;
         let app = Arc::clone(&caller.app);
+        if options.tls_cert.is_some() || options.tls_key.is_some() {
+            // Files of the script.
+            self.look();
+        }
         if self.setup()?.is_none() {
             let host = options.host.as_deref().unwrap_or(DEFAULT_HOST);
             caller.gate.unjudged(ServerFunction::Serve, host, &at).await;
@@ -47,6 +52,10 @@ impl Host for State {
         };
         let tls = tls::source(&caller, &at, &options).await?;
         let options = server_options(options);
+        caller.note_setup_call(&at, || {
+            let (host, port) = (address.host().to_string(), address.port());
+            SetupCallKind::Listen { server, host, port, options: options.clone() }
+        });
         let listen = |permit| async {
             let listening = app.host.listen(server, options, permit, tls).await;
             if let Err(ListenError::Unbound(_)) = &listening {

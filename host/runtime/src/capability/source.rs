@@ -29,8 +29,11 @@ impl Host for State {
             return Err(SourceError::Missing.to_string());
         };
         app.note_loaded(folder.join(&path));
+        let name = path.clone();
         let read = tokio::task::spawn_blocking(move || read(&folder, &path).map_err(|error| error.to_string()));
-        read.await.unwrap_or_else(|error| Err(error.to_string()))
+        let read = read.await.unwrap_or_else(|error| Err(error.to_string()));
+        app.witness.loaded(&name, read.as_deref().ok());
+        read
     }
 }
 

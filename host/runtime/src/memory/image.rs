@@ -17,6 +17,7 @@ use std::sync::Arc;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 use rustix::param::page_size;
+use serde::{Deserialize, Serialize};
 
 use super::view::View;
 
@@ -32,6 +33,9 @@ const PAGED_BEHIND: usize = 128 << 10;
 /// Pages that are equal to the base's are stored again if no more than so many lie between two that differ: every run of
 /// stored pages costs a mapping of each fork.
 const MERGED: usize = 2;
+
+/// More bytes than the memory of any guest has; a layout that asks for more is refused before anything is made for it.
+const MOST_BYTES: usize = 1 << 30;
 
 /// A captured memory.
 #[derive(Debug)]
@@ -54,6 +58,22 @@ enum Page {
     Base,
     /// The page of this number in the file.
     Own(usize),
+}
+
+/// What an image is made of beside its base and the bytes of its own pages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImageLayout {
+    /// Bytes of a page.
+    pub(crate) page: usize,
+    /// Pages of the memory that come from files.
+    pub(crate) stored: usize,
+    /// The size of the memory in bytes.
+    pub(crate) size: usize,
+    /// Where the stack of a fork begins.
+    pub(crate) stack_pointer: u32,
+    /// The pages of its own: the number of the first page of each run, and how many follow each other.
+    pub(crate) own: Vec<(usize, usize)>,
 }
 
 /// A part of the memory that forks map from one file.
@@ -109,6 +129,44 @@ impl Image {
         let own = |(number, bytes)| if used(bytes) == 0 { Page::Zero } else { Page::Own(number) };
         let pages = view.chunks(page).enumerate().map(own).collect();
         Ok(Self { base: None, file, view, pages, stack_pointer, page, size })
+    }
+
+    /// The image that was kept as a layout and the bytes of its own pages, which `fill` writes into memory of their length.
+    /// The caller compares those bytes afterwards, as [`Image::own_bytes`] has them: then nobody can change them any more.
+    pub(crate) fn restore(
+        layout: &ImageLayout,
+        base: &Arc<Self>,
+        fill: impl FnOnce(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let base = base.base.as_ref().unwrap_or(base);
+        let (pages, own) = layout.pages(base).map_err(io::Error::other)?;
+        let length = own * base.page;
+        let file = new_file(length)?;
+        let mut filled = Ok(());
+        View::write(&file, length, |target| filled = fill(target))?;
+        filled?;
+        seal(&file)?;
+        let view = View::read(&file, length)?;
+        let ImageLayout { stack_pointer, size, .. } = *layout;
+        Ok(Self { base: Some(Arc::clone(base)), file, view, pages, stack_pointer, page: base.page, size })
+    }
+
+    /// What it is made of, for [`Image::restore`].
+    pub(crate) fn layout(&self) -> ImageLayout {
+        let mut own: Vec<(usize, usize)> = Vec::new();
+        for number in self.pages.iter().enumerate().filter(|(_, page)| matches!(page, Page::Own(_))).map(|(at, _)| at) {
+            match own.last_mut() {
+                Some((first, count)) if *first + *count == number => *count += 1,
+                _ => own.push((number, 1)),
+            }
+        }
+        let Self { pages, stack_pointer, page, size, .. } = self;
+        ImageLayout { page: *page, stored: pages.len(), size: *size, stack_pointer: *stack_pointer, own }
+    }
+
+    /// The pages of its own, one after the other.
+    pub(crate) fn own_bytes(&self) -> &[u8] {
+        &self.view
     }
 
     /// Where a page with these bytes, and zeros behind them, would come from, were this its base.
@@ -185,6 +243,46 @@ impl Image {
             Page::Zero => None,
             Page::Base => self.base.as_ref().and_then(|base| base.page(address, length)),
             Page::Own(number) => self.view.get(number * self.page..number * self.page + length),
+        }
+    }
+}
+
+impl ImageLayout {
+    /// How many pages it has of its own; none where that is more than a memory can have.
+    pub(crate) fn own_pages(&self) -> Option<usize> {
+        self.own.iter().try_fold(0_usize, |sum, (_, count)| sum.checked_add(*count))
+    }
+
+    /// Where each of its pages comes from, over a base; and how many are its own. The error is a sentence.
+    fn pages(&self, base: &Image) -> Result<(Vec<Page>, usize), String> {
+        let Self { page, stored, size, stack_pointer, own } = self;
+        if *page != base.page {
+            return Err(format!("its pages have {page} bytes and those of this machine {}", base.page));
+        }
+        let fits = *size <= MOST_BYTES && size.is_multiple_of(base.page) && *stored <= size / base.page;
+        if !fits || *stored < base.pages.len() || *stack_pointer as usize >= *size {
+            return Err(format!("a memory of {size} bytes with {stored} pages is none over this base"));
+        }
+        let zero = |number| if number < base.pages.len() { Page::Base } else { Page::Zero };
+        let mut pages: Vec<Page> = (0..*stored).map(zero).collect();
+        let (mut next, mut numbered) = (0, 0);
+        for (first, count) in own {
+            let run = first.checked_add(*count).and_then(|end| pages.get_mut(*first..end));
+            // In order and apart: one image has one layout.
+            let Some(run) = run.filter(|run| !run.is_empty() && *first >= next) else {
+                return Err(format!("the run of {count} pages at {first} is out of place"));
+            };
+            for page in run {
+                *page = Page::Own(numbered);
+                numbered += 1;
+            }
+            next = first + count + 1;
+        }
+        // The stack pointer of an image lies in its first page.
+        match pages.first() {
+            Some(Page::Own(_)) => Ok((pages, numbered)),
+            _ if *stack_pointer == base.stack_pointer => Ok((pages, numbered)),
+            _ => Err("it has no first page of its own".to_owned()),
         }
     }
 }
@@ -322,6 +420,49 @@ mod tests {
         // An image of an image shares the base as well.
         let next = Image::capture(&memory, 1 << 20, 9, &Arc::new(image)).unwrap();
         assert_eq!((next.bytes(), mapped(&next)), (7 * page, expected));
+    }
+
+    #[test]
+    fn an_image_comes_back_from_its_layout_and_the_bytes_of_its_own_pages() {
+        let (page, base) = (page_size(), base());
+        let mut memory = mapped(&base).split_off(MEMORY_START);
+        memory.resize(90 * page, 0);
+        for (number, byte) in [(10, 1), (50, 0), (80, 3)] {
+            memory[number * page] = byte;
+        }
+        let image = Image::capture(&memory, 1 << 20, 9, &base).unwrap();
+        let (layout, bytes) = (image.layout(), image.own_bytes().to_vec());
+        assert_eq!(layout.own_pages(), Some(image.bytes() / page));
+        let fill = |target: &mut [u8]| {
+            target.copy_from_slice(&bytes);
+            Ok(())
+        };
+        let back = Image::restore(&layout, &base, fill).unwrap();
+        assert_eq!((mapped(&back), back.layout(), back.size()), (mapped(&image), layout.clone(), image.size()));
+        // One that differs from its base in nothing has no page of its own.
+        let same = Image::capture(&mapped(&base).split_off(MEMORY_START), 1 << 20, 0x1234_5678, &base).unwrap();
+        assert_eq!(mapped(&Image::restore(&same.layout(), &base, |_| Ok(())).unwrap()), mapped(&same));
+        let spoiled = |change: &dyn Fn(&mut ImageLayout)| {
+            let mut layout = layout.clone();
+            change(&mut layout);
+            Image::restore(&layout, &base, |_| Ok(())).map(|_| ()).unwrap_err().to_string()
+        };
+        for (change, why) in [
+            (&(|layout: &mut ImageLayout| layout.page = 1) as &dyn Fn(&mut ImageLayout), "pages have 1 bytes"),
+            (&|layout| layout.size = usize::MAX, "is none over this base"),
+            (&|layout| layout.size += 1, "is none over this base"),
+            (&|layout| layout.stored = 1, "is none over this base"),
+            (&|layout| layout.stored = usize::MAX, "is none over this base"),
+            (&|layout| layout.stack_pointer = 1 << 20, "is none over this base"),
+            (&|layout| layout.own.push((0, 1)), "is out of place"),
+            (&|layout| layout.own.push((usize::MAX, 2)), "is out of place"),
+            (&|layout| layout.own.push((80, 5)), "is out of place"),
+            (&|layout| layout.own.insert(1, (20, 0)), "is out of place"),
+            (&|layout| layout.own.clear(), "no first page"),
+        ] {
+            let error = spoiled(change);
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]
