@@ -19,12 +19,15 @@
 //! - [`schedule`]: requests that the node makes by itself
 //! - [`turns`]: which tenant's guest runs next
 //! - [`revision`], `stage`: an app as it was deployed once, and its one server
+//! - [`setting_up`]: its script, run until it serves
+//! - `residence`, [`idle`]: whether it is in memory, and who drops it
 //!
 //! A request comes from [`starcell_edge`], or from a test that has no socket; nothing here can tell which.
 
 pub mod answer;
 mod bucket;
 pub mod hosts;
+pub mod idle;
 pub mod launch;
 pub mod lowered;
 pub mod metrics;
@@ -33,10 +36,12 @@ pub mod page;
 mod prefixes;
 mod queue;
 pub mod remark;
+mod residence;
 pub mod revision;
 pub mod routes;
 pub mod schedule;
 pub mod servers;
+pub mod setting_up;
 pub mod site;
 mod stage;
 pub mod subject;
@@ -46,12 +51,14 @@ pub mod turns;
 
 pub use answer::answer;
 pub use hosts::Hosts;
+pub use idle::{IdleRule, drop_idle};
 pub use launch::Launch;
 pub use metrics::Metrics;
 pub use node::{Node, Seat};
 pub use page::WatchPages;
-pub use revision::{Deployment, NotStarted, Revision};
+pub use revision::{Deployment, Revision, RevisionImages};
 pub use servers::Servers;
+pub use setting_up::NotStarted;
 pub use site::{FailureNotes, Handlers, Site};
 pub use tenant::{NodeShare, Tenant};
 pub use terms::AppTerms;

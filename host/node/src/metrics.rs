@@ -18,6 +18,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use starcell_runtime::ImageCounts;
 
 /// Apps with numbers of their own: some 20 series each.
 const MAX_APPS: usize = 1000;
@@ -32,7 +33,7 @@ const SECONDS: [f64; 12] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// What the node holds now, in the order of [`NodeNow::numbers`].
-const NOW: [(&str, &str); 8] = [
+const NOW: [(&str, &str); 14] = [
     ("memory_bytes", "Bytes that bodies, responses, guests and images hold"),
     ("memory_limit_bytes", "Bytes that they may hold"),
     ("forks_made", "Instances that were made since the start"),
@@ -41,6 +42,12 @@ const NOW: [(&str, &str); 8] = [
     ("apps_running", "Apps that answer"),
     ("apps_down", "Apps that do not"),
     ("refused_for_memory", "Requests since the start that found no memory"),
+    ("apps_dropped", "Apps that answer and whose images are on disk alone"),
+    ("images_found", "Apps since the start that were deployed from an image, without evaluating"),
+    ("images_recalled", "Images since the start that came back into memory"),
+    ("images_dropped", "Images since the start that were dropped from memory"),
+    ("images_refused", "Images since the start that were damaged, cut or foreign"),
+    ("images_bytes", "Bytes of all images on disk"),
 ];
 
 /// What a node holds at a moment.
@@ -62,13 +69,22 @@ pub struct NodeNow {
     pub down: u64,
     /// Requests since the start that found no memory.
     pub refused_for_memory: u64,
+    /// Apps that answer and whose images are on disk alone.
+    pub dropped: u64,
+    /// What became of images.
+    pub images: ImageCounts,
 }
 
 impl NodeNow {
     fn numbers(&self) -> [u64; NOW.len()] {
-        let &Self { memory, memory_limit, forks_made, forks_reused, forks_parked, running, down, refused_for_memory } =
-            self;
-        [memory, memory_limit, forks_made, forks_reused, forks_parked, running, down, refused_for_memory]
+        let &Self { memory, memory_limit, forks_made, forks_reused, forks_parked, running, down, .. } = self;
+        let &Self { refused_for_memory, dropped, images, .. } = self;
+        let ImageCounts { found, recalled, dropped: drops, refused, bytes } = images;
+        let of_node = [memory, memory_limit, forks_made, forks_reused, forks_parked];
+        let of_apps = [running, down, refused_for_memory, dropped];
+        let of_images = [found, recalled, drops, refused, bytes];
+        let mut all = of_node.into_iter().chain(of_apps).chain(of_images);
+        std::array::from_fn(|_| all.next().unwrap_or_default())
     }
 }
 

@@ -12,7 +12,7 @@ use http::{Method, Response, StatusCode};
 use starcell_budget::MemoryBudget;
 use starcell_edge::{Answered, Asked, ClientLimits, Responder, Responding};
 use starcell_http::response::{Answer, Refusal};
-use starcell_runtime::Interpreter;
+use starcell_runtime::{ImageStore, Interpreter};
 
 use crate::metrics::{Metrics, NodeNow};
 use crate::node::Node;
@@ -27,6 +27,7 @@ pub struct WatchPages {
     node: Arc<Node>,
     interpreter: Arc<Interpreter>,
     memory: MemoryBudget,
+    images: Option<Arc<ImageStore>>,
     ready: AtomicBool,
 }
 
@@ -45,8 +46,9 @@ impl WatchPages {
         node: Arc<Node>,
         interpreter: Arc<Interpreter>,
         memory: MemoryBudget,
+        images: Option<Arc<ImageStore>>,
     ) -> Arc<Self> {
-        Arc::new(Self { limits, metrics, node, interpreter, memory, ready: AtomicBool::new(false) })
+        Arc::new(Self { limits, metrics, node, interpreter, memory, images, ready: AtomicBool::new(false) })
     }
 
     /// Says whether the node takes traffic.
@@ -66,7 +68,9 @@ impl WatchPages {
 
     fn now(&self) -> NodeNow {
         let (forks, seats) = (self.interpreter.forks(), self.node.seats());
-        let running = seats.iter().filter(|seat| seat.running().is_some()).count();
+        let running: Vec<_> = seats.iter().filter_map(|seat| seat.running()).collect();
+        let dropped = running.iter().filter(|revision| !revision.is_resident()).count();
+        let running = running.len();
         NodeNow {
             memory: self.memory.used(),
             memory_limit: self.memory.limit(),
@@ -76,6 +80,8 @@ impl WatchPages {
             running: running as u64,
             down: (seats.len() - running) as u64,
             refused_for_memory: self.memory.refused(),
+            dropped: dropped as u64,
+            images: self.images.as_ref().map(|images| images.counts()).unwrap_or_default(),
         }
     }
 }

@@ -2,25 +2,32 @@
 //!
 //! A revision is set up beside the one that answers, and takes its place as a whole or not at all. One that is replaced
 //! answers the requests that it has; then its script goes on below `serve()` and has a moment to end.
+//!
+//! A revision whose image an earlier process left on disk begins without an evaluation, and one that nobody asks for
+//! anything is dropped from memory ([`Revision::rest`]). Neither has a script that is suspended in `serve()`: what stands
+//! below that call does not run. A script that serves with `start()` and does something else is never dropped.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use starcell_edge::{Answered, Asked, Responder as _, Responding};
 use starcell_http::response::Refusal;
 use starcell_log::Level;
-use starcell_runtime::{App, Failure};
-use tokio::task::{JoinHandle, JoinSet};
+use starcell_runtime::{App, ImageOwner, ImagePlace, ImageStore, Kept};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use crate::hosts::Hosts;
 use crate::launch::Launch;
 use crate::metrics::AppMetrics;
+use crate::residence::{Origin, Residence, digest};
 use crate::schedule::{Due, Timetable};
+use crate::setting_up::{NotStarted, Parent, SetUp, set_up};
 use crate::site::Site;
-use crate::stage::Stage;
+use crate::stage::{Stage, Started};
 use crate::tenant::{Admitted, Tenant};
 use crate::terms::AppTerms;
 
@@ -34,9 +41,13 @@ pub struct Revision {
     tenant: Arc<Tenant>,
     app: Arc<App>,
     stage: Arc<Stage>,
-    site: Arc<Site>,
+    site: Arc<Site<Residence>>,
     metrics: AppMetrics,
-    running: Mutex<Option<JoinHandle<()>>>,
+    /// The script that is suspended in `serve()`; none once it was dropped, or where it never ran.
+    parent: Mutex<Option<Parent>>,
+    began: Instant,
+    /// When the last request came or ended, in milliseconds behind `began`.
+    used: AtomicU64,
     /// What makes the requests of its timetable.
     timers: Mutex<JoinSet<()>>,
 }
@@ -65,70 +76,93 @@ pub struct Deployment {
     pub source: Vec<u8>,
     /// The requests that the node makes to it by itself.
     pub timetable: Timetable,
+    /// The name of the script in its folder.
+    pub main: &'static str,
+    /// Where its image is kept; none for a revision that stays in memory and is always evaluated.
+    pub images: Option<RevisionImages>,
 }
 
-/// Why a revision does not serve.
-#[derive(Debug)]
-pub struct NotStarted {
-    /// The sentence, or the traceback.
-    pub why: String,
-    /// The files that its script had asked for by then.
-    pub loaded: Vec<PathBuf>,
+/// Where the image of a revision is kept.
+#[derive(Clone, Debug)]
+pub struct RevisionImages {
+    /// The store of the node.
+    pub store: Arc<ImageStore>,
+    /// All that decides what the app may do, in one text.
+    pub policy: String,
 }
 
-impl From<String> for NotStarted {
-    fn from(why: String) -> Self {
-        Self { why, loaded: Vec::new() }
-    }
+/// What a revision has beside its server.
+struct Beginning {
+    number: u64,
+    digest: String,
+    tenant: Arc<Tenant>,
+    metrics: AppMetrics,
+    terms: Arc<AppTerms>,
+    timetable: Timetable,
+    main: &'static str,
+    source: [u8; 32],
 }
 
 impl Revision {
-    /// Runs a script until it serves.
+    /// Has an app serve: from its image, if an earlier setup left one that holds, else by running its script until it serves.
     ///
     /// # Errors
     /// Why it does not.
-    #[expect(clippy::disallowed_methods, reason = "the revision owns this task, and waits for it or ends it")]
     pub async fn start(launch: Launch, deployment: Deployment) -> Result<Arc<Self>, NotStarted> {
-        let Deployment { number, digest, tenant, metrics, terms, source, timetable } = deployment;
+        let Deployment { number, digest: of_deployment, tenant, metrics, terms, source, .. } = deployment;
         let stage = Stage::new(Arc::clone(&terms));
         let app = launch.app(Arc::clone(&stage) as _);
-        let (running, ending) = (Arc::clone(&app), Arc::clone(&stage));
-        let run = tenant.turns().run(async move { running.run(source).await });
-        let (ended, mut end) = tokio::sync::oneshot::channel();
-        let task = tokio::spawn(async move {
-            let result = run.await;
-            let unasked = ending.end();
-            // Nobody waits for it once the revision serves: then the log is told.
-            if let Err(result) = ended.send(result)
-                && unasked
+        let place = deployment.images.map(|RevisionImages { store, policy }| {
+            let owner = ImageOwner { tenant: tenant.name(), app: &terms.script, policy: &policy };
+            ImagePlace::new(&store, &app, &owner, &source)
+        });
+        let beginning = Beginning {
+            number,
+            digest: of_deployment,
+            tenant: Arc::clone(&tenant),
+            metrics,
+            terms: Arc::clone(&terms),
+            timetable: deployment.timetable,
+            main: deployment.main,
+            source: digest(&source),
+        };
+        let found = match &place {
+            Some(place) => recall(place, &app, &stage, &terms).await,
+            None => Ok(None),
+        };
+        let (app, stage) = match found {
+            Ok(Some((kept, started))) => {
+                stage.settle();
+                let origin = beginning.origin(&app, started, place);
+                return Ok(beginning.revision(stage, Residence::dropped(Arc::clone(&origin), kept), &origin, None));
+            }
+            Ok(None) => (app, stage),
+            // What was begun on that stage is of no use.
+            Err(()) => {
+                let stage = Stage::new(Arc::clone(&terms));
+                (app.variant(|_| {}, Arc::clone(&stage) as _), stage)
+            }
+        };
+        let SetUp { started, serving, parent } = set_up(&app, &stage, tenant.turns(), &terms.logs, source).await?;
+        let origin = beginning.origin(&app, started, place);
+        let residence = Residence::resident(Arc::clone(&origin), serving);
+        let revision = beginning.revision(stage, residence, &origin, Some(parent));
+        revision.keep_once_settled();
+        Ok(revision)
+    }
+
+    /// Writes its image as soon as its script waits, so that the next process finds it.
+    fn keep_once_settled(self: &Arc<Self>) {
+        let revision = Arc::downgrade(self);
+        let stage = Arc::clone(&self.stage);
+        self.timers.lock().spawn(async move {
+            stage.settled().await;
+            if let Some(revision) = revision.upgrade()
+                && let Err(why) = revision.site.handlers.keep_if_lasting().await
             {
-                let why = result.err().map_or_else(|| "its script has ended".to_owned(), |failure| report(&failure));
-                terms.logs.say(Level::Error, &format!("the app does not answer any more: {why}"));
+                stage.logs().say(Level::Warn, &format!("the image of the app cannot be kept: {why}"));
             }
         });
-        // A script that is given up while it sets itself up must not go on.
-        let given_up = Abort(Some(task));
-        let first = tokio::select! {
-            biased;
-            Some(site) = stage.ready() => {
-                // From now on the log is told. A script may have ended right behind its `start()`.
-                end.close();
-                end.try_recv().map_or(Ok(site), |result| Err(Ok(result)))
-            }
-            result = &mut end => Err(result),
-        };
-        let why = match first {
-            Ok(site) => {
-                let (running, timers) = (Mutex::new(given_up.keep()), Mutex::default());
-                let revision = Arc::new(Self { number, digest, tenant, app, stage, site, metrics, running, timers });
-                revision.follow(timetable);
-                return Ok(revision);
-            }
-            Err(Ok(Err(failure))) => report(&failure),
-            Err(Ok(Ok(()))) => "the script ended without serving".to_owned(),
-            Err(Err(_panicked)) => "the host failed while it set the script up".to_owned(),
-        };
-        Err(NotStarted { why, loaded: app.loaded() })
     }
 
     /// Its number.
@@ -167,6 +201,46 @@ impl Revision {
         self.stage.grace()
     }
 
+    /// Whether what answers its requests is in memory.
+    #[must_use]
+    pub fn is_resident(&self) -> bool {
+        self.site.handlers.is_resident()
+    }
+
+    /// How long it has had no request.
+    #[must_use]
+    pub fn idle(&self) -> Duration {
+        match self.stage.is_busy() {
+            true => Duration::ZERO,
+            false => self.began.elapsed().saturating_sub(Duration::from_millis(self.used.load(Ordering::Relaxed))),
+        }
+    }
+
+    /// Whether it could be dropped from memory now.
+    #[must_use]
+    pub fn may_rest(&self) -> bool {
+        self.is_resident() && self.stage.is_settled() && !self.stage.is_busy() && !self.is_over()
+    }
+
+    /// Drops it from memory: its image, its forks, and the script that is suspended in `serve()`. The next request brings it
+    /// back, without the script. Says whether it was dropped.
+    ///
+    /// # Errors
+    /// The image cannot be kept on disk: the sentence.
+    pub async fn rest(&self) -> Result<bool, String> {
+        if !self.may_rest() || !self.site.handlers.keep().await? || !self.may_rest() {
+            return Ok(false);
+        }
+        self.site.handlers.drop_from_memory();
+        drop(self.parent.lock().take());
+        Ok(true)
+    }
+
+    fn note_use(&self) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.used.store(now, Ordering::Relaxed);
+    }
+
     /// Refuses a request that was not let in.
     pub(crate) fn refuse(&self, asked: Asked, app: Arc<str>, refusal: Refusal) -> Answered {
         let refused = Answered { app: Some(app), ..Answered::refused(asked.parts, asked.id, refusal) };
@@ -178,6 +252,7 @@ impl Revision {
     pub(crate) fn answer(self: Arc<Self>, mut asked: Asked, app: Arc<str>, admitted: Admitted) -> Responding {
         asked.body = asked.body.within(self.site.client_limits());
         let (present, began) = (self.stage.enter(), Instant::now());
+        self.note_use();
         match Arc::clone(&self.site).respond(asked) {
             Responding::Now(answered) => {
                 self.metrics.answered(answered.status(), Duration::ZERO, None);
@@ -189,6 +264,7 @@ impl Revision {
                 self.metrics.answered(answered.status(), began.elapsed(), answered.cpu);
                 self.tenant.charge(answered.cpu.unwrap_or_default());
                 answered.held = answered.held.and((admitted, present));
+                self.note_use();
                 answered
             })),
         }
@@ -235,38 +311,74 @@ impl Revision {
     /// Has it answer the requests that it has, and end. A script that does not end by itself is ended.
     pub async fn retire(&self) {
         self.stage.stop_all();
-        let Some(mut running) = self.running.lock().take() else { return };
-        if timeout(self.stage.grace() + LAST, &mut running).await.is_err() {
-            running.abort();
+        let parent = self.parent.lock().take();
+        match parent {
+            // When its time is up it is ended by being dropped.
+            Some(mut parent) => drop(timeout(self.stage.grace() + LAST, parent.ended()).await),
+            None => self.stage.drained().await,
         }
     }
 }
 
-impl Drop for Revision {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.lock().take() {
-            running.abort();
+impl Beginning {
+    fn origin(&self, app: &Arc<App>, started: Started, place: Option<ImagePlace>) -> Arc<Origin> {
+        Arc::new(Origin {
+            app: Arc::clone(app),
+            started,
+            terms: Arc::clone(&self.terms),
+            turns: self.tenant.turns().clone(),
+            place,
+            main: self.main,
+            source: self.source,
+        })
+    }
+
+    fn revision(
+        self,
+        stage: Arc<Stage>,
+        residence: Residence,
+        origin: &Origin,
+        parent: Option<Parent>,
+    ) -> Arc<Revision> {
+        let Self { number, digest, tenant, metrics, terms, timetable, .. } = self;
+        let failures = Arc::new(terms.logs.clone());
+        let Started { routes, options, .. } = &origin.started;
+        // The node has looked at the host before.
+        let site = Site::with(Arc::clone(routes), residence, options, &terms, Hosts::Any, failures);
+        let (began, used, timers) = (Instant::now(), AtomicU64::new(0), Mutex::default());
+        let (app, parent) = (Arc::clone(&origin.app), Mutex::new(parent));
+        let revision =
+            Arc::new(Revision { number, digest, tenant, app, stage, site, metrics, parent, began, used, timers });
+        revision.follow(timetable);
+        revision
+    }
+}
+
+/// Looks for the image of an app, and has the app begin from it. An error is told in the log; what was begun on the stage is
+/// of no use then.
+async fn recall(
+    place: &ImagePlace,
+    app: &Arc<App>,
+    stage: &Stage,
+    terms: &AppTerms,
+) -> Result<Option<(Kept, Started)>, ()> {
+    let again = |why: String| {
+        terms.logs.say(Level::Warn, &format!("the image of the app cannot be used, and is made anew: {why}"));
+    };
+    let found = match place.find(app).await {
+        Ok(None) => return Ok(None),
+        Ok(Some(found)) => found,
+        Err(why) => {
+            again(why);
+            return Ok(None);
+        }
+    };
+    let (kept, server) = found.repeat(app).await.map_err(again)?;
+    match stage.started().filter(|started| started.number == server) {
+        Some(started) => Ok(Some((kept, started))),
+        None => {
+            again("its server cannot be started any more".to_owned());
+            Err(())
         }
     }
-}
-
-/// A task that ends with this, unless it is kept.
-struct Abort(Option<JoinHandle<()>>);
-
-impl Abort {
-    fn keep(mut self) -> Option<JoinHandle<()>> {
-        self.0.take()
-    }
-}
-
-impl Drop for Abort {
-    fn drop(&mut self) {
-        if let Some(task) = self.0.take() {
-            task.abort();
-        }
-    }
-}
-
-fn report(failure: &Failure) -> String {
-    failure.report().to_string()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use starcell_edge::{ClientLimits, ClientWishes};
@@ -81,9 +82,13 @@ impl Site {
         hosts: Hosts,
         failures: Arc<dyn FailureNotes>,
     ) -> Arc<Self> {
-        let time = options.write_timeout.map_or(terms.request_time, |time| time.min(terms.request_time));
-        Self::with(routes, serving.within(time), options, terms, hosts, failures)
+        Self::with(routes, serving.within(handler_time(options, terms)), options, terms, hosts, failures)
     }
+}
+
+/// The time of a handler: no more than its server has for a response.
+pub(crate) fn handler_time(options: &ServerOptions, terms: &AppTerms) -> Duration {
+    options.write_timeout.map_or(terms.request_time, |time| time.min(terms.request_time))
 }
 
 impl<H: Handlers> Site<H> {

@@ -2,9 +2,12 @@
 //!
 //! The script asks for an address like any other; the check is made as ever, and no socket is bound for it: what it serves
 //! answers at the hosts and the path of the app. An app has one server, since there is nothing to tell a second one by.
+//!
+//! A stage hands what was made on it to whoever waits for that, and keeps none of it: the app of a serving image has the
+//! stage as its host, so a stage that kept the image would keep itself.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -18,11 +21,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::hosts::Hosts;
 use crate::lowered::{RequestTime, lowered};
 use crate::remark::remark;
 use crate::routes::add_route;
-use crate::site::Site;
 use crate::terms::AppTerms;
 
 /// How long requests in flight may go on when the script does not say.
@@ -33,9 +34,11 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Stage {
     terms: Arc<AppTerms>,
     servers: Mutex<Servers>,
-    site: OnceLock<Arc<Site>>,
+    served: Mutex<Option<Serving>>,
     /// Cancelled once it serves.
     ready: CancellationToken,
+    /// Cancelled once its script waits for the server to stop, and has nothing else to do; also where no script runs.
+    settled: CancellationToken,
     /// Cancelled when it shall stop.
     stop: CancellationToken,
     /// Whether its script has ended.
@@ -58,18 +61,77 @@ struct First {
     options: ServerOptions,
 }
 
-impl Stage {
-    pub(crate) fn new(terms: Arc<AppTerms>) -> Arc<Self> {
-        let (ready, stop) = (CancellationToken::new(), CancellationToken::new());
-        let (servers, site, over, present) =
-            (Mutex::default(), OnceLock::new(), AtomicBool::new(false), TaskTracker::new());
-        Arc::new(Self { terms, servers, site, ready, stop, over, present })
+/// A server that was started, without what answers its requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Started {
+    /// Its number.
+    pub(crate) number: u32,
+    /// Its routes.
+    pub(crate) routes: Arc<Routes>,
+    /// Its options.
+    pub(crate) options: ServerOptions,
+}
+
+impl Started {
+    /// The patterns of its routes, in their order.
+    pub(crate) fn patterns(&self) -> Vec<String> {
+        (0..self.routes.len()).filter_map(|index| self.routes.pattern(index)).map(str::to_owned).collect()
     }
 
-    /// What answers, once the script serves.
-    pub(crate) async fn ready(&self) -> Option<Arc<Site>> {
+    /// Whether another start made the same server: the same routes with the same numbers, and the same options.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.number, &self.options) == (other.number, &other.options) && self.patterns() == other.patterns()
+    }
+}
+
+impl Stage {
+    pub(crate) fn new(terms: Arc<AppTerms>) -> Arc<Self> {
+        let (ready, settled, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+        let (servers, served, over, present) =
+            (Mutex::default(), Mutex::default(), AtomicBool::new(false), TaskTracker::new());
+        Arc::new(Self { terms, servers, served, ready, settled, stop, over, present })
+    }
+
+    /// The server and what answers its requests, once the script serves. For one caller.
+    pub(crate) async fn ready(&self) -> Option<(Started, Serving)> {
         self.ready.cancelled().await;
-        self.site.get().cloned()
+        let serving = self.served.lock().take()?;
+        Some((self.started()?, serving))
+    }
+
+    /// The server that was started.
+    pub(crate) fn started(&self) -> Option<Started> {
+        let servers = self.servers();
+        let First { number, options, .. } = servers.first.as_ref()?;
+        let routes = servers.routes.get(*number as usize).cloned().unwrap_or_default();
+        Some(Started { number: *number, routes, options: options.clone() })
+    }
+
+    /// Ends when its script waits for the server to stop.
+    pub(crate) async fn settled(&self) {
+        self.settled.cancelled().await;
+    }
+
+    /// Whether its script waits for the server to stop.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.is_cancelled()
+    }
+
+    /// Notes that no script runs here.
+    pub(crate) fn settle(&self) {
+        self.settled.cancel();
+    }
+
+    /// Whether a request is not answered yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.present.is_empty()
+    }
+
+    /// Waits until its requests are answered, for as long as they may go on.
+    pub(crate) async fn drained(&self) {
+        self.present.close();
+        // Those that take longer go on: their forks need nothing of the script that waits here.
+        let _ = timeout(self.grace(), self.present.wait()).await;
     }
 
     /// What is held for each request until its response is sent.
@@ -161,17 +223,16 @@ impl AppHost for Stage {
 
     fn abandon(&self, server: u32) {
         let mut servers = self.servers();
-        if self.site.get().is_none() && servers.first.as_ref().is_some_and(|first| first.number == server) {
+        if !self.ready.is_cancelled() && servers.first.as_ref().is_some_and(|first| first.number == server) {
             servers.first = None;
         }
     }
 
     fn wait(&self, _server: u32) -> BoxFuture<'_, ()> {
         Box::pin(async {
+            self.settle();
             self.stop.cancelled().await;
-            self.present.close();
-            // Those that take longer go on: their forks need nothing of the script that waits here.
-            let _ = timeout(self.grace(), self.present.wait()).await;
+            self.drained().await;
         })
     }
 
@@ -190,14 +251,15 @@ impl AppHost for Stage {
 
 impl Serve for Stage {
     fn serve(&self, server: u32, serving: Serving) -> Result<(), String> {
-        let servers = self.servers();
-        let first = servers.first.as_ref().filter(|first| first.number == server).ok_or("the server is not bound")?;
-        let routes = servers.routes.get(server as usize).cloned().unwrap_or_default();
-        let failures = Arc::new(self.terms.logs.clone());
-        // The node has looked at the host before.
-        let site = Site::new(routes, serving, &first.options, &self.terms, Hosts::Any, failures);
-        self.site.set(site).map_err(|_| "the server is served already")?;
-        self.ready.cancel();
-        Ok(())
+        let is_bound = self.servers().first.as_ref().is_some_and(|first| first.number == server);
+        match (is_bound, self.ready.is_cancelled()) {
+            (false, _) => Err("the server is not bound".to_owned()),
+            (true, true) => Err("the server is served already".to_owned()),
+            (true, false) => {
+                *self.served.lock() = Some(serving);
+                self.ready.cancel();
+                Ok(())
+            }
+        }
     }
 }

@@ -7,14 +7,16 @@ use starcell_audit::Writer;
 use starcell_edge::{ClientLimits, ClientWishes, Edge};
 use starcell_log::{Level, LogWriter, Logs};
 use starcell_node::subject::machine;
-use starcell_node::{Metrics, Node, NodeShare, Tenant, Turns};
-use starcell_runtime::Interpreter;
+use starcell_node::{IdleRule, Metrics, Node, NodeShare, Tenant, Turns, drop_idle};
 use starcell_runtime::engine::INSTANCES;
+use starcell_runtime::{ImageStore, Interpreter};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::HostCommand;
 use crate::exit::Exit;
 use crate::guest::GUEST;
 use crate::node::base::Base;
+use crate::node::bounds::most_resident;
 use crate::node::deployer::Deployer;
 use crate::node::files::{AppFiles, NodeFiles, app_names, host_files, make_folder};
 use crate::node::front::{Listeners, ListenersError, watch_pages};
@@ -27,6 +29,9 @@ use crate::store;
 
 /// How long clients of a node wait for its slowest app, when it starts, before the others answer them.
 const START: Duration = Duration::from_secs(10);
+
+/// The folder of the images, in that of the state.
+const IMAGES: &str = "images";
 
 /// Apps beyond those of the start that there is room for.
 const MORE_APPS: u32 = 1000;
@@ -87,9 +92,14 @@ impl Started {
         // What was asked to be recorded must not run without.
         let (audit, audit_writer) = record::open(&arguments.record, arguments.set_aside_damaged)
             .map_err(|error| configuration(format!("{error:#}")))?;
-        if !arguments.check {
-            make_folder(&files.state).map_err(configuration)?;
-        }
+        let images = match arguments.check {
+            true => None,
+            false => {
+                make_folder(&files.state).map_err(configuration)?;
+                let store = ImageStore::open(&files.state.join(IMAGES), files.config.images, &GUEST);
+                Some(store.map_err(configuration)?)
+            }
+        };
         let memory = arguments.limits.budget();
         let edge = Edge::new(arguments.edge.config(), memory.clone(), logs.clone());
         let turns = Turns::new(tokio::runtime::Handle::current().metrics().num_workers());
@@ -105,7 +115,7 @@ impl Started {
         });
         let node = Node::new(limits, arguments.edge.max_url_bytes as usize, metrics);
         let name = files.config.name.clone().unwrap_or_else(machine);
-        let base = Base { arguments, files, name, interpreter, edge, audit, share, tenants, kv, host_files };
+        let base = Base { arguments, files, name, interpreter, edge, audit, share, tenants, kv, host_files, images };
         Ok(Self { base: Arc::new(base), node, audit_writer, log_writer })
     }
 }
@@ -129,6 +139,7 @@ async fn serve(base: Arc<Base>, node: Arc<Node>, mut signals: Signals, mut reloa
         kv.probe().await;
     }
     let ready = |ready: bool| pages.iter().for_each(|pages| pages.set_ready(ready));
+    let _dropping = dropping(&base, &node);
     let mut deployer = Deployer::new(Arc::clone(&base), node);
     deployer.look(true).await;
     let mut slowest = std::pin::pin!(tokio::time::sleep(START));
@@ -171,6 +182,14 @@ async fn serve(base: Arc<Base>, node: Arc<Node>, mut signals: Signals, mut reloa
         exit = signals.next() => exit,
         () = deployer.close() => Exit::Ok,
     }
+}
+
+/// Drops apps from memory that are not used, until this is dropped itself.
+#[expect(clippy::disallowed_methods, reason = "the task ends with the handle")]
+fn dropping(base: &Base, node: &Arc<Node>) -> AbortOnDropHandle<()> {
+    let rule = IdleRule { after: base.files.config.idle, most: most_resident() };
+    let NodeShare { memory, logs, .. } = &base.share;
+    AbortOnDropHandle::new(tokio::spawn(drop_idle(Arc::clone(node), memory.clone(), rule, logs.clone())))
 }
 
 /// Sets every app up, and says what it may do.

@@ -14,11 +14,12 @@ use starcell_edge::Edge;
 use starcell_log::Level;
 use starcell_node::schedule::Timetable;
 use starcell_node::subject::digest;
-use starcell_node::{AppTerms, Deployment, Launch, NodeShare, NotStarted, Revision, Tenant};
+use starcell_node::{AppTerms, Deployment, Launch, NodeShare, NotStarted, Revision, RevisionImages, Tenant};
 use starcell_policy::{CanonicalPath, EnvName, Grants};
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::{
-    CapabilityState, Client, HostFiles, Interpreter, Kubernetes, Kv, KvServer, KvSpace, Limits, Mode, Programs,
+    CapabilityState, Client, HostFiles, ImageStore, Interpreter, Kubernetes, Kv, KvServer, KvSpace, Limits, Mode,
+    Programs,
 };
 
 use crate::cli::HostCommand;
@@ -51,6 +52,8 @@ pub(crate) struct Base {
     pub(crate) kv: Option<KvServer>,
     /// The files of the node, which no app may touch.
     pub(crate) host_files: HostFiles,
+    /// The images of its apps; none where nothing is kept.
+    pub(crate) images: Option<Arc<ImageStore>>,
 }
 
 /// What an app may do.
@@ -201,7 +204,11 @@ impl Base {
             Timetable { entries: manifest.schedule, host: manifest.hosts.first().cloned(), prefix: manifest.prefix };
         let metrics = self.share.metrics.of_app(&manifest.tenant, &name);
         let digest = digest(&[&source[..], b"\0", &written[..]].concat());
-        Revision::start(launch, Deployment { number, digest, tenant, metrics, terms, source, timetable }).await
+        let images = self.images.clone().filter(|_| !manifest.resident);
+        let images = images.map(|store| RevisionImages { store, policy });
+        let main = MAIN;
+        let deployment = Deployment { number, digest, tenant, metrics, terms, source, timetable, main, images };
+        Revision::start(launch, deployment).await
     }
 
     fn terms(&self, name: &str, tenant: &Tenant, limits: &Limits) -> Arc<AppTerms> {

@@ -97,7 +97,8 @@ pub(crate) async fn watch_pages(base: &Base, node: &Arc<Node>) -> Result<Option<
     let NodeShare { memory, logs, metrics, .. } = &base.share;
     let limits = ClientLimits::new(&base.edge.config, &ClientWishes::default());
     let (metrics, interpreter) = (metrics.clone(), Arc::clone(&base.interpreter));
-    let pages = WatchPages::new(limits, metrics, Arc::clone(node), interpreter, memory.clone());
+    let (images, node) = (base.images.clone(), Arc::clone(node));
+    let pages = WatchPages::new(limits, metrics, node, interpreter, memory.clone(), images);
     let address = BoundAddress::bind(asked).await.map_err(|error| format!("[metrics]: {error}"))?;
     close_address(address.address());
     address.set(Front { responder: Arc::clone(&pages) as _, tls: None, grace: Duration::ZERO });

@@ -1,0 +1,29 @@
+//! How many apps of a node can be in memory at once, as far as it is not a matter of bytes.
+
+use rustix::process::{Resource, getrlimit};
+
+/// Mappings of one app that is in memory: those of its image in the memory of its suspended script, of the stack of that,
+/// of the view of the image; and a share for forks.
+const MAPPINGS: u64 = 96;
+
+/// What Linux gives a process where the machine does not say.
+const DEFAULT_MAPPINGS: u64 = 65_530;
+
+/// Descriptors of one app that is in memory: the file of its image, and that of its store where it has one.
+const DESCRIPTORS: u64 = 2;
+
+/// The least that a node has in memory, however little the machine gives.
+const LEAST: u64 = 64;
+
+/// Apps that are in memory at most: half of the mappings and of the descriptors of the process are theirs.
+pub(crate) fn most_resident() -> usize {
+    let mappings = max_map_count().unwrap_or(DEFAULT_MAPPINGS);
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = (mappings / 2 / MAPPINGS).min(descriptors / 2 / DESCRIPTORS).max(LEAST);
+    usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+#[expect(clippy::disallowed_methods, reason = "read once, from the kernel")]
+fn max_map_count() -> Option<u64> {
+    std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
+}
