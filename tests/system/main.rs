@@ -35,6 +35,7 @@ mod fs;
 mod host_check;
 mod host_deploy;
 mod host_files;
+mod host_images;
 mod host_isolation;
 mod host_memory;
 mod host_metrics;
