@@ -115,6 +115,30 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
+fn a_node_says_when_its_apps_leave_the_memory() {
+    let parse = |of_node: &str| {
+        let text = format!("[node]\nstate = \"s\"\napps = \"a\"\n{of_node}[listeners.web]\naddress = \"[::1]:0\"\n");
+        NodeConfig::parse(&text, "node.toml").map_err(|error| error.to_string())
+    };
+    let read = |of_node: &str| parse(of_node).map(|node| (node.idle, node.images)).unwrap();
+    assert_eq!(read(""), (Some(Duration::from_secs(600)), 4 << 30));
+    assert_eq!(read("idle = \"90s\"\nimages = \"64MiB\"\n"), (Some(Duration::from_secs(90)), 64 << 20));
+    assert_eq!(read("idle = \"never\"\n").0, None);
+    for (wrong, why) in [
+        ("idle = \"0s\"\n", "node.toml:4:8: a time must be longer than 0, or \"never\""),
+        ("idle = \"soon\"\n", "\"soon\" is no time"),
+        ("images = \"64\"\n", "node.toml:4:10: \"64\" is no size"),
+        ("idel = \"1s\"\n", "unknown"),
+    ] {
+        let error = parse(wrong).unwrap_err();
+        assert!(error.contains(why), "{error}");
+    }
+    let resident = |text: &str| AppManifest::parse(&format!("tenant = \"acme\"\n{text}"), "app.toml", &node());
+    assert!(!resident("").unwrap().resident && resident("resident = true\n").unwrap().resident);
+    assert!(resident("resident = \"yes\"\n").is_err());
+}
+
+#[test]
 fn prefixes_and_hosts_have_one_spelling() {
     let app = |text: &str| AppManifest::parse(&format!("tenant = \"acme\"\n{text}"), "app.toml", &node()).unwrap();
     for (written, prefix) in [("/", ""), ("/shop", "/shop"), ("/shop/", "/shop"), ("/a/b-c_~.d", "/a/b-c_~.d")] {
