@@ -114,7 +114,7 @@ mod tests {
     fn what_can_be_compared_or_done_again_is_kept_in_order() {
         let witness = Witness::default();
         witness.loaded("lib.star", Some(b"x = 1"));
-        ["A", "B"].map(|name| witness.called(env(name)));
+        ["A", "B"].into_iter().for_each(|name| witness.called(env(name)));
         let asked = witness.asked().unwrap_or_default();
         assert_eq!(asked.loaded, [("lib.star".to_owned(), source_digest(b"x = 1"))]);
         assert_eq!(asked.calls, [env("A"), env("B")]);
@@ -123,13 +123,14 @@ mod tests {
 
     #[test]
     fn a_look_at_the_world_is_not_forgotten() {
-        for look in [
+        let looks: [fn(&Witness); 3] = [
             Witness::looked,
-            |witness: &Witness| witness.loaded("gone.star", None),
+            |witness| witness.loaded("gone.star", None),
             |witness| {
                 (0..=MAX_NOTED).for_each(|_| witness.called(env("A")));
             },
-        ] {
+        ];
+        for look in looks {
             let witness = Witness::default();
             look(&witness);
             assert_eq!(witness.asked(), None);

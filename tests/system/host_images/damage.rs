@@ -46,7 +46,7 @@ fn a_damaged_image_is_made_anew() {
     apps(&node, count);
     let running = Running::start(&node, &[]);
     running.until("apps_dropped", count);
-    running.starcell.stop();
+    let _ = running.starcell.stop();
     let files = images(&node);
     assert_eq!(files.len() as u64, count);
     files.iter().zip(WAYS).for_each(|(file, (_, way))| spoil(file, way));
@@ -102,7 +102,7 @@ fn images_of_a_node_that_was_copied_without_its_key_are_of_no_use() {
     apps(&node, 1);
     let running = Running::start(&node, &[]);
     running.until("apps_dropped", 1);
-    running.starcell.stop();
+    let _ = running.starcell.stop();
     fs::remove_file(node.path.join("state/images/key")).unwrap();
     let running = Running::start(&node, &[]);
     assert_eq!(running.number("images_found"), 0);

@@ -36,7 +36,8 @@ pub(super) fn identity(
     parts.add("app", owner.app);
     parts.add("policy", owner.policy);
     parts.add("source", source);
-    let AppConfig { script, mode, cwd, arguments, variables, environment, limits, log, host, port, .. } = &app.config;
+    let AppConfig { script, mode, cwd, arguments, variables, state, limits, log, host, port, .. } = &app.config;
+    let environment = &state.environment;
     parts.add("script", script);
     parts.add("mode", format!("{mode:?}"));
     parts.add("cwd", cwd.to_string());

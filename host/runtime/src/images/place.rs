@@ -15,6 +15,7 @@ use super::identity::{ImageOwner, identity};
 use super::store::ImageStore;
 use crate::app::App;
 use crate::bindings::starcell::guest::types::Position;
+use crate::call_error::HostCallError;
 use crate::capability::source::read as read_source;
 use crate::context::AppContext;
 use crate::failure::{Failure, Limit};
@@ -218,7 +219,7 @@ impl Recalled {
                     let address = ServerAddress::new(&host, port).map_err(|error| format!("{host:?}: {error}"))?;
                     let listen = |permit| async {
                         let listening = context.host.listen(number, options, permit, None).await;
-                        listening.map(|port| (port, 0)).map_err(|error| error.to_string())
+                        listening.map(|port| (port, 0)).map_err(HostCallError::failed)
                     };
                     let listening = gate.pass(&at, ServerFunction::Serve, address, listen).await;
                     if number == server && listening.is_err() && context.host.port(server).is_none() {
@@ -237,7 +238,7 @@ impl Recalled {
 async fn ask_for_env(context: &AppContext, gate: &Gate, at: &Position, name: &str) {
     match EnvName::new(name) {
         Ok(variable) => {
-            let bytes = context.config.environment.get(name).map_or(0, |value| value.len() as u64);
+            let bytes = context.config.state.environment.get(name).map_or(0, |value| value.len() as u64);
             let found = |_permit| std::future::ready(Effect::Ok(((), bytes)));
             // A refusal is what the setup was told too: the digest covers the policy.
             let _ = gate.pass(at, EnvFunction::Env, variable, found).await;
