@@ -71,6 +71,10 @@ fn run(arguments: Run) -> ExitCode {
 
 /// Runs a node. What its configuration names is looked at first.
 fn serve(arguments: HostCommand) -> ExitCode {
+    // A command line that is refused for what it says is refused before any file is looked at.
+    if !arguments.edge.allow_host.is_empty() {
+        return block_on(host::host(arguments));
+    }
     match host::stand(&arguments) {
         Ok(stand) => within((arguments.walls, stand), || block_on(host::host(arguments))),
         Err(error) => fail(Exit::Configuration, &error).into(),

@@ -72,6 +72,11 @@ impl Host for State {
             return Err(HostCallError::failed("a request cannot fork its script"));
         };
         let (app, taker) = (Arc::clone(app), Arc::clone(taker));
+        if app.host.is_over() {
+            // Nobody would be answered, so no image is made for it.
+            app.host.abandon(server);
+            return Ok(());
+        }
         let served = match live {
             Some(image) => taker.take(server, image).await,
             None => Err("the guest has not handed over its memory".into()),
