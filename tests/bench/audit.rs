@@ -13,7 +13,7 @@ use starcell_runtime::{Interpreter, Limits};
 use starcell_tests::edge::{Deployed, interpreter, request};
 use starcell_tests::process::folder;
 
-use crate::HELLO;
+use crate::hello::HELLO;
 
 /// Calls of one request, so that a call shows beside the fork.
 const CALLS: u32 = 200;

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use starcell_interp::testing::NativeHost;
 use tokio::net::TcpListener;
 
-use crate::HELLO;
+use crate::hello::HELLO;
 
 /// Which server.
 #[derive(Clone, Copy, Debug)]

@@ -11,8 +11,8 @@ use std::time::Duration;
 use starcell_tests::process::{Starcell, binary, script};
 use starcell_tests::tls::Identity;
 
-use crate::HELLO;
 use crate::edge::h2load;
+use crate::hello::HELLO;
 use crate::http::{command, middle, pin};
 use crate::load::{Ask, Load};
 use crate::plot::Plot;

@@ -12,7 +12,7 @@ use starcell_tests::process::{Starcell, binary, script};
 use starcell_tests::tls::Identity;
 use starcell_tests::tools;
 
-use crate::HELLO;
+use crate::hello::HELLO;
 use crate::http::{command, middle, pin};
 use crate::load::{Ask, CONNECTIONS, Load, anew};
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use starcell_tests::client::Client;
 use starcell_tests::process::{Starcell, binary, script};
 
-use crate::HELLO;
+use crate::hello::HELLO;
 use crate::load::{Ask, CONNECTIONS, Load};
 
 const WARM_UP: Duration = Duration::from_secs(1);

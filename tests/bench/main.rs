@@ -18,6 +18,7 @@ mod audit;
 mod baseline;
 mod compare;
 mod edge;
+mod hello;
 mod http;
 mod load;
 mod micro;
@@ -59,28 +60,3 @@ fn main() {
         other => panic!("usage: starcell-bench [micro|audit|http|edge|compare [SVG]|attacks [NAME]]; got {other:?}"),
     }
 }
-
-/// The handler that every part measures.
-const HELLO: &str = r#"
-def hello(req):
-    name = req.query.get("name", "World")
-    return {"status": 200, "body": "Hello, " + name}
-def spin(req):
-    total = 0
-    for i in range(10000):
-        total += i * i
-    return str(total)
-def loop(req):
-    s = 0
-    for i in range(10000):
-        s += i % 7
-    return str(s)
-def listing(req):
-    return json.encode([{"id": i, "name": "item %d" % i, "tags": ["a", "b"], "price": i * 1.5} for i in range(100)])
-srv = http.server()
-srv.handle("GET /hello", hello)
-srv.handle("GET /spin", spin)
-srv.handle("GET /loop", loop)
-srv.handle("GET /list", listing)
-srv.serve(port=8080)
-"#;

@@ -6,7 +6,7 @@ use starcell_interp::testing::NativeHost;
 use starcell_runtime::{Forks, Limits};
 use starcell_tests::edge::{Deployed, interpreter, request};
 
-use crate::HELLO;
+use crate::hello::HELLO;
 
 /// Handlers with their route numbers, and how often each is called in a round.
 const HANDLERS: [(&str, u32, u32); 4] =

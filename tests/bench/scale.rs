@@ -78,7 +78,7 @@ async fn ask(apps: &[Deployed], order: &[usize]) -> (f64, f64) {
 async fn deploy(interpreter: &Arc<Interpreter>, count: usize, forks: Forks) -> Vec<Deployed> {
     let mut apps = Vec::with_capacity(count);
     for number in 0..count {
-        let source = format!("number = {number}\n{}", crate::HELLO);
+        let source = format!("number = {number}\n{}", crate::hello::HELLO);
         let give = |config: &mut AppConfig| config.forks = forks;
         apps.push(Deployed::start_with(interpreter, &source, give).await.unwrap());
     }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::attack::SLACK;
+use crate::process::SLACK;
 
 /// A round over all connections, and the parts of it in which some of them have their turn: clients of the real world do
 /// not keep step.

@@ -3,6 +3,7 @@
 //! Some namespaces are for what goes wrong: `forbidden` is, `slow` never answers, `huge` answers with 20 MiB, `broken`
 //! with something that is no JSON, and `endless` has always one more page.
 
+mod answers;
 mod discovery;
 mod objects;
 mod patch;
@@ -24,33 +25,18 @@ use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::process::folder;
 use crate::tls::Identity;
+pub use answers::Asked;
+use answers::{Answer, failure};
 use objects::Objects;
 
 /// What the operator's kubeconfig proves itself with. No output of ours may ever hold it.
 pub const TOKEN: &str = "s3cret-token-of-the-operator";
-
-/// A request as it came.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// The method.
-    pub method: String,
-    /// Path and query.
-    pub target: String,
-    /// The media type of the body.
-    pub content_type: String,
-    /// Who asks.
-    pub agent: String,
-    /// The Host header.
-    pub host: String,
-    /// The body.
-    pub body: String,
-}
 
 /// A running API server; its thread ends with the process.
 #[derive(Clone, Debug)]
@@ -62,9 +48,6 @@ pub struct Kube {
     asked: Arc<Mutex<Vec<Asked>>>,
     objects: Arc<Mutex<Objects>>,
 }
-
-/// What is answered: status, media type and body.
-type Answer = (u16, &'static str, String);
 
 impl Kube {
     /// Starts one, with two namespaces, a node and a pod in it.
@@ -184,23 +167,6 @@ impl Kube {
         }
         self.objects.lock().expect("no panic").answer(&at, asked, &query)
     }
-}
-
-/// A status object, as API servers tell what is wrong; `name` is that of the object that it is about.
-fn failure(code: u16, reason: &str, message: &str, name: &str) -> Answer {
-    let mut status = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": message, "reason": reason, "code": code,
-    });
-    if !name.is_empty() {
-        status["details"] = json!({ "name": name });
-    }
-    (code, "application/json", status.to_string())
-}
-
-/// An object as an answer.
-fn success(code: u16, object: &Value) -> Answer {
-    (code, "application/json", object.to_string())
 }
 
 fn acceptor(identity: &Identity) -> TlsAcceptor {

@@ -63,6 +63,18 @@ pub fn binary() -> PathBuf {
     folder.expect("build the `starcell` binary first").join("starcell")
 }
 
+/// How much later than its limit something may be closed on a loaded machine.
+pub const SLACK: Duration = Duration::from_secs(4);
+
+/// Waits until something is so; panics when it is not within a time.
+pub fn eventually(time: Duration, what: &str, mut so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < time, "{what}: not within {time:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A flag that is raised when its scope ends, by a failed assertion too: whoever waits for it in another thread ends.
 #[derive(Debug)]
 pub struct RaiseAtEnd<'a>(pub &'a AtomicBool);

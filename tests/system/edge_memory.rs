@@ -5,9 +5,8 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use starcell_tests::attack::SLACK;
 use starcell_tests::client::Client;
-use starcell_tests::process::{Starcell, script, until};
+use starcell_tests::process::{SLACK, Starcell, script, until};
 
 const MIB: usize = 1 << 20;
 

@@ -3,10 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use starcell_tests::attack::{SLACK, eventually};
 use starcell_tests::client::Client;
 use starcell_tests::herd::Herd;
-use starcell_tests::process::{Starcell, binary, script};
+use starcell_tests::process::{SLACK, Starcell, binary, eventually, script};
 
 fn server(options: &str) -> String {
     format!(

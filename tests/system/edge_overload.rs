@@ -4,10 +4,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use starcell_tests::attack::{SLACK, eventually};
 use starcell_tests::client::{Client, Response};
 use starcell_tests::good::Good;
-use starcell_tests::process::{Starcell, binary, script};
+use starcell_tests::process::{SLACK, Starcell, binary, eventually, script};
 
 /// A server that holds a request until it is told how long, and another that is not to notice.
 const SCRIPT: &str = r#"

@@ -3,10 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use starcell_tests::attack::{SLACK, eventually};
 use starcell_tests::client::Client;
 use starcell_tests::good::Good;
-use starcell_tests::process::{Starcell, script};
+use starcell_tests::process::{SLACK, Starcell, eventually, script};
 use starcell_tests::tls::{self, Identity};
 use starcell_tests::tools::{curl, run};
 

@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use starcell_tests::attack::eventually;
 use starcell_tests::client::{Client, get};
 use starcell_tests::good::Good;
-use starcell_tests::process::{PATIENCE, Starcell, folder};
+use starcell_tests::process::{PATIENCE, Starcell, eventually, folder};
 use starcell_tests::tls::replace;
 
 const RELOADS: usize = 100;

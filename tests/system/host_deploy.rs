@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use starcell_tests::attack::eventually;
 use starcell_tests::client::{Client, get};
 use starcell_tests::good::Good;
 use starcell_tests::node::{NodeFolder, ask, ask_on, says};
-use starcell_tests::process::PATIENCE;
+use starcell_tests::process::{PATIENCE, eventually};
 use starcell_tests::tls::replace;
 
 const TENANT: &str = "[tenants.acme]\nprofile = \"allow-local\"\n";

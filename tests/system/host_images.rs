@@ -8,10 +8,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::thread;
 
-use starcell_tests::attack::eventually;
 use starcell_tests::client::get;
 use starcell_tests::node::{NodeFolder, ask, says};
-use starcell_tests::process::{PATIENCE, Starcell};
+use starcell_tests::process::{PATIENCE, Starcell, eventually};
 use starcell_tests::tls::replace;
 
 /// A node whose apps are dropped after a fifth of a second.

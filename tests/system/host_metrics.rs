@@ -1,9 +1,8 @@
 //! `starcell host`: what those who watch over a node read, and the requests that it makes by itself.
 
-use starcell_tests::attack::eventually;
 use starcell_tests::client::get;
 use starcell_tests::node::{NodeFolder, ask, says};
-use starcell_tests::process::{PATIENCE, Starcell};
+use starcell_tests::process::{PATIENCE, Starcell, eventually};
 
 const TENANT: &str = "[tenants.acme]\nprofile = \"allow-local\"\nquotas = { requests = \"5/h\" }\n";
 

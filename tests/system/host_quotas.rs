@@ -2,10 +2,9 @@
 
 use std::thread;
 
-use starcell_tests::attack::eventually;
 use starcell_tests::client::Client;
 use starcell_tests::node::{NodeFolder, ask, ask_on, says};
-use starcell_tests::process::PATIENCE;
+use starcell_tests::process::{PATIENCE, eventually};
 
 fn tenants(quotas: &str) -> String {
     format!(

@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use starcell_tests::attack::eventually;
 use starcell_tests::node::{NodeFolder, ask_on, says};
-use starcell_tests::process::PATIENCE;
+use starcell_tests::process::{PATIENCE, eventually};
 use starcell_tests::tls::{Identity, connect_to, replace};
 
 fn node() -> NodeFolder {

@@ -5,9 +5,8 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use starcell_tests::attack::SLACK;
 use starcell_tests::client::{Client, get};
-use starcell_tests::process::{Starcell, folder, script, until};
+use starcell_tests::process::{SLACK, Starcell, folder, script, until};
 
 /// A folder of names that a pattern takes long to be held against.
 const NAMES: usize = 20_000;

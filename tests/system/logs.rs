@@ -5,9 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use starcell_tests::attack::SLACK;
 use starcell_tests::client::Client;
-use starcell_tests::process::{Starcell, binary, script};
+use starcell_tests::process::{SLACK, Starcell, binary, script};
 
 /// Serves on a port that it prints; its other handlers flood the log.
 const SCRIPT: &str = r#"

@@ -4,11 +4,11 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use super::{Attack, SLACK, eventually};
+use super::harness::Attack;
 use crate::client::{Client, get};
 use crate::frames::{CONTINUATION, END_HEADERS, END_STREAM, Frames, HEADERS, frame, request};
 use crate::herd::Herd;
-use crate::process::Starcell;
+use crate::process::{SLACK, Starcell, eventually};
 
 /// The attacks of this file.
 pub const BOMBS: &[Attack] = &[

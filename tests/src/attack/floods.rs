@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Attack, SLACK};
+use super::harness::Attack;
 use crate::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RST_STREAM, SETTINGS, frame, request, setting,
 };
-use crate::process::Starcell;
+use crate::process::{SLACK, Starcell};
 
 /// The attacks of this file.
 pub const FLOODS: &[Attack] = &[

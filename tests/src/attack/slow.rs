@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Attack, SLACK, eventually};
+use super::harness::Attack;
 use crate::client::Client;
 use crate::frames::{END_HEADERS, END_STREAM, Frames, HEADERS, PREFACE, SETTINGS, frame, request, setting};
 use crate::herd::Herd;
-use crate::process::Starcell;
+use crate::process::{SLACK, Starcell, eventually};
 
 /// Brings every limit down to about a second.
 const SECOND: &[&str] = &[

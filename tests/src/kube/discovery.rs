@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Answer;
+use super::answers::{Answer, success};
 
 /// A kind: group, version, plural, short name, kind, whether it is in namespaces.
 type Kind = (&'static str, &'static str, &'static str, &'static str, &'static str, bool);
@@ -79,7 +79,7 @@ pub(super) fn answer(path: &str) -> Option<Answer> {
         ["apis", group, "v1"] if KINDS.iter().any(|kind| kind.0 == *group) => kinds(group, "v1"),
         _ => return None,
     };
-    Some(super::success(200, &value))
+    Some(success(200, &value))
 }
 
 fn group_version(group: &str, version: &str) -> String {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::answers::{Answer, Asked, failure, success};
 use super::discovery::At;
 use super::patch::{Owners, Patched};
-use super::{Answer, Asked, failure, success};
 
 /// Group, plural, namespace and name.
 type Key = (String, String, String, String);

@@ -1,5 +1,6 @@
 //! The scripts and requests that are compared.
 
+mod case;
 mod values;
 
 use std::path::Path;
@@ -7,13 +8,10 @@ use std::path::Path;
 use starcell_interp::testing::Fixture;
 use starcell_interp::{Fields, Request};
 
-pub(super) use values::values;
+use case::pairs;
 
-/// A script, and requests to its routes.
-pub(super) struct Case {
-    pub(super) source: String,
-    pub(super) requests: Vec<(u32, Request)>,
-}
+pub(super) use case::Case;
+pub(super) use values::values;
 
 /// What handlers return, and what they are asked with.
 pub(super) fn responses() -> Vec<Case> {
@@ -231,8 +229,4 @@ fn requests() -> Vec<(u32, Request)> {
     let empty =
         Request { headers: String::new(), params: Vec::new(), body: Vec::new(), path: "/ü".into(), ..plain.clone() };
     vec![(0, plain), (0, binary), (0, empty)]
-}
-
-pub(super) fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

@@ -2,7 +2,7 @@
 
 use starcell_interp::Request;
 
-use super::{Case, pairs};
+use super::case::{Case, pairs};
 
 /// Expressions whose value is shown as `str`, `repr`, and as JSON where it has one.
 pub(in super::super) fn values() -> Vec<Case> {
