@@ -14,7 +14,7 @@ use starcell_tests::upstream::Upstream;
 use crate::imports;
 
 /// A line of a script for each function, one or more. `URL` and `TLS` stand for a server and for options.
-const LINES: [(&str, &str); 36] = [
+const LINES: [(&str, &str); 38] = [
     ("client.send", "http.try_get(URL)"),
     ("client.send", "http.try_head(URL)"),
     ("client.send", "http.try_post(URL, \"x\")"),
@@ -38,6 +38,7 @@ const LINES: [(&str, &str); 36] = [
     ("fs.mkdir", "fs.try_mkdir(\"d\")"),
     ("fs.copy", "fs.try_copy(\"a\", \"b\")"),
     ("fs.rename", "fs.try_rename(\"b\", \"c\")"),
+    ("fs.resolve", "fs.path(\"a\").try_resolve()"),
     ("fs.remove", "fs.try_remove(\"c\")"),
     ("kv.get", "kv.try_get(\"k\")"),
     ("kv.exists", "kv.try_exists(\"k\")"),
@@ -47,6 +48,7 @@ const LINES: [(&str, &str); 36] = [
     ("kv.list", "kv.try_list(\"k\")"),
     ("kv.delete", "kv.try_delete(\"k\")"),
     ("os.env", "os.try_env(\"HOME\")"),
+    ("os.hostname", "os.try_hostname()"),
     ("os.exec", "os.try_exec([\"./tool\"], cwd=\".\")"),
     ("os.which", "os.try_which(\"./tool\")"),
     ("server.listen", "srv.try_start(port=0, TLS)"),

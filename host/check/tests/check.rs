@@ -429,7 +429,9 @@ fn whatever_hides_a_module_counts_as_all_of_it() {
         "fs()\n",
     ] {
         let reached = reached(script);
-        let found: Vec<&str> = reached.iter().map(|(capability, ..)| capability.as_str()).collect();
+        let mut found: Vec<&str> = reached.iter().map(|(capability, ..)| capability.as_str()).collect();
+        // A function that is named as well is a second way to what the module leads to.
+        found.dedup();
         assert_eq!(found, all_fs, "{script}");
     }
     let through: Vec<String> = reached("s = http\n").into_iter().map(|(capability, ..)| capability).collect();

@@ -381,7 +381,7 @@ mod tests {
         let mut closed: Vec<String> = files.paths().iter().map(ToString::to_string).collect();
         closed.retain(|closed| closed.starts_with(root.to_str().unwrap()));
         closed.sort_unstable();
-        assert_eq!(closed, ["apps/a/main.star", "apps/b"].map(|text| at(text).to_string()));
+        assert_eq!(closed, ["apps/a/main.star", "apps/b", "secret"].map(|text| at(text).to_string()));
         // Another name of a file of another app.
         for (file, is_hosts) in [("b/secret", true), ("a/data/d.txt", false)] {
             let link = root.join("apps/a/link");

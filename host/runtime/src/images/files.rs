@@ -176,7 +176,7 @@ impl Folder {
     /// whole then is refused when it is read.
     pub(super) fn write(&self, name: &ImageName, parts: &[&[u8]]) -> io::Result<()> {
         let bytes = parts.iter().map(|part| part.len() as u64).sum();
-        if !self.make_room(bytes) {
+        if !self.make_room(name, bytes) {
             return Err(io::Error::other(format!("{} is full: see `images` in [node]", self.path.display())));
         }
         // Its bytes are counted already.
@@ -202,17 +202,20 @@ impl Folder {
         self.index.lock().bytes
     }
 
-    /// Removes what was not used for longest and nobody holds until so many bytes more fit, and counts them as used; says
-    /// whether they fit.
-    fn make_room(&self, bytes: u64) -> bool {
-        let fits = |index: &Index| index.bytes.checked_add(bytes).is_some_and(|sum| sum <= self.most);
+    /// Removes what was not used for longest and nobody holds until an image of so many bytes fits in place of the one of its
+    /// name, and counts them as used; says whether it fits.
+    fn make_room(&self, name: &ImageName, bytes: u64) -> bool {
+        let fits = |index: &Index| {
+            let before = index.files.get(name).map_or(0, |entry| entry.bytes);
+            index.bytes.saturating_sub(before).checked_add(bytes).is_some_and(|sum| sum <= self.most)
+        };
         loop {
             let mut index = self.index.lock();
             if fits(&index) {
                 index.bytes += bytes;
                 return true;
             }
-            let free = index.files.iter().filter(|(_, entry)| entry.holders == 0);
+            let free = index.files.iter().filter(|(other, entry)| entry.holders == 0 && *other != name);
             let Some(oldest) = free.min_by_key(|(_, entry)| entry.used).map(|(name, _)| *name) else { return false };
             index.remove(&oldest);
             drop(index);

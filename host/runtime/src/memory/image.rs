@@ -370,7 +370,7 @@ mod tests {
         let mut memory = vec![0; 64 * page];
         memory[20 * page] = 7;
         memory[50 * page] = 8;
-        Arc::new(Image::new(&[(MEMORY_START, &memory)], 1 << 20, 0x1234_5678).unwrap())
+        Arc::new(Image::new(&[(MEMORY_START, &memory)], 1 << 20, 0x1_2340).unwrap())
     }
 
     /// The memory that an image stands for, put together from the files that forks map.
@@ -389,7 +389,7 @@ mod tests {
         assert_eq!((image.size(), image.stored(), image.bytes()), (1 << 20, 51 * page, 3 * page));
         assert_eq!(image.parts().count(), 1);
         let memory = mapped(&image);
-        assert_eq!(memory[STACK_POINTER as usize..MEMORY_START], 0x1234_5678_u32.to_le_bytes());
+        assert_eq!(memory[STACK_POINTER as usize..MEMORY_START], 0x1_2340_u32.to_le_bytes());
         assert_eq!((memory[20 * page + MEMORY_START], memory[50 * page + MEMORY_START]), (7, 8));
         assert!(image.page(page, page).is_none() && image.page(20 * page, page).is_some());
         assert!(image.page(60 * page, page).is_none());
@@ -399,7 +399,7 @@ mod tests {
     fn an_image_stores_what_differs_from_its_base() {
         let (page, base) = (page_size(), base());
         let mut memory = mapped(&base).split_off(MEMORY_START);
-        let image = Image::capture(&memory, 1 << 20, 0x1234_5678, &base).unwrap();
+        let image = Image::capture(&memory, 1 << 20, 0x1_2340, &base).unwrap();
         assert_eq!((image.bytes(), image.parts().count(), image.stored()), (0, 1, base.stored()));
         memory.resize(90 * page, 0);
         // A page that was zero, one near it, one that becomes zero, and one behind the base.
@@ -440,7 +440,7 @@ mod tests {
         let back = Image::restore(&layout, &base, fill).unwrap();
         assert_eq!((mapped(&back), back.layout(), back.size()), (mapped(&image), layout.clone(), image.size()));
         // One that differs from its base in nothing has no page of its own.
-        let same = Image::capture(&mapped(&base).split_off(MEMORY_START), 1 << 20, 0x1234_5678, &base).unwrap();
+        let same = Image::capture(&mapped(&base).split_off(MEMORY_START), 1 << 20, 0x1_2340, &base).unwrap();
         assert_eq!(mapped(&Image::restore(&same.layout(), &base, |_| Ok(())).unwrap()), mapped(&same));
         let spoiled = |change: &dyn Fn(&mut ImageLayout)| {
             let mut layout = layout.clone();

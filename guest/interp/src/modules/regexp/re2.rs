@@ -87,6 +87,8 @@ impl<'p> Reader<'p> {
                 let negated = if after.starts_with('p') { "\\P{" } else { "\\p{" };
                 self.take(4);
                 self.written.push_str(negated);
+                // The name and its brace, which alone would stand for itself in a class.
+                self.copy(self.rest.find('}').map_or(0, |end| end + 1));
             }
             // `\b{start}` is a notation of the parser's alone.
             Some('b' | 'B') => self.copy(2),
