@@ -112,7 +112,7 @@ pub(crate) fn written_at(place: &OutlinedPlace, cwd: &CanonicalPath) -> PathBuf 
 }
 
 fn sends_anchors(needs: &Needs<'_>) -> bool {
-    needs.kept.record.is_some_and(|record| sends(record))
+    needs.kept.record.is_some_and(sends)
 }
 
 /// Whether anchors go to a server.

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::thread;
 
-use starcell_tests::client::get;
+use starcell_tests::client::{Client, get};
 use starcell_tests::node::{NodeFolder, ask, says};
 use starcell_tests::process::{PATIENCE, Starcell, eventually};
 use starcell_tests::tls::replace;
@@ -112,9 +112,10 @@ fn a_dropped_app_answers_as_before() {
     // What needs no guest is answered by what stays in memory.
     running.until("apps_dropped", 1);
     let status = |method: &str, path: &str, body: &str| {
-        let mut client = starcell_tests::client::Client::connect(running.port);
-        let host = ("Host", "one.example");
-        client.request(method, path, &[host], body.as_bytes()).status
+        let mut client = Client::connect(running.port);
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: one.example\r\nContent-Length: {}\r\n\r\n", body.len());
+        client.send((head + body).as_bytes()).expect("the server reads");
+        client.read(false).expect("a response").status
     };
     assert_eq!((status("GET", "/none", ""), status("DELETE", "/", "")), (404, 405));
     assert_eq!((running.number("apps_dropped"), status("POST", "/a/b", "12345678901")), (1, 413));
@@ -203,7 +204,7 @@ def look(req):
     found = {}
     for path in [".", "key", req.params["name"]]:
         path = "../../state/images/" + path
-        found[path] = [fs.try_read_bytes(path).ok, fs.try_write_text(path, "x").ok, fs.try_list(path).ok]
+        found[path] = [fs.try_read_bytes(path).ok, fs.try_write_text(path, "x").ok, fs.try_listdir(path).ok]
     return found
 
 srv = http.server()

@@ -90,6 +90,11 @@ impl MemoryBudget {
         self.0.refusals.count.load(Ordering::Relaxed)
     }
 
+    /// Says that bytes are wanted, by whoever does not wait for them here.
+    pub fn want(&self) {
+        self.0.whole.as_ref().unwrap_or(&self.0).wanted.notify_one();
+    }
+
     /// Ends when somebody has to wait for bytes of this budget or of a part of it, or had to since the last time. For one
     /// caller, which gives up what it can do without.
     pub async fn wanted(&self) {

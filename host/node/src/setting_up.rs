@@ -31,11 +31,13 @@ pub struct NotStarted {
     pub why: String,
     /// The files that its script had asked for by then.
     pub loaded: Vec<PathBuf>,
+    /// Whether it failed only because the process lacks memory now.
+    pub for_memory: bool,
 }
 
 impl From<String> for NotStarted {
     fn from(why: String) -> Self {
-        Self { why, loaded: Vec::new() }
+        Self { why, loaded: Vec::new(), for_memory: false }
     }
 }
 
@@ -76,13 +78,13 @@ pub(crate) async fn set_up(
         }
         result = &mut end => Err(result),
     };
-    let why = match first {
+    let (why, for_memory) = match first {
         Ok((started, serving)) => return Ok(SetUp { started, serving, parent }),
-        Err(Ok(Err(failure))) => report(&failure),
-        Err(Ok(Ok(()))) => "the script ended without serving".to_owned(),
-        Err(Err(_panicked)) => "the host failed while it set the script up".to_owned(),
+        Err(Ok(Err(failure))) => (report(&failure), failure.is_for_memory()),
+        Err(Ok(Ok(()))) => ("the script ended without serving".to_owned(), false),
+        Err(Err(_panicked)) => ("the host failed while it set the script up".to_owned(), false),
     };
-    Err(NotStarted { why, loaded: app.loaded() })
+    Err(NotStarted { why, loaded: app.loaded(), for_memory })
 }
 
 impl Parent {

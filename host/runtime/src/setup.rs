@@ -44,7 +44,8 @@ impl App {
         let run = Box::pin(async {
             let (mut fork, guest) = self.begin(store).await?;
             let result = guest.starcell_guest_interpreter().call_run(fork.store(), &script, &conditions).await;
-            result.map_err(|error| fork.store().data().failure(&error, limits))?.map_err(Failure::from)
+            let result = result.map_err(|error| fork.store().data().failure(&error, limits))?;
+            result.map_err(|failure| fork.store().data().judged(failure.into()))
         });
         tokio::select! {
             result = Metered::new(meter, run) => result.map_err(|failure| self.context.judged(failure)),

@@ -31,6 +31,10 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How much longer the time between two looks is than a look: looking costs one core no more than a fiftieth of its time.
 const REST: u32 = 50;
 
+/// How long an app that finds no memory waits for others to make room, and how often it tries again.
+const ROOM: Duration = Duration::from_secs(30);
+const AGAIN: Duration = Duration::from_millis(300);
+
 /// Whoever sets apps up.
 pub(crate) struct Deployer {
     base: Arc<Base>,
@@ -264,7 +268,7 @@ impl Deployer {
         known.is_under_way = false;
         let revision = match result {
             Ok(revision) => revision,
-            Err(NotStarted { why, loaded }) => {
+            Err(NotStarted { why, loaded, .. }) => {
                 // What it lacks may come in one of them.
                 known.more.extend(loaded);
                 return self.fail(&name, why);
@@ -352,6 +356,15 @@ async fn set_up(
             }
         }
     };
-    let result = base.start(files, number, kv.clone()).await;
-    (Some(kv), result)
+    let began = tokio::time::Instant::now();
+    loop {
+        match base.start(files.clone(), number, kv.clone()).await {
+            // Other apps make room, those first that were asked longest ago.
+            Err(NotStarted { for_memory: true, .. }) if began.elapsed() < ROOM => {
+                base.share.memory.want();
+                tokio::time::sleep(AGAIN).await;
+            }
+            result => return (Some(kv), result),
+        }
+    }
 }

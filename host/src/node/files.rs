@@ -106,7 +106,7 @@ pub(crate) fn linked_folders(apps: &Path) -> Vec<PathBuf> {
 }
 
 /// The files of one app, as they were when they were read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AppFiles {
     /// Its name.
     pub(crate) name: String,

@@ -96,7 +96,7 @@ fn a_setup_that_looked_at_the_world_is_made_again_by_the_next_process() {
     let node = node(&TENANT.replace("allow-local", "allow-all"));
     let looks = [
         ("file", "fs.read_text(\"note\")"),
-        ("folder", "str(fs.try_list(\".\").ok)"),
+        ("folder", "str(fs.try_listdir(\".\").ok)"),
         ("denied", "str(fs.try_read_text(\"/proc/version\").ok)"),
         ("clock", "str(time.now())"),
         ("random", "str(random.bytes(8))"),

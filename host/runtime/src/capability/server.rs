@@ -14,6 +14,7 @@ use crate::Position;
 use crate::bindings::starcell::guest::server::{Host, Misses as GuestMisses, Options};
 use crate::call_error::{HostCallError, shown};
 use crate::context::AppContext;
+use crate::holding::NO_MEMORY;
 use crate::host::{ListenError, Misses, ServerOptions};
 use crate::state::{Role, State};
 use crate::witness::SetupCallKind;
@@ -81,8 +82,11 @@ impl Host for State {
             Some(image) => taker.take(server, image).await,
             None => Err("the guest has not handed over its memory".into()),
         };
-        if served.is_err() {
+        if let Err(why) = &served {
             app.host.abandon(server);
+            if why == NO_MEMORY {
+                self.holding.short();
+            }
         }
         served.map_err(HostCallError::failed)
     }

@@ -121,7 +121,7 @@ impl Folder {
         let mut index = Index::default();
         found.into_iter().for_each(|(_, name, bytes)| index.insert(name, bytes, 0));
         let folder = Self { path: path.to_owned(), most, index: Mutex::new(index), unfinished: AtomicU64::new(0) };
-        folder.make_room(0);
+        folder.make_room(None, 0);
         Ok((folder, key))
     }
 
@@ -176,7 +176,7 @@ impl Folder {
     /// whole then is refused when it is read.
     pub(super) fn write(&self, name: &ImageName, parts: &[&[u8]]) -> io::Result<()> {
         let bytes = parts.iter().map(|part| part.len() as u64).sum();
-        if !self.make_room(name, bytes) {
+        if !self.make_room(Some(name), bytes) {
             return Err(io::Error::other(format!("{} is full: see `images` in [node]", self.path.display())));
         }
         // Its bytes are counted already.
@@ -204,9 +204,9 @@ impl Folder {
 
     /// Removes what was not used for longest and nobody holds until an image of so many bytes fits in place of the one of its
     /// name, and counts them as used; says whether it fits.
-    fn make_room(&self, name: &ImageName, bytes: u64) -> bool {
+    fn make_room(&self, name: Option<&ImageName>, bytes: u64) -> bool {
         let fits = |index: &Index| {
-            let before = index.files.get(name).map_or(0, |entry| entry.bytes);
+            let before = name.and_then(|name| index.files.get(name)).map_or(0, |entry| entry.bytes);
             index.bytes.saturating_sub(before).checked_add(bytes).is_some_and(|sum| sum <= self.most)
         };
         loop {
@@ -215,7 +215,7 @@ impl Folder {
                 index.bytes += bytes;
                 return true;
             }
-            let free = index.files.iter().filter(|(other, entry)| entry.holders == 0 && *other != name);
+            let free = index.files.iter().filter(|(other, entry)| entry.holders == 0 && Some(*other) != name);
             let Some(oldest) = free.min_by_key(|(_, entry)| entry.used).map(|(name, _)| *name) else { return false };
             index.remove(&oldest);
             drop(index);

@@ -58,7 +58,7 @@ fn is_go(action: &str) -> bool {
             let is_operator =
                 |word: &&str| argument.strip_prefix(*word).is_some_and(|rest| rest.starts_with([' ', '(']));
             let number = rest.len() > argument.len() && argument.starts_with(|c: char| c.is_ascii_digit());
-            (stands_before || number) && !["and", "if", "in", "is", "not", "or"].iter().any(|word| is_operator(word))
+            (stands_before || number) && !["and", "if", "in", "is", "not", "or"].iter().any(is_operator)
         }
         _ => false,
     }
