@@ -99,7 +99,7 @@ fn a_dropped_app_answers_as_before() {
         &format!("{}{rest}resident = true\n", manifest("stays")),
         &COUNTS.replace("below", "still below"),
     );
-    let mut running = Running::start(&node, &[]);
+    let running = Running::start(&node, &[]);
     assert_eq!(
         (running.text("one", "/"), running.text("stays", "/")),
         ("key here key 2 1".into(), "key here key 2 1".into())
@@ -127,7 +127,6 @@ fn a_dropped_app_answers_as_before() {
     assert_eq!(ended.code(), 0, "{}", ended.output);
     assert!(ended.output.contains("still below serve of here"), "{}", ended.output);
     assert!(!ended.output.contains("print=below") && !ended.output.contains("\nbelow serve"), "{}", ended.output);
-    let _ = &mut running.port;
 }
 
 #[test]

@@ -9,8 +9,11 @@ use starcell_tests::node::{NodeFolder, ask, says};
 
 use super::{Running, TENANT, images, manifest, node, node_with};
 
+/// Changes the bytes of an image.
+type Damage = fn(&mut Vec<u8>);
+
 /// Ways to spoil a file.
-const WAYS: [(&str, fn(&mut Vec<u8>)); 8] = [
+const WAYS: [(&str, Damage); 8] = [
     ("magic", |bytes| bytes[0] ^= 1),
     ("version", |bytes| bytes[7] += 1),
     ("length", |bytes| bytes[9] ^= 1),

@@ -4,7 +4,6 @@ use std::fs;
 
 use starcell_tests::log::lines;
 use starcell_tests::node::{NodeFolder, ask, says};
-use starcell_tests::process::PATIENCE;
 use starcell_tests::tls::replace;
 
 use super::{Running, TENANT, images, manifest, node};
@@ -167,7 +166,7 @@ fn a_tenant_never_gets_the_image_of_another() {
 
 #[test]
 fn the_privileged_calls_of_a_setup_are_decided_and_recorded_again() {
-    let node = node(&TENANT.replace("allow-local", "allow-local"));
+    let node = node(TENANT);
     let script = "a = os.env(\"A\")\nb = os.try_env(\"B\").ok\nsrv = http.server()\n\
                   srv.handle(\"GET /\", lambda req: \"%s %s\" % (a, b))\nsrv.serve(port=8080)\n";
     node.app("one", &format!("{}env = {{ A = \"a\" }}\n", manifest("one")), script);
@@ -188,5 +187,4 @@ fn the_privileged_calls_of_a_setup_are_decided_and_recorded_again() {
     assert_eq!((evaluated.0, recalled.0), (0, 1));
     assert_eq!(evaluated.1, recalled.1);
     assert_eq!(evaluated.1.len(), 3, "{evaluated:?}");
-    let _ = PATIENCE;
 }
