@@ -13,7 +13,7 @@ use crate::target::{Target, texts};
 const MAX_LINE: usize = 64 << 10;
 
 /// The fields that a call may have, in the order of the schema.
-const FIELDS: [&str; 26] = [
+const FIELDS: [&str; 27] = [
     "v",
     "kind",
     "time",
