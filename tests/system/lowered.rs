@@ -11,7 +11,7 @@ fn warnings(flags: &[&str], options: &str) -> Vec<String> {
         format!("s = http.server({options})\ns.handle(\"GET /\", {handler})\ns.serve()\n"),
         format!("s = http.server()\ns.handle(\"GET /\", {handler})\ns.serve({options})\n"),
         // The script must still be there when the request comes, and start nothing once it is told to stop.
-        format!("s = http.server()\ns.handle(\"GET /\", {handler})\ns.start({options})\ntime.sleep(\"20s\")\n"),
+        format!("s = http.server()\ns.handle(\"GET /\", {handler})\ns.start({options})\ntime.sleep(\"6s\")\n"),
         format!("http.serve({{\"GET /\": {handler}}}, {options})\n"),
         format!("def main():\n    http.serve({{\"GET /\": {handler}}}, {options})\n"),
     ] {
