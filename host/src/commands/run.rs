@@ -248,6 +248,9 @@ async fn live(
 ) -> Exit {
     let (watched, logs) = (runner.arguments.watch, &runner.terms.logs);
     let mut watch = Watch::new(&runner.arguments.script);
+    if watched {
+        watch.begin(runner.arguments.vars.files.clone()).await;
+    }
     let mut current = runner.version(source, variables, Servers::new(Arc::clone(&runner.terms)));
     let of_variables = &runner.arguments.vars.files;
     let mut next: Option<Version> = None;

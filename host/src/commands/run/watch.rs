@@ -46,10 +46,15 @@ impl Identity {
 }
 
 impl Watch {
-    /// Watches a script, from its first look on.
+    /// Watches a script, from its first look on: [`begin`](Self::begin), or the first turn of [`changed`](Self::changed).
     #[must_use]
     pub(super) fn new(script: &Path) -> Self {
         Self { script: script.to_owned(), seen: BTreeMap::new(), before: BTreeMap::new() }
+    }
+
+    /// Looks for the first time. Before the script runs: whoever sees it serve may change it at once.
+    pub(super) async fn begin(&mut self, files: Vec<PathBuf>) {
+        self.seen = self.look(files).await;
     }
 
     /// Ends when the script, or one of `files`, has changed. A script that is not there now is waited for.
