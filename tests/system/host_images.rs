@@ -117,7 +117,7 @@ fn a_dropped_app_answers_as_before() {
         client.send((head + body).as_bytes()).expect("the server reads");
         client.read(false).expect("a response").status
     };
-    assert_eq!((status("GET", "/none", ""), status("DELETE", "/", "")), (404, 405));
+    assert_eq!((status("GET", "/none", ""), status("DELETE", "/", "")), (405, 405));
     assert_eq!((running.number("apps_dropped"), status("POST", "/a/b", "12345678901")), (1, 413));
     assert_eq!(running.number("images_recalled"), 3);
     assert_eq!(status("POST", "/a/b", "1234567890"), 200);

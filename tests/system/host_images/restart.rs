@@ -116,7 +116,8 @@ fn a_setup_that_looked_at_the_world_is_made_again_by_the_next_process() {
     let before = looks.map(|(kind, _)| running.text(kind, "/"));
     running.until("apps_dropped", count);
     assert_eq!(looks.map(|(kind, _)| running.text(kind, "/")), before);
-    assert_eq!(running.number("images_recalled"), count);
+    // One that had to wait for its first request may have come back before.
+    assert!(running.number("images_recalled") >= count);
     running.until("apps_dropped", count);
     assert_eq!(images(&node).len() as u64, count);
     // Not even a process that is killed leaves an image of them to the next.
