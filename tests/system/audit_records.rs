@@ -37,6 +37,7 @@ fn a_program_is_recorded_with_its_arguments() {
         assert!(!calls.is_empty(), "{flags:?}");
         for call in calls {
             assert_eq!(call["decision"], decision, "{call}");
+            assert!(call["node"].as_str().is_some_and(|node| !node.is_empty()), "{call}");
             assert_eq!(call["argv"], json!(["/bin/sh", "-c", "cat /etc/passwd; true"]), "{call}");
             let mut names: Vec<&str> = call["env"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
             names.sort_unstable();

@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 use starcell_audit::Subject;
+use starcell_runtime::machine_name;
 
 /// Who owns the app of a process that runs one script.
 const TENANT: &str = "local";
@@ -19,11 +20,10 @@ pub fn subject(script: &str, source: &[u8], policy: &str) -> Subject {
     }
 }
 
-/// The name of this machine, as the kernel has it.
+/// The name of this machine; empty if it has none that is text.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "read once, to name this machine in records")]
 pub fn machine() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim_end().to_owned()
+    machine_name().unwrap_or_default()
 }
 
 /// The digest of bytes, as records have it.

@@ -87,6 +87,7 @@ pub use interpreter::Interpreter;
 pub use k8s::Kubernetes;
 pub use kv::{Kv, KvError, KvServer, KvShare, KvSpace};
 pub use limits::{DEFAULT_CALL_DEPTH, Limits, MAX_CALL_DEPTH};
+pub use machine::machine_name;
 pub use parked::Destination;
 pub use parking::{ForkCounts, Forks};
 pub use programs::{ExecWalls, Programs};

@@ -7,8 +7,9 @@
 /// Longest name that Linux has, and the byte behind it.
 const ROOM: usize = 65;
 
-/// The name; none if there is none that is text.
-pub(crate) fn name() -> Option<String> {
+/// The name of this machine; none if it has none that is text.
+#[must_use]
+pub fn machine_name() -> Option<String> {
     let mut name = [0_u8; ROOM];
     // SAFETY: the buffer is valid for as many bytes as are said, and one more, which stays 0.
     let failed = unsafe { libc::gethostname(name.as_mut_ptr().cast(), ROOM - 1) };
@@ -22,7 +23,7 @@ pub(crate) fn name() -> Option<String> {
 mod tests {
     #[test]
     fn a_machine_has_a_name() {
-        let name = super::name().unwrap();
+        let name = super::machine_name().unwrap();
         assert!(!name.contains(['\0', '\n', '/']), "{name}");
     }
 }

@@ -22,7 +22,7 @@ use crate::bindings::starcell::guest::os::{Command, Host, Output};
 use crate::call_error::{Cause, HostCallError};
 use crate::caller::Caller;
 use crate::gate::{Effect, Gate};
-use crate::machine;
+use crate::machine::machine_name;
 use crate::room::plan::Plan;
 use crate::state::State;
 use crate::witness::SetupCallKind;
@@ -64,7 +64,7 @@ impl Host for State {
         let variable = EnvName::new(HOSTNAME).map_err(|error| wasmtime::Error::msg(error.to_string()))?;
         let look = |permit: Permit<EnvName>| {
             let given = caller.app.config.state.environment.get(permit.resource().as_str()).map(str::to_owned);
-            let name = given.or_else(machine::name);
+            let name = given.or_else(machine_name);
             std::future::ready(match name {
                 Some(name) => Effect::Ok((name.clone(), name.len() as u64)),
                 None => Effect::Err(HostCallError::of("os.hostname", "this machine has no name")),
