@@ -76,8 +76,9 @@ fn start(transport: Transport, identity: &Identity) -> Vec<Server> {
     if tls.is_none() {
         servers.push(("native Starlark", command(&bench, &["serve-native"])));
     }
-    servers.push(("fresh forks", ours(&["--fresh"], &file)));
-    servers.push(("parked forks", ours(&[], &file)));
+    let reads = format!("fs.read({}/**)", identity.cert.parent().unwrap().display());
+    servers.push(("fresh forks", ours(&["--allow", &reads, "--fresh"], &file)));
+    servers.push(("parked forks", ours(&["--allow", &reads], &file)));
     servers.into_iter().map(|(name, command)| Server::start(name, command, transport, identity)).collect()
 }
 
