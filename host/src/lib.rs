@@ -31,6 +31,7 @@ mod owned;
 mod record;
 pub mod say;
 pub mod signals;
+mod stamp;
 mod stand;
 mod store;
 pub mod terms;

@@ -18,9 +18,10 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use crate::folder::MAIN;
+use crate::stamp::{Stamp, stamps};
 
 use super::base::Base;
-use super::files::{AppFiles, MANIFEST, Stamp, app_names, stamps};
+use super::files::{AppFiles, MANIFEST, app_names};
 
 /// Apps that are set up at once. Each takes a core while it does.
 const AT_ONCE: usize = 4;

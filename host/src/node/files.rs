@@ -9,13 +9,11 @@
     reason = "reads what the configuration of the node names"
 )]
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use starcell_config::{AdminAddress, AppManifest, KvPlace, NodeConfig, SecretSource, is_plain_name};
+use starcell_config::{AdminAddress, AppManifest, NodeConfig, SecretSource, is_plain_name};
 use starcell_edge::{CertificatePem, NamedPem};
 use starcell_policy::CanonicalPath;
 use starcell_runtime::{Environment, HostFiles, Secret, read_source};
@@ -211,7 +209,7 @@ pub(crate) fn host_files(files: &NodeFiles, record: &RecordFlags) -> Result<Host
         None => {}
     }
     if let Some(kv) = &files.config.kv {
-        if let KvPlace::Folder(folder) = &kv.place {
+        if let Some(folder) = kv.place.folder() {
             found = found.with_folder(&named(&files.path(folder))?);
         }
         if let Some(file) = &kv.password_file {
@@ -236,15 +234,6 @@ pub(crate) fn secrets(files: &NodeFiles) -> Vec<PathBuf> {
     let (names, _) = app_names(&files.apps).unwrap_or_default();
     let apps = names.iter().filter_map(|name| AppFiles::read(files, name).ok());
     apps.flat_map(|app| app.secret_files().collect::<Vec<_>>()).collect()
-}
-
-/// What changes with a file; a file that is not there has none.
-pub(crate) type Stamp = Option<(u64, Option<SystemTime>)>;
-
-/// Looks at files.
-pub(crate) fn stamps(files: Vec<PathBuf>) -> BTreeMap<PathBuf, Stamp> {
-    let stamp = |file: &Path| fs::metadata(file).ok().map(|about| (about.len(), about.modified().ok()));
-    files.into_iter().map(|file| (stamp(&file), file)).map(|(stamp, file)| (file, stamp)).collect()
 }
 
 /// The pairs of certificates and keys in a folder, by name.

@@ -1,13 +1,10 @@
 //! Notices that a file of the script has changed.
-//!
-//! By looking: it works on every file system, survives editors that replace a file by renaming another one over it, and
-//! costs one system call a file each time.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::stamp::{Stamp, stamps};
 
 /// How often the files are looked at. A change counts once it has rested for one look, so that half a file is not read.
 const LOOK: Duration = Duration::from_millis(100);
@@ -19,30 +16,6 @@ pub(super) struct Watch {
     seen: BTreeMap<PathBuf, Stamp>,
     /// As they were at the last look.
     before: BTreeMap<PathBuf, Stamp>,
-}
-
-/// What changes with a file; a file that is not there has none. A file that another one takes the place of can have its
-/// size and its time of modification, as `mv`, `rsync -t` and reproducible images leave them: then its inode differs, or
-/// the time when the inode changed, which nobody can set.
-type Stamp = Option<Identity>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-    inode: (u64, u64),
-}
-
-impl Identity {
-    fn of(about: &Metadata) -> Self {
-        Self {
-            size: about.size(),
-            modified: (about.mtime(), about.mtime_nsec()),
-            changed: (about.ctime(), about.ctime_nsec()),
-            inode: (about.dev(), about.ino()),
-        }
-    }
 }
 
 impl Watch {
@@ -76,14 +49,9 @@ impl Watch {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "looks at the script that the command line names")]
     async fn look(&self, mut files: Vec<PathBuf>) -> BTreeMap<PathBuf, Stamp> {
         files.push(self.script.clone());
-        let mut stamps = BTreeMap::new();
-        for file in files {
-            let about = tokio::fs::metadata(&file).await.ok();
-            stamps.insert(file, about.as_ref().map(Identity::of));
-        }
-        stamps
+        // A look that is lost has seen no file, which counts as a change and is looked at again.
+        tokio::task::spawn_blocking(|| stamps(files)).await.unwrap_or_default()
     }
 }
