@@ -121,6 +121,14 @@ impl Parked {
         Reset::Done { learned: self.hot > before }
     }
 
+    /// What putting it back would say, for one that is thrown away.
+    pub(crate) fn wear(&self) -> Reset {
+        match self.fork.slot().is_whole() {
+            true => Reset::Done { learned: self.fork.hot_count() > self.hot },
+            false => Reset::Spoiled,
+        }
+    }
+
     /// The address of a byte that is not as the image has it.
     pub(crate) fn difference(&mut self) -> Option<usize> {
         self.fork.difference()

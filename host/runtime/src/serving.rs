@@ -164,7 +164,8 @@ impl Serving {
                 fork.renew(role, limits, meter);
                 fork
             }
-            None if self.parks() && self.forks.is_watched() => {
+            // What it writes is watched also where it is not parked: then nothing else is taken away when it ends.
+            None if parking.is_on() && self.forks.is_watched() => {
                 let hot = self.forks.hot.lock().clone();
                 self.new_fork(role, meter, Watching::AllBut(&hot)).await?
             }
@@ -175,7 +176,12 @@ impl Serving {
         };
         // An error drops the fork, and so does the end of this future.
         let response = fork.answer(destination, request, limits, handle_miss).await?;
-        self.park(fork).await;
+        match self.app.context.config.forks {
+            Forks::Fresh => {
+                self.learns(&fork, &fork.wear());
+            }
+            Forks::Parked { .. } => self.park(fork).await,
+        }
         Ok(response)
     }
 
@@ -193,16 +199,10 @@ impl Serving {
     /// Puts a fork back to its image, and keeps it for the next request of this revision.
     async fn park(&self, mut fork: Parked) {
         let parking = self.app.interpreter.parking();
-        match fork.put_back() {
-            Reset::Spoiled => {
-                parking.spoiled.fetch_add(1, Ordering::Relaxed);
-                self.forks.unwatched.store(AFTER_A_SPOILED_ONE, Ordering::Relaxed);
-                return;
-            }
-            Reset::Done { learned: true } => {
-                *self.forks.hot.lock() = fork.hot();
-            }
-            Reset::Done { learned: false } => {}
+        let reset = fork.put_back();
+        if !self.learns(&fork, &reset) {
+            parking.spoiled.fetch_add(1, Ordering::Relaxed);
+            return;
         }
         if self.is_compared() {
             parking.compared.fetch_add(1, Ordering::Relaxed);
@@ -219,9 +219,14 @@ impl Serving {
         }
     }
 
-    /// Whether forks are parked.
-    fn parks(&self) -> bool {
-        self.app.context.config.forks != Forks::Fresh && self.app.interpreter.parking().is_on()
+    /// Keeps in mind for the next forks what this one has written; says whether it can be put back.
+    fn learns(&self, fork: &Parked, reset: &Reset) -> bool {
+        match reset {
+            Reset::Spoiled => self.forks.unwatched.store(AFTER_A_SPOILED_ONE, Ordering::Relaxed),
+            Reset::Done { learned: true } => *self.forks.hot.lock() = fork.hot(),
+            Reset::Done { learned: false } => {}
+        }
+        !matches!(reset, Reset::Spoiled)
     }
 
     /// Counts a reset; says whether the whole memory is to be compared after it.

@@ -13,8 +13,9 @@
 //! to the handler that was there before, which is wasmtime's.
 //!
 //! **Spare slots.** Mapping an image is a system call for each of its parts, some twenty, and each splits a mapping. So a slot
-//! that is given up stays mapped for the next fork of its image: one call takes away what was written, since a private
-//! mapping of a file that nobody can change then shows the file again. Few slots are spare, whatever the number of images.
+//! that is given up stays mapped for the next fork of its image: what was written is taken away, since a private mapping of
+//! a file that nobody can change then shows the file again. Where it is known what was written, the other pages stay in the
+//! page tables, and the next fork reads them without a fault. Few slots are spare, whatever the number of images.
 //!
 //! **Putting back.** What was ever writable is the hot pages and the open part of the zone: the processor sees to that, not
 //! the guest. So copying hot pages from the image and clearing the zone restores all of the memory.
@@ -363,7 +364,12 @@ impl Slot {
             slot.map(watching)?;
             slot.is_mapped = true;
         }
-        slot.watch_over(watching)?;
+        match watching {
+            // What is writable is hot, and stays so.
+            Watching::AllBut(_) if is_mapped && !slot.watch().loose.load(Ordering::Relaxed) => {}
+            _ => slot.protect_image(watching)?,
+        }
+        slot.watch_over(watching);
         Ok(Some(slot))
     }
 
@@ -382,8 +388,8 @@ impl Slot {
         Ok(())
     }
 
-    /// Sets what the guest may write, and what the handler knows of it.
-    fn watch_over(&self, watching: Watching<'_>) -> io::Result<()> {
+    /// Sets for the whole image what the guest may do to it.
+    fn protect_image(&self, watching: Watching<'_>) -> io::Result<()> {
         let (start, paged, watch) = (self.start(), self.image.paged(), self.watch());
         let access = MprotectFlags::from_bits_retain(watching.access().bits());
         // What lies behind the image, for a new slot; all that was hot, for a spare one.
@@ -391,24 +397,31 @@ impl Slot {
             let text = "the system has no room for another mapping (vm.max_map_count)";
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, text));
         }
-        watch.paged.store(paged, Ordering::Relaxed);
-        watch.open.store(paged, Ordering::Relaxed);
-        watch.opened.store(paged, Ordering::Relaxed);
         watch.hot.store(0, Ordering::Relaxed);
         watch.runs.store(0, Ordering::Relaxed);
         watch.loose.store(matches!(watching, Watching::Nothing), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Tells the handler of the slot.
+    fn watch_over(&self, watching: Watching<'_>) {
+        let (paged, watch) = (self.image.paged(), self.watch());
+        watch.paged.store(paged, Ordering::Relaxed);
+        watch.open.store(paged, Ordering::Relaxed);
+        watch.opened.store(paged, Ordering::Relaxed);
         watch.size.store(self.size, Ordering::Relaxed);
         if let Watching::AllBut(hot) = watching {
             self.warm(hot);
         }
-        Ok(())
     }
 
     /// Makes pages hot before they are written, neighbours in one go.
     fn warm(&self, hot: &[u32]) {
         let (watch, page) = (self.watch(), self.arena.watched.page);
         let paged = watch.paged.load(Ordering::Relaxed) / page;
-        for run in hot.chunk_by(|one, next| one + 1 == *next) {
+        let mut new = hot.to_vec();
+        new.retain(|number| !watch.hot().any(|noted| noted == *number));
+        for run in new.chunk_by(|one, next| one + 1 == *next) {
             let noted =
                 run.iter().take_while(|number| (**number as usize) < paged && watch.note(**number as usize)).count();
             let Some(first) = run.first().filter(|_| noted != 0) else { return };
@@ -427,7 +440,7 @@ impl Slot {
     }
 
     /// Whether it can be put back: known writes, and as large as it was.
-    fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         let watch = self.watch();
         !watch.loose.load(Ordering::Relaxed) && watch.size.load(Ordering::Relaxed) == self.size
     }
@@ -457,12 +470,29 @@ impl Drop for Slot {
 impl Slot {
     /// Takes away all that was written, so that the slot shows its image again; says whether the system did.
     fn empty(&self) -> bool {
-        let (watch, paged) = (self.watch(), self.image.paged());
-        let (start, opened) = (self.start(), watch.opened.load(Ordering::Relaxed));
+        let (watch, paged, page) = (self.watch(), self.image.paged(), self.arena.watched.page);
+        let opened = watch.opened.load(Ordering::Relaxed);
+        if watch.loose.load(Ordering::Relaxed) {
+            return self.forget(0, opened) && self.close(paged, opened);
+        }
+        let mut hot: Vec<usize> = watch.hot().map(|number| number as usize).collect();
+        hot.sort_unstable();
+        hot.dedup();
+        let mut runs = hot.chunk_by(|one, next| one + 1 == *next);
+        let forgotten =
+            runs.all(|run| run.first().is_none_or(|first| self.forget(first * page, (first + run.len()) * page)));
+        forgotten && (opened == paged || self.forget(paged, opened) && self.close(paged, opened))
+    }
+
+    /// Takes away what was written between two offsets.
+    fn forget(&self, from: usize, to: usize) -> bool {
+        let address = ptr::with_exposed_provenance_mut(self.start() + from);
         // SAFETY: private mappings of sealed files, and memory of no file, in a slot whose guest is gone.
-        let emptied =
-            unsafe { madvise(ptr::with_exposed_provenance_mut(start), opened, Advice::LinuxDontNeed) }.is_ok();
-        emptied && protect(start + paged, opened - paged, MprotectFlags::empty())
+        unsafe { madvise(address, to - from, Advice::LinuxDontNeed) }.is_ok()
+    }
+
+    fn close(&self, from: usize, to: usize) -> bool {
+        protect(self.start() + from, to - from, MprotectFlags::empty())
     }
 }
 
