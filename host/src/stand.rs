@@ -140,7 +140,7 @@ pub(crate) fn both(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 }
 
 /// The folder that a file is in.
-fn folder_of(file: &Path) -> Option<PathBuf> {
+pub(crate) fn folder_of(file: &Path) -> Option<PathBuf> {
     match file.parent()? {
         folder if folder.as_os_str().is_empty() => Some(PathBuf::from(".")),
         folder => Some(folder.to_owned()),

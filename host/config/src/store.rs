@@ -5,7 +5,7 @@
 //! verify.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use starcell_policy::Host;
@@ -19,6 +19,17 @@ pub enum KvPlace {
     Postgres(ServerUrl),
     /// A server of Redis or Valkey.
     Redis(ServerUrl),
+}
+
+impl KvPlace {
+    /// The folder, if it is one.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            Self::Postgres(_) | Self::Redis(_) => None,
+        }
+    }
 }
 
 /// The place of a server, and who the node is there.

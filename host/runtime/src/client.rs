@@ -38,6 +38,7 @@ use resolve::{Resolve, System};
 use tls::Tls;
 
 use crate::holding::Holding;
+use crate::os_words::with_causes;
 
 /// Bytes that a connection holds by itself: its buffers, its task, and what TLS keeps for it.
 const CONNECTION_BYTES: usize = 64 << 10;
@@ -132,7 +133,7 @@ impl Client {
                 // It was closed while it waited, so nothing was sent: the next is tried, and in the end a fresh one.
                 Err(mut error) => match error.take_message().filter(|_| used).or(again) {
                     Some(unsent) => request = unsent,
-                    None => return Err(words(&error.into_error())),
+                    None => return Err(with_causes(&error.into_error())),
                 },
             }
         }
@@ -161,21 +162,9 @@ async fn whole(
     let (parts, mut body) = response.into_parts();
     let mut gathered = allowance.gather(holding);
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(|error| words(&error))?.into_data() else { continue };
+        let Ok(piece) = frame.map_err(|error| with_causes(&error))?.into_data() else { continue };
         gathered.add(&piece).await?;
     }
     let (bytes, taken) = gathered.finish();
     Ok((Response::from_parts(parts, bytes.into()), taken))
-}
-
-/// What went wrong, with its causes.
-fn words(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(error.to_string().split(" (os error").next().unwrap_or_default());
-        cause = error.source();
-    }
-    text
 }

@@ -27,15 +27,12 @@ impl KvFlags {
     /// The folder of the store, if it is kept in one.
     #[must_use]
     pub fn folder(&self) -> Option<&Path> {
-        match &self.kv {
-            Some(KvPlace::Folder(folder)) => Some(folder),
-            Some(KvPlace::Postgres(_) | KvPlace::Redis(_)) | None => None,
-        }
+        self.kv.as_ref().and_then(KvPlace::folder)
     }
 
     /// Whether the store is kept on a server.
     #[must_use]
     pub fn is_on_server(&self) -> bool {
-        matches!(self.kv, Some(KvPlace::Postgres(_) | KvPlace::Redis(_)))
+        self.kv.as_ref().is_some_and(|place| place.folder().is_none())
     }
 }

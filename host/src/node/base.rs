@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use starcell_audit::{Audit, Subject};
-use starcell_config::{AppManifest, KvPlace};
+use starcell_config::AppManifest;
 use starcell_edge::Edge;
 use starcell_log::Level;
 use starcell_node::schedule::Timetable;
@@ -136,10 +136,8 @@ impl Base {
 
     /// The folder of the stores.
     fn kv_folder(&self) -> PathBuf {
-        match self.files.config.kv.as_ref().map(|kv| &kv.place) {
-            Some(KvPlace::Folder(folder)) => self.files.path(folder),
-            Some(KvPlace::Postgres(_) | KvPlace::Redis(_)) | None => self.files.state.join("kv"),
-        }
+        let named = self.files.config.kv.as_ref().and_then(|kv| kv.place.folder());
+        named.map_or_else(|| self.files.state.join("kv"), |folder| self.files.path(folder))
     }
 
     /// Sets an app up, until it serves.

@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use starcell_config::{AdminAddress, KvPlace};
+use starcell_config::AdminAddress;
 use starcell_policy::{CanonicalPath, Capability, Grants, OutlinedPlace};
 use starcell_runtime::HostFiles;
 use starcell_runtime::node_walls::{NodeGround, Stand};
@@ -19,7 +19,7 @@ use starcell_runtime::room::porter::{RoomPlace, RoomTerms};
 use super::files::{NodeFiles, host_files, linked_folders, make_folder, secrets};
 use crate::cli::{Demand, HostCommand};
 use crate::granted::{canonical, environment, roots_in};
-use crate::stand::{both, of_connections, outline, real, sends, written_at};
+use crate::stand::{both, folder_of, of_connections, outline, real, sends, written_at};
 
 /// Where orchestrators put secrets.
 const SECRETS: &str = "/run/secrets";
@@ -126,7 +126,7 @@ fn written(
     }
     if !arguments.check {
         places.extend(both(&files.state));
-        if let Some(KvPlace::Folder(folder)) = files.config.kv.as_ref().map(|kv| &kv.place) {
+        if let Some(folder) = files.config.kv.as_ref().and_then(|kv| kv.place.folder()) {
             places.extend(both(&files.path(folder)));
         }
     }
@@ -135,10 +135,5 @@ fn written(
 
 /// Whether the stores of apps are on a server.
 fn stores_elsewhere(files: &NodeFiles) -> bool {
-    files.config.kv.as_ref().is_some_and(|kv| !matches!(kv.place, KvPlace::Folder(_)))
-}
-
-/// The folder that a file is made in.
-fn folder_of(file: &Path) -> Option<PathBuf> {
-    file.parent().map(Path::to_owned)
+    files.config.kv.as_ref().is_some_and(|kv| kv.place.folder().is_none())
 }

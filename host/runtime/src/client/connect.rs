@@ -7,14 +7,14 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use starcell_policy::{Endpoint, Host, Permit, Scheme};
+use starcell_policy::{Endpoint, Permit, Scheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::closed::is_closed;
-use super::tls::Tls;
+use super::tls::{Tls, server_name};
+use crate::os_words::os_words;
 
 /// Where requests of a connection go in.
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
@@ -39,7 +39,7 @@ async fn open(permit: &Permit<Endpoint>, tls: &Tls) -> Result<(Sender, Connectio
     if is_closed(endpoint.socket_addr()) {
         return Err("the address is the host's own, so no rule grants it".to_owned());
     }
-    let stream = TcpStream::connect(endpoint.socket_addr()).await.map_err(|error| words(&error))?;
+    let stream = TcpStream::connect(endpoint.socket_addr()).await.map_err(|error| os_words(&error))?;
     // Without it small requests wait for acknowledgements; failing to set it changes nothing else.
     let _ = stream.set_nodelay(true);
     match endpoint.url().scheme() {
@@ -47,17 +47,8 @@ async fn open(permit: &Permit<Endpoint>, tls: &Tls) -> Result<(Sender, Connectio
         Scheme::Https => {
             let name = server_name(endpoint.host())?;
             let connector = tls.connector().await?;
-            let stream = connector.connect(name, stream).await.map_err(|error| format!("TLS: {}", words(&error)))?;
+            let stream = connector.connect(name, stream).await.map_err(|error| format!("TLS: {}", os_words(&error)))?;
             speak(stream).await
-        }
-    }
-}
-
-fn server_name(host: &Host) -> Result<ServerName<'static>, String> {
-    match host {
-        Host::Address(address) => Ok(ServerName::IpAddress((*address).into())),
-        Host::Name(name) => {
-            ServerName::try_from(name.as_str().to_owned()).map_err(|_| format!("no certificate can name {name:?}"))
         }
     }
 }
@@ -69,8 +60,4 @@ where
     let spoken = http1::Builder::new().max_buf_size(MAX_BUFFER).handshake(TokioIo::new(stream)).await;
     let (sender, connection) = spoken.map_err(|error| error.to_string())?;
     Ok((sender, Box::pin(connection)))
-}
-
-fn words(error: &std::io::Error) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
 }

@@ -4,7 +4,9 @@
 use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use starcell_policy::Host;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
@@ -14,27 +16,36 @@ pub(super) struct Tls(OnceCell<TlsConnector>);
 
 impl Tls {
     pub(super) async fn connector(&self) -> Result<&TlsConnector, String> {
-        self.0
-            .get_or_try_init(|| async {
-                let made = tokio::task::spawn_blocking(connector).await;
-                made.map_err(|error| format!("the host failed: {error}"))?
-            })
-            .await
+        self.0.get_or_try_init(|| connector(&[b"http/1.1"])).await
     }
 }
 
-fn connector() -> Result<TlsConnector, String> {
-    let roots = roots()?;
-    let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS: {error}"))?;
-    let mut config = versions.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
+/// The TLS side of connections that speak one of these protocols; of none, where the protocol has no name in TLS.
+/// Reads the machine's roots when they are first needed, which blocks.
+pub(crate) async fn connector(protocols: &'static [&'static [u8]]) -> Result<TlsConnector, String> {
+    let made = tokio::task::spawn_blocking(|| {
+        let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("TLS: {error}"))?;
+        let mut config = versions.with_root_certificates(roots()?).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Ok(TlsConnector::from(Arc::new(config)))
+    });
+    made.await.map_err(|error| format!("the host failed: {error}"))?
+}
+
+/// The name that the certificate of a host must have.
+pub(crate) fn server_name(host: &Host) -> Result<ServerName<'static>, String> {
+    match host {
+        Host::Address(address) => Ok(ServerName::IpAddress((*address).into())),
+        Host::Name(name) => {
+            ServerName::try_from(name.as_str().to_owned()).map_err(|_| format!("no certificate can name {name:?}"))
+        }
+    }
 }
 
 /// The roots of the system. Without any, no server can be believed.
-pub(crate) fn roots() -> Result<Arc<RootCertStore>, String> {
+fn roots() -> Result<Arc<RootCertStore>, String> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let roots = ROOTS.get_or_init(|| {
         let mut roots = RootCertStore::empty();

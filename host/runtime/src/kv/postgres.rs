@@ -15,13 +15,14 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Row, Statement};
 
 use super::space::KvSpace;
-use super::store::{Answer, Store};
+use super::store::{Answer, MAX_LIFETIME, Store, foreign, unread};
 use super::table::{Expected, Lifetime, Operation, Reply, Table, behind, replied};
 use super::value::Value;
 use crate::client::resolve::System;
+use crate::client::tls::server_name;
 use crate::remote::dial;
 use crate::remote::postgres::{Borrowed, Session, Sessions, words};
-use crate::remote::presence::{AWAY, DEADLINE, Presence};
+use crate::remote::presence::{AWAY, DEADLINE, Presence, UNKNOWN};
 use crate::remote::server::RemoteServer;
 
 /// Sessions with one server.
@@ -32,9 +33,6 @@ const IDLE: Duration = Duration::from_secs(300);
 
 /// Rows that changes of one app lock: as many are made at a time.
 const SHARDS: u64 = 16;
-
-/// The longest lifetime, in microseconds: some decades.
-const MAX_LIFETIME: u64 = 1 << 51;
 
 const SCHEMA: &str = include_str!("postgres/schema.sql");
 
@@ -51,9 +49,6 @@ const GET: &str = "SELECT value FROM starcell.kv \
 const LIST: &str = "SELECT key FROM starcell.kv WHERE tenant = $1 AND app = $2 AND key >= $3 \
     AND key > coalesce($4, ''::bytea) AND ($5::bytea IS NULL OR key < $5) \
     AND (ends IS NULL OR ends > clock_timestamp()) ORDER BY key LIMIT $6";
-
-/// The sentence about a change of which nobody knows whether it was done.
-const UNKNOWN: &str = "the server that keeps it did not answer, so the change may have been done or not";
 
 /// The sessions with a server, which all stores on it share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -123,10 +118,8 @@ impl Server {
 
     async fn connect(&self) -> Result<Session<Prepared>, String> {
         let stream = dial::tcp(&self.resolver, &self.server.host, self.server.port).await?;
-        let server = self.server.clone();
-        let password = tokio::task::spawn_blocking(move || server.password()).await;
-        let password = password.map_err(|error| format!("the host failed: {error}"))??;
-        let tls = if self.server.tls { Some(dial::server_name(&self.server.host)?) } else { None };
+        let password = self.server.password().await?;
+        let tls = if self.server.tls { Some(server_name(&self.server.host)?) } else { None };
         let session = Session::begin(stream, tls, &self.config(password)).await;
         let session = session.map_err(|error| words(&error))?;
         let prepared = prepared(&session).await.map_err(|error| words(&error))?;
@@ -312,11 +305,7 @@ fn whole(number: usize) -> i64 {
 }
 
 fn stored(bytes: &[u8]) -> Result<Value, String> {
-    Value::stored(bytes).ok_or_else(|| "what the store has there was not written by starcell".to_owned())
-}
-
-fn unread() -> String {
-    "the store answered something that is no answer".to_owned()
+    Value::stored(bytes).ok_or_else(foreign)
 }
 
 #[cfg(test)]

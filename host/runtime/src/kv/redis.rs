@@ -18,7 +18,7 @@ use starcell_log::Logs;
 
 use self::link::{Links, Script};
 use super::space::KvSpace;
-use super::store::{Answer, Store};
+use super::store::{Answer, MAX_LIFETIME, Store, foreign, unread};
 use super::table::{Expected, Lifetime, Operation, Reply, Table, behind, replied};
 use super::value::Value;
 use crate::remote::server::RemoteServer;
@@ -27,9 +27,6 @@ const CHANGE: Script = Script::new(0, include_str!("redis/change.lua"));
 const GET: Script = Script::new(1, include_str!("redis/get.lua"));
 const LIST: Script = Script::new(2, include_str!("redis/list.lua"));
 const SCRIPTS: [Script; 3] = [CHANGE, GET, LIST];
-
-/// The longest lifetime, in microseconds: as far as the numbers of a script are exact, some decades.
-const MAX_LIFETIME: u64 = 1 << 51;
 
 /// The connections to a server, which all stores on it share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -221,14 +218,10 @@ fn stored(found: Given) -> Result<Option<Value>, String> {
         Given::Nil => Ok(None),
         Given::BulkString(bytes) => {
             let value = bytes.get(1..).and_then(Value::stored);
-            value.map(Some).ok_or_else(|| "what the store has there was not written by starcell".to_owned())
+            value.map(Some).ok_or_else(foreign)
         }
         _ => Err(unread()),
     }
-}
-
-fn unread() -> String {
-    "the store answered something that is no answer".to_owned()
 }
 
 #[cfg(test)]

@@ -11,6 +11,19 @@ use super::value::Value;
 /// What a store answers. The error is the sentence for the script, which does not say where the store is.
 pub(super) type Answer<'a, T> = BoxFuture<'a, Result<T, String>>;
 
+/// The longest lifetime on a server, in microseconds, some decades: as far as the numbers of each server are exact.
+pub(super) const MAX_LIFETIME: u64 = 1 << 51;
+
+/// The sentence about a value that somebody else put into the store.
+pub(super) fn foreign() -> String {
+    "what the store has there was not written by starcell".to_owned()
+}
+
+/// The sentence about an answer of a server that none of our questions has.
+pub(super) fn unread() -> String {
+    "the store answered something that is no answer".to_owned()
+}
+
 /// Keeps the pairs of one app.
 pub(super) trait Store: fmt::Debug + Send + Sync + 'static {
     /// The value of a key.

@@ -20,7 +20,8 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_rustls::TlsConnector;
 
-use super::dial;
+use crate::client::tls::connector;
+use crate::os_words::{os_words, with_causes};
 
 /// A session.
 pub(crate) struct Session<P> {
@@ -149,9 +150,9 @@ impl TlsConnect<TcpStream> for Verified {
 
     fn connect(self, stream: TcpStream) -> Handshake {
         Box::pin(async move {
-            let connector: TlsConnector = dial::connector().await?;
+            let connector: TlsConnector = connector(&[]).await?;
             let stream = connector.connect(self.0, stream).await;
-            Ok(Encrypted(Box::new(stream.map_err(|error| format!("TLS: {}", dial::words(&error)))?)))
+            Ok(Encrypted(Box::new(stream.map_err(|error| format!("TLS: {}", os_words(&error)))?)))
         })
     }
 }
@@ -189,15 +190,6 @@ impl AsyncWrite for Encrypted {
 pub(crate) fn words(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(error) => format!("{} ({})", error.message(), error.code().code()),
-        None => {
-            let mut text = error.to_string();
-            let mut cause = std::error::Error::source(error);
-            while let Some(error) = cause {
-                text.push_str(": ");
-                text.push_str(error.to_string().split(" (os error").next().unwrap_or_default());
-                cause = error.source();
-            }
-            text
-        }
+        None => with_causes(error),
     }
 }

@@ -32,6 +32,9 @@ const COMPLAINTS: Duration = Duration::from_secs(10);
 /// The sentence for a script.
 pub(crate) const AWAY: &str = "the server that keeps it is away; the log of the host says why";
 
+/// The sentence for a script about a change of which nobody knows whether it was done.
+pub(crate) const UNKNOWN: &str = "the server that keeps it did not answer, so the change may have been done or not";
+
 /// Whether a server answers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Presence(Arc<Inner>);

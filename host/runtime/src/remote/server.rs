@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use starcell_policy::Host;
+use tokio::io::AsyncReadExt as _;
 
 /// Bytes of a file that holds a password.
 const MAX_PASSWORD: u64 = 4096;
@@ -26,13 +27,15 @@ pub struct RemoteServer {
 }
 
 impl RemoteServer {
-    /// The password, read now. Blocks.
+    /// The password, read now.
     #[expect(clippy::disallowed_types, reason = "reads the file that the operator names")]
-    pub(crate) fn password(&self) -> Result<Option<String>, String> {
-        use std::io::Read as _;
+    pub(crate) async fn password(&self) -> Result<Option<String>, String> {
         let Some(path) = &self.password_file else { return Ok(None) };
         let mut text = String::new();
-        let read = std::fs::File::open(path).and_then(|file| file.take(MAX_PASSWORD).read_to_string(&mut text));
+        let read = match tokio::fs::File::open(path).await {
+            Ok(file) => file.take(MAX_PASSWORD).read_to_string(&mut text).await,
+            Err(error) => Err(error),
+        };
         read.map_err(|error| format!("cannot read the password file {}: {error}", path.display()))?;
         Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
     }

@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::holding::{HeldBuffer, Holding, add};
+use crate::os_words::os_words;
 use crate::room;
 use crate::room::plan::{Message, Order, Plan};
 
@@ -103,7 +104,7 @@ impl Program {
     /// Starts it. Blocks for as long as it takes to start a process.
     pub(super) fn start(mut self) -> Result<Running, String> {
         self.plan.places = FIRST_PLACES;
-        self.start_room().map_err(|error| words(&error))
+        self.start_room().map_err(|error| os_words(&error))
     }
 
     fn start_room(self) -> io::Result<Running> {
@@ -169,8 +170,8 @@ async fn converse(mut socket: UnixStream, mut places: Places) -> Result<i32, Str
             Some(Message::Ended(code)) => end = Ok(code),
             Some(Message::Failed(length)) => {
                 let mut text = vec![0; (length as usize).min(MAX_FAILURE)];
-                socket.read_exact(&mut text).await.map_err(|error| words(&error))?;
-                end = Err(plain(&String::from_utf8_lossy(&text)));
+                socket.read_exact(&mut text).await.map_err(|error| os_words(&error))?;
+                end = Err(os_words(&String::from_utf8_lossy(&text)));
             }
             _ => return Err("its room said what no room says".to_owned()),
         }
@@ -193,7 +194,7 @@ async fn read(
 ) -> Result<(Vec<u8>, Taken), String> {
     let mut piece = vec![0; PIECE_BYTES];
     loop {
-        let count = pipe.read(&mut piece).await.map_err(|error| words(&error))?;
+        let count = pipe.read(&mut piece).await.map_err(|error| os_words(&error))?;
         if count == 0 {
             return Ok(buffer.into_parts());
         }
@@ -201,14 +202,4 @@ async fn read(
         let added = add(&mut buffer, piece.get(..count).unwrap_or_default(), too_large).await;
         added.map_err(|text| format!("killed: {text}"))?;
     }
-}
-
-/// The system's words, without its number.
-fn words(error: &io::Error) -> String {
-    plain(&error.to_string())
-}
-
-fn plain(text: &str) -> String {
-    let mut letters = text.split(" (os error").next().unwrap_or_default().chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -17,8 +17,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::client::resolve::System;
+use crate::client::tls::{connector, server_name};
+use crate::os_words::os_words;
 use crate::remote::dial;
-use crate::remote::presence::{AWAY, DEADLINE, Presence};
+use crate::remote::presence::{AWAY, DEADLINE, Presence, UNKNOWN};
 use crate::remote::server::RemoteServer;
 
 /// Connections to one server.
@@ -26,9 +28,6 @@ const LINKS: usize = 4;
 
 /// Calls under way at one server. More wait for a place, within their deadline.
 const MAX_CALLS: usize = 1024;
-
-/// The sentence about a change of which nobody knows whether it was done.
-const UNKNOWN: &str = "the server that keeps it did not answer, so the change may have been done or not";
 
 /// A script of the server, by its number among those of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -238,9 +237,9 @@ impl Links {
         match self.server.tls {
             false => self.speak(stream).await,
             true => {
-                let name = dial::server_name(&self.server.host)?;
-                let stream = dial::connector().await?.connect(name, stream).await;
-                self.speak(stream.map_err(|error| format!("TLS: {}", dial::words(&error)))?).await
+                let name = server_name(&self.server.host)?;
+                let stream = connector(&[]).await?.connect(name, stream).await;
+                self.speak(stream.map_err(|error| format!("TLS: {}", os_words(&error)))?).await
             }
         }
     }
@@ -249,9 +248,7 @@ impl Links {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let server = self.server.clone();
-        let password = tokio::task::spawn_blocking(move || server.password()).await;
-        let password = password.map_err(|error| format!("the host failed: {error}"))??;
+        let password = self.server.password().await?;
         let mut who = RedisConnectionInfo::default().set_skip_set_lib_name();
         who = who.set_db(self.server.database.parse().map_err(|_| "the database is no number".to_owned())?);
         if let Some(user) = &self.server.user {
