@@ -15,5 +15,6 @@ pub(crate) mod bounds;
 pub(crate) mod deployer;
 pub(crate) mod files;
 pub(crate) mod front;
+mod places;
 pub(crate) mod sheet;
 pub(crate) mod stand;

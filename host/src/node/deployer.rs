@@ -13,7 +13,6 @@ use std::time::Duration;
 use starcell_log::Level;
 use starcell_node::{Node, NotStarted, Revision, Seat};
 use starcell_runtime::Kv;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
@@ -22,9 +21,7 @@ use crate::stamp::{Stamp, stamps};
 
 use super::base::Base;
 use super::files::{AppFiles, MANIFEST, app_names};
-
-/// Apps that are set up at once. Each takes a core while it does.
-const AT_ONCE: usize = 4;
+use super::places::Places;
 
 /// The shortest time between two looks at the folder.
 const LOOK: Duration = Duration::from_millis(100);
@@ -50,7 +47,7 @@ pub(crate) struct Deployer {
     under_way: JoinSet<Finished>,
     /// Revisions that answer their last requests.
     retiring: TaskTracker,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     /// How long the last look took.
     looked: Duration,
     /// What was last said about the folder as a whole.
@@ -92,7 +89,7 @@ impl Deployer {
             stores: BTreeMap::new(),
             under_way: JoinSet::new(),
             retiring: TaskTracker::new(),
-            places: Arc::new(Semaphore::new(AT_ONCE)),
+            places: Arc::new(Places::new()),
             looked: Duration::ZERO,
             complained: None,
         }
@@ -237,12 +234,10 @@ impl Deployer {
         let kv = self.stores.get(&(files.manifest.tenant.clone(), files.name.clone())).cloned();
         let (base, places) = (Arc::clone(&self.base), Arc::clone(&self.places));
         self.under_way.spawn(async move {
-            // It is never closed.
-            let _place = places.acquire().await;
             let (name, tenant) = (files.name.clone(), files.manifest.tenant.clone());
-            let places = (files.manifest.hosts.clone(), files.manifest.prefix.clone());
-            let (kv, result) = set_up(&base, files, number, kv).await;
-            Finished { name, number, places, tenant, kv, result }
+            let answers_at = (files.manifest.hosts.clone(), files.manifest.prefix.clone());
+            let (kv, result) = set_up(&base, &places, files, number, kv).await;
+            Finished { name, number, places: answers_at, tenant, kv, result }
         });
     }
 
@@ -342,30 +337,38 @@ impl Deployer {
 
 async fn set_up(
     base: &Arc<Base>,
+    places: &Places,
     files: AppFiles,
     number: u64,
     kv: Option<Kv>,
 ) -> (Option<Kv>, Result<Arc<Revision>, NotStarted>) {
-    let kv = match kv {
-        Some(kv) => kv,
+    let opened = match kv {
+        Some(kv) => Ok(kv),
         None => {
             let (base, name, manifest) = (Arc::clone(base), files.name.clone(), files.manifest.clone());
-            let opened = tokio::task::spawn_blocking(move || base.kv(&name, &manifest)).await;
-            match opened.unwrap_or_else(|error| Err(error.to_string())) {
-                Ok(kv) => kv,
-                Err(why) => return (None, Err(why.into())),
-            }
+            let opening = tokio::task::spawn_blocking(move || base.kv(&name, &manifest));
+            places.within(opening).await.unwrap_or_else(|error| Err(error.to_string()))
         }
     };
-    let began = tokio::time::Instant::now();
-    loop {
-        match base.start(files.clone(), number, kv.clone()).await {
-            // Other apps make room, those first that were asked longest ago.
-            Err(NotStarted { for_memory: true, .. }) if began.elapsed() < ROOM => {
-                base.share.memory.want();
-                tokio::time::sleep(AGAIN).await;
-            }
-            result => return (Some(kv), result),
-        }
+    let kv = match opened {
+        Ok(kv) => kv,
+        Err(why) => return (None, Err(why.into())),
+    };
+    let attempt = || base.start(files.clone(), number, kv.clone());
+    let (mut result, mut spent) = (places.within(attempt()).await, Duration::ZERO);
+    // Other apps make room, those first that were asked longest ago.
+    while let Err(NotStarted { for_memory: true, .. }) = &result
+        && spent < ROOM
+    {
+        base.share.memory.want();
+        tokio::time::sleep(AGAIN).await;
+        let timed = async {
+            let began = tokio::time::Instant::now();
+            (attempt().await, began.elapsed())
+        };
+        let (again, time) = places.alone(&files.manifest.tenant, timed).await;
+        spent += time + AGAIN;
+        result = again;
     }
+    (Some(kv), result)
 }
