@@ -27,7 +27,7 @@ pub struct App {
 }
 
 /// Serves a bound server of an app from forks of the memory that its script handed over.
-pub(crate) type ServeImage = Box<dyn Fn(Arc<App>, u32, Image) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+pub(crate) type ServeImage = Box<dyn Fn(Arc<App>, u32, Image) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

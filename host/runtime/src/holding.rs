@@ -5,7 +5,6 @@
 //! allocated. What is handed to the guest is taken until the next call of the same instance, or until it ends: nobody tells
 //! the host when the guest has its copy.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -22,8 +21,8 @@ pub(crate) const NO_MEMORY: &str = "the host has no memory left for this: see --
 pub(crate) struct Holding {
     budget: MemoryBudget,
     kept: Mutex<Vec<Taken>>,
-    /// Whether a call found no memory.
-    was_short: AtomicBool,
+    /// The sentence of the last call that found no memory.
+    short: Mutex<Option<String>>,
 }
 
 /// A buffer whose memory is that of an instance.
@@ -36,7 +35,7 @@ pub(crate) struct HeldBuffer<'a> {
 impl Holding {
     /// Nothing yet.
     pub(crate) fn new(budget: MemoryBudget) -> Self {
-        Self { budget, kept: Mutex::default(), was_short: AtomicBool::new(false) }
+        Self { budget, kept: Mutex::default(), short: Mutex::default() }
     }
 
     /// Takes memory for so many bytes, which are there or are about to be.
@@ -58,14 +57,19 @@ impl Holding {
 
     /// Notes that a call finds no memory. The sentence for the script.
     pub(crate) fn short(&self) -> String {
-        self.was_short.store(true, Ordering::Relaxed);
-        NO_MEMORY.to_owned()
+        self.short_of(NO_MEMORY.to_owned())
+    }
+
+    /// The same, with a sentence of its own.
+    pub(crate) fn short_of(&self, sentence: String) -> String {
+        *self.short.lock() = Some(sentence.clone());
+        sentence
     }
 
     /// Whether a failure with this message is that of a call which found no memory: the script did not catch it, or passes
     /// it on. A script that merely uses the words has had memory for all of its calls.
     pub(crate) fn is_short(&self, message: &str) -> bool {
-        self.was_short.load(Ordering::Relaxed) && message.contains(NO_MEMORY)
+        self.short.lock().as_ref().is_some_and(|sentence| message.contains(sentence))
     }
 
     /// Keeps memory for what is handed to the guest.

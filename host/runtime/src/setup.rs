@@ -88,17 +88,14 @@ impl App {
 struct Parent(Arc<App>);
 
 impl ForkTaker for Parent {
-    fn take(&self, server: u32, image: Image) -> BoxFuture<'_, Result<(), String>> {
+    fn take(&self, server: u32, image: Image) -> BoxFuture<'_, Result<(), Failure>> {
         (self.0.serve)(Arc::clone(&self.0), server, image)
     }
 }
 
-async fn serve(host: Arc<dyn Serve>, app: Arc<App>, server: u32, image: Image) -> Result<(), String> {
-    let serving = Serving::freeze(&app, image).await.map_err(|failure| match failure {
-        Failure::Script(failure) => failure.message,
-        other => format!("cannot serve: {other}"),
-    })?;
-    host.serve(server, serving)?;
+async fn serve(host: Arc<dyn Serve>, app: Arc<App>, server: u32, image: Image) -> Result<(), Failure> {
+    let serving = Serving::freeze(&app, image).await?;
+    host.serve(server, serving).map_err(Failure::Host)?;
     app.context.note_serving();
     Ok(())
 }

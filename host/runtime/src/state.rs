@@ -32,8 +32,8 @@ pub(crate) enum Role {
 
 /// Takes the memory that the top level of a script hands over to be served.
 pub(crate) trait ForkTaker: Send + Sync {
-    /// Serves a bound server from forks of it; the error is a sentence for the script.
-    fn take(&self, server: u32, image: Image) -> BoxFuture<'_, Result<(), String>>;
+    /// Serves a bound server from forks of it; the error is why not.
+    fn take(&self, server: u32, image: Image) -> BoxFuture<'_, Result<(), Failure>>;
 }
 
 /// Data of one store.

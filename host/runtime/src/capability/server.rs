@@ -14,7 +14,7 @@ use crate::Position;
 use crate::bindings::starcell::guest::server::{Host, Misses as GuestMisses, Options};
 use crate::call_error::{HostCallError, shown};
 use crate::context::AppContext;
-use crate::holding::NO_MEMORY;
+use crate::failure::Failure;
 use crate::host::{ListenError, Misses, ServerOptions};
 use crate::state::{Role, State};
 use crate::witness::SetupCallKind;
@@ -80,15 +80,18 @@ impl Host for State {
         }
         let served = match live {
             Some(image) => taker.take(server, image).await,
-            None => Err("the guest has not handed over its memory".into()),
+            None => Err(Failure::Host("the guest has not handed over its memory".into())),
         };
-        if let Err(why) = &served {
+        served.map_err(|failure| {
             app.host.abandon(server);
-            if why == NO_MEMORY {
-                self.holding.short();
-            }
-        }
-        served.map_err(HostCallError::failed)
+            let for_memory = failure.is_for_memory();
+            let why = match failure {
+                Failure::Script(failure) => failure.message,
+                Failure::Host(why) => why,
+                other => format!("cannot serve: {other}"),
+            };
+            HostCallError::failed(if for_memory { self.holding.short_of(why) } else { why })
+        })
     }
 
     async fn wait(&mut self, server: u32) -> Result<(), HostCallError> {
