@@ -71,7 +71,18 @@ pub(super) fn filter_with_listener(filter: &BpfProgram) -> io::Result<OwnedFd> {
     let handle = with(listener | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV).or_else(|_| with(listener))?;
     let handle = i32::try_from(handle).map_err(|_| io::ErrorKind::InvalidData)?;
     // SAFETY: the kernel has just made the descriptor for this process.
-    Ok(unsafe { OwnedFd::from_raw_fd(handle) })
+    let handle = unsafe { OwnedFd::from_raw_fd(handle) };
+    listen_at_once(handle.as_fd());
+    Ok(handle)
+}
+
+/// Has whoever listens run as soon as a question is asked, on the processor of the one who asks. Until the question is
+/// received a signal takes it back, and a call that no program expects to be interrupted says `EINTR`: a shell whose first
+/// child ends while it makes a second one would give up. Kernels before 6.6 cannot do it, and leave that moment longer.
+fn listen_at_once(listener: BorrowedFd<'_>) {
+    const SYNC_WAKE_UP: libc::c_ulong = 1;
+    // SAFETY: the argument is a number, no address.
+    let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
 }
 
 /// A system call of the program that waits for an answer.
