@@ -130,6 +130,12 @@ impl Kv {
         self
     }
 
+    /// Gives the file up, for another process: changes that were asked are on the disk when this ends, and each later one is
+    /// an error, from whatever handle of the store it comes. A store on a server stays as it is.
+    pub async fn close(&self) {
+        self.0.close().await;
+    }
+
     /// Another store, in memory, that holds now what this one holds. The copy of a store on a server begins empty: tests,
     /// which take copies, have none.
     #[must_use]

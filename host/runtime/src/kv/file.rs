@@ -32,8 +32,9 @@ const CACHE_BYTES: usize = 4 << 20;
 
 /// The writer of a file; dropping it ends the thread after what was asked.
 pub(super) struct File {
-    jobs: Option<mpsc::Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    /// None once the file is closed.
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Job {
@@ -56,23 +57,30 @@ impl File {
         let database = opened.unwrap_or_else(damaged).map_err(|error| failed(path, error))?;
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new().name("kv".into()).spawn(move || write_all(&database, waiting, &table));
-        Ok(Self { jobs: Some(jobs), thread: Some(thread.map_err(KvError::Thread)?) })
+        Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread.map_err(KvError::Thread)?)) })
     }
 
     /// Does an operation; ready when it is on the disk.
     pub(super) async fn change(&self, key: Arc<str>, operation: Operation) -> Result<Reply, String> {
         let ended = || "the store is closed".to_owned();
         let (answer, answered) = oneshot::channel();
-        let jobs = self.jobs.as_ref().ok_or_else(ended)?;
+        let jobs = self.jobs.lock().clone().ok_or_else(ended)?;
         jobs.send(Job { key, operation, answer }).await.map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?
     }
 }
 
+impl File {
+    /// Takes no more changes, does those that were asked, and gives the file up. Returns the thread that does so.
+    pub(super) fn end(&self) -> Option<JoinHandle<()>> {
+        self.jobs.lock().take();
+        self.thread.lock().take()
+    }
+}
+
 impl Drop for File {
     fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.end() {
             // A panic of the thread was told to those who waited for it.
             let _ = thread.join();
         }

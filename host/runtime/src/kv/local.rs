@@ -8,7 +8,9 @@ use std::fmt;
 use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use starcell_budget::MemoryBudget;
 use tokio::sync::OnceCell;
@@ -32,6 +34,8 @@ pub(super) struct Local {
 struct OnDisk {
     path: PathBuf,
     file: OnceCell<File>,
+    /// True once no file may be made any more.
+    closed: AtomicBool,
 }
 
 impl fmt::Debug for Local {
@@ -54,7 +58,7 @@ impl Local {
             // It is empty, since it is new.
             let _ = file.set(File::open(path, Arc::clone(&table))?);
         }
-        Ok(Self { table, file: Some(OnDisk { path: path.to_owned(), file }) })
+        Ok(Self { table, file: Some(OnDisk { path: path.to_owned(), file, closed: AtomicBool::new(false) }) })
     }
 }
 
@@ -80,6 +84,19 @@ impl Store for Local {
         self.table.lock().count(memory);
     }
 
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let Some(disk) = &self.file else { return };
+            disk.closed.store(true, Ordering::SeqCst);
+            // A file that is being opened at this moment is waited for.
+            let Ok(file) = disk.file.get_or_try_init(|| async { Err(()) }).await else { return };
+            if let Some(thread) = file.end() {
+                // A panic of the thread was told to those who waited for it.
+                let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            }
+        })
+    }
+
     fn snapshot(&self) -> Table {
         self.table.lock().clone()
     }
@@ -89,6 +106,9 @@ impl OnDisk {
     /// The file, made if it is not there.
     async fn file(&self, table: &Arc<Mutex<Table>>) -> Result<&File, String> {
         let open = || async {
+            if self.closed.load(Ordering::SeqCst) {
+                return Err("the store is closed".to_owned());
+            }
             let (path, table) = (self.path.clone(), Arc::clone(table));
             let opened = tokio::task::spawn_blocking(move || File::open(&path, table)).await;
             opened.map_err(|error| error.to_string())?.map_err(|error| format!("the store cannot be written: {error}"))
@@ -123,6 +143,24 @@ mod tests {
         assert!(share.used() > 0, "what is there already counts");
         drop(kv);
         assert_eq!(share.used(), 0);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_closed_store_is_free_for_another_and_changes_no_more() {
+        let path = std::env::temp_dir().join(format!("starcell-kv-closed-{}", std::process::id()));
+        let (kept, unused) = (when_used(&path, None), when_used(&path.with_extension("no"), None));
+        let set = Operation::Set { value: Value::new(&Parts::Text("v".into())).unwrap(), lifetime: Lifetime::Forever };
+        kept.change("k", &set).await.unwrap();
+        kept.close().await;
+        unused.close().await;
+        let other = when_used(&path, None);
+        assert!(other.get("k").await.unwrap().is_some());
+        for kv in [&kept, &unused] {
+            assert_eq!(kv.change("l", &set).await.map(drop).unwrap_err(), "the store is closed");
+        }
+        kept.close().await;
+        drop(other);
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -43,6 +43,11 @@ pub(super) trait Store: fmt::Debug + Send + Sync + 'static {
     /// Counts what it holds of the memory of this process from now on; nothing for one on a server.
     fn count(&self, _memory: &MemoryBudget) {}
 
+    /// Gives up what another process would find in use. A store on a server gives nothing up.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// What a store of this process holds; nothing for one on a server.
     fn snapshot(&self) -> Table;
 }
