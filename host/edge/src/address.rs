@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -56,7 +57,25 @@ impl BoundAddress {
         let cannot = |source| BindError { address: asked, source };
         let listener = TcpListener::bind(asked).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
-        Ok(Arc::new(Self {
+        Ok(Self::over(listener, asked, address))
+    }
+
+    /// Takes a socket that listens already: a supervisor or an earlier process has bound it. Connections that wait in its
+    /// queue are served like those that come later.
+    ///
+    /// # Errors
+    /// The socket is none that listens. The error names `asked`.
+    pub fn adopt(socket: std::net::TcpListener, asked: SocketAddr) -> Result<Arc<Self>, BindError> {
+        let cannot = |source| BindError { address: asked, source };
+        // Two processes may share the socket: one that blocked in `accept` would wait for a connection that the other took.
+        socket.set_nonblocking(true).map_err(cannot)?;
+        let listener = TcpListener::from_std(socket).map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        Ok(Self::over(listener, asked, address))
+    }
+
+    fn over(listener: TcpListener, asked: SocketAddr, address: SocketAddr) -> Arc<Self> {
+        Arc::new(Self {
             asked,
             address,
             listener: Mutex::new(Some(listener)),
@@ -65,7 +84,17 @@ impl BoundAddress {
             stopping: AtomicBool::new(false),
             present: AtomicU32::new(0),
             over: watch::Sender::new(false),
-        }))
+        })
+    }
+
+    /// Another handle of the socket, before it is served. The address stays open until that handle is dropped too.
+    ///
+    /// # Errors
+    /// The process has no descriptor left, or the socket is served already.
+    pub fn duplicate(&self) -> io::Result<std::net::TcpListener> {
+        let listener = self.listener.lock();
+        let listener = listener.as_ref().ok_or_else(|| io::Error::other("the socket is served already"))?;
+        Ok(listener.as_fd().try_clone_to_owned()?.into())
     }
 
     /// The address that was asked for; its port may be 0.
@@ -107,6 +136,12 @@ impl BoundAddress {
         // keep-alive.
         self.stopping.store(true, Ordering::Release);
         self.stop.cancel();
+    }
+
+    /// Has every response say that its connection ends, or no longer. New connections are taken meanwhile: a client that
+    /// keeps a connection learns of the end from a response, and not from a request that nobody answers.
+    pub fn wind_down(&self, ends: bool) {
+        self.stopping.store(ends, Ordering::Release);
     }
 
     /// Whether it shall stop, or has.

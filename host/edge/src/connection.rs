@@ -17,7 +17,7 @@ use starcell_http::framing::Guard;
 use starcell_log::{Field, Level};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{interval, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_util::either::Either;
 
 use crate::activity::Activity;
@@ -66,6 +66,10 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Time for all that a connection may do which is only told that there is no place for it.
 const REFUSAL: Duration = Duration::from_secs(1);
+
+/// How long the first request of a connection is waited for once the endpoint shall stop, and how often it is looked for.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+const FIRST_REQUEST_LOOK: Duration = Duration::from_millis(10);
 
 /// What an HTTP/2 client without TLS starts with: RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -171,7 +175,7 @@ impl Connection {
             .max_buf_size((self.head_bytes * 2).max(MIN_BUFFER));
         let service = service_fn(|request| exchange(&self.client, request));
         let mut connection = builder.serve_connection(TokioIo::new(transport), service);
-        let stop = std::pin::pin!(self.client.endpoint.stopping());
+        let stop = std::pin::pin!(self.stopping());
         // Errors of a connection are its client's: a reset, a timeout, bytes that are not HTTP. hyper has answered those
         // that can be answered.
         let _ = tokio::select! {
@@ -219,6 +223,7 @@ impl Connection {
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(transport), service));
         let (mut look, mut stopping) = (interval(LOOK), false);
+        let mut stop = std::pin::pin!(self.stopping());
         let activity = &self.client.activity;
         loop {
             let served = std::future::poll_fn(|context| {
@@ -229,7 +234,7 @@ impl Connection {
             tokio::select! {
                 // As above: what goes wrong here is the client's.
                 _ = served => return,
-                () = self.client.endpoint.stopping(), if !stopping => {
+                () = &mut stop, if !stopping => {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -247,6 +252,19 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Ends when the endpoint shall stop, and its client has had a moment for its first request: it may have connected just
+    /// before that, and has been told by nobody that nothing is answered any more.
+    async fn stopping(&self) {
+        self.client.endpoint.stopping().await;
+        let first = async {
+            while self.client.activity.is_fresh() {
+                sleep(FIRST_REQUEST_LOOK).await;
+            }
+        };
+        // A client that sends nothing needs no answer.
+        let _ = timeout(FIRST_REQUEST, first).await;
     }
 
     /// Notes what a client did that ended its connection.

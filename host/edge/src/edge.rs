@@ -1,9 +1,12 @@
 //! What all listeners of a process share, and what its operator lets clients use.
 
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use starcell_budget::MemoryBudget;
 use starcell_log::{Level, Logs};
 
@@ -52,6 +55,8 @@ pub struct Edge {
     pub memory: MemoryBudget,
     pub(crate) places: Arc<Places>,
     pub(crate) ids: Ids,
+    /// Sockets that a supervisor has bound for this process.
+    given: Mutex<Vec<TcpListener>>,
 }
 
 impl Edge {
@@ -67,6 +72,28 @@ impl Edge {
     #[must_use]
     pub fn new(config: EdgeConfig, memory: MemoryBudget, logs: Logs) -> Arc<Self> {
         let places = Places::new(config.max_connections, config.max_connections_per_address);
-        Arc::new(Self { config, logs, memory, places, ids: Ids::new() })
+        Arc::new(Self { config, logs, memory, places, ids: Ids::new(), given: Mutex::default() })
+    }
+
+    /// Connections that are open, and how many may be.
+    #[must_use]
+    pub fn connections(&self) -> (usize, usize) {
+        (self.places.taken(), self.places.most())
+    }
+
+    /// Takes a socket that listens already, for whoever asks for its address.
+    pub fn give(&self, socket: TcpListener) {
+        self.given.lock().push(socket);
+    }
+
+    /// The socket that was given for an address, if one was. It is given again to the next who asks: the supervisor keeps
+    /// the address bound, so nobody could bind it anew.
+    ///
+    /// # Errors
+    /// The process has no descriptor left.
+    pub fn given(&self, address: SocketAddr) -> io::Result<Option<TcpListener>> {
+        let given = self.given.lock();
+        let found = given.iter().find(|socket| socket.local_addr().is_ok_and(|local| local == address));
+        found.map(TcpListener::try_clone).transpose()
     }
 }

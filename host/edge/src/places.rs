@@ -43,6 +43,16 @@ impl Places {
         Arc::new(Self { max, max_per_address: max_per_address.get(), taken: Mutex::default() })
     }
 
+    /// Places that are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.lock().total
+    }
+
+    /// All places.
+    pub(crate) fn most(&self) -> usize {
+        self.max
+    }
+
     /// A place for a connection from `address`; none if all are taken, or all of that address.
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionPlace> {
         let network = network(address);

@@ -47,6 +47,12 @@ impl Responder for Lengths {
 }
 
 async fn serve(memory: u64) -> (u16, MemoryBudget) {
+    let address = BoundAddress::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let memory = serve_at(&address, memory);
+    (address.address().port(), memory)
+}
+
+fn edge_with(memory: u64) -> Arc<Edge> {
     let (logs, _writer) = Logs::start(LogChoice { format: None, least: Some(Level::Error) });
     let second = Duration::from_secs(1);
     let config = EdgeConfig {
@@ -64,14 +70,16 @@ async fn serve(memory: u64) -> (u16, MemoryBudget) {
         trust_request_id: false,
         access_log: false,
     };
-    let memory = MemoryBudget::new(memory);
     let logs = logs.of_script("a.star", LogRate { bytes_per_second: NonZeroU32::MIN });
-    let limits = ClientLimits::new(&config, &ClientWishes::default());
-    let edge = Edge::new(config, memory.clone(), logs);
-    let address = BoundAddress::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    address.set(Front { responder: Arc::new(Lengths(limits, memory.clone())), tls: None, grace: second });
-    listener::start(&address, &edge);
-    (address.address().port(), memory)
+    Edge::new(config, MemoryBudget::new(memory), logs)
+}
+
+fn serve_at(address: &Arc<BoundAddress>, memory: u64) -> MemoryBudget {
+    let (edge, second) = (edge_with(memory), Duration::from_secs(1));
+    let (limits, memory) = (ClientLimits::new(&edge.config, &ClientWishes::default()), edge.memory.clone());
+    address.set(Front { responder: Arc::new(Lengths(limits, memory.clone())), tls: None, grace: 5 * second });
+    listener::start(address, &edge);
+    memory
 }
 
 async fn connect(port: u16) -> TcpStream {
@@ -163,5 +171,64 @@ async fn a_response_is_held_until_it_was_written_and_may_not_stall() {
     while memory.used() > 0 {
         assert!(began.elapsed() < Duration::from_secs(20), "a client that takes no more is not waited for");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+const ASK: &[u8] = b"POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+
+/// The head and the body of the answer to [`ASK`].
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\nxxx") {
+        let byte = stream.read_u8().await.unwrap();
+        answer.push(byte);
+    }
+    String::from_utf8(answer).unwrap().to_lowercase()
+}
+
+#[tokio::test]
+async fn a_socket_is_left_to_the_next_and_nobody_is_refused() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let asked = socket.local_addr().unwrap();
+    let kept = socket.try_clone().unwrap();
+    let first = BoundAddress::adopt(socket, asked).unwrap();
+    assert_eq!(first.address(), asked);
+    drop(first.duplicate().unwrap());
+    serve_at(&first, 64 << 20);
+    let mut client = connect(asked.port()).await;
+    client.write_all(ASK).await.unwrap();
+    assert!(!answer(&mut client).await.contains("connection: close"));
+    // While it winds down it answers, and says that this was the last answer of the connection.
+    first.wind_down(true);
+    client.write_all(ASK).await.unwrap();
+    assert!(answer(&mut client).await.contains("connection: close"));
+    first.wind_down(false);
+    let mut client = connect(asked.port()).await;
+    client.write_all(ASK).await.unwrap();
+    assert!(!answer(&mut client).await.contains("connection: close"));
+    // One that has connected just before the end is answered, and later ones wait in the queue for whoever is next.
+    let mut late = connect(asked.port()).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    first.stop();
+    late.write_all(ASK).await.unwrap();
+    assert!(answer(&mut late).await.contains("connection: close"));
+    first.ended().await;
+    assert!(first.duplicate().is_err());
+    let mut waits = connect(asked.port()).await;
+    waits.write_all(ASK).await.unwrap();
+    let second = BoundAddress::adopt(kept, asked).unwrap();
+    serve_at(&second, 64 << 20);
+    assert!(answer(&mut waits).await.starts_with("http/1.1 200"));
+}
+
+#[tokio::test]
+async fn an_edge_gives_a_socket_to_whoever_asks_for_its_address() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let edge = edge_with(64 << 20);
+    edge.give(socket);
+    assert!(edge.given("127.0.0.1:1".parse().unwrap()).unwrap().is_none());
+    for _ in 0..2 {
+        assert_eq!(edge.given(address).unwrap().unwrap().local_addr().unwrap(), address);
     }
 }

@@ -41,6 +41,8 @@ pub struct Servers {
     ready: CancellationToken,
     /// Whether the app shall end: no server of it is served any more.
     over: AtomicBool,
+    /// Cancelled once a server of its own answers.
+    answering: CancellationToken,
 }
 
 /// One server, running or not.
@@ -78,8 +80,14 @@ impl Servers {
 
     fn with(terms: Arc<AppTerms>, inherited: Option<Vec<Option<Arc<BoundAddress>>>>) -> Arc<Self> {
         let (slots, inherited) = (Mutex::default(), Mutex::new(inherited));
-        let (ready, over) = (CancellationToken::new(), AtomicBool::new(false));
-        Arc::new(Self { terms, slots, inherited, ready, over })
+        let (ready, answering) = (CancellationToken::new(), CancellationToken::new());
+        let over = AtomicBool::new(false);
+        Arc::new(Self { terms, slots, inherited, ready, answering, over })
+    }
+
+    /// Ends when the first server answers that this app has bound itself.
+    pub async fn answering(&self) {
+        self.answering.cancelled().await;
     }
 
     /// Ends when a successor has taken over: its script waits for its servers.
@@ -140,7 +148,12 @@ impl Servers {
         if let Some(endpoint) = self.inherit(server, asked) {
             return Ok(endpoint);
         }
-        BoundAddress::bind(asked).await.map_err(|error| ListenError::Unbound(error.to_string()))
+        let given = self.terms.edge.given(asked).map_err(|error| ListenError::Unbound(error.to_string()))?;
+        let bound = match given {
+            Some(socket) => BoundAddress::adopt(socket, asked),
+            None => BoundAddress::bind(asked).await,
+        };
+        bound.map_err(|error| ListenError::Unbound(error.to_string()))
     }
 
     /// The endpoint of the predecessor at an address, or at the same server with a port of the system's choice.
@@ -181,6 +194,7 @@ impl Servers {
         let text = format!("serving {} on {scheme}://{}", self.terms.script, endpoint.address());
         self.terms.logs.announce(&text);
         listener::start(endpoint, &self.terms.edge);
+        self.answering.cancel();
     }
 }
 
