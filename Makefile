@@ -44,8 +44,8 @@ test: build .test-tools
 # The unit tests, and the integration tests of the packages by name: the selection of packages stays the same, so that no
 # dependency is compiled again. Left out are the whole-system tests, and those below, which open sockets or start
 # processes; tests/structure checks that no other test does.
-SLOW_FILES := host/audit/tests/anchors.rs host/audit/tests/disk.rs host/audit/tests/log.rs host/edge/tests/edge.rs
-SLOW_UNITS := socket::tests ground::tests
+SLOW_FILES := host/audit/tests/anchors.rs host/audit/tests/disk.rs host/audit/tests/log.rs host/edge/tests/edge.rs host/telemetry/tests/collector.rs
+SLOW_UNITS := socket::tests ground::tests handover::tests sockets::tests
 FAST_FILES := $(filter-out $(SLOW_FILES),$(wildcard guest/*/tests/*.rs host/*/tests/*.rs))
 FAST := --lib $(foreach test,$(FAST_FILES),--test $(basename $(notdir $(test)))) \
   $(foreach test,$(wildcard guest/*/tests/*/main.rs host/*/tests/*/main.rs tests/structure/main.rs),\

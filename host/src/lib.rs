@@ -11,6 +11,9 @@
 //! - `record`: the audit log that the command line names
 //! - `node`: a node with many apps, from its files to its listeners
 //! - [`signals`]: SIGINT and SIGTERM
+//! - `sockets`: sockets that a supervisor has bound for this process
+//! - `supervisor`: what a supervisor is told about it
+//! - `telemetry`: what it sends to a collector
 //! - `folder`: the files that a command was told to look at
 //! - [`worker`]: the check of one script, in a process of its own
 //! - [`guest`]: the compiled guest inside this binary
@@ -31,9 +34,12 @@ mod owned;
 mod record;
 pub mod say;
 pub mod signals;
+mod sockets;
 mod stamp;
 mod stand;
 mod store;
+mod supervisor;
+mod telemetry;
 pub mod terms;
 pub mod vars;
 pub mod wiping;

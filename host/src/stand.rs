@@ -35,6 +35,8 @@ pub(crate) struct Needs<'a> {
     pub(crate) host_files: &'a HostFiles,
     /// Whether programs run although the machine cannot stop all that they must not do.
     pub(crate) best_effort: bool,
+    /// Whether telemetry is sent to a collector.
+    pub(crate) sends: bool,
 }
 
 /// The stand of a host. Makes the folder of the store, so that no folder above it has to be left open.
@@ -45,7 +47,8 @@ pub(crate) fn stand(needs: &Needs<'_>) -> Stand {
     // A program that makes credentials is the operator's own, and may need anything.
     let executes = clusters && needs.kubernetes.runs_programs();
     let everywhere = needs.counts || executes;
-    let connects = clusters || may(&[Capability::HttpClient]) || sends_anchors(needs) || stores_elsewhere(needs);
+    let connects =
+        clusters || may(&[Capability::HttpClient]) || sends_anchors(needs) || stores_elsewhere(needs) || needs.sends;
     let ground = NodeGround {
         read: read(needs, clusters, connects).filter(|_| !everywhere),
         write: written(needs).filter(|_| !everywhere),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use starcell_budget::MemoryBudget;
 use starcell_edge::Edge;
 use starcell_log::{LogRate, Logs};
-use starcell_node::AppTerms;
+use starcell_node::{AppTerms, Sight};
 
 use crate::cli::{EdgeFlags, LimitFlags};
 
-/// The terms of an app, with an edge for its servers alone and a log of its own.
+/// The terms of an app, with an edge for its servers alone and a log of its own that is written at a rate.
 #[must_use]
 pub fn app(
     script: String,
@@ -17,8 +17,8 @@ pub fn app(
     limits: &LimitFlags,
     flags: &EdgeFlags,
     memory: &MemoryBudget,
-    logs: &Logs,
-    rate: LogRate,
+    (logs, rate): (&Logs, LogRate),
+    sight: Option<Sight>,
 ) -> Arc<AppTerms> {
     let logs = logs.of_script(&script, rate);
     Arc::new(AppTerms {
@@ -32,7 +32,9 @@ pub fn app(
         max_url_bytes: flags.max_url_bytes as usize,
         memory: memory.clone(),
         turns: None,
+        cpu_cut: None,
         edge: Edge::new(flags.config(), memory.clone(), logs.clone()),
         logs,
+        sight,
     })
 }

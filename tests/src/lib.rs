@@ -17,6 +17,7 @@ pub mod node;
 pub mod process;
 pub mod scratch;
 pub mod servers;
+pub mod supervisor;
 pub mod tls;
 pub mod tools;
 pub mod upstream;

@@ -183,3 +183,111 @@ srv.serve()
     drop(loops);
     eventually(PATIENCE / 2, "the loops have ended", || ask(port, "modest.example", "/").status == 200);
 }
+
+#[test]
+fn what_is_under_way_can_be_ended_when_the_cpu_time_is_used_up() {
+    let script = "
+def burn(req):
+    for number in range(1000000000):
+        pass
+    return \"never\"
+
+srv = http.server()
+srv.handle(\"GET /\", burn)
+srv.serve()
+";
+    let node = node("cpu = { limit = \"100ms/h\", past = \"terminate\" }", script);
+    let mut starcell = node.start(&["--request-cpu", "600s", "--request-time", "600s"]);
+    let port = starcell.port();
+    // Several at once: all of them end, long before the limits of a request would end one.
+    let asked: Vec<_> = (0..4).map(|_| thread::spawn(move || ask(port, "greedy.example", "/"))).collect();
+    for answer in asked {
+        let answer = answer.join().unwrap();
+        assert_eq!((answer.status, answer.text()), (429, "429 Too Many Requests: the quota `cpu` is used up\n"));
+        assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+    }
+    assert_eq!(ask(port, "greedy.example", "/").status, 429, "what is owed is owed");
+    assert_eq!(ask(port, "modest.example", "/").text(), "modest");
+    starcell.wait_for("the tenant greedy was past its quota `cpu`");
+}
+
+#[test]
+fn a_request_logs_no_more_than_its_limit() {
+    let script = "
+def flood(req):
+    for number in range(100):
+        log.info(\"flood\", n=number, text=\"x\" * 100)
+        print(\"printed\")
+    return \"done\"
+
+srv = http.server()
+srv.handle(\"GET /\", flood)
+srv.serve()
+";
+    let node = node("", script);
+    let limited = format!("{}limits = {{ log = \"1KiB\" }}\n", manifest("greedy"));
+    node.app("greedy", &limited, script);
+    let mut starcell = node.start(&["--no-access-log"]);
+    for _ in 0..2 {
+        assert_eq!(ask(starcell.port(), "greedy.example", "/").text(), "done");
+        let line = starcell.wait_for("more than the 1024 bytes of limits.log; the rest is dropped");
+        assert!(line.contains("request="), "{line}");
+    }
+    let lines = starcell.stop().output.matches("flood").count();
+    assert!((10..=20).contains(&lines), "{lines} lines of 200: each request has its own limit");
+}
+
+/// The keys that a table takes, as the error about a wrong one lists them.
+fn keys(said: &str) -> Vec<String> {
+    let (_, listed) = said.split_once("unknown key `unknown`, expected ").unwrap_or_else(|| panic!("{said}"));
+    let listed = listed.lines().next().unwrap();
+    listed.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The page names every limit and quota that the configuration and the command line have, and no other.
+#[test]
+fn the_table_of_limits_is_whole() {
+    let page = include_str!("../../docs/host.md");
+    let (_, table) = page.split_once("## Limits and quotas").unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
+    let names = |row: &str| -> Vec<String> {
+        row.split('|')
+            .nth(1)
+            .unwrap()
+            .split(':')
+            .next()
+            .unwrap()
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    };
+    let written: Vec<String> = rows.iter().flat_map(|row| names(row)).collect();
+    let quotas = NodeFolder::new("[tenants.t]\nquotas = { unknown = 1 }\n").check().stderr;
+    let node = NodeFolder::new(&tenants(""));
+    node.app("greedy", &format!("{}limits = {{ unknown = \"1s\" }}\n", manifest("greedy")), &says("x"));
+    let limits = node.check().output;
+    let mut known: Vec<String> = keys(&quotas).iter().map(|name| format!("quotas.{name}")).collect();
+    known.extend(keys(&limits).iter().map(|name| format!("limits.{name}")));
+    assert!(known.len() >= 11, "{known:?}");
+    // Flags with an amount are limits; those of the files of the audit log are not.
+    let mut command = std::process::Command::new(starcell_tests::process::binary());
+    command.args(["host", "--help"]);
+    let help = starcell_tests::process::Starcell::spawn_command(command).wait().stdout;
+    let flag = |line: &str| -> Option<String> {
+        let (flag, value) = line.trim().strip_prefix("--")?.split_once(' ')?;
+        let amounts = ["<N>", "<MIB>", "<KIB>", "<TIME>", "<BYTES>"];
+        let is_of_files = flag.starts_with("audit-") && flag != "audit-rate";
+        (amounts.contains(&value) && !is_of_files).then(|| format!("--{flag}"))
+    };
+    known.extend(help.lines().filter_map(flag));
+    assert!(known.iter().any(|name| name == "--max-connections") && known.len() > 25, "{known:?}");
+    let missing: Vec<&String> = known.iter().filter(|name| !written.contains(name)).collect();
+    assert!(missing.is_empty(), "docs/host.md has no row for {missing:?}");
+    let strange: Vec<&String> = written.iter().filter(|name| !known.contains(name)).collect();
+    assert!(strange.is_empty(), "docs/host.md has rows for {strange:?}");
+    for row in rows {
+        assert_eq!(row.matches('|').count(), 5, "of what, by default, past it: {row}");
+    }
+}

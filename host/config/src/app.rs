@@ -63,6 +63,8 @@ pub struct AppLimits {
     pub cpu: Option<Duration>,
     /// Time of a request, waiting included.
     pub time: Option<Duration>,
+    /// Bytes that a request may log.
+    pub log: Option<u64>,
 }
 
 /// Where a secret comes from. The secret itself is in no configuration.
@@ -181,6 +183,9 @@ fn limits(source: &Source<'_>, table: &LimitTable) -> Result<AppLimits, ConfigEr
         };
         written.as_ref().map(read).transpose()
     };
+    let size = |text: &Spanned<String>| {
+        quantity::size(text.get_ref()).map_err(|problem| source.error(text.span().start, problem, None))
+    };
     let memory = |text: &Spanned<String>| {
         let error = |problem: String| source.error(text.span().start, problem, None);
         let bytes = quantity::size(text.get_ref()).map_err(error)?;
@@ -193,6 +198,7 @@ fn limits(source: &Source<'_>, table: &LimitTable) -> Result<AppLimits, ConfigEr
         memory: table.memory.as_ref().map(memory).transpose()?,
         cpu: duration(&table.cpu)?,
         time: duration(&table.time)?,
+        log: table.log.as_ref().map(size).transpose()?,
     })
 }
 

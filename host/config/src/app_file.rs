@@ -37,6 +37,7 @@ pub(crate) struct LimitTable {
     pub(crate) memory: Option<Spanned<String>>,
     pub(crate) cpu: Option<Spanned<String>>,
     pub(crate) time: Option<Spanned<String>>,
+    pub(crate) log: Option<Spanned<String>>,
 }
 
 /// What is written for a secret.

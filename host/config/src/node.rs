@@ -9,11 +9,14 @@ use starcell_policy::{Profile, nearest};
 use toml::Spanned;
 
 use crate::error::{ConfigError, Source};
-use crate::node_file::{AdminTable, KvTable, ListenerTable, NodeFile, TenantTable};
+use crate::node_file::{AdminTable, KvTable, ListenerTable, NodeFile, TelemetryTable, TenantTable};
 use crate::parse::{Config, MAX_FILE};
 use crate::quantity;
 use crate::quota::Quotas;
 use crate::store::{KvConfig, KvPlace};
+
+/// The parts that a share of traces is counted in.
+const MILLION: u32 = 1_000_000;
 
 /// Turns that a tenant can have for each turn of another one.
 const MAX_WEIGHT: u32 = 1000;
@@ -45,6 +48,8 @@ pub struct NodeConfig {
     pub metrics: Option<SocketAddr>,
     /// Where the stores of its apps are kept; in a folder of `state` where nothing is said.
     pub kv: Option<KvConfig>,
+    /// Where its traces, metrics and logs are sent.
+    pub telemetry: Option<TelemetryChoice>,
     /// The tenants by name.
     pub tenants: BTreeMap<String, TenantConfig>,
     /// The profiles that tenants and apps can have.
@@ -72,6 +77,17 @@ pub enum AdminAddress {
     },
     /// A socket in the file system, for whoever may open it.
     Unix(PathBuf),
+}
+
+/// Where the traces, metrics and logs of a node are sent, and how much of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TelemetryChoice {
+    /// The collector, which whoever sends to it reads.
+    pub endpoint: String,
+    /// How many of a million traces are sent.
+    pub sample: u32,
+    /// Whether requests go on with the trace that their client names.
+    pub trusts_clients: bool,
 }
 
 /// The owner of apps.
@@ -108,6 +124,7 @@ impl NodeConfig {
             admin: parsed.admin.as_ref().map(|admin| admin_address(&source, admin)).transpose()?,
             metrics: parsed.metrics.as_ref().map(|table| source.address(&table.address)).transpose()?,
             kv: parsed.kv.as_ref().map(|table| kv(&source, table)).transpose()?,
+            telemetry: parsed.telemetry.as_ref().map(|table| telemetry(&source, table)).transpose()?,
             tenants: tenants(&source, &parsed.tenants, &profiles)?,
             profiles,
         })
@@ -201,6 +218,27 @@ fn kv(source: &Source<'_>, table: &KvTable) -> Result<KvConfig, ConfigError> {
     }
     let password_file = password_file.as_ref().map(|file| source.path("password_file", file)).transpose()?;
     Ok(KvConfig { place, password_file })
+}
+
+fn telemetry(source: &Source<'_>, table: &TelemetryTable) -> Result<TelemetryChoice, ConfigError> {
+    let endpoint = table.endpoint.get_ref();
+    if !endpoint.starts_with("http://") {
+        let problem = "a collector is reached over http; write it like http://127.0.0.1:4318";
+        return Err(source.error(table.endpoint.span().start, problem, None));
+    }
+    let sample = match &table.sample {
+        None => MILLION,
+        Some(share) if (0.0..=1.0).contains(share.get_ref()) => parts_of_a_million(*share.get_ref()),
+        Some(share) => {
+            return Err(source.error(share.span().start, "the share of traces is a number from 0.0 to 1.0", None));
+        }
+    };
+    Ok(TelemetryChoice { endpoint: endpoint.clone(), sample, trusts_clients: table.trust_traceparent })
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share from 0 to 1")]
+fn parts_of_a_million(share: f64) -> u32 {
+    (share * f64::from(MILLION)).round() as u32
 }
 
 fn tenants(

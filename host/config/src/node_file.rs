@@ -20,6 +20,7 @@ pub(crate) struct NodeFile {
     pub(crate) admin: Option<AdminTable>,
     pub(crate) metrics: Option<MetricsTable>,
     pub(crate) kv: Option<KvTable>,
+    pub(crate) telemetry: Option<TelemetryTable>,
     #[serde(default)]
     pub(crate) profiles: BTreeMap<Spanned<String>, ProfileTable>,
     #[serde(default)]
@@ -61,6 +62,15 @@ pub(crate) struct MetricsTable {
 pub(crate) struct KvTable {
     pub(crate) url: Spanned<String>,
     pub(crate) password_file: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TelemetryTable {
+    pub(crate) endpoint: Spanned<String>,
+    pub(crate) sample: Option<Spanned<f64>>,
+    #[serde(default)]
+    pub(crate) trust_traceparent: bool,
 }
 
 #[derive(Debug, Deserialize)]

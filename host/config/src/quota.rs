@@ -44,6 +44,8 @@ pub enum PastQuota {
     /// It is refused.
     #[default]
     Reject,
+    /// It is refused, and what is under way is ended.
+    Terminate,
     /// It waits for a while, and is refused then.
     Throttle,
 }
@@ -52,12 +54,15 @@ pub enum PastQuota {
 #[derive(Clone, Copy)]
 struct Can {
     throttle: bool,
+    terminate: bool,
     count: bool,
 }
 
 /// Work that comes piece by piece can be held back or let through; what is held cannot.
-const WORK: Can = Can { throttle: true, count: true };
-const HELD: Can = Can { throttle: false, count: false };
+const WORK: Can = Can { throttle: true, terminate: false, count: true };
+const HELD: Can = Can { throttle: false, terminate: false, count: false };
+/// What takes time can be ended while it does.
+const TIME: Can = Can { terminate: true, ..WORK };
 
 impl Quotas {
     pub(crate) fn read(source: &Source<'_>, tables: &QuotaTables) -> Result<Self, ConfigError> {
@@ -65,7 +70,7 @@ impl Quotas {
         let QuotaTables { requests, cpu, concurrency, memory, kv, egress, log } = tables;
         Ok(Self {
             requests: reader.text("requests", requests.as_ref(), WORK, quantity::events)?,
-            cpu: reader.text("cpu", cpu.as_ref(), WORK, quantity::cpu)?,
+            cpu: reader.text("cpu", cpu.as_ref(), TIME, quantity::cpu)?,
             concurrency: reader.concurrency(concurrency.as_ref())?,
             memory: reader.text("memory", memory.as_ref(), HELD, quantity::size)?,
             kv: reader.text("kv", kv.as_ref(), HELD, quantity::size)?,
@@ -116,42 +121,38 @@ impl Reader<'_> {
         let at = value.span().start;
         let limit = limit.map_err(|problem| self.source.error(at, format!("the quota {name}: {problem}"), None))?;
         let QuotaValue { past, mode, .. } = value.get_ref();
-        let waits = match past {
-            None => false,
-            Some(past) => self.word(name, "past", past, ("reject", "throttle"), can.throttle)?,
-        };
-        let counts = match mode {
-            None => false,
-            Some(mode) => self.word(name, "mode", mode, ("enforce", "count"), can.count)?,
-        };
-        let past = match (counts, waits) {
-            (true, _) => PastQuota::Count,
-            (false, true) => PastQuota::Throttle,
-            (false, false) => PastQuota::Reject,
+        let can_do = [("reject", true), ("throttle", can.throttle), ("terminate", can.terminate)];
+        let past = past.as_ref().map(|past| self.word(name, "past", past, &can_do)).transpose()?;
+        let mode = mode.as_ref().map(|mode| self.word(name, "mode", mode, &[("enforce", true), ("count", can.count)]));
+        let past = match (mode.transpose()?, past) {
+            (Some("count"), _) => PastQuota::Count,
+            (_, Some("throttle")) => PastQuota::Throttle,
+            (_, Some("terminate")) => PastQuota::Terminate,
+            _ => PastQuota::Reject,
         };
         Ok(Quota { limit, past })
     }
 
-    /// Whether a key says the second of its two words, where the quota takes that.
+    /// The word that a key says, of those that the quota takes.
     fn word(
         &self,
         name: &str,
         key: &str,
         written: &Spanned<String>,
-        words: (&'static str, &'static str),
-        second: bool,
-    ) -> Result<bool, ConfigError> {
-        let (text, (usual, other)) = (written.get_ref().as_str(), words);
-        if text == usual {
-            return Ok(false);
+        words: &[(&'static str, bool)],
+    ) -> Result<&'static str, ConfigError> {
+        let text = written.get_ref().as_str();
+        let taken: Vec<&'static str> = words.iter().filter(|(_, taken)| *taken).map(|(word, _)| *word).collect();
+        if let Some(word) = taken.iter().find(|word| **word == text) {
+            return Ok(word);
         }
-        if text == other && second {
-            return Ok(true);
-        }
-        let known = if second { format!("`{usual}` or `{other}`") } else { format!("`{usual}`") };
+        let known = match taken.split_last() {
+            Some((last, [])) => format!("`{last}`"),
+            Some((last, others)) => format!("`{}` or `{last}`", others.join("`, `")),
+            None => String::new(),
+        };
         let problem = format!("the quota {name}: `{key}` is {known}, not {text:?}");
-        let suggestion =
-            starcell_policy::nearest(text, [usual, other].into_iter().filter(|word| second || *word == usual));
+        let suggestion = starcell_policy::nearest(text, taken.iter().copied());
         Err(self.source.error(written.span().start, problem, suggestion))
     }
 }

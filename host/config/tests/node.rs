@@ -199,11 +199,18 @@ fn every_mistake_in_a_node_has_its_place() {
             "7:26: the quota concurrency: a number of requests at once",
         ),
         (with("[tenants.t]\nquotas = { concurrency = \"64\" }"), "7:26: the quota concurrency: a number"),
+        (
+            with("[tenants.t]\nquotas = { requests = { limit = \"1/s\", past = \"terminate\" } }"),
+            "7:47: the quota requests: `past` is `reject` or `throttle`, not \"terminate\"",
+        ),
+        (with("[telemetry]\nendpoint = \"https://a\""), "7:12: a collector is reached over http"),
+        (with("[telemetry]\nendpoint = \"http://a\"\nsample = 2.0"), "8:10: the share of traces is a number"),
+        (with("[telemetry]\nurl = \"http://a\""), "7:1: unknown key `url`"),
         (with("[tenants.t]\nquotas = { cpu = true }"), "7:18: invalid type: boolean"),
         (with("[tenants.t]\nquotas = { cpu = { limt = \"1s/s\" } }"), "7:20: unknown key `limt`"),
         (
             with("[tenants.t]\nquotas = { cpu = { limit = \"1s/s\", past = \"trottle\" } }"),
-            "7:43: the quota cpu: `past` is `reject` or `throttle`, not \"trottle\"; did you mean `throttle`?",
+            "7:43: the quota cpu: `past` is `reject`, `throttle` or `terminate`, not \"trottle\"; did you mean `throttle`?",
         ),
         (
             with("[tenants.t]\nquotas = { kv = { limit = \"1MiB\", past = \"throttle\" } }"),

@@ -25,6 +25,7 @@ mod value;
 mod warnings;
 
 use std::cell::RefCell;
+use std::fmt;
 use std::sync::Arc;
 
 use starcell_text::one_line;
@@ -55,6 +56,13 @@ pub struct Logs {
     choice: LogChoice,
     tally: Arc<Tally>,
     script: Option<Arc<Script>>,
+    tap: Option<Arc<dyn LogTap>>,
+}
+
+/// Whoever gets each line too, whatever its reader has chosen. Must not wait.
+pub trait LogTap: fmt::Debug + Send + Sync + 'static {
+    /// A line, as an object of JSON.
+    fn line(&self, line: &str);
 }
 
 /// The script that a log is of.
@@ -71,7 +79,13 @@ impl Logs {
     pub fn start(choice: LogChoice) -> (Self, LogWriter) {
         let (sink, writer) = Sink::start(choice.format.unwrap_or_default());
         let tally = sink.tally(None);
-        (Self { sink, choice, tally, script: None }, writer)
+        (Self { sink, choice, tally, script: None, tap: None }, writer)
+    }
+
+    /// The same log, whose lines go to somebody else too: all but those of requests that were answered.
+    #[must_use]
+    pub fn tapped(self, tap: Arc<dyn LogTap>) -> Self {
+        Self { tap: Some(tap), ..self }
     }
 
     /// The log of a script: its lines name the script, and what the script says is taken from a budget of its own.
@@ -101,21 +115,26 @@ impl Logs {
     }
 
     /// Writes a line of the host with the fields that `add` adds.
-    pub fn write(&self, level: Level, message: &str, add: impl FnOnce(&mut Line<'_>)) {
-        self.put(Instant::now(), level, message, |line| {
+    pub fn write(&self, level: Level, message: &str, add: impl Fn(&mut Line<'_>)) {
+        let now = Instant::now();
+        let fill = |line: &mut Line<'_>| {
             self.name(line);
             add(line);
-        });
+        };
+        self.put(now, level, message, fill);
+        if level >= self.choice.least.unwrap_or_default() {
+            self.tap(now, level, message, fill);
+        }
     }
 
     /// Writes the line of a request that was answered `now`.
-    pub fn access(&self, now: Instant, add: impl FnOnce(&mut Line<'_>)) {
+    pub fn access(&self, now: Instant, add: impl Fn(&mut Line<'_>)) {
         self.put(now, Level::Info, "access", add);
     }
 
     /// Writes why the handler of a request failed. The report is the script's doing and is taken from its budget; over
     /// that it is cut short, as a line about a request is never left out.
-    pub fn failure(&self, report: &str, add: impl FnOnce(&mut Line<'_>)) {
+    pub fn failure(&self, report: &str, add: impl Fn(&mut Line<'_>)) {
         let length = report.len().min(value::MAX_VALUE);
         let report = if self.affords(length) { report.into() } else { bounded(report, SHORT_REPORT) };
         self.write(Level::Error, &report, add);
@@ -137,8 +156,13 @@ impl Logs {
             }
         };
         if !self.affords(text.len()) {
-            self.tally.over_budget();
-        } else if !self.sink.put_patiently(stream, &text).await {
+            return self.tally.over_budget();
+        }
+        self.tap(Instant::now(), remark.level.unwrap_or(Level::Info), remark.message, |line| {
+            self.name(line);
+            line.remark(remark);
+        });
+        if !self.sink.put_patiently(stream, &text).await {
             self.tally.unread();
         }
     }
@@ -168,13 +192,23 @@ impl Logs {
         self.script.as_ref().is_none_or(|script| script.budget.0.take(bytes))
     }
 
+    /// Writes a line anew for whoever gets it too.
+    fn tap(&self, now: Instant, level: Level, message: &str, fill: impl Fn(&mut Line<'_>)) {
+        let Some(tap) = &self.tap else { return };
+        let mut text = String::new();
+        let mut line = Line::begin(&mut text, Format::Json, now, level, message);
+        fill(&mut line);
+        line.end();
+        tap.line(&text);
+    }
+
     fn name(&self, line: &mut Line<'_>) {
         if let Some(script) = &self.script {
             line.text(Field::SCRIPT, &script.name);
         }
     }
 
-    fn put(&self, now: Instant, level: Level, message: &str, add: impl FnOnce(&mut Line<'_>)) {
+    fn put(&self, now: Instant, level: Level, message: &str, add: impl Fn(&mut Line<'_>)) {
         if level < self.choice.least.unwrap_or_default() {
             return;
         }

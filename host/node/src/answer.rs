@@ -15,8 +15,12 @@ use starcell_http::request::{self, Origin, Pairs};
 use starcell_http::response::{self, Answer, Refusal};
 use starcell_http::router::Found;
 use starcell_log::Level;
-use starcell_runtime::{Destination, Failure, Handled, Limit, Miss, Misses};
+use starcell_runtime::{Destination, Failure, ForkKind, Handled, Limit, Miss, Misses};
+use starcell_telemetry::TraceContext;
 
+use crate::bucket::seconds;
+use crate::cutoff::{CutOff, Cutoff};
+use crate::sight::Seen;
 use crate::site::{Handlers, Site};
 use crate::terms::AppTerms;
 
@@ -33,21 +37,29 @@ impl<H: Handlers> Responder for Site<H> {
 /// Answers a request.
 #[must_use]
 pub fn answer<H: Handlers>(site: Arc<Site<H>>, asked: Asked) -> Responding {
+    let seen = site.terms.sight.as_ref().map(|sight| sight.begin(&asked));
     let Asked { parts, id, peer, prefix, body } = asked;
     let target = match find(&site, &parts, prefix) {
         Ok(target) => target,
-        Err(refusal) => return Responding::Now(Answered::refused(parts, id, refusal)),
+        Err(refusal) => {
+            let answered = Answered::refused(parts, id, refusal);
+            seen.into_iter().for_each(|seen| seen.end(&answered, None));
+            return Responding::Now(answered);
+        }
     };
     let route = target.index.and_then(|index| site.routes.pattern(index)).map(str::to_owned);
-    let mut story = Story { parts, id, peer, prefix, cpu: None, held: Held::default() };
+    let trace = seen.as_ref().and_then(Seen::trace);
+    let mut story = Story { parts, id, peer, prefix, trace, cpu: None, fork: None, held: Held::default() };
     Responding::Later(Box::pin(async move {
         let result = match story.run(&site, target, body).await {
             Ok(Err(failure)) => Ok(story.failed(&site, &failure)),
             Ok(Ok(answer)) => Ok(answer),
             Err(refusal) => Err(refusal),
         };
-        let Story { parts, id, cpu, held, .. } = story;
-        Answered { parts, id, result, route, app: None, cpu, held }
+        let Story { parts, id, cpu, fork, held, .. } = story;
+        let answered = Answered { parts, id, result, route, app: None, cpu, held };
+        seen.into_iter().for_each(|seen| seen.end(&answered, fork));
+        answered
     }))
 }
 
@@ -58,8 +70,12 @@ struct Story {
     peer: Arc<Peer>,
     /// Bytes of its path that are the prefix of the app.
     prefix: usize,
+    /// Where in its trace it is.
+    trace: Option<TraceContext>,
     /// Time that a guest ran for it.
     cpu: Option<Duration>,
+    /// The kind of the fork that ran for it.
+    fork: Option<ForkKind>,
     /// What it holds until its response is sent.
     held: Held,
 }
@@ -161,17 +177,24 @@ impl Story {
         };
         let of_fork = memory.take(MemoryUse::Small, site.handlers.bytes(), patience).await;
         let of_fork = of_fork.ok_or_else(|| full(MemoryUse::Small, site.handlers.bytes()))?;
-        let answering = site.handlers.answer(target.destination, crossing(request));
+        let answering = site.handlers.answer(target.destination, crossing(request), self.trace.take());
         let answer = match &site.terms.turns {
             Some(turns) => {
                 let time = site.terms.request_time;
-                let late = |cpu| Handled { result: Err(Failure::Limit(Limit::Wall(time))), cpu };
-                turns.run_within(time, answering).await.unwrap_or_else(late)
+                let late = |cpu| Ok(Handled { result: Err(Failure::Limit(Limit::Wall(time))), cpu, fork: None });
+                let cut = Cutoff::new(answering, site.terms.cpu_cut.clone());
+                match turns.run_within(time, cut).await.unwrap_or_else(late) {
+                    Ok(handled) => handled,
+                    Err(CutOff { spent, wait }) => {
+                        self.cpu = Some(spent);
+                        return Err(Refusal::Quota("cpu", seconds(wait)));
+                    }
+                }
             }
             None => answering.await,
         };
         drop((of_body, of_fork));
-        self.cpu = Some(answer.cpu);
+        (self.cpu, self.fork) = (Some(answer.cpu), answer.fork);
         let response = match answer.result {
             Ok(response) => response,
             Err(failure) => return Ok(Err(failure)),
@@ -257,6 +280,7 @@ mod tests {
             &self,
             destination: Destination,
             request: starcell_runtime::Request,
+            _trace: Option<TraceContext>,
         ) -> starcell_runtime::Handled {
             let body = match destination {
                 Destination::Route(route) => format!("{route} {} {}", request.path, request.body.len()),
@@ -272,7 +296,7 @@ mod tests {
                 _ => Ok(body.into_bytes()),
             };
             let result = result.map(|body| starcell_runtime::Response { status: 200, headers: Vec::new(), body });
-            starcell_runtime::Handled { result, cpu: Duration::from_micros(5) }
+            starcell_runtime::Handled { result, cpu: Duration::from_micros(5), fork: Some(ForkKind::Fresh) }
         }
 
         fn bytes(&self) -> u64 {
@@ -330,8 +354,10 @@ mod tests {
             max_url_bytes: 100,
             memory: memory.clone(),
             turns: None,
+            cpu_cut: None,
             edge: Edge::new(config, memory.clone(), logs.clone()),
             logs: logs.of_script("a.star", rate),
+            sight: None,
         };
         let mut routes = Routes::new();
         for pattern in ["GET /{name}", "POST /{name}"] {

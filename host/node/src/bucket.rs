@@ -86,6 +86,11 @@ impl Bucket {
     }
 }
 
+/// Whole seconds, from 1 on: what `Retry-After` can say.
+pub(crate) fn seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {

@@ -12,7 +12,7 @@ use starcell_budget::MemoryBudget;
 use starcell_log::LogChoice;
 use starcell_policy::{CanonicalPath, Grants};
 use starcell_runtime::{
-    App, AppConfig, CapabilityState, Forks, HostFiles, Interpreter, Limits, Mode, Serve, Tool, Variables,
+    App, AppConfig, CapabilityState, DenialWatch, Forks, HostFiles, Interpreter, Limits, Mode, Serve, Tool, Variables,
 };
 
 /// All that an app is started with.
@@ -56,6 +56,8 @@ pub struct Launch {
     pub port: Option<u16>,
     /// The operator's tool that runs the app, if one does.
     pub tool: Option<Arc<dyn Tool>>,
+    /// Who counts the calls of it that were refused, if somebody does.
+    pub denials: Option<Arc<dyn DenialWatch>>,
 }
 
 impl Launch {
@@ -64,7 +66,7 @@ impl Launch {
     pub fn app(self, surroundings: Arc<dyn Serve>) -> Arc<App> {
         let Self { interpreter, script, folder, grants, cwd, mode, audit, record_pure, .. } = self;
         let Self { state, arguments, variables, log, .. } = self;
-        let Self { limits, forks, memory, host, host_files, port, tool, .. } = self;
+        let Self { limits, forks, memory, host, host_files, port, tool, denials, .. } = self;
         let config = AppConfig {
             script,
             grants,
@@ -84,6 +86,7 @@ impl Launch {
             host_files,
             port,
             tool,
+            denials,
         };
         App::new(interpreter, config, surroundings)
     }

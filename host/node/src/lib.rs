@@ -6,6 +6,7 @@
 //! - [`routes`]: the routes of a server, within bounds
 //! - [`lowered`]: options of a server that the operator's flags lower
 //! - [`site`]: a server as its clients meet it
+//! - [`sight`]: who sees its requests: numbers and traces
 //! - [`hosts`]: the hosts that a server answers for
 //! - `queue`: places for its requests
 //! - [`mod@answer`]: the whole story of a request: route, read, wait for a place, run, respond
@@ -14,8 +15,8 @@
 //!
 //! A node with many apps:
 //! - [`node`], `prefixes`: which app a request is for, and whether its tenant may ask
-//! - [`metrics`], [`page`]: the numbers of the node, and where they are read
-//! - [`tenant`], `bucket`: what the apps of a tenant may use together
+//! - [`metrics`], `exposition`, [`page`]: the numbers of the node, and how and where they are read
+//! - [`tenant`], `bucket`, [`cutoff`]: what the apps of a tenant may use together, and what is past it
 //! - [`schedule`]: requests that the node makes by itself
 //! - [`turns`]: which tenant's guest runs next
 //! - [`revision`], `stage`: an app as it was deployed once, and its one server
@@ -26,6 +27,8 @@
 
 pub mod answer;
 mod bucket;
+pub mod cutoff;
+mod exposition;
 pub mod hosts;
 pub mod idle;
 pub mod launch;
@@ -42,6 +45,7 @@ pub mod routes;
 pub mod schedule;
 pub mod servers;
 pub mod setting_up;
+pub mod sight;
 pub mod site;
 mod stage;
 pub mod subject;
@@ -50,15 +54,17 @@ pub mod terms;
 pub mod turns;
 
 pub use answer::answer;
+pub use cutoff::CpuCut;
 pub use hosts::Hosts;
 pub use idle::{IdleRule, drop_idle};
 pub use launch::Launch;
 pub use metrics::Metrics;
 pub use node::{Node, Seat};
-pub use page::WatchPages;
+pub use page::{WatchPages, WatchSources};
 pub use revision::{Deployment, Revision, RevisionImages};
 pub use servers::Servers;
 pub use setting_up::NotStarted;
+pub use sight::Sight;
 pub use site::{FailureNotes, Handlers, Site};
 pub use tenant::{NodeShare, Tenant};
 pub use terms::AppTerms;

@@ -18,7 +18,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use starcell_runtime::ImageCounts;
+use starcell_runtime::{DenialWatch, ForkCounts, ForkKind, ImageCounts};
+use starcell_telemetry::TelemetryDrops;
 
 /// Apps with numbers of their own: some 20 series each.
 const MAX_APPS: usize = 1000;
@@ -32,13 +33,46 @@ const SECONDS: [f64; 12] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 
 /// The first digits of statuses.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
+/// The kinds of forks.
+const FORKS: [ForkKind; 2] = [ForkKind::Fresh, ForkKind::Parked];
+
+/// What a tenant holds now, in the order of [`TenantNow::numbers`].
+const TENANT: [(&str, &str); 4] = [
+    ("tenant_memory_bytes", "Bytes that bodies, responses, guests and images of a tenant hold"),
+    ("tenant_memory_limit_bytes", "Bytes that they may hold"),
+    ("tenant_kv_bytes", "Bytes in the stores of a tenant"),
+    ("tenant_requests_present", "Requests of a tenant that are let in and not answered yet, where they are bounded"),
+];
+
+/// What a tenant holds at a moment; none for what is not counted apart, as nothing bounds it.
+#[derive(Clone, Debug, Default)]
+pub struct TenantNow {
+    /// Its name.
+    pub name: String,
+    /// Bytes that bodies, responses, guests and images hold.
+    pub memory: Option<u64>,
+    /// Bytes that they may hold.
+    pub memory_limit: Option<u64>,
+    /// Bytes in its stores.
+    pub kv: Option<u64>,
+    /// Requests that are let in and not answered yet.
+    pub present: Option<u64>,
+}
+
+impl TenantNow {
+    fn numbers(&self) -> [Option<u64>; TENANT.len()] {
+        [self.memory, self.memory_limit, self.kv, self.present]
+    }
+}
+
 /// What the node holds now, in the order of [`NodeNow::numbers`].
-const NOW: [(&str, &str); 14] = [
+const NOW: [(&str, &str); 15] = [
     ("memory_bytes", "Bytes that bodies, responses, guests and images hold"),
     ("memory_limit_bytes", "Bytes that they may hold"),
-    ("forks_made", "Instances that were made since the start"),
-    ("forks_reused", "Requests since the start that a parked fork answered"),
     ("forks_parked", "Forks that are parked"),
+    ("forks_parked_bytes", "Bytes that those hold"),
+    ("connections", "Connections of clients that are open"),
+    ("connections_limit", "Connections that may be open"),
     ("apps_running", "Apps that answer"),
     ("apps_down", "Apps that do not"),
     ("refused_for_memory", "Requests since the start that found no memory"),
@@ -50,6 +84,17 @@ const NOW: [(&str, &str); 14] = [
     ("images_bytes", "Bytes of all images on disk"),
 ];
 
+/// What a node has counted since its start, in the order of [`NodeNow::totals`].
+const TOTALS: [(&str, &str); 7] = [
+    ("forks_made", "Instances that were made"),
+    ("forks_reused", "Requests that a parked fork answered"),
+    ("forks_spoiled", "Forks that were dropped after a request since too much of their memory was written"),
+    ("forks_evicted", "Forks that were parked and dropped, since nobody needed them or there was no room"),
+    ("fork_differences", "Comparisons that found a memory that was not put back; parking is off since the first"),
+    ("telemetry_dropped_spans", "Spans that did not reach the collector"),
+    ("telemetry_dropped_lines", "Lines of the log that did not reach the collector"),
+];
+
 /// What a node holds at a moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NodeNow {
@@ -57,12 +102,12 @@ pub struct NodeNow {
     pub memory: u64,
     /// Bytes that they may hold.
     pub memory_limit: u64,
-    /// Instances that were made since the start.
-    pub forks_made: u64,
-    /// Requests since the start that a parked fork answered.
-    pub forks_reused: u64,
-    /// Forks that are parked.
-    pub forks_parked: u64,
+    /// What became of forks so far.
+    pub forks: ForkCounts,
+    /// Connections of clients that are open.
+    pub connections: u64,
+    /// Connections that may be open.
+    pub connections_limit: u64,
     /// Apps that answer.
     pub running: u64,
     /// Apps that do not.
@@ -73,18 +118,25 @@ pub struct NodeNow {
     pub dropped: u64,
     /// What became of images.
     pub images: ImageCounts,
+    /// What did not reach a collector.
+    pub drops: TelemetryDrops,
 }
 
 impl NodeNow {
     fn numbers(&self) -> [u64; NOW.len()] {
-        let &Self { memory, memory_limit, forks_made, forks_reused, forks_parked, running, down, .. } = self;
+        let &Self { memory, memory_limit, forks, connections, connections_limit, running, down, .. } = self;
         let &Self { refused_for_memory, dropped, images, .. } = self;
         let ImageCounts { found, recalled, dropped: drops, refused, bytes } = images;
-        let of_node = [memory, memory_limit, forks_made, forks_reused, forks_parked];
-        let of_apps = [running, down, refused_for_memory, dropped];
+        let of_forks = [forks.parked as u64, forks.parked_bytes as u64];
+        let of_node = [connections, connections_limit, running, down, refused_for_memory, dropped];
         let of_images = [found, recalled, drops, refused, bytes];
-        let mut all = of_node.into_iter().chain(of_apps).chain(of_images);
+        let mut all = [memory, memory_limit].into_iter().chain(of_forks).chain(of_node).chain(of_images);
         std::array::from_fn(|_| all.next().unwrap_or_default())
+    }
+
+    fn totals(&self) -> [u64; TOTALS.len()] {
+        let ForkCounts { made, reused, spoiled, evicted, differences, .. } = self.forks;
+        [made, reused, spoiled, evicted, differences, self.drops.spans, self.drops.lines]
     }
 }
 
@@ -101,7 +153,12 @@ struct Inner {
     cpu: Family<Labels, Counter<f64, AtomicU64>>,
     quotas: Family<Labels, Counter>,
     unrouted: Family<Labels, Counter>,
+    forks: Family<Labels, Counter>,
+    denials: Family<Labels, Counter>,
+    refusals: Family<Labels, Counter>,
+    tenants: Vec<Family<Labels, Gauge>>,
     now: Vec<Gauge>,
+    totals: Vec<Counter>,
     apps: Mutex<BTreeSet<(String, String)>>,
 }
 
@@ -117,6 +174,15 @@ pub struct AppMetrics {
     requests: [Counter; CLASSES.len()],
     seconds: Histogram,
     cpu: Counter<f64, AtomicU64>,
+    forks: [Counter; FORKS.len()],
+    denials: Counter,
+    refusals: Counter,
+}
+
+impl DenialWatch for AppMetrics {
+    fn denied(&self) {
+        self.denials.inc();
+    }
 }
 
 impl Default for Metrics {
@@ -130,7 +196,8 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let (requests, cpu, quotas) = (Family::default(), Family::default(), Family::default());
-        let unrouted = Family::default();
+        let (unrouted, forks, denials) = (Family::default(), Family::default(), Family::default());
+        let refusals = Family::default();
         let seconds = Family::<Labels, Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
         let mut registry = Registry::with_prefix("starcell");
         registry.register("requests", "Requests by app and class of status", requests.clone());
@@ -138,6 +205,20 @@ impl Metrics {
         registry.register("cpu_seconds", "CPU time of guests that answered requests", cpu.clone());
         registry.register("quota_hits", "Times that a tenant was past a quota", quotas.clone());
         registry.register("unrouted_requests", "Requests that no app answered, by reason", unrouted.clone());
+        registry.register("forks", "Requests by the kind of the fork that ran for them", forks.clone());
+        registry.register("denials", "Calls of scripts that were refused", denials.clone());
+        registry.register("quota_refusals", "Requests that a quota of the tenant refused", refusals.clone());
+        let tenants = TENANT.map(|(name, help)| {
+            let family = Family::<Labels, Gauge>::default();
+            registry.register(name, help, family.clone());
+            family
+        });
+        let mut total = |(name, help): (&str, &str)| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let totals = TOTALS.into_iter().map(&mut total).collect();
         let mut gauge = |(name, help): (&str, &str)| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -145,7 +226,23 @@ impl Metrics {
         };
         let now = NOW.into_iter().map(&mut gauge).collect();
         let apps = Mutex::default();
-        Self(Arc::new(Inner { registry, requests, seconds, cpu, quotas, unrouted, now, apps }))
+        let tenants = tenants.to_vec();
+        let inner = Inner {
+            registry,
+            requests,
+            seconds,
+            cpu,
+            quotas,
+            unrouted,
+            forks,
+            denials,
+            refusals,
+            tenants,
+            now,
+            totals,
+            apps,
+        };
+        Self(Arc::new(inner))
     }
 
     /// The numbers of an app, or of all those that have none of their own.
@@ -164,6 +261,12 @@ impl Metrics {
             requests: CLASSES.map(of_class),
             seconds: self.0.seconds.get_or_create_owned(&labels),
             cpu: self.0.cpu.get_or_create_owned(&labels),
+            forks: FORKS.map(|kind| {
+                let labels = [&labels[..], &[("kind", kind.name().to_owned())]].concat();
+                self.0.forks.get_or_create_owned(&labels)
+            }),
+            denials: self.0.denials.get_or_create_owned(&labels),
+            refusals: self.0.refusals.get_or_create_owned(&labels),
         }
     }
 
@@ -179,6 +282,11 @@ impl Metrics {
         }
         self.0.seconds.remove(&labels);
         self.0.cpu.remove(&labels);
+        self.0.denials.remove(&labels);
+        self.0.refusals.remove(&labels);
+        for kind in FORKS {
+            self.0.forks.remove(&[&labels[..], &[("kind", kind.name().to_owned())]].concat());
+        }
     }
 
     /// Counts that a tenant was past a quota.
@@ -191,9 +299,23 @@ impl Metrics {
         self.0.unrouted.get_or_create_owned(&vec![("reason", reason.to_owned())]).inc();
     }
 
-    /// All numbers in the text format of OpenMetrics, with what the node holds at this moment.
+    /// All numbers in the text format of OpenMetrics, with what the node and its tenants hold at this moment. Tenants are
+    /// bounded like apps.
     #[must_use]
-    pub fn text(&self, now: &NodeNow) -> String {
+    pub fn text(&self, now: &NodeNow, tenants: &[TenantNow]) -> String {
+        for (place, family) in self.0.tenants.iter().enumerate() {
+            // Those that are gone are gone here too.
+            family.clear();
+            for tenant in tenants.iter().take(MAX_APPS) {
+                let Some(number) = tenant.numbers().get(place).copied().flatten() else { continue };
+                let gauge = family.get_or_create_owned(&vec![("tenant", tenant.name.clone())]);
+                gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+            }
+        }
+        for (counter, number) in self.0.totals.iter().zip(now.totals()) {
+            // It is read elsewhere, and only grows.
+            counter.inc_by(number.saturating_sub(counter.get()));
+        }
         for (gauge, number) in self.0.now.iter().zip(now.numbers()) {
             gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
         }
@@ -209,8 +331,16 @@ fn labels(tenant: &str, app: &str) -> Labels {
 }
 
 impl AppMetrics {
-    /// Counts a request that was answered.
-    pub(crate) fn answered(&self, status: StatusCode, time: Duration, cpu: Option<Duration>) {
+    /// Counts a request that was refused since its tenant was past a quota.
+    pub(crate) fn refused(&self) {
+        self.refusals.inc();
+    }
+
+    /// Counts a request that was answered, in a fork of a kind where one ran.
+    pub(crate) fn answered(&self, status: StatusCode, time: Duration, cpu: Option<Duration>, fork: Option<ForkKind>) {
+        if let Some((_, counter)) = FORKS.iter().zip(&self.forks).find(|(kind, _)| fork == Some(**kind)) {
+            counter.inc();
+        }
         let class = usize::from(status.as_u16() / 100).saturating_sub(1).min(CLASSES.len() - 1);
         if let Some(counter) = self.requests.get(class) {
             counter.inc();
@@ -229,16 +359,24 @@ mod tests {
     #[test]
     fn each_app_has_its_series_and_the_rest_are_counted_together() {
         let metrics = Metrics::new();
-        let ok = |metrics: &AppMetrics| metrics.answered(StatusCode::OK, Duration::from_millis(2), None);
+        let ok = |metrics: &AppMetrics| {
+            metrics.answered(StatusCode::OK, Duration::from_millis(2), None, Some(ForkKind::Parked));
+        };
         ok(&metrics.of_app("acme", "orders"));
         metrics.of_app("acme", "orders").answered(
             StatusCode::INTERNAL_SERVER_ERROR,
             Duration::ZERO,
             Some(Duration::from_millis(500)),
+            None,
         );
+        metrics.of_app("acme", "orders").denied();
         metrics.quota("acme", "requests");
         metrics.unrouted("host");
-        let text = metrics.text(&NodeNow { memory: 7, ..NodeNow::default() });
+        let forks = ForkCounts { made: 3, evicted: 2, parked: 1, ..ForkCounts::default() };
+        let tenant = TenantNow { name: "acme".to_owned(), kv: Some(9), ..TenantNow::default() };
+        let now = NodeNow { memory: 7, forks, ..NodeNow::default() };
+        let text = metrics.text(&now, std::slice::from_ref(&tenant));
+        assert_eq!(text, metrics.text(&now, &[tenant]), "reading counts nothing");
         for line in [
             "starcell_requests_total{tenant=\"acme\",app=\"orders\",code=\"2xx\"} 1",
             "starcell_requests_total{tenant=\"acme\",app=\"orders\",code=\"5xx\"} 1",
@@ -246,17 +384,25 @@ mod tests {
             "starcell_cpu_seconds_total{tenant=\"acme\",app=\"orders\"} 0.5",
             "starcell_quota_hits_total{tenant=\"acme\",quota=\"requests\"} 1",
             "starcell_unrouted_requests_total{reason=\"host\"} 1",
+            "starcell_forks_total{tenant=\"acme\",app=\"orders\",kind=\"parked\"} 1",
+            "starcell_forks_total{tenant=\"acme\",app=\"orders\",kind=\"fresh\"} 0",
+            "starcell_denials_total{tenant=\"acme\",app=\"orders\"} 1",
+            "starcell_forks_made_total 3",
+            "starcell_forks_evicted_total 2",
+            "starcell_forks_parked 1",
+            "starcell_tenant_kv_bytes{tenant=\"acme\"} 9",
             "starcell_memory_bytes 7",
             "# EOF",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
         metrics.forget("acme", "orders");
-        assert!(!metrics.text(&NodeNow::default()).contains("orders"));
+        let text = metrics.text(&NodeNow::default(), &[]);
+        assert!(!text.contains("orders") && !text.contains("tenant_kv_bytes{"), "{text}");
         for number in 0..MAX_APPS + 10 {
             ok(&metrics.of_app("acme", &format!("app{number}")));
         }
-        let text = metrics.text(&NodeNow::default());
+        let text = metrics.text(&NodeNow::default(), &[]);
         assert!(text.contains("starcell_requests_total{tenant=\"others\",app=\"others\",code=\"2xx\"} 10"));
         assert_eq!(text.matches("starcell_cpu_seconds_total{").count(), MAX_APPS + 1);
     }

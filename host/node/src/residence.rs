@@ -19,6 +19,7 @@ use starcell_log::Level;
 use starcell_runtime::{
     App, Destination, Failure, Handled, ImagePlace, Kept, NotRecalled, Request, Serving, read_source,
 };
+use starcell_telemetry::TraceContext;
 use tokio::task::JoinHandle;
 
 use crate::setting_up::{SetUp, set_up};
@@ -171,10 +172,10 @@ impl Residence {
 }
 
 impl Handlers for Residence {
-    async fn answer(&self, destination: Destination, request: Request) -> Handled {
+    async fn answer(&self, destination: Destination, request: Request, trace: Option<TraceContext>) -> Handled {
         match self.serving().await {
-            Ok(serving) => serving.respond(destination, request).await,
-            Err(failure) => Handled { result: Err(failure), cpu: Duration::ZERO },
+            Ok(serving) => serving.respond(destination, request, trace).await,
+            Err(failure) => Handled { result: Err(failure), cpu: Duration::ZERO, fork: None },
         }
     }
 

@@ -22,10 +22,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::hosts::Hosts;
 use crate::launch::Launch;
-use crate::metrics::AppMetrics;
 use crate::residence::{Origin, Residence, digest};
 use crate::schedule::{Due, Timetable};
 use crate::setting_up::{NotStarted, Parent, SetUp, set_up};
+use crate::sight::Sight;
 use crate::site::Site;
 use crate::stage::{Stage, Started};
 use crate::tenant::{Admitted, Tenant};
@@ -42,7 +42,7 @@ pub struct Revision {
     app: Arc<App>,
     stage: Arc<Stage>,
     site: Arc<Site<Residence>>,
-    metrics: AppMetrics,
+    sight: Option<Sight>,
     /// The script that is suspended in `serve()`; none once it was dropped, or where it never ran.
     parent: Mutex<Option<Parent>>,
     began: Instant,
@@ -68,8 +68,6 @@ pub struct Deployment {
     pub digest: String,
     /// The owner.
     pub tenant: Arc<Tenant>,
-    /// What is counted of it.
-    pub metrics: AppMetrics,
     /// What the operator decided.
     pub terms: Arc<AppTerms>,
     /// The script.
@@ -96,7 +94,6 @@ struct Beginning {
     number: u64,
     digest: String,
     tenant: Arc<Tenant>,
-    metrics: AppMetrics,
     terms: Arc<AppTerms>,
     timetable: Timetable,
     main: &'static str,
@@ -109,7 +106,7 @@ impl Revision {
     /// # Errors
     /// Why it does not.
     pub async fn start(launch: Launch, deployment: Deployment) -> Result<Arc<Self>, NotStarted> {
-        let Deployment { number, digest: of_deployment, tenant, metrics, terms, source, .. } = deployment;
+        let Deployment { number, digest: of_deployment, tenant, terms, source, .. } = deployment;
         let stage = Stage::new(Arc::clone(&terms));
         let app = launch.app(Arc::clone(&stage) as _);
         let place = deployment.images.map(|RevisionImages { store, policy }| {
@@ -120,7 +117,6 @@ impl Revision {
             number,
             digest: of_deployment,
             tenant: Arc::clone(&tenant),
-            metrics,
             terms: Arc::clone(&terms),
             timetable: deployment.timetable,
             main: deployment.main,
@@ -243,25 +239,23 @@ impl Revision {
 
     /// Refuses a request that was not let in.
     pub(crate) fn refuse(&self, asked: Asked, app: Arc<str>, refusal: Refusal) -> Answered {
+        self.sight.iter().for_each(|sight| sight.metrics.refused());
+        let seen = self.sight.as_ref().map(|sight| sight.begin(&asked));
         let refused = Answered { app: Some(app), ..Answered::refused(asked.parts, asked.id, refusal) };
-        self.metrics.answered(refused.status(), Duration::ZERO, None);
+        seen.into_iter().for_each(|seen| seen.end(&refused, None));
         refused
     }
 
     /// Answers a request that was let in. Its place is held until the response is sent.
     pub(crate) fn answer(self: Arc<Self>, mut asked: Asked, app: Arc<str>, admitted: Admitted) -> Responding {
         asked.body = asked.body.within(self.site.client_limits());
-        let (present, began) = (self.stage.enter(), Instant::now());
+        let present = self.stage.enter();
         self.note_use();
         match Arc::clone(&self.site).respond(asked) {
-            Responding::Now(answered) => {
-                self.metrics.answered(answered.status(), Duration::ZERO, None);
-                Responding::Now(Answered { app: Some(app), ..answered })
-            }
+            Responding::Now(answered) => Responding::Now(Answered { app: Some(app), ..answered }),
             Responding::Later(answered) => Responding::Later(Box::pin(async move {
                 let mut answered = answered.await;
                 answered.app = Some(app);
-                self.metrics.answered(answered.status(), began.elapsed(), answered.cpu);
                 self.tenant.charge(answered.cpu.unwrap_or_default());
                 answered.held = answered.held.and((admitted, present));
                 self.note_use();
@@ -340,15 +334,15 @@ impl Beginning {
         origin: &Origin,
         parent: Option<Parent>,
     ) -> Arc<Revision> {
-        let Self { number, digest, tenant, metrics, terms, timetable, .. } = self;
-        let failures = Arc::new(terms.logs.clone());
+        let Self { number, digest, tenant, terms, timetable, .. } = self;
+        let (failures, sight) = (Arc::new(terms.logs.clone()), terms.sight.clone());
         let Started { routes, options, .. } = &origin.started;
         // The node has looked at the host before.
         let site = Site::with(Arc::clone(routes), residence, options, &terms, Hosts::Any, failures);
         let (began, used, timers) = (Instant::now(), AtomicU64::new(0), Mutex::default());
         let (app, parent) = (Arc::clone(&origin.app), Mutex::new(parent));
         let revision =
-            Arc::new(Revision { number, digest, tenant, app, stage, site, metrics, parent, began, used, timers });
+            Arc::new(Revision { number, digest, tenant, app, stage, site, sight, parent, began, used, timers });
         revision.follow(timetable);
         revision
     }

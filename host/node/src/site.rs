@@ -9,6 +9,7 @@ use starcell_edge::{ClientLimits, ClientWishes};
 use starcell_http::router::Routes;
 use starcell_log::{Field, Logs};
 use starcell_runtime::{Destination, Failure, Misses, Request, ServerOptions, Serving};
+use starcell_telemetry::TraceContext;
 
 use crate::hosts::Hosts;
 use crate::queue::Queue;
@@ -16,11 +17,13 @@ use crate::terms::AppTerms;
 
 /// What runs the handlers of a server: forks of a serving image, or what a test has in their place.
 pub trait Handlers: fmt::Debug + Send + Sync + 'static {
-    /// Answers a request with the handler of a route, or with the middleware around a miss.
+    /// Answers a request with the handler of a route, or with the middleware around a miss. `trace` is where in its trace the
+    /// request is.
     fn answer(
         &self,
         destination: Destination,
         request: Request,
+        trace: Option<TraceContext>,
     ) -> impl Future<Output = starcell_runtime::Handled> + Send;
 
     /// Bytes of memory that one request may take before it grows.
@@ -32,8 +35,9 @@ impl Handlers for Serving {
         &self,
         destination: Destination,
         request: Request,
+        trace: Option<TraceContext>,
     ) -> impl Future<Output = starcell_runtime::Handled> + Send {
-        self.respond(destination, request)
+        self.respond(destination, request, trace)
     }
 
     fn bytes(&self) -> u64 {

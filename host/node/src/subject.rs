@@ -5,7 +5,7 @@ use starcell_audit::Subject;
 use starcell_runtime::machine_name;
 
 /// Who owns the app of a process that runs one script.
-const TENANT: &str = "local";
+pub const TENANT: &str = "local";
 
 /// One version of a script, as its records name it. `policy` is everything that decides what it may do, in one text.
 #[must_use]

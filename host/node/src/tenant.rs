@@ -19,8 +19,9 @@ use starcell_runtime::{KvShare, Toll};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::bucket::Bucket;
-use crate::metrics::Metrics;
+use crate::bucket::{Bucket, seconds};
+use crate::cutoff::CpuCut;
+use crate::metrics::{Metrics, TenantNow};
 use crate::turns::{TenantTurns, Turns};
 
 /// How long work that is throttled waits at most before it is refused.
@@ -37,10 +38,14 @@ const TELL: Duration = Duration::from_secs(10);
 pub struct Tenant {
     name: String,
     requests: Option<Limited<Bucket>>,
-    cpu: Option<Limited<Bucket>>,
+    cpu: Option<Arc<CpuQuota>>,
     concurrency: Option<Limited<Arc<Semaphore>>>,
+    /// Places of `concurrency`.
+    most_present: usize,
     waiting: AtomicU32,
     memory: MemoryBudget,
+    /// Whether `memory` is a part of that of the node.
+    has_memory: bool,
     kv: Option<KvShare>,
     log: LogShare,
     turns: TenantTurns,
@@ -89,23 +94,39 @@ impl Tenant {
     /// A tenant that has used nothing yet.
     #[must_use]
     pub fn new(name: &str, config: &TenantConfig, node: &NodeShare) -> Arc<Self> {
+        let kv = config.quotas.kv;
+        let kv = kv.map(|quota| KvShare::new(usize::try_from(quota.limit).unwrap_or(usize::MAX)));
+        Self::with_kv(name, config, node, kv)
+    }
+
+    /// The same tenant under a configuration that has changed. It has used nothing yet, but its stores are the same ones, and
+    /// so is what they may hold.
+    #[must_use]
+    pub fn changed(&self, config: &TenantConfig, node: &NodeShare) -> Arc<Self> {
+        Self::with_kv(&self.name, config, node, self.kv.clone())
+    }
+
+    fn with_kv(name: &str, config: &TenantConfig, node: &NodeShare, kv: Option<KvShare>) -> Arc<Self> {
         let quotas = &config.quotas;
         let hits = Arc::new(Hits::new(name, node));
         let bucket =
             |quota: Option<Quota<Flow>>| quota.map(|quota| Limited { by: Bucket::new(quota.limit), past: quota.past });
-        let places = |quota: Quota<NonZeroU32>| {
+        let most = |quota: Quota<NonZeroU32>| {
             let most = usize::try_from(quota.limit.get()).unwrap_or(Semaphore::MAX_PERMITS);
-            Limited { by: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))), past: quota.past }
+            most.min(Semaphore::MAX_PERMITS)
         };
+        let places = |quota: Quota<NonZeroU32>| Limited { by: Arc::new(Semaphore::new(most(quota))), past: quota.past };
         let egress = bucket(quotas.egress).map(|limited| Arc::new(Egress { limited, hits: Arc::clone(&hits) }));
         Arc::new(Self {
             name: name.to_owned(),
             requests: bucket(quotas.requests),
-            cpu: bucket(quotas.cpu),
+            cpu: bucket(quotas.cpu).map(|limited| Arc::new(CpuQuota { limited, hits: Arc::clone(&hits) })),
+            most_present: quotas.concurrency.map_or(0, most),
             concurrency: quotas.concurrency.map(places),
             waiting: AtomicU32::new(0),
+            has_memory: quotas.memory.is_some(),
             memory: quotas.memory.map_or_else(|| node.memory.clone(), |quota| node.memory.part(quota.limit)),
-            kv: quotas.kv.map(|quota| KvShare::new(usize::try_from(quota.limit).unwrap_or(usize::MAX))),
+            kv,
             log: LogShare::new(quotas.log.map_or(node.log_rate, |quota| log_rate(quota.limit))),
             turns: node.turns.tenant(config.weight),
             hits,
@@ -149,22 +170,44 @@ impl Tenant {
         self.egress.as_ref().map(|egress| Arc::clone(egress) as Arc<dyn Toll>)
     }
 
+    /// What it holds at this moment.
+    #[must_use]
+    pub fn now(&self) -> TenantNow {
+        let (memory, memory_limit) = match self.has_memory {
+            true => (Some(self.memory.used()), Some(self.memory.limit())),
+            false => (None, None),
+        };
+        let kv = self.kv.as_ref().map(|share| share.used() as u64);
+        let present =
+            self.concurrency.as_ref().map(|limited| self.most_present.saturating_sub(limited.by.available_permits()));
+        TenantNow { name: self.name.clone(), memory, memory_limit, kv, present: present.map(|present| present as u64) }
+    }
+
     /// How often each quota was used up, for those that ever were.
     #[must_use]
     pub fn hits(&self) -> BTreeMap<&'static str, u64> {
         self.hits.all()
     }
 
-    /// Charges the CPU time of a guest.
+    /// Who ends requests under way when there is no CPU time left, where the quota says so.
+    #[must_use]
+    pub fn cpu_cut(&self) -> Option<Arc<dyn CpuCut>> {
+        let quota = self.cpu.as_ref().filter(|quota| quota.limited.past == PastQuota::Terminate);
+        quota.map(|quota| Arc::clone(quota) as Arc<dyn CpuCut>)
+    }
+
+    /// Charges the CPU time of a guest, unless it was charged while the guest ran.
     pub(crate) fn charge(&self, cpu: Duration) {
-        if let Some(limited) = &self.cpu {
-            limited.by.charge(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX));
+        if let Some(CpuQuota { limited, .. }) =
+            self.cpu.as_deref().filter(|cpu| cpu.limited.past != PastQuota::Terminate)
+        {
+            limited.by.charge(nanoseconds(cpu));
         }
     }
 
     /// Lets a request in, refuses it, or has it wait; without waiting. What has no side effect is asked first.
     pub(crate) fn try_enter(&self) -> Entry {
-        if let Some(limited) = &self.cpu
+        if let Some(CpuQuota { limited, .. }) = self.cpu.as_deref()
             && let Some(wait) = limited.by.owes()
         {
             match self.past("cpu", limited.past, wait) {
@@ -202,7 +245,7 @@ impl Tenant {
         if waiting.before >= MAX_WAITING {
             return Err(self.refuse("concurrency", PATIENCE));
         }
-        if let Some(Limited { by, past: PastQuota::Throttle }) = &self.cpu
+        if let Some(CpuQuota { limited: Limited { by, past: PastQuota::Throttle }, .. }) = self.cpu.as_deref()
             && let Some(wait) = by.owes()
         {
             if wait > PATIENCE {
@@ -216,7 +259,9 @@ impl Tenant {
             place = match limited.past {
                 // The semaphore is never closed.
                 PastQuota::Throttle => timeout(PATIENCE, acquired).await.ok().and_then(Result::ok),
-                PastQuota::Count | PastQuota::Reject => Arc::clone(&limited.by).try_acquire_owned().ok(),
+                PastQuota::Count | PastQuota::Reject | PastQuota::Terminate => {
+                    Arc::clone(&limited.by).try_acquire_owned().ok()
+                }
             };
             if place.is_none() && limited.past != PastQuota::Count {
                 return Err(self.refuse("concurrency", Duration::from_secs(1)));
@@ -241,7 +286,7 @@ impl Tenant {
                 Ok(Next::GoesOn)
             }
             PastQuota::Throttle => Ok(Next::Waits),
-            PastQuota::Reject => Err(self.refuse(quota, wait)),
+            PastQuota::Reject | PastQuota::Terminate => Err(self.refuse(quota, wait)),
         }
     }
 
@@ -255,11 +300,6 @@ impl Tenant {
 enum Next {
     GoesOn,
     Waits,
-}
-
-/// Whole seconds, from 1 on: what `Retry-After` can say.
-fn seconds(wait: Duration) -> u64 {
-    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 fn log_rate(flow: Flow) -> LogRate {
@@ -288,6 +328,28 @@ impl Drop for Waiting<'_> {
     }
 }
 
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The CPU time of a tenant's guests.
+#[derive(Debug)]
+struct CpuQuota {
+    limited: Limited<Bucket>,
+    hits: Arc<Hits>,
+}
+
+impl CpuCut for CpuQuota {
+    fn charge(&self, time: Duration) -> Option<Duration> {
+        self.limited.by.charge(nanoseconds(time));
+        let wait = self.limited.by.owes();
+        if wait.is_some() {
+            self.hits.hit("cpu");
+        }
+        wait
+    }
+}
+
 /// The requests of a tenant to other servers.
 #[derive(Debug)]
 struct Egress {
@@ -308,7 +370,7 @@ impl Toll for Egress {
                     self.hits.hit("egress");
                     match self.limited.past {
                         PastQuota::Count => Ok(()),
-                        PastQuota::Reject | PastQuota::Throttle => Err(format!(
+                        PastQuota::Reject | PastQuota::Terminate | PastQuota::Throttle => Err(format!(
                             "the quota `egress` of the tenant is used up; there is room in {} s",
                             seconds(wait)
                         )),

@@ -7,6 +7,8 @@ use starcell_budget::MemoryBudget;
 use starcell_edge::Edge;
 use starcell_log::Logs;
 
+use crate::cutoff::CpuCut;
+use crate::sight::Sight;
 use crate::turns::TenantTurns;
 
 /// What holds for all servers of an app.
@@ -32,8 +34,12 @@ pub struct AppTerms {
     pub memory: MemoryBudget,
     /// The turns of its tenant; none where there is one app.
     pub turns: Option<TenantTurns>,
+    /// Who ends its requests when its tenant has no CPU time left, where a quota says so.
+    pub cpu_cut: Option<Arc<dyn CpuCut>>,
     /// The edge that their connections come in by.
     pub edge: Arc<Edge>,
     /// Where lines about the app go.
     pub logs: Logs,
+    /// Who sees its requests.
+    pub sight: Option<Sight>,
 }

@@ -27,6 +27,12 @@ pub(crate) trait Report: fmt::Debug + Send + Sync {
     fn unrecorded<'a>(&'a self, at: &'a Position, request: Option<&'a str>, text: &'a str) -> BoxFuture<'a, ()>;
 }
 
+/// Who counts the calls of an app that were refused.
+pub trait DenialWatch: fmt::Debug + Send + Sync + 'static {
+    /// A call was refused. Must not wait.
+    fn denied(&self);
+}
+
 /// The authority of one app.
 #[derive(Clone, Debug)]
 pub(crate) struct Authority {
@@ -37,6 +43,7 @@ pub(crate) struct Authority {
     audit: AuditApp,
     record_pure: bool,
     report: Arc<dyn Report>,
+    watch: Option<Arc<dyn DenialWatch>>,
 }
 
 /// A permit, and the refusal that count mode passed over.
@@ -51,12 +58,22 @@ impl Authority {
         // No rule of allow-all has a variable without a meaning, so making it cannot fail.
         let everything = Profile::named("allow-all").unwrap_or_default();
         let everything = Grants::new(&everything, &[], &[], roots).unwrap_or_else(|_| grants.clone());
-        Self { grants, everything, mode, audit, record_pure: false, report }
+        Self { grants, everything, mode, audit, record_pure: false, report, watch: None }
     }
 
     /// The same, where time, waiting and randomness are recorded too if `record` says so.
     pub(crate) fn recording_pure(self, record: bool) -> Self {
         Self { record_pure: record, ..self }
+    }
+
+    /// The same, with whoever counts refusals.
+    pub(crate) fn watched_by(self, watch: Option<Arc<dyn DenialWatch>>) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// Counts a refusal.
+    pub(crate) fn count_denial(&self) {
+        self.watch.iter().for_each(|watch| watch.denied());
     }
 
     /// What the app may do.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use starcell_telemetry::TraceContext;
+
 use crate::bindings::starcell::guest::types::Position;
 use crate::context::AppContext;
 use crate::gate::{Gate, Pure};
@@ -19,6 +21,8 @@ pub(crate) struct Caller {
     pub(crate) meter: Arc<Meter>,
     /// What the host holds for it.
     pub(crate) holding: Arc<Holding>,
+    /// Where in its trace the request is that makes the call.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl State {
@@ -37,9 +41,9 @@ impl State {
 
     /// Who makes a call that can be made again with the same result, and has to be noted as such: see [`crate::witness`].
     pub(crate) fn repeatable_caller(&self) -> wasmtime::Result<Caller> {
-        let (app, request) = match &self.role {
-            Role::Setup(app, _) | Role::Collect(app) => (Arc::clone(app), None),
-            Role::Request(app, id) => (Arc::clone(app), Some(Arc::clone(id))),
+        let (app, request, trace) = match &self.role {
+            Role::Setup(app, _) | Role::Collect(app) => (Arc::clone(app), None, None),
+            Role::Request(app, id, trace) => (Arc::clone(app), Some(Arc::clone(id)), trace.clone()),
             Role::Boot | Role::Freeze(_) => {
                 return Err(wasmtime::Error::msg("the guest asked for a capability while no script runs"));
             }
@@ -47,7 +51,7 @@ impl State {
         let gate = Gate::new(Arc::clone(&app.authority), request);
         // The guest has its copy of what the call before fetched.
         self.holding.release();
-        Ok(Caller { app, gate, meter: Arc::clone(&self.meter), holding: Arc::clone(&self.holding) })
+        Ok(Caller { app, gate, meter: Arc::clone(&self.meter), holding: Arc::clone(&self.holding), trace })
     }
 
     /// Who does what needs no permission, where that is recorded.

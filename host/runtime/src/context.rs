@@ -14,7 +14,7 @@ use starcell_log::{Format, Level, LogChoice};
 use starcell_policy::{CanonicalPath, Grants, Roots};
 use tokio::sync::Semaphore;
 
-use crate::authority::{Authority, Mode, Report};
+use crate::authority::{Authority, DenialWatch, Mode, Report};
 use crate::bindings::starcell::guest::types::{Conditions, Level as GuestLevel, LogFormat, Position, Script};
 use crate::capability_state::CapabilityState;
 use crate::client::Client;
@@ -73,6 +73,8 @@ pub struct AppConfig {
     pub host_files: HostFiles,
     /// The operator's tool that runs it, if one does.
     pub tool: Option<Arc<dyn Tool>>,
+    /// Who counts the calls of it that were refused.
+    pub denials: Option<Arc<dyn DenialWatch>>,
 }
 
 impl AppConfig {
@@ -104,6 +106,7 @@ impl AppConfig {
             port: None,
             host_files: HostFiles::new(),
             tool: None,
+            denials: None,
         }
     }
 }
@@ -133,7 +136,7 @@ impl AppContext {
         let AppConfig { grants, mode, audit, cwd, .. } = config.clone();
         let report = Arc::new(ToLog(Arc::clone(&host)));
         let authority = Authority::new(grants, mode, audit, &Roots::new(cwd), report);
-        let authority = Arc::new(authority.recording_pure(config.record_pure));
+        let authority = Arc::new(authority.recording_pure(config.record_pure).watched_by(config.denials.clone()));
         let (serving, hinted) = (AtomicBool::new(false), AtomicBool::new(false));
         let (loaded, unbound) = (Mutex::default(), Mutex::default());
         let blocking = Arc::new(Semaphore::new(MAX_BLOCKING));

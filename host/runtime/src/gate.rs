@@ -141,6 +141,7 @@ impl Gate {
 
     /// The same for a call of a capability whose function is none, such as a method that no request has.
     pub(crate) async fn unknown(&self, capability: Capability, function: &str, resource: &str, at: &Position) {
+        self.authority.count_denial();
         if self.authority.audit().is_on() {
             let (function, resource) = (shown(function), shown(resource));
             let function = &*function;
@@ -153,6 +154,7 @@ impl Gate {
     /// Records the refusal of a call on a file of the host. No grant covers such a file, and count mode does not pass
     /// over it.
     pub(crate) async fn hosts<F: Function>(&self, function: F, path: &CanonicalPath, at: &Position) -> HostCallError {
+        self.authority.count_denial();
         if self.authority.audit().is_on() {
             let (capability, function, resource) = (function.capability(), function.name(), path.to_string());
             let line =
@@ -231,6 +233,7 @@ impl Gate {
 
     /// Records a refusal.
     async fn denied(&self, denial: Denial, at: &Position) -> HostCallError {
+        self.authority.count_denial();
         if self.authority.audit().is_on() {
             let resource = match denial.address() {
                 Some(address) => format!("{} {address}", denial.resource()),

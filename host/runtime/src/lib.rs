@@ -72,7 +72,7 @@ pub mod variables;
 mod witness;
 
 pub use app::App;
-pub use authority::Mode;
+pub use authority::{DenialWatch, Mode};
 pub use bindings::starcell::guest::types::{Field, Miss, Position, Request, Response, Setting, Variable};
 pub use capability::source::{SourceError, read as read_source};
 pub use capability_state::CapabilityState;
@@ -92,7 +92,7 @@ pub use parked::Destination;
 pub use parking::{ForkCounts, Forks};
 pub use programs::{ExecWalls, Programs};
 pub use remote::server::RemoteServer;
-pub use serving::{Handled, Serve, Serving};
+pub use serving::{ForkKind, Handled, Serve, Serving};
 pub use starcell_log::Level;
 pub use suite::{Suite, Tested};
 pub use tool::{MadeServer, Outcome, Question, Reply, Routed, Tool};

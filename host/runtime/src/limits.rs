@@ -38,6 +38,8 @@ pub struct Limits {
     pub crossing_bytes: usize,
     /// Bytes that one file, program output or HTTP body may have, read or written.
     pub io_bytes: usize,
+    /// Bytes that one request may log and print, beside what its app may in time.
+    pub log_bytes: Option<u64>,
 }
 
 impl Default for Limits {
@@ -53,6 +55,7 @@ impl Default for Limits {
             crossing_bytes: 64 << 20,
             // A quarter of the memory that would have to hold it, since text is copied on its way into a script.
             io_bytes: 16 << 20,
+            log_bytes: None,
         }
     }
 }

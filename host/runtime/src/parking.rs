@@ -61,6 +61,8 @@ pub struct ForkCounts {
     pub reused: u64,
     /// Forks that were dropped after a request because too much of their memory was written, or because it grew.
     pub spoiled: u64,
+    /// Forks that were parked and dropped, since nobody took them for a while or there was no room.
+    pub evicted: u64,
     /// Resets after which the whole memory was compared with its image.
     pub compared: u64,
     /// Comparisons that found a difference. One is one too many: parking is off since.
@@ -78,6 +80,7 @@ pub(crate) struct Parking<P: Send + 'static> {
     pub(crate) made: AtomicU64,
     pub(crate) reused: AtomicU64,
     pub(crate) spoiled: AtomicU64,
+    evicted: AtomicU64,
     pub(crate) compared: AtomicU64,
     differences: AtomicU64,
     parked: AtomicUsize,
@@ -119,6 +122,7 @@ impl<P: Send + 'static> Parking<P> {
             made: AtomicU64::new(0),
             reused: AtomicU64::new(0),
             spoiled: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
             compared: AtomicU64::new(0),
             differences: AtomicU64::new(0),
             parked: AtomicUsize::new(0),
@@ -192,6 +196,7 @@ impl<P: Send + 'static> Parking<P> {
             made: self.made.load(Ordering::Relaxed),
             reused: self.reused.load(Ordering::Relaxed),
             spoiled: self.spoiled.load(Ordering::Relaxed),
+            evicted: self.evicted.load(Ordering::Relaxed),
             compared: self.compared.load(Ordering::Relaxed),
             differences: self.differences.load(Ordering::Relaxed),
             parked: self.parked.load(Ordering::Relaxed),
@@ -239,7 +244,11 @@ impl<P: Send + 'static> Lot<P> {
 
     /// Parks a fork that holds so many bytes, or drops it.
     pub(crate) fn put(&self, fork: P, bytes: usize) {
-        if self.parking.is_on() && self.parking.reserve(bytes) {
+        if self.parking.is_on() {
+            if !self.parking.reserve(bytes) {
+                self.parking.evicted.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
             self.places.lock().parked.push((fork, bytes));
             // Another thread may have turned parking off between the two lines above.
             if !self.parking.is_on() {
@@ -255,11 +264,13 @@ impl<P: Send + 'static> Lot<P> {
         places.unused = places.parked.len();
         // Dropping takes some ten microseconds each, which no request shall wait for.
         drop(places);
+        self.parking.evicted.fetch_add(dropped.len() as u64, Ordering::Relaxed);
         dropped.iter().for_each(|(_, bytes)| self.parking.release(*bytes));
     }
 
     fn clear(&self) {
         let dropped = std::mem::take(&mut self.places.lock().parked);
+        self.parking.evicted.fetch_add(dropped.len() as u64, Ordering::Relaxed);
         dropped.iter().for_each(|(_, bytes)| self.parking.release(*bytes));
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use starcell_budget::{MemoryUse, Taken};
+use starcell_telemetry::TraceContext;
 use tokio::time::timeout;
 
 use crate::app::App;
@@ -79,6 +80,28 @@ pub struct Handled {
     pub result: Result<Response, Failure>,
     /// Time the guest ran, its instantiation included.
     pub cpu: Duration,
+    /// The kind of the fork that ran it, once there was one.
+    pub fork: Option<ForkKind>,
+}
+
+/// The kinds of forks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForkKind {
+    /// It was made for the request.
+    Fresh,
+    /// It was parked.
+    Parked,
+}
+
+impl ForkKind {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Parked => "parked",
+        }
+    }
 }
 
 impl Serving {
@@ -131,17 +154,20 @@ impl Serving {
 
     /// Answers one request with the handler of `route`, in a fork of its own.
     pub async fn answer(&self, route: u32, request: Request) -> Handled {
-        self.respond(Destination::Route(route), request).await
+        self.respond(Destination::Route(route), request, None).await
     }
 
-    /// Answers one request, in a fork of its own.
-    pub async fn respond(&self, destination: Destination, request: Request) -> Handled {
+    /// Answers one request, in a fork of its own. `trace` is where in its trace the request is.
+    pub async fn respond(&self, destination: Destination, request: Request, trace: Option<TraceContext>) -> Handled {
         let limits = self.app.limits();
         let meter = self.app.interpreter.meter(limits.request_cpu);
-        let call = Metered::new(Arc::clone(&meter), Box::pin(self.call(destination, request, Arc::clone(&meter))));
+        let kind = Mutex::new(None);
+        let call = self.call(destination, (request, trace), Arc::clone(&meter), &kind);
+        let call = Metered::new(Arc::clone(&meter), Box::pin(call));
         // The epoch cannot wake a guest that waits for the host, so the wall deadline is outside of it.
         let result = within(self.wall, call).await.map_err(|failure| self.app.context.hinted_once(failure));
-        Handled { result, cpu: meter.spent() }
+        let fork = *kind.lock();
+        Handled { result, cpu: meter.spent(), fork }
     }
 
     /// Makes a new fork and drops it: what a request costs that finds none parked, before any of its own code runs.
@@ -150,15 +176,23 @@ impl Serving {
     /// No instance is free, or the image cannot be instantiated.
     pub async fn fork(&self) -> Result<(), Failure> {
         let meter = self.app.interpreter.meter(self.app.limits().request_cpu);
-        self.new_fork(self.role(""), meter, Watching::Nothing).await.map(|_| ())
+        self.new_fork(self.role("", None), meter, Watching::Nothing).await.map(|_| ())
     }
 
-    async fn call(&self, destination: Destination, request: Request, meter: Arc<Meter>) -> Result<Response, Failure> {
+    async fn call(
+        &self,
+        destination: Destination,
+        (request, trace): (Request, Option<TraceContext>),
+        meter: Arc<Meter>,
+        kind: &Mutex<Option<ForkKind>>,
+    ) -> Result<Response, Failure> {
         let limits = self.app.limits();
         let parking = self.app.interpreter.parking();
         let handle_miss = self.app.interpreter.handle_miss();
-        let role = self.role(&request.id);
-        let mut fork = match self.forks.parked.take() {
+        let role = self.role(&request.id, trace);
+        let parked = self.forks.parked.take();
+        *kind.lock() = Some(if parked.is_some() { ForkKind::Parked } else { ForkKind::Fresh });
+        let mut fork = match parked {
             Some(mut fork) => {
                 parking.reused.fetch_add(1, Ordering::Relaxed);
                 fork.renew(role, limits, meter);
@@ -185,8 +219,8 @@ impl Serving {
         Ok(response)
     }
 
-    fn role(&self, request: &str) -> Role {
-        Role::Request(Arc::clone(&self.app.context), request.into())
+    fn role(&self, request: &str, trace: Option<TraceContext>) -> Role {
+        Role::Request(Arc::clone(&self.app.context), request.into(), trace)
     }
 
     async fn new_fork(&self, role: Role, meter: Arc<Meter>, watching: Watching<'_>) -> Result<Parked, Failure> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use http::Extensions;
 use starcell_budget::MemoryBudget;
+use starcell_telemetry::TraceContext;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::context::AppContext;
@@ -26,8 +27,9 @@ pub(crate) enum Role {
     Collect(Arc<AppContext>),
     /// Turns a fork of a suspended script into a serving image.
     Freeze(Arc<AppContext>),
-    /// Answers one request, whose id this is, or runs one test, whose name this is.
-    Request(Arc<AppContext>, Arc<str>),
+    /// Answers one request, whose id this is, or runs one test, whose name this is. With it comes where in its trace the
+    /// request is.
+    Request(Arc<AppContext>, Arc<str>, Option<TraceContext>),
 }
 
 /// Takes the memory that the top level of a script hands over to be served.
@@ -51,6 +53,8 @@ pub(crate) struct State {
     pub(crate) panic: Option<String>,
     /// What capabilities keep for the instance, each in a type of its own: see [`State::kept`].
     kept: Extensions,
+    /// Bytes that it has logged.
+    logged: u64,
 }
 
 impl State {
@@ -58,7 +62,7 @@ impl State {
     pub(crate) fn new(role: Role, limits: &Limits, meter: Arc<Meter>) -> Self {
         let budget = match &role {
             Role::Boot => MemoryBudget::unlimited(),
-            Role::Setup(app, _) | Role::Collect(app) | Role::Freeze(app) | Role::Request(app, _) => {
+            Role::Setup(app, _) | Role::Collect(app) | Role::Freeze(app) | Role::Request(app, ..) => {
                 app.config.memory.clone()
             }
         };
@@ -71,6 +75,7 @@ impl State {
             slot: None,
             panic: None,
             kept: Extensions::new(),
+            logged: 0,
         }
     }
 
@@ -78,14 +83,14 @@ impl State {
     pub(crate) fn app(&self) -> wasmtime::Result<&Arc<AppContext>> {
         match &self.role {
             Role::Boot => Err(wasmtime::Error::msg("the guest called the host while it booted")),
-            Role::Setup(app, _) | Role::Collect(app) | Role::Freeze(app) | Role::Request(app, _) => Ok(app),
+            Role::Setup(app, _) | Role::Collect(app) | Role::Freeze(app) | Role::Request(app, ..) => Ok(app),
         }
     }
 
     /// The request this instance answers.
     pub(crate) fn request(&self) -> Option<Arc<str>> {
         match &self.role {
-            Role::Request(_, id) => Some(Arc::clone(id)),
+            Role::Request(_, id, _) => Some(Arc::clone(id)),
             Role::Boot | Role::Setup(..) | Role::Collect(_) | Role::Freeze(_) => None,
         }
     }
@@ -99,6 +104,18 @@ impl State {
     /// asked for, and the next request on the same fork finds none of it.
     pub(crate) fn kept<T: Clone + Default + Send + Sync + 'static>(&mut self) -> &mut T {
         self.kept.get_or_insert_default()
+    }
+
+    /// Counts bytes that a request logs.
+    pub(crate) fn count_logged(&mut self, bytes: usize, most: Option<u64>) -> Room {
+        let Some(most) = most.filter(|_| matches!(self.role, Role::Request(..))) else { return Room::Left };
+        let before = self.logged;
+        self.logged = before.saturating_add(bytes as u64);
+        match (before > most, self.logged > most) {
+            (_, false) => Room::Left,
+            (false, true) => Room::JustOver,
+            (true, true) => Room::Over,
+        }
     }
 
     /// Why a call of the guest failed.
@@ -126,6 +143,17 @@ impl State {
         }
         failure
     }
+}
+
+/// Whether there is room for what a request logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// There is.
+    Left,
+    /// There is none, for the first time.
+    JustOver,
+    /// There is none.
+    Over,
 }
 
 /// A store with every limit in force.

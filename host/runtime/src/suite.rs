@@ -75,7 +75,7 @@ impl Suite {
 
     async fn call(&self, app: &Arc<App>, test: &str, meter: Arc<Meter>) -> Result<Option<String>, Failure> {
         let limits = app.limits();
-        let role = Role::Request(Arc::clone(&app.context), test.into());
+        let role = Role::Request(Arc::clone(&app.context), test.into(), None);
         let store = store(app.interpreter.engine(), role, limits, meter);
         let (mut fork, guest) = app.interpreter.start(store, &self.image, limits).await?;
         let result = guest.starcell_guest_interpreter().call_test(fork.store(), test).await;

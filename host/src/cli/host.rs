@@ -17,6 +17,12 @@ pub struct HostCommand {
     #[arg(long)]
     pub check: bool,
 
+    /// Takes over from the node that runs with the same state folder: its listening sockets at once, its stores once it has
+    /// answered the requests that it has. No connection is refused, and a failure of this process leaves the other one
+    /// serving. Where no node runs, this one starts as usual.
+    #[arg(long, conflicts_with = "check")]
+    pub take_over: bool,
+
     /// The audit log of the apps.
     #[command(flatten)]
     pub record: RecordFlags,

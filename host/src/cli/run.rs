@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    EdgeFlags, ForkFlags, GrantFlags, KvFlags, LimitFlags, LogFlags, LogRateFlags, RecordFlags, VarFlags, WallFlags,
+    EdgeFlags, ForkFlags, GrantFlags, KvFlags, LimitFlags, LogFlags, LogRateFlags, RecordFlags, TelemetryFlags,
+    VarFlags, WallFlags,
 };
 
 /// Arguments of `starcell run`.
@@ -77,4 +78,8 @@ pub struct Run {
     /// Limits for clients.
     #[command(flatten)]
     pub edge: EdgeFlags,
+
+    /// Where traces, metrics and logs are sent.
+    #[command(flatten)]
+    pub telemetry: TelemetryFlags,
 }

@@ -1,34 +1,35 @@
 //! `starcell host`: the apps of a folder, each at its own hosts and path, until the process is stopped.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use starcell_audit::Writer;
+use starcell_config::TelemetryChoice;
 use starcell_edge::{ClientLimits, ClientWishes, Edge};
-use starcell_log::{Level, LogWriter, Logs};
+use starcell_log::{Level, Logs};
 use starcell_node::subject::machine;
-use starcell_node::{IdleRule, Metrics, Node, NodeShare, Tenant, Turns, drop_idle};
+use starcell_node::{Metrics, Node, NodeShare, Tenant, Turns};
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::{ImageStore, Interpreter};
-use tokio_util::task::AbortOnDropHandle;
+use starcell_telemetry::{CollectorEndpoint, TelemetryConfig};
 
 use crate::cli::HostCommand;
 use crate::exit::Exit;
 use crate::guest::GUEST;
 use crate::node::base::Base;
-use crate::node::bounds::most_resident;
 use crate::node::deployer::Deployer;
 use crate::node::files::{AppFiles, NodeFiles, app_names, host_files, make_folder};
-use crate::node::front::{Listeners, ListenersError, watch_pages};
+use crate::node::handover::{Predecessor, ended};
 use crate::node::sheet::sheet;
+use crate::node::shift::{self, Callers, Shift};
+use crate::node::sockets::{KeptSockets, NodeSockets};
 pub use crate::node::stand::stand;
 use crate::record;
 use crate::say::{Said, fail, say};
 use crate::signals::{Reload, Signals};
+use crate::sockets;
 use crate::store;
-
-/// How long clients of a node wait for its slowest app, when it starts, before the others answer them.
-const START: Duration = Duration::from_secs(10);
+use crate::supervisor::Supervisor;
+use crate::telemetry::ProcessTelemetry;
 
 /// The folder of the images, in that of the state.
 const IMAGES: &str = "images";
@@ -45,6 +46,7 @@ pub async fn host(arguments: HostCommand) -> Exit {
     let (Ok(signals), Ok(reload)) = (Signals::new(), Reload::new()) else {
         return fail(Exit::Host, "cannot listen for signals");
     };
+    let callers = Callers { signals, reload, supervisor: Supervisor::of_environment() };
     if !arguments.edge.allow_host.is_empty() {
         return fail(Exit::Usage, "--allow-host is of `run`: an app of a node names its hosts in its app.toml");
     }
@@ -52,22 +54,58 @@ pub async fn host(arguments: HostCommand) -> Exit {
         Ok(files) => files,
         Err(error) => return fail(Exit::Configuration, &error),
     };
-    let started = match Started::new(arguments, files) {
-        Ok(started) => started,
+    let interpreter = match interpreter(&files) {
+        Ok(interpreter) => interpreter,
         Err((exit, error)) => return fail(exit, &error),
     };
-    let Started { base, node, audit_writer, log_writer } = started;
-    let exit = match base.arguments.check {
-        true => check(Arc::clone(&base), node).await,
-        false => serve(Arc::clone(&base), node, signals, reload).await,
+    let (logs, log_writer) = Logs::start(arguments.log.choice());
+    logs.take_warnings();
+    let collector = match (arguments.check, collector(&files)) {
+        (_, Err(error)) => return fail(Exit::Configuration, &error),
+        (true, Ok(_)) => None,
+        (false, Ok(collector)) => collector,
     };
-    drop(base);
-    let exit = match audit_writer.map(Writer::close) {
-        Some(Err(error)) => fail(Exit::Host, &format!("{:#}", anyhow::Error::new(error))),
-        _ => exit,
+    let (telemetry, sender, logs) = ProcessTelemetry::start(collector, logs);
+    let host = Host { arguments: Arc::new(arguments), interpreter, logs, telemetry };
+    let exit = match host.arguments.check {
+        true => host.check(files).await,
+        false => host.serve(files, callers).await,
     };
+    drop(host);
+    sender.finish().await;
     log_writer.finish().await;
     exit
+}
+
+/// The collector that the configuration names.
+fn collector(files: &NodeFiles) -> Result<Option<TelemetryConfig>, String> {
+    let Some(TelemetryChoice { endpoint, sample, trusts_clients }) = &files.config.telemetry else { return Ok(None) };
+    let endpoint = endpoint
+        .parse::<CollectorEndpoint>()
+        .map_err(|error| format!("{}: [telemetry]: {error}", files.file.display()))?;
+    let (sample, trusts_clients) = (f64::from(*sample) / 1_000_000.0, *trusts_clients);
+    Ok(Some(TelemetryConfig { endpoint, sample, trusts_clients, node: name(files) }))
+}
+
+/// The name of a node in records.
+fn name(files: &NodeFiles) -> String {
+    files.config.name.clone().unwrap_or_else(machine)
+}
+
+/// The guest, with room for the apps of a node and some more.
+fn interpreter(files: &NodeFiles) -> Result<Arc<Interpreter>, (Exit, String)> {
+    let (apps, _) = app_names(&files.apps).map_err(|error| (Exit::Configuration, error))?;
+    let instances = u32::try_from(apps.len()).unwrap_or(u32::MAX).saturating_mul(2);
+    let instances = instances.saturating_add(INSTANCES + 2 * MORE_APPS).min(MOST_INSTANCES);
+    Interpreter::load(&GUEST, instances).map_err(|error| (Exit::Host, format!("cannot load the guest: {error}")))
+}
+
+/// All that a process has for as long as it lives.
+struct Host {
+    arguments: Arc<HostCommand>,
+    interpreter: Arc<Interpreter>,
+    logs: Logs,
+    telemetry: ProcessTelemetry,
 }
 
 /// All that a node has before its first app.
@@ -75,20 +113,84 @@ struct Started {
     base: Arc<Base>,
     node: Arc<Node>,
     audit_writer: Option<Writer>,
-    log_writer: LogWriter,
 }
 
-impl Started {
-    fn new(arguments: HostCommand, files: NodeFiles) -> Result<Self, (Exit, String)> {
+impl Host {
+    /// Serves until the process is stopped or another one has taken over.
+    async fn serve(&self, mut files: NodeFiles, mut callers: Callers) -> Exit {
+        let (mut predecessor, mut sockets) = match self.arrive(&files).await {
+            Ok(arrived) => arrived,
+            Err(error) => return fail(Exit::Configuration, &error),
+        };
+        loop {
+            if let Some(predecessor) = &mut predecessor {
+                // Its stores are taken only when it has given them up.
+                let released = tokio::select! {
+                    biased;
+                    exit = callers.signals.next() => return exit,
+                    released = predecessor.released() => released,
+                    never = callers.supervisor.keep_alive() => match never {},
+                };
+                if let Err(error) = released {
+                    return fail(Exit::Host, &error);
+                }
+            }
+            let Started { base, node, audit_writer } = match self.start(files.clone()) {
+                Ok(started) => started,
+                Err((exit, error)) => return fail(exit, &error),
+            };
+            let kept = KeptSockets::default();
+            let shift = shift::serve(base, node, &mut sockets, &kept, predecessor.take(), &mut callers).await;
+            let closed = closed(audit_writer);
+            let (mut successor, in_force) = match shift {
+                Shift::Over(exit) => return closed.unwrap_or(exit),
+                Shift::Given(successor, in_force) => (successor, in_force),
+            };
+            let process = successor.process();
+            let goes_on = tokio::select! {
+                biased;
+                exit = callers.signals.next() => return exit,
+                goes_on = successor.go_on() => goes_on,
+                never = callers.supervisor.keep_alive() => match never {},
+            };
+            if goes_on {
+                callers.supervisor.succeeded_by(process);
+                self.logs.say(Level::Info, &format!("the process {process} has taken over"));
+                return closed.unwrap_or(Exit::Ok);
+            }
+            self.logs.say(Level::Error, &format!("the process {process} ended before it served: this one goes on"));
+            // It closes its end a moment before it gives up what it has locked.
+            ended(process).await;
+            files = *in_force;
+            sockets = NodeSockets::inherited(kept.into_given(), &files.config);
+        }
+    }
+
+    /// The node that is to be taken over, if one is, and the sockets that this one was given.
+    async fn arrive(&self, files: &NodeFiles) -> Result<(Option<Predecessor>, NodeSockets), String> {
+        let given = sockets::of_supervisor()?;
+        if self.arguments.take_over {
+            match Predecessor::find(&files.state).await? {
+                Some((predecessor, theirs)) => {
+                    // Those that a supervisor has passed as well are the same ones.
+                    let sockets = match given.is_empty() {
+                        true => NodeSockets::inherited(theirs, &files.config),
+                        false => NodeSockets::assign(given, &files.config)?,
+                    };
+                    return Ok((Some(predecessor), sockets));
+                }
+                None => {
+                    self.logs.say(Level::Info, "--take-over: no node runs with this state folder, so this one starts")
+                }
+            }
+        }
+        Ok((None, NodeSockets::assign(given, &files.config)?))
+    }
+
+    fn start(&self, files: NodeFiles) -> Result<Started, (Exit, String)> {
         let configuration = |error: String| (Exit::Configuration, error);
-        let (apps, _) = app_names(&files.apps).map_err(configuration)?;
-        let instances = u32::try_from(apps.len()).unwrap_or(u32::MAX).saturating_mul(2);
-        let instances = instances.saturating_add(INSTANCES + 2 * MORE_APPS).min(MOST_INSTANCES);
-        let interpreter = Interpreter::load(&GUEST, instances)
-            .map_err(|error| (Exit::Host, format!("cannot load the guest: {error}")))?;
+        let arguments = &self.arguments;
         let host_files = host_files(&files, &arguments.record).map_err(configuration)?;
-        let (logs, log_writer) = Logs::start(arguments.log.choice());
-        logs.take_warnings();
         // What was asked to be recorded must not run without.
         let (audit, audit_writer) = record::open(&arguments.record, arguments.set_aside_damaged)
             .map_err(|error| configuration(format!("{error:#}")))?;
@@ -100,7 +202,7 @@ impl Started {
                 Some(store.map_err(configuration)?)
             }
         };
-        let memory = arguments.limits.budget();
+        let (memory, logs) = (arguments.limits.budget(), self.logs.clone());
         let edge = Edge::new(arguments.edge.config(), memory.clone(), logs.clone());
         let turns = Turns::new(tokio::runtime::Handle::current().metrics().num_workers());
         let metrics = Metrics::new();
@@ -114,82 +216,40 @@ impl Started {
             store::server(&kv.place, password.as_deref(), &share.logs)
         });
         let node = Node::new(limits, arguments.edge.max_url_bytes as usize, metrics);
-        let name = files.config.name.clone().unwrap_or_else(machine);
-        let base = Base { arguments, files, name, interpreter, edge, audit, share, tenants, kv, host_files, images };
-        Ok(Self { base: Arc::new(base), node, audit_writer, log_writer })
+        let (name, telemetry) = (name(&files), self.telemetry.clone());
+        let (arguments, interpreter) = (Arc::clone(arguments), Arc::clone(&self.interpreter));
+        let base = Base {
+            arguments,
+            files,
+            name,
+            interpreter,
+            edge,
+            audit,
+            share,
+            tenants,
+            kv,
+            host_files,
+            images,
+            telemetry,
+        };
+        Ok(Started { base: Arc::new(base), node, audit_writer })
+    }
+
+    /// Sets every app up, and says what it may do.
+    async fn check(&self, files: NodeFiles) -> Exit {
+        let Started { base, node, audit_writer } = match self.start(files) {
+            Ok(started) => started,
+            Err((exit, error)) => return fail(exit, &error),
+        };
+        let exit = check(base, node).await;
+        closed(audit_writer).unwrap_or(exit)
     }
 }
 
-async fn serve(base: Arc<Base>, node: Arc<Node>, mut signals: Signals, mut reload: Reload) -> Exit {
-    let logs = base.share.logs.clone();
-    let listeners = match Listeners::bind(&base.files, &node, &logs).await {
-        Ok(listeners) => listeners,
-        Err(ListenersError::Unbound(error)) => return fail(Exit::Bind, &error),
-        Err(ListenersError::Certificates(error)) => return fail(Exit::Configuration, &error),
-    };
-    let pages = match watch_pages(&base, &node).await {
-        Ok(pages) => pages,
-        Err(error) => return fail(Exit::Bind, &error),
-    };
-    if base.files.config.admin.is_some() {
-        logs.say(Level::Warn, "[admin] is checked, and nothing listens there in this version");
-    }
-    if let Some(kv) = &base.kv {
-        // The log says so when the server does not answer, and the node goes on: the server may come.
-        kv.probe().await;
-    }
-    let ready = |ready: bool| pages.iter().for_each(|pages| pages.set_ready(ready));
-    let _dropping = dropping(&base, &node);
-    let mut deployer = Deployer::new(Arc::clone(&base), node);
-    deployer.look(true).await;
-    let mut slowest = std::pin::pin!(tokio::time::sleep(START));
-    let mut is_open = false;
-    loop {
-        if !is_open && (deployer.is_idle() || slowest.is_elapsed()) {
-            listeners.open(&base.edge, &logs);
-            ready(true);
-            is_open = true;
-        }
-        let pause = deployer.pause();
-        tokio::select! {
-            biased;
-            exit = signals.next() => {
-                // A log that nobody reads must not hold up the end.
-                logs.hurry();
-                if !is_open {
-                    return exit;
-                }
-                break;
-            }
-            () = reload.asked() => {
-                base.audit.reopen();
-                deployer.look(true).await;
-            }
-            () = deployer.finished() => {}
-            () = &mut slowest, if !is_open => {}
-            () = pause => deployer.look(false).await,
-        }
-    }
-    ready(false);
-    listeners.stop();
-    tokio::select! {
-        biased;
-        exit = signals.next() => return exit,
-        () = listeners.ended() => {}
-    }
-    tokio::select! {
-        biased;
-        exit = signals.next() => exit,
-        () = deployer.close() => Exit::Ok,
-    }
-}
-
-/// Drops apps from memory that are not used, until this is dropped itself.
-#[expect(clippy::disallowed_methods, reason = "the task ends with the handle")]
-fn dropping(base: &Base, node: &Arc<Node>) -> AbortOnDropHandle<()> {
-    let rule = IdleRule { after: base.files.config.idle, most: most_resident() };
-    let NodeShare { memory, logs, .. } = &base.share;
-    AbortOnDropHandle::new(tokio::spawn(drop_idle(Arc::clone(node), memory.clone(), rule, logs.clone())))
+/// Closes the audit log. Some exit code if it is not as it should be.
+fn closed(audit_writer: Option<Writer>) -> Option<Exit> {
+    let error = audit_writer.map(Writer::close)?.err()?;
+    Some(fail(Exit::Host, &format!("{:#}", anyhow::Error::new(error))))
 }
 
 /// Sets every app up, and says what it may do.

@@ -83,6 +83,7 @@ impl PreparedSession {
             kubernetes: &kubernetes,
             host_files: &host_files,
             best_effort: arguments.walls.exec_walls == Demand::BestEffort,
+            sends: false,
         });
         Ok(Self { arguments, granted, variables, kubernetes, host_files, stand })
     }
@@ -135,8 +136,8 @@ async fn sessions(
         &arguments.limits,
         &EdgeFlags::default(),
         &memory,
-        &console.logs,
-        DEFAULT_LOG_RATE,
+        (&console.logs, DEFAULT_LOG_RATE),
+        None,
     );
     let (kv, client) = (Kv::memory(DEFAULT_QUOTA).counted(&memory), Client::default());
     loop {
@@ -167,6 +168,7 @@ async fn sessions(
             memory: memory.clone(),
             port: None,
             tool: Some(Arc::clone(console) as Arc<dyn Tool>),
+            denials: None,
         };
         let app = launch.app(Arc::clone(&servers) as _);
         let mut session = Box::pin(app.interact());

@@ -2,17 +2,20 @@
 
 mod watch;
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
 use starcell_audit::{Audit, Writer};
+use starcell_edge::{ClientLimits, ClientWishes};
 use starcell_log::{Level, Logs};
-use starcell_node::subject::subject;
-use starcell_node::{AppTerms, Launch, Servers};
+use starcell_node::subject::{TENANT, subject};
+use starcell_node::{AppTerms, Launch, Metrics, Servers, Sight, WatchPages, WatchSources};
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::node_walls::Stand;
 use starcell_runtime::{App, CapabilityState, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv, Variables};
+use starcell_telemetry::TracedApp;
 
 use crate::cli::{CallMode, Demand, Run, VarFlags, WallFlags};
 use crate::cluster::kubernetes;
@@ -24,8 +27,11 @@ use crate::owned::{Kept, exposed, host_files};
 use crate::record;
 use crate::say::fail;
 use crate::signals::{Reload, Signals};
+use crate::sockets;
 use crate::stand::{Needs, stand};
 use crate::store;
+use crate::supervisor::Supervisor;
+use crate::telemetry::ProcessTelemetry;
 use crate::terms;
 use crate::vars;
 use watch::Watch;
@@ -40,6 +46,8 @@ pub struct Prepared {
     variables: Variables,
     kubernetes: Kubernetes,
     stand: Stand,
+    /// The socket of the script's first server, where a supervisor has bound it.
+    socket: Option<TcpListener>,
 }
 
 impl Prepared {
@@ -52,6 +60,9 @@ impl Prepared {
         arguments.script.clone_from(&entry.script);
         let source = entry.read().map_err(|error| fail(Exit::Usage, &error))?;
         let misconfigured = |error: String| fail(Exit::Configuration, &error);
+        let socket =
+            sockets::of_script().and_then(|socket| socket.map(|socket| placed(socket, &mut arguments)).transpose());
+        let socket = socket.map_err(misconfigured)?;
         let granted = Granted::new(&arguments.grants).map_err(misconfigured)?;
         let variables = vars::variables(&arguments.vars).map_err(|error| fail(Exit::Usage, &error))?;
         // Before anything of the script runs, which could change what these files say.
@@ -68,8 +79,9 @@ impl Prepared {
             kubernetes: &kubernetes,
             host_files: &host_files,
             best_effort: arguments.walls.exec_walls == Demand::BestEffort,
+            sends: arguments.telemetry.otlp.is_some(),
         });
-        Ok(Self { arguments, entry, source, granted, variables, kubernetes, stand })
+        Ok(Self { arguments, entry, source, granted, variables, kubernetes, stand, socket })
     }
 
     /// The flags about walls.
@@ -91,7 +103,8 @@ pub async fn run(prepared: Prepared) -> Exit {
     let (Ok(signals), Ok(reload)) = (Signals::new(), Reload::new()) else {
         return fail(Exit::Host, "cannot listen for signals");
     };
-    let Prepared { arguments, entry, source, granted, variables, kubernetes, stand: _ } = prepared;
+    let supervisor = Supervisor::of_environment();
+    let Prepared { arguments, entry, source, granted, variables, kubernetes, stand: _, socket } = prepared;
     let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
@@ -99,6 +112,7 @@ pub async fn run(prepared: Prepared) -> Exit {
     // Before the audit log is opened, which may have something to tell.
     let (logs, writer) = Logs::start(arguments.log.choice());
     logs.take_warnings();
+    let (telemetry, sender, logs) = ProcessTelemetry::start(arguments.telemetry.config(), logs);
     // What was asked to be recorded or kept must not run without.
     let (audit, audit_writer) = match record::open(&arguments.record, arguments.set_aside_damaged) {
         Ok(opened) => opened,
@@ -129,7 +143,24 @@ pub async fn run(prepared: Prepared) -> Exit {
     let memory = arguments.limits.budget();
     let kv = kv.counted(&memory);
     let (limits, edge, rate) = (&arguments.limits, &arguments.edge, arguments.log_rate.rate());
-    let terms = terms::app(script, arguments.dev, limits, edge, &memory, &logs, rate);
+    let metrics = Metrics::new();
+    let sight = telemetry.queue().map(|queue| Sight {
+        metrics: metrics.of_app(TENANT, &script),
+        traced: Some(TracedApp::new(queue, None, &script, None)),
+    });
+    let terms = terms::app(script, arguments.dev, limits, edge, &memory, (&logs, rate), sight);
+    let sources = WatchSources {
+        metrics,
+        node: None,
+        tenants: Vec::new(),
+        interpreter: Arc::clone(&interpreter),
+        memory,
+        images: None,
+        edge: Arc::clone(&terms.edge),
+        telemetry: telemetry.queue().cloned(),
+    };
+    telemetry.read(&WatchPages::new(ClientLimits::new(&terms.edge.config, &ClientWishes::default()), sources));
+    socket.into_iter().for_each(|socket| terms.edge.give(socket));
     if let Some(file) = granted::passed_over(&arguments.grants.rules) {
         let text = format!("{file} in the working folder is not read, as it could be the script's own; see --config");
         logs.say(Level::Warn, &text);
@@ -143,12 +174,13 @@ pub async fn run(prepared: Prepared) -> Exit {
     }
     let client = Client::default();
     let runner = Runner { entry, interpreter, terms, arguments, granted, audit, kv, client, kubernetes, host_files };
-    let exit = live(&runner, (source, variables), signals, reload).await;
+    let exit = live(&runner, (source, variables), signals, reload, supervisor).await;
     drop(runner);
     let exit = match audit_writer.map(Writer::close) {
         Some(Err(error)) => fail(Exit::Host, &format!("{:#}", anyhow::Error::new(error))),
         _ => exit,
     };
+    sender.finish().await;
     writer.finish().await;
     exit
 }
@@ -165,6 +197,20 @@ struct Runner {
     client: Client,
     kubernetes: Kubernetes,
     host_files: HostFiles,
+}
+
+/// Has the script's first server listen where its socket does: the permission is checked for that address.
+fn placed((socket, address): (TcpListener, SocketAddr), arguments: &mut Run) -> Result<TcpListener, String> {
+    let (host, port) = (address.ip().to_string(), address.port());
+    let asked = (&arguments.grants.rules.host, arguments.port);
+    if asked.0.as_ref().is_some_and(|asked| *asked != host) || asked.1.is_some_and(|asked| asked != port) {
+        return Err(format!(
+            "the socket of LISTEN_FDS is at {address}; leave --host and --port out, or name that address"
+        ));
+    }
+    arguments.grants.rules.host = Some(host);
+    arguments.port = Some(port);
+    Ok(socket)
 }
 
 /// What the host keeps for itself.
@@ -212,6 +258,7 @@ impl Runner {
             memory: self.terms.edge.memory.clone(),
             port: arguments.port,
             tool: None,
+            denials: self.terms.sight.as_ref().map(Sight::denials),
             script,
         };
         let app = launch.app(servers.clone());
@@ -245,6 +292,7 @@ async fn live(
     (source, variables): (Vec<u8>, Variables),
     mut signals: Signals,
     mut reload: Reload,
+    mut supervisor: Supervisor,
 ) -> Exit {
     let (watched, logs) = (runner.arguments.watch, &runner.terms.logs);
     let mut watch = Watch::new(&runner.arguments.script);
@@ -256,11 +304,17 @@ async fn live(
     let mut next: Option<Version> = None;
     // Files of the last version that could not take over: what it lacks may come in one of them.
     let mut tried = Vec::new();
+    let mut is_told = false;
     loop {
         let successor = next.as_ref().map(|next| Arc::clone(&next.servers));
         tokio::select! {
             biased;
+            () = answering(&current.servers, is_told) => {
+                supervisor.ready();
+                is_told = true;
+            }
             () = ready(successor.as_deref()) => {
+                supervisor.ready();
                 if let Some(new) = next.take() {
                     current.servers.resign();
                     current = new;
@@ -278,6 +332,7 @@ async fn live(
             exit = signals.next() => {
                 // A log that nobody reads must not hold up the end.
                 logs.hurry();
+                supervisor.stopping();
                 if !current.servers.end() {
                     return exit;
                 }
@@ -288,19 +343,33 @@ async fn live(
                 let why = result.err().map_or_else(|| "it does not serve".into(), |failure| failure.report().to_string());
                 let text = format!("the changed script cannot take over, the old one stays: {why}");
                 logs.say(Level::Error, &text);
+                supervisor.ready();
             }
             () = watch.changed(|| [current.app.loaded(), tried.clone(), of_variables.clone()].concat()), if watched => {
                 next = runner.successor(&current).await;
             }
+            never = supervisor.keep_alive() => match never {},
             () = reload.asked() => {
                 runner.audit.reopen();
                 if current.servers.are_serving() {
+                    supervisor.reloading();
                     next = runner.successor(&current).await;
+                    if next.is_none() {
+                        supervisor.ready();
+                    }
                 } else {
                     logs.say(Level::Info, "SIGHUP: the script serves nothing, so it is not started again");
                 }
             }
         }
+    }
+}
+
+/// Ends when the first server of the script answers, unless that was told already.
+async fn answering(servers: &Servers, is_told: bool) {
+    match is_told {
+        true => std::future::pending().await,
+        false => servers.answering().await,
     }
 }
 

@@ -94,6 +94,7 @@ impl PreparedTests {
             kubernetes: &kubernetes,
             host_files: &host_files,
             best_effort: arguments.walls.exec_walls == Demand::BestEffort,
+            sends: false,
         });
         Ok(Self { arguments, files, granted, variables, kubernetes, host_files, stand })
     }
@@ -252,6 +253,7 @@ impl Runner {
             memory: self.memory.clone(),
             port: None,
             tool: None,
+            denials: None,
             script: name,
         };
         launch.app(Arc::clone(stage) as _)
@@ -265,8 +267,8 @@ impl Runner {
             &self.arguments.limits,
             &EdgeFlags::default(),
             &self.memory,
-            &self.logs,
-            DEFAULT_LOG_RATE,
+            (&self.logs, DEFAULT_LOG_RATE),
+            None,
         )
     }
 }

@@ -14,26 +14,28 @@ use starcell_edge::Edge;
 use starcell_log::Level;
 use starcell_node::schedule::Timetable;
 use starcell_node::subject::digest;
-use starcell_node::{AppTerms, Deployment, Launch, NodeShare, NotStarted, Revision, RevisionImages, Tenant};
+use starcell_node::{AppTerms, Deployment, Launch, NodeShare, NotStarted, Revision, RevisionImages, Sight, Tenant};
 use starcell_policy::{CanonicalPath, EnvName, Grants};
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::{
     CapabilityState, Client, HostFiles, ImageStore, Interpreter, Kubernetes, Kv, KvServer, KvSpace, Limits, Mode,
     Programs,
 };
+use starcell_telemetry::TracedApp;
 
 use crate::cli::HostCommand;
 use crate::folder::MAIN;
 use crate::granted::roots_in;
+use crate::telemetry::ProcessTelemetry;
 use crate::vars::of_app;
 
 use super::files::{AppFiles, MANIFEST, NodeFiles, linked_folders, make_folder};
 
 /// What all apps of a node share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Base {
     /// The command line.
-    pub(crate) arguments: HostCommand,
+    pub(crate) arguments: Arc<HostCommand>,
     /// The configuration.
     pub(crate) files: NodeFiles,
     /// The name of the node.
@@ -54,6 +56,8 @@ pub(crate) struct Base {
     pub(crate) host_files: HostFiles,
     /// The images of its apps; none where nothing is kept.
     pub(crate) images: Option<Arc<ImageStore>>,
+    /// What is sent to a collector.
+    pub(crate) telemetry: ProcessTelemetry,
 }
 
 /// What an app may do.
@@ -98,6 +102,7 @@ impl Base {
             memory_bytes: own.memory.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usual.memory_bytes),
             request_cpu: own.cpu.unwrap_or(usual.request_cpu),
             request_wall: own.time.unwrap_or(usual.request_wall),
+            log_bytes: own.log,
             ..usual
         }
     }
@@ -167,7 +172,15 @@ impl Base {
             script_digest: digest(&source),
             policy_digest: digest(policy.as_bytes()),
         };
-        let terms = self.terms(&name, &tenant, &limits);
+        let sight = Sight {
+            metrics: self.share.metrics.of_app(&manifest.tenant, &name),
+            traced: self
+                .telemetry
+                .queue()
+                .map(|queue| TracedApp::new(queue, Some(&manifest.tenant), &name, Some(number))),
+        };
+        let denials = Some(sight.denials());
+        let terms = self.terms(&name, &tenant, &limits, sight);
         let launch = Launch {
             interpreter: Arc::clone(&self.interpreter),
             script: format!("{name}/{MAIN}"),
@@ -197,19 +210,19 @@ impl Base {
             host_files,
             port: None,
             tool: None,
+            denials,
         };
         let timetable =
             Timetable { entries: manifest.schedule, host: manifest.hosts.first().cloned(), prefix: manifest.prefix };
-        let metrics = self.share.metrics.of_app(&manifest.tenant, &name);
         let digest = digest(&[&source[..], b"\0", &written[..]].concat());
         let images = self.images.clone().filter(|_| !manifest.resident);
         let images = images.map(|store| RevisionImages { store, policy });
         let main = MAIN;
-        let deployment = Deployment { number, digest, tenant, metrics, terms, source, timetable, main, images };
+        let deployment = Deployment { number, digest, tenant, terms, source, timetable, main, images };
         Revision::start(launch, deployment).await
     }
 
-    fn terms(&self, name: &str, tenant: &Tenant, limits: &Limits) -> Arc<AppTerms> {
+    fn terms(&self, name: &str, tenant: &Tenant, limits: &Limits, sight: Sight) -> Arc<AppTerms> {
         let edge = &self.arguments.edge;
         Arc::new(AppTerms {
             script: name.to_owned(),
@@ -222,8 +235,10 @@ impl Base {
             max_url_bytes: edge.max_url_bytes as usize,
             memory: tenant.memory().clone(),
             turns: Some(tenant.turns().clone()),
+            cpu_cut: tenant.cpu_cut(),
             edge: Arc::clone(&self.edge),
             logs: self.share.logs.of_one_of(name, tenant.log()),
+            sight: Some(sight),
         })
     }
 }

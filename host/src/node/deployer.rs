@@ -95,6 +95,26 @@ impl Deployer {
         }
     }
 
+    /// Sets apps up from here on with what a changed configuration says.
+    pub(crate) fn change(&mut self, base: Arc<Base>) {
+        self.base = base;
+    }
+
+    /// The apps that answer, each with its tenant.
+    pub(crate) fn tenants(&self) -> Vec<(String, String)> {
+        let revision = |seat: &Arc<Seat>| Some((seat.name().to_owned(), seat.current()?.tenant().name().to_owned()));
+        self.node.seats().iter().filter_map(revision).collect()
+    }
+
+    /// Has the next look set these apps up anew, although their files are the same, and those that are being set up now.
+    pub(crate) fn forget(&mut self, names: &[String]) {
+        for (name, known) in &mut self.known {
+            if known.is_under_way || names.contains(name) {
+                known.seen.clear();
+            }
+        }
+    }
+
     /// Ends when it is time for the next look.
     pub(crate) fn pause(&self) -> impl Future<Output = ()> + use<> {
         tokio::time::sleep(LOOK.max(self.looked * REST))
@@ -324,7 +344,7 @@ impl Deployer {
         }
     }
 
-    /// Ends all apps, and waits until they have ended.
+    /// Ends all apps, waits until they have ended, and closes their stores.
     pub(crate) async fn close(mut self) {
         self.under_way.shutdown().await;
         for seat in self.node.seats() {
@@ -332,6 +352,10 @@ impl Deployer {
         }
         self.retiring.close();
         self.retiring.wait().await;
+        // A request that was cut may hold a handle for a while: what it still changes is an error, and not lost.
+        for kv in self.stores.values() {
+            kv.close().await;
+        }
     }
 }
 

@@ -35,7 +35,8 @@ pub fn stand(arguments: &HostCommand) -> Result<Stand, String> {
     }
     let outlines = Outlines::new(&files)?;
     let kept = host_files(&files, &arguments.record)?;
-    let connects = outlines.may(&[Capability::HttpClient]) || sends(&arguments.record) || stores_elsewhere(&files);
+    let sends = sends(&arguments.record) || files.config.telemetry.is_some();
+    let connects = outlines.may(&[Capability::HttpClient]) || sends || stores_elsewhere(&files);
     let ground = NodeGround {
         read: outlines.places(&[Capability::FsRead]).map(|places| read(&files, connects, places)),
         write: outlines

@@ -27,7 +27,7 @@ fn hundreds_of_apps_start_without_being_evaluated() {
     assert_eq!(images(&node).len() as u64, APPS);
     let running = Running::start(&node, &[]);
     running.until("apps_running", APPS);
-    let counted = ["images_found", "apps_dropped", "forks_made", "images_recalled", "images_refused"];
+    let counted = ["images_found", "apps_dropped", "forks_made_total", "images_recalled", "images_refused"];
     assert_eq!(counted.map(|name| running.number(name)), [APPS, APPS, 0, 0, 0], "{counted:?}");
     for number in 0..APPS {
         assert_eq!(running.text(&format!("a{number}"), "/"), format!("app {number}"));

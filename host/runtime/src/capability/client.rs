@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use http::HeaderValue;
 use hyper::body::Bytes;
 use starcell_audit::Arguments;
 use starcell_budget::Taken;
 use starcell_policy::{Capability, Host as UrlHost, HttpMethod, Permit, Url};
+use starcell_telemetry::TraceContext;
 use tokio::time::timeout;
 
 use crate::Position;
@@ -181,11 +183,32 @@ impl Sending<'_> {
             // Behind the decision: a request that is refused costs its tenant nothing.
             self.caller.app.config.state.client.pay().await.map_err(|text| message.failed(text))?;
             let _sent = self.caller.holding.take(message.body.len()).await.map_err(|text| message.failed(text))?;
-            let (response, taken) = self.exchange(&permit, message).await?;
+            let (response, taken) = self.traced(&permit, message).await?;
             let bytes = (message.body.len() + response.body().len()) as u64;
             Ok(((response, taken), bytes))
         };
         self.gate(message.method.name()).pass(self.at, message.method, message.url.clone(), effect).await
+    }
+
+    /// Sends a request as a part of the trace of the request that it is sent for, where there is one.
+    async fn traced(
+        &self,
+        permit: &Permit<Url>,
+        message: &Message,
+    ) -> Result<(http::Response<Bytes>, Taken), HostCallError> {
+        let url = permit.resource();
+        let begin =
+            |trace: &TraceContext| trace.call(message.method.name(), &url.host().to_string(), url.port(), url.path());
+        let Some(span) = self.caller.trace.as_ref().map(begin) else {
+            return self.exchange(permit, message, None).await;
+        };
+        let result = self.exchange(permit, message, span.value()).await;
+        match &result {
+            Ok((response, _)) => span.answered(response.status()),
+            Err(HostCallError::Denied(_)) => span.failed("denied"),
+            Err(_) => span.failed("failed"),
+        }
+        result
     }
 
     /// Looks the name up, has each address judged, and sends to the first that is granted and answers.
@@ -193,6 +216,7 @@ impl Sending<'_> {
         &self,
         permit: &Permit<Url>,
         message: &Message,
+        trace: Option<HeaderValue>,
     ) -> Result<(http::Response<Bytes>, Taken), HostCallError> {
         let config = &self.caller.app.config;
         let addresses = self.addresses(permit, message).await?;
@@ -203,7 +227,7 @@ impl Sending<'_> {
         }
         let mut last = message.failed("the name has no address");
         for address in granted.into_iter().take(MAX_TRIED) {
-            let request = message.request().map_err(|text| message.failed(text))?;
+            let request = message.request(trace.clone()).map_err(|text| message.failed(text))?;
             let send = |endpoint| async move {
                 let bounds = (&*self.caller.holding, self.answers);
                 let sent = config.state.client.exchange(&endpoint, request, bounds).await;

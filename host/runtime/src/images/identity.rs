@@ -65,11 +65,21 @@ pub(super) fn identity(
 }
 
 fn limit_parts(parts: &mut Parts, limits: &Limits) {
-    let Limits { memory_bytes, request_cpu, request_wall, setup_cpu, setup_wall, call_depth, crossing_bytes, io_bytes } =
-        limits;
     // All, so that a limit that is new is not forgotten.
+    let &Limits {
+        memory_bytes,
+        request_cpu,
+        request_wall,
+        setup_cpu,
+        setup_wall,
+        call_depth,
+        crossing_bytes,
+        io_bytes,
+        log_bytes,
+    } = limits;
     let text = format!(
-        "{memory_bytes} {request_cpu:?} {request_wall:?} {setup_cpu:?} {setup_wall:?} {call_depth} {crossing_bytes} {io_bytes}"
+        "{memory_bytes} {request_cpu:?} {request_wall:?} {setup_cpu:?} {setup_wall:?} {call_depth} {crossing_bytes} {io_bytes} \
+         {log_bytes:?}"
     );
     parts.add("limits", text);
 }

@@ -17,6 +17,7 @@ use starcell_runtime::host::BoxFuture;
 use starcell_runtime::{
     App, Destination, Failure, Handled, MadeServer, Question, Reply, Request, Response, Routed, ServerOptions, Tool,
 };
+use starcell_telemetry::TraceContext;
 use starcell_text::terminal;
 use tokio::task::JoinSet;
 
@@ -87,7 +88,7 @@ impl Tool for TestClient {
 struct Handed(Arc<Mutex<Option<(u32, Request)>>>);
 
 impl Handlers for Handed {
-    async fn answer(&self, destination: Destination, request: Request) -> Handled {
+    async fn answer(&self, destination: Destination, request: Request, _trace: Option<TraceContext>) -> Handled {
         let result = match destination {
             Destination::Route(route) => {
                 *self.0.lock() = Some((route, request));
@@ -95,7 +96,7 @@ impl Handlers for Handed {
             }
             Destination::Miss(_) => Err(Failure::Host("a server of a test has no middleware for misses".into())),
         };
-        Handled { result, cpu: Duration::ZERO }
+        Handled { result, cpu: Duration::ZERO, fork: None }
     }
 
     fn bytes(&self) -> u64 {

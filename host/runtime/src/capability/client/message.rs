@@ -7,6 +7,7 @@ use http::header::{
 use http_body_util::Full;
 use hyper::body::Bytes;
 use starcell_policy::{HttpMethod, Scheme, Url};
+use starcell_telemetry::parent::TRACEPARENT;
 
 use crate::bindings::starcell::guest::client::{Incoming, Outgoing};
 use crate::call_error::{Cause, HostCallError, shown};
@@ -71,8 +72,8 @@ impl Message {
         Ok(Self { method, url, body, headers })
     }
 
-    /// The request as it is sent.
-    pub(super) fn request(&self) -> Result<http::Request<Full<Bytes>>, String> {
+    /// The request as it is sent, with its place in a trace unless the script names one.
+    pub(super) fn request(&self, trace: Option<HeaderValue>) -> Result<http::Request<Full<Bytes>>, String> {
         let origin = self.url.origin();
         let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
         let mut request = http::Request::new(Full::new(self.body.clone()));
@@ -81,6 +82,9 @@ impl Message {
         *request.headers_mut() = self.headers.clone();
         let authority = HeaderValue::from_str(authority).map_err(|_| "the host cannot be sent".to_owned())?;
         request.headers_mut().insert(HOST, authority);
+        if let Some(trace) = trace {
+            request.headers_mut().entry(TRACEPARENT).or_insert(trace);
+        }
         Ok(request)
     }
 

@@ -1,0 +1,60 @@
+//! Who sees the requests of an app: its numbers, and the trace of each request.
+//!
+//! A request is seen from its route to its response, whoever asks: a client, a schedule, a test. One that no app answers is
+//! counted by its node and has no trace.
+
+use std::sync::Arc;
+
+use starcell_edge::{Answered, Asked};
+use starcell_runtime::{DenialWatch, ForkKind};
+use starcell_telemetry::{RequestSpan, TraceContext, TracedApp};
+use tokio::time::Instant;
+
+use crate::metrics::AppMetrics;
+
+/// Who sees the requests of an app. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    /// What is counted of it.
+    pub metrics: AppMetrics,
+    /// Where its requests are traced.
+    pub traced: Option<TracedApp>,
+}
+
+/// A request that is being answered, as it is seen.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    metrics: AppMetrics,
+    span: Option<RequestSpan>,
+    began: Instant,
+}
+
+impl Sight {
+    /// A request begins.
+    pub(crate) fn begin(&self, asked: &Asked) -> Seen {
+        let span = self.traced.as_ref().map(|app| app.request(&asked.parts, asked.id.text(), &asked.peer.address));
+        Seen { metrics: self.metrics.clone(), span, began: Instant::now() }
+    }
+
+    /// Who counts the calls of its script that are refused.
+    #[must_use]
+    pub fn denials(&self) -> Arc<dyn DenialWatch> {
+        Arc::new(self.metrics.clone())
+    }
+}
+
+impl Seen {
+    /// Where in its trace the request is.
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        self.span.as_ref().map(RequestSpan::context)
+    }
+
+    /// It was answered.
+    pub(crate) fn end(self, answered: &Answered, fork: Option<ForkKind>) {
+        let status = answered.status();
+        self.metrics.answered(status, self.began.elapsed(), answered.cpu, fork);
+        if let Some(span) = self.span {
+            span.answered(status, answered.route.as_deref(), fork.map(ForkKind::name), answered.cpu);
+        }
+    }
+}
