@@ -4,6 +4,7 @@
 # make lint    format, clippy, rustdoc, layers, licences, shell scripts
 # make bench   measures, against baselines in the same run
 # make fuzz    runs each fuzz target for FUZZ_SECONDS (5), after building them
+# make dist    makes the archive of a release in target/dist
 # make guest   builds the guest: needed before any other cargo command that builds the host
 #
 # Always one profile and one selection of packages, so that wasmtime is compiled once.
@@ -26,7 +27,7 @@ SCRIPT = tests/scripts/hello.star
 .sources:
 	guest/starlark/patch.sh
 
-.PHONY: build run guest test test-fast lint bench format fuzz
+.PHONY: build run guest test test-fast lint bench format fuzz dist
 build: guest
 	cargo build $(PACKAGES)
 
@@ -54,6 +55,9 @@ FAST := --lib $(foreach test,$(FAST_FILES),--test $(basename $(notdir $(test))))
 test-fast: guest
 	$(QUIET) cargo test $(PACKAGES) --no-fail-fast $(FAST)
 
+dist: build
+	deploy/dist.sh "$(RELEASE)/starcell" "$(TARGET)/dist"
+
 bench: build
 	$(QUIET) "$(RELEASE)/starcell-bench"
 
@@ -78,6 +82,7 @@ format: .sources
 	type -P slowhttptest >/dev/null || need+=(slowhttptest); \
 	type -P redis-server >/dev/null || need+=(redis-server); \
 	compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || need+=(postgresql); \
+	type -P promtool >/dev/null || need+=(prometheus); \
 	type -P chromium-headless-shell >/dev/null || need+=(chromium-headless-shell); \
 	/usr/bin/python3 -c 'import h2, httpx' 2>/dev/null || need+=(python3-httpx python3-h2); \
 	if [ $${#need[@]} -gt 0 ]; then .ci/install "$${need[@]}"; fi
@@ -126,6 +131,7 @@ endef
 	$(call without,starcell-log,hyper|wasmtime|starcell-edge|starcell-node|starcell-runtime)
 	$(call without,starcell-runtime,starcell-edge|starcell-node)
 	$(call without,starcell-audit,hyper|wasmtime|starcell-runtime)
+	$(call without,starcell-telemetry,wasmtime|starcell-edge|starcell-node|starcell-runtime)
 	$(call without,starcell-text,starcell|tokio|hyper|wasmtime)
 	$(call without,starcell-interp,wit-bindgen|wasmtime|starcell-policy)
 
@@ -137,5 +143,5 @@ endef
 	else echo 'lint: cargo-deny is not installed' >&2; exit 1; fi
 
 .lint-shell:
-	@if type -P shellcheck >/dev/null; then set -x; shellcheck -x .ci/run .ci/deny .ci/install guest/*.sh guest/starlark/*.sh tests/fuzz/*.sh; \
+	@if type -P shellcheck >/dev/null; then set -x; shellcheck -x .ci/run .ci/deny .ci/install guest/*.sh guest/starlark/*.sh tests/fuzz/*.sh deploy/*.sh; \
 	else echo 'lint: skipped shell scripts: shellcheck is not installed'; fi

@@ -70,6 +70,7 @@ mod repl;
 mod restart;
 mod rule_links;
 mod scripts;
+mod service;
 mod starkite;
 mod telemetry;
 mod testing;

@@ -7,7 +7,12 @@ use clap::Args;
 /// Arguments of `starcell docs`.
 #[derive(Args, Debug)]
 pub struct Docs {
-    /// The file to write; standard output without it.
+    /// The file to write the reference of the modules to; standard output without it.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+
+    /// Writes the manual pages of the commands into this folder instead, which is there already: starcell.1 and one page
+    /// for each command.
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    pub manual: Option<PathBuf>,
 }
