@@ -76,6 +76,14 @@ impl NodeFolder {
     }
 }
 
+/// The port where the numbers of a node are read, which is told before its listeners are.
+#[must_use]
+pub fn watched_port(starcell: &mut Starcell) -> u16 {
+    let line = starcell.wait_for("metrics at http://127.0.0.1:");
+    let port = line.rsplit(':').next().and_then(|rest| rest.strip_suffix("/metrics"));
+    port.and_then(|port| port.parse().ok()).expect("the address ends with a port")
+}
+
 /// Asks a port for a path of a host, over a connection of its own.
 #[must_use]
 pub fn ask(port: u16, host: &str, target: &str) -> Response {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use starcell_tests::client::{Client, get};
-use starcell_tests::node::{NodeFolder, ask, says};
+use starcell_tests::node::{NodeFolder, ask, says, watched_port};
 use starcell_tests::process::{PATIENCE, Starcell, eventually};
 use starcell_tests::tls::replace;
 
@@ -41,8 +41,7 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(node: &NodeFolder, arguments: &[&str]) -> Self {
         let mut starcell = node.spawn(arguments);
-        let line = starcell.wait_for("metrics at http://127.0.0.1:");
-        let metrics = line.rsplit(':').next().and_then(|rest| rest.strip_suffix("/metrics")).unwrap().parse().unwrap();
+        let metrics = watched_port(&mut starcell);
         starcell.wait_for("serving ");
         let port = starcell.port();
         Self { starcell, port, metrics }

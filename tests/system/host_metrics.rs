@@ -1,7 +1,7 @@
 //! `starcell host`: what those who watch over a node read, and the requests that it makes by itself.
 
 use starcell_tests::client::get;
-use starcell_tests::node::{NodeFolder, ask, says};
+use starcell_tests::node::{NodeFolder, ask, says, watched_port};
 use starcell_tests::process::{PATIENCE, Starcell, eventually, folder};
 use starcell_tests::tools::{curl, run};
 
@@ -11,19 +11,13 @@ fn manifest(rest: &str) -> String {
     format!("tenant = \"acme\"\nhosts = [\"a.example\"]\n{rest}")
 }
 
-/// The port of the metrics, which is told before the listeners are.
-fn metrics(starcell: &mut Starcell) -> u16 {
-    let line = starcell.wait_for("metrics at http://127.0.0.1:");
-    line.rsplit(':').next().and_then(|rest| rest.strip_suffix("/metrics")).unwrap().parse().unwrap()
-}
-
 #[test]
 fn the_numbers_of_a_node_have_an_address_of_their_own() {
     let node = NodeFolder::new(&format!("[metrics]\naddress = \"127.0.0.1:0\"\n{TENANT}"));
     node.app("orders", &manifest(""), &says("orders"));
     node.app("broken", "tenant = \"acme\"\nhosts = [\"b.example\"]\n", "1 // 0\n");
     let mut starcell = node.spawn(&[]);
-    let watched = metrics(&mut starcell);
+    let watched = watched_port(&mut starcell);
     starcell.wait_for("serving ");
     let port = starcell.port();
     for _ in 0..7 {
@@ -67,7 +61,7 @@ srv.serve()
 ";
     node.app("orders", &manifest(""), script);
     let mut starcell = node.spawn(&[]);
-    let watched = metrics(&mut starcell);
+    let watched = watched_port(&mut starcell);
     starcell.wait_for("serving ");
     let port = starcell.port();
     for _ in 0..60 {
@@ -87,7 +81,7 @@ srv.serve()
 ";
     node.app("orders", &manifest(""), script);
     let mut starcell = node.spawn(&[]);
-    let watched = metrics(&mut starcell);
+    let watched = watched_port(&mut starcell);
     starcell.wait_for("serving ");
     let port = starcell.port();
     for _ in 0..3 {
@@ -107,6 +101,42 @@ srv.serve()
     assert_eq!(number("starcell_forks_reused_total"), kind("parked"));
     assert!(number("starcell_connections") >= 0.0 && number("starcell_connections_limit") > 0.0);
     assert_eq!(number("starcell_fork_differences_total"), 0.0);
+}
+
+#[test]
+fn requests_are_counted_while_they_are_in_guests() {
+    let node = NodeFolder::new("[metrics]\naddress = \"127.0.0.1:0\"\n[tenants.acme]\nprofile = \"allow-local\"\n");
+    let script = "
+def wait(req):
+    for _ in range(2000):
+        if kv.get(\"go\", 0) == 1:
+            return \"went\"
+        time.sleep(\"10ms\")
+
+def go(req):
+    kv.set(\"go\", 1)
+    return \"go\"
+
+srv = http.server()
+srv.handle(\"GET /wait\", wait)
+srv.handle(\"GET /go\", go)
+srv.serve()
+";
+    node.app("orders", &manifest(""), script);
+    let mut starcell = node.spawn(&[]);
+    let watched = watched_port(&mut starcell);
+    starcell.wait_for("serving ");
+    let port = starcell.port();
+    let in_guests =
+        |count: u32| get(watched, "/metrics").text().contains(&format!("starcell_requests_in_guests {count}\n"));
+    assert!(in_guests(0));
+    let waiting = [(); 2].map(|()| std::thread::spawn(move || ask(port, "a.example", "/wait").text().to_owned()));
+    eventually(PATIENCE / 2, "both are in guests", || in_guests(2));
+    assert_eq!(ask(port, "a.example", "/go").text(), "go");
+    for waiting in waiting {
+        assert_eq!(waiting.join().unwrap(), "went");
+    }
+    eventually(PATIENCE / 2, "none is in a guest", || in_guests(0));
 }
 
 #[test]

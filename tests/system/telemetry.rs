@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use starcell_tests::client::Client;
-use starcell_tests::node::{NodeFolder, ask};
+use starcell_tests::node::{NodeFolder, ask, watched_port};
 use starcell_tests::process::{Starcell, script, until};
 use starcell_tests::upstream::{Upstream, response};
 
@@ -264,8 +264,7 @@ fn a_collector_that_is_away_costs_no_request_and_is_counted() {
     let config = std::fs::read_to_string(node.config()).unwrap();
     std::fs::write(node.config(), format!("{config}[metrics]\naddress = \"127.0.0.1:0\"\n")).unwrap();
     let mut running = node.spawn(&[]);
-    let line = running.wait_for("metrics at http://127.0.0.1:");
-    let metrics: u16 = line.rsplit(':').next().and_then(|rest| rest.strip_suffix("/metrics")).unwrap().parse().unwrap();
+    let metrics = watched_port(&mut running);
     running.wait_for("serving ");
     let port = running.port();
     let seen = Mutex::new(0);

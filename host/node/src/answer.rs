@@ -177,6 +177,7 @@ impl Story {
         };
         let of_fork = memory.take(MemoryUse::Small, site.handlers.bytes(), patience).await;
         let of_fork = of_fork.ok_or_else(|| full(MemoryUse::Small, site.handlers.bytes()))?;
+        let in_guest = site.terms.sight.as_ref().map(|sight| sight.metrics.enter_guest());
         let answering = site.handlers.answer(target.destination, crossing(request), self.trace.take());
         let answer = match &site.terms.turns {
             Some(turns) => {
@@ -193,7 +194,7 @@ impl Story {
             }
             None => answering.await,
         };
-        drop((of_body, of_fork));
+        drop((of_body, of_fork, in_guest));
         (self.cpu, self.fork) = (Some(answer.cpu), answer.fork);
         let response = match answer.result {
             Ok(response) => response,

@@ -156,6 +156,7 @@ struct Inner {
     forks: Family<Labels, Counter>,
     denials: Family<Labels, Counter>,
     refusals: Family<Labels, Counter>,
+    in_guests: Gauge,
     tenants: Vec<Family<Labels, Gauge>>,
     now: Vec<Gauge>,
     totals: Vec<Counter>,
@@ -177,6 +178,18 @@ pub struct AppMetrics {
     forks: [Counter; FORKS.len()],
     denials: Counter,
     refusals: Counter,
+    /// That of all apps.
+    in_guests: Gauge,
+}
+
+/// A request that a guest works on, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct InGuest(Gauge);
+
+impl Drop for InGuest {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl DenialWatch for AppMetrics {
@@ -197,7 +210,7 @@ impl Metrics {
     pub fn new() -> Self {
         let (requests, cpu, quotas) = (Family::default(), Family::default(), Family::default());
         let (unrouted, forks, denials) = (Family::default(), Family::default(), Family::default());
-        let refusals = Family::default();
+        let (refusals, in_guests) = (Family::default(), Gauge::default());
         let seconds = Family::<Labels, Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
         let mut registry = Registry::with_prefix("starcell");
         registry.register("requests", "Requests by app and class of status", requests.clone());
@@ -208,6 +221,8 @@ impl Metrics {
         registry.register("forks", "Requests by the kind of the fork that ran for them", forks.clone());
         registry.register("denials", "Calls of scripts that were refused", denials.clone());
         registry.register("quota_refusals", "Requests that a quota of the tenant refused", refusals.clone());
+        let help = "Requests that guests work on now, those that wait for a turn or for the host included";
+        registry.register("requests_in_guests", help, in_guests.clone());
         let tenants = TENANT.map(|(name, help)| {
             let family = Family::<Labels, Gauge>::default();
             registry.register(name, help, family.clone());
@@ -237,6 +252,7 @@ impl Metrics {
             forks,
             denials,
             refusals,
+            in_guests,
             tenants,
             now,
             totals,
@@ -267,6 +283,7 @@ impl Metrics {
             }),
             denials: self.0.denials.get_or_create_owned(&labels),
             refusals: self.0.refusals.get_or_create_owned(&labels),
+            in_guests: self.0.in_guests.clone(),
         }
     }
 
@@ -331,6 +348,12 @@ fn labels(tenant: &str, app: &str) -> Labels {
 }
 
 impl AppMetrics {
+    /// Counts a request among those that guests work on.
+    pub(crate) fn enter_guest(&self) -> InGuest {
+        self.in_guests.inc();
+        InGuest(self.in_guests.clone())
+    }
+
     /// Counts a request that was refused since its tenant was past a quota.
     pub(crate) fn refused(&self) {
         self.refusals.inc();
@@ -370,6 +393,8 @@ mod tests {
             None,
         );
         metrics.of_app("acme", "orders").denied();
+        let held = metrics.of_app("acme", "orders").enter_guest();
+        drop(metrics.of_app("acme", "others").enter_guest());
         metrics.quota("acme", "requests");
         metrics.unrouted("host");
         let forks = ForkCounts { made: 3, evicted: 2, parked: 1, ..ForkCounts::default() };
@@ -387,6 +412,7 @@ mod tests {
             "starcell_forks_total{tenant=\"acme\",app=\"orders\",kind=\"parked\"} 1",
             "starcell_forks_total{tenant=\"acme\",app=\"orders\",kind=\"fresh\"} 0",
             "starcell_denials_total{tenant=\"acme\",app=\"orders\"} 1",
+            "starcell_requests_in_guests 1",
             "starcell_forks_made_total 3",
             "starcell_forks_evicted_total 2",
             "starcell_forks_parked 1",
@@ -396,8 +422,10 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
+        drop(held);
         metrics.forget("acme", "orders");
         let text = metrics.text(&NodeNow::default(), &[]);
+        assert!(text.contains("starcell_requests_in_guests 0"), "{text}");
         assert!(!text.contains("orders") && !text.contains("tenant_kv_bytes{"), "{text}");
         for number in 0..MAX_APPS + 10 {
             ok(&metrics.of_app("acme", &format!("app{number}")));
