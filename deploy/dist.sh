@@ -21,6 +21,7 @@ tree="$root/$name"
 install -D -m 0755 -- "$binary" "$tree/bin/starcell"
 install -D -m 0644 -t "$tree/lib/systemd/system" deploy/systemd/starcell.service deploy/systemd/starcell.socket
 install -D -m 0644 -t "$tree/deploy/container" deploy/container/Containerfile
+find deploy/kubernetes -type f -exec install -D -m 0644 {} "$tree/{}" \;
 install -D -m 0644 -t "$tree" LICENSE README.md CHANGELOG.md SECURITY.md
 install -D -m 0644 -t "$tree/docs" docs/*.md
 install -D -m 0644 guest/interp/REFERENCE.md "$tree/docs/reference.md"

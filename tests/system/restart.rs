@@ -208,7 +208,8 @@ fn a_supervisor_keeps_the_sockets_of_a_node_that_is_restarted() {
     let web = "[listeners.web]\naddress = \"127.0.0.1:1\"\n";
     node.configure(&format!("{web}[metrics]\naddress = \"127.0.0.1:2\"\n{TENANT}"));
     let mut command = activated(3, "web:metrics", &node.path);
-    command.arg("host").args(AUDITED).arg(node.config());
+    // A client that keeps its connection learns from a response that it ends.
+    command.arg("host").args(AUDITED).args(["--drain-delay", "1s"]).arg(node.config());
     let mut supervisor = Starcell::spawn_command(command);
     let port: u16 = last_word(&supervisor.wait_for("socket web")).parse().unwrap();
     let metrics: u16 = last_word(&supervisor.wait_for("socket metrics")).parse().unwrap();

@@ -54,6 +54,9 @@ fn an_archive_has_all_parts_and_the_same_bytes_each_time() {
         "share/man/man1/starcell-audit-verify.1",
         "docs/service.md",
         "deploy/container/Containerfile",
+        "deploy/kubernetes/kustomization.yaml",
+        "deploy/kubernetes/apps/hello/main.star",
+        "docs/kubernetes.md",
         "LICENSE",
     ] {
         assert!(listed.lines().any(|line| line.ends_with(&format!("  {part}"))), "{part}\n{listed}");

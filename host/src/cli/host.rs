@@ -1,9 +1,11 @@
 //! The arguments of `starcell host`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
+use super::duration::duration_or_none;
 use super::{EdgeFlags, ForkFlags, LimitFlags, LogFlags, LogRateFlags, RecordFlags, WallFlags};
 
 /// Arguments of `starcell host`.
@@ -22,6 +24,12 @@ pub struct HostCommand {
     /// serving. Where no node runs, this one starts as usual.
     #[arg(long, conflicts_with = "check")]
     pub take_over: bool,
+
+    /// How long requests are still taken and answered after the first signal to stop. `/readyz` says at once that the node
+    /// is not ready, and each response says that its connection ends, so that load balancers send elsewhere before the
+    /// drain begins. A second signal ends the wait.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration_or_none)]
+    pub drain_delay: Duration,
 
     /// The audit log of the apps.
     #[command(flatten)]

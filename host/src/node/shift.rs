@@ -126,6 +126,9 @@ impl Serving {
             tokio::select! {
                 biased;
                 exit = callers.signals.next() => {
+                    if is_open {
+                        self.linger(callers).await;
+                    }
                     // A log that nobody reads must not hold up the end.
                     self.logs.hurry();
                     if !is_open {
@@ -242,10 +245,33 @@ impl Serving {
         None
     }
 
-    /// Answers what is in flight, and ends. A second signal ends the process at once.
-    async fn end(self, callers: &mut Callers) -> Exit {
+    /// Says that the node ends, and answers as before for as long as those need who send requests to it. A signal ends the
+    /// wait.
+    async fn linger(&self, callers: &mut Callers) {
         callers.supervisor.stopping();
         self.set_ready(false);
+        let delay = self.base.arguments.drain_delay;
+        if delay.is_zero() {
+            return;
+        }
+        let shown = humantime::format_duration(delay);
+        self.logs.say(Level::Info, &format!("the drain begins in {shown}: until then requests are answered"));
+        self.listeners.wind_down(true);
+        let mut over = std::pin::pin!(tokio::time::sleep(delay));
+        loop {
+            tokio::select! {
+                biased;
+                _ = callers.signals.next() => return,
+                () = &mut over => return,
+                // Whoever rotates the log knows nothing of the end.
+                () = callers.reload.asked() => self.base.audit.reopen(),
+                never = callers.supervisor.keep_alive() => match never {},
+            }
+        }
+    }
+
+    /// Answers what is in flight, and ends. A signal ends the process at once.
+    async fn end(self, callers: &mut Callers) -> Exit {
         self.listeners.stop();
         let ended = async {
             self.listeners.ended().await;
