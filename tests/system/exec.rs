@@ -43,7 +43,8 @@ fn each_function_does_what_it_says() {
     program(
         &folder,
         "show",
-        "#!/bin/sh\nprintf '%s|' \"$@\"; pwd; cat; echo \"$A\" >&2; env | sort; exit ${CODE:-0}\n",
+        // No pipe: its first command may end while the second is made, which no machine under load stands (docs/confinement.md).
+        "#!/bin/sh\nprintf '%s|' \"$@\"; pwd; cat; echo \"$A\" >&2; env; exit ${CODE:-0}\n",
     );
     fs::create_dir(folder.join("sub")).unwrap();
     let source = r#"
@@ -64,7 +65,10 @@ print(os.exec("./show"))
     assert!(out.contains(&format!("c d|e f|$X;id|>g|{cwd}/sub\nin\n{}", pwd("/sub"))), "{out}");
     assert!(out.contains("False 3 err\n command failed (exit code 3): err\n"), "{out}");
     assert!(out.contains("\nbytes\n"), "{out}");
-    assert!(out.contains(&format!("|{cwd}\nLANG=C.UTF-8\nPATH=/usr/local/bin:/usr/bin:/bin\n{}", pwd(""))), "{out}");
+    let last = out.rsplit_once(&format!("|{cwd}\n")).unwrap().1;
+    let mut variables: Vec<&str> = last.lines().filter(|line| !line.is_empty()).collect();
+    variables.sort_unstable();
+    assert_eq!(variables, ["LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin", pwd("").trim_end()]);
 }
 
 #[test]
