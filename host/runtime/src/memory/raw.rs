@@ -15,7 +15,8 @@
 //! **Spare slots.** Mapping an image is a system call for each of its parts, some twenty, and each splits a mapping. So a slot
 //! that is given up stays mapped for the next fork of its image: what was written is taken away, since a private mapping of
 //! a file that nobody can change then shows the file again. Where it is known what was written, the other pages stay in the
-//! page tables, and the next fork reads them without a fault. Few slots are spare, whatever the number of images.
+//! page tables, and the next fork reads them without a fault: such a slot is *warm*. Few slots are spare, whatever the number
+//! of images, and fewer are warm, since the system counts the pages of each as resident.
 //!
 //! **Putting back.** What was ever writable is the hot pages and the open part of the zone: the processor sees to that, not
 //! the guest. So copying hot pages from the image and clearing the zone restores all of the memory.
@@ -67,6 +68,9 @@ const KEEP_OPEN: usize = 128 << 10;
 /// a process, and the image it was mapped from until another one takes its place.
 const MAX_SPARE: usize = 32;
 
+/// Spare slots of one arena that keep what was read in the page tables.
+pub(crate) const MAX_WARM: usize = 4;
+
 /// Arenas of one process: one for each interpreter.
 const MAX_ARENAS: usize = 64;
 
@@ -97,6 +101,7 @@ struct Spare {
     index: usize,
     /// Weak, so that an image is not kept by it; the place in memory is not given to another one meanwhile.
     image: Weak<Image>,
+    is_warm: bool,
 }
 
 /// The slots of an arena as the handler sees them. Never freed, since the handler may look at them at any time.
@@ -200,9 +205,9 @@ impl Arena {
 
     /// Keeps a slot that shows its image and nothing else. What is too much is given up: the oldest, and all whose image
     /// is gone, since their mappings keep its memory.
-    fn keep(&self, index: usize, image: &Arc<Image>) {
+    fn keep(&self, index: usize, image: &Arc<Image>, is_warm: bool) {
         let mut free = self.free.lock();
-        free.spare.push_back(Spare { index, image: Arc::downgrade(image) });
+        free.spare.push_back(Spare { index, image: Arc::downgrade(image), is_warm });
         let over = free.spare.len().saturating_sub(MAX_SPARE);
         let (mut at, mut given_up) = (0, Vec::new());
         free.spare.retain(|spare| {
@@ -213,10 +218,27 @@ impl Arena {
             }
             keep
         });
+        let is_too_warm = free.spare.iter().filter(|spare| spare.is_warm).count() > MAX_WARM;
+        let oldest = free.spare.iter().position(|spare| spare.is_warm).filter(|_| is_too_warm);
+        let cooling = oldest.and_then(|at| free.spare.remove(at));
         drop(free);
         for index in given_up {
             self.give_up(index);
         }
+        if let Some(spare) = cooling {
+            match self.cool(spare.index) {
+                true => self.free.lock().spare.push_front(Spare { is_warm: false, ..spare }),
+                false => self.give_up(spare.index),
+            }
+        }
+    }
+
+    /// Takes what was read of a spare slot out of the page tables.
+    fn cool(&self, index: usize) -> bool {
+        let Some(watch) = self.watched.slots.get(index) else { return false };
+        let (start, paged) = (self.watched.start(index), watch.paged.load(Ordering::Relaxed));
+        // SAFETY: private mappings of sealed files, in a slot that nobody holds.
+        unsafe { madvise(ptr::with_exposed_provenance_mut(start), paged, Advice::LinuxDontNeed) }.is_ok()
     }
 
     /// Has a slot be free, without its mappings. One whose memory could not be taken back is never used again.
@@ -230,6 +252,12 @@ impl Arena {
     #[cfg(test)]
     pub(crate) fn spares(&self) -> usize {
         self.free.lock().spare.len()
+    }
+
+    /// How many of them are warm.
+    #[cfg(test)]
+    pub(crate) fn warm(&self) -> usize {
+        self.free.lock().spare.iter().filter(|spare| spare.is_warm).count()
     }
 
     /// Takes the mappings of a slot away.
@@ -460,8 +488,9 @@ impl Drop for Slot {
     fn drop(&mut self) {
         // From here on no fault of this slot is handled.
         self.watch().size.store(0, Ordering::Relaxed);
-        match self.is_mapped && self.empty() {
-            true => self.arena.keep(self.index, &self.image),
+        let is_warm = !self.watch().loose.load(Ordering::Relaxed);
+        match self.is_mapped && self.empty(is_warm) {
+            true => self.arena.keep(self.index, &self.image, is_warm),
             false => self.arena.give_up(self.index),
         }
     }
@@ -469,10 +498,10 @@ impl Drop for Slot {
 
 impl Slot {
     /// Takes away all that was written, so that the slot shows its image again; says whether the system did.
-    fn empty(&self) -> bool {
+    fn empty(&self, is_warm: bool) -> bool {
         let (watch, paged, page) = (self.watch(), self.image.paged(), self.arena.watched.page);
         let opened = watch.opened.load(Ordering::Relaxed);
-        if watch.loose.load(Ordering::Relaxed) {
+        if !is_warm {
             return self.forget(0, opened) && self.close(paged, opened);
         }
         let mut hot: Vec<usize> = watch.hot().map(|number| number as usize).collect();

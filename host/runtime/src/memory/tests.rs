@@ -12,7 +12,7 @@ use wasm_encoder::{
 use wasmtime::{Engine, Instance, Memory, Store, Trap, TypedFunc};
 
 use super::image::{Image, MEMORY_START};
-use super::raw::{Arena, Fork, MAX_HOT, Slot, Watching};
+use super::raw::{Arena, Fork, MAX_HOT, MAX_WARM, Slot, Watching};
 use crate::engine::{Purpose, engine};
 
 const WASM_PAGE: usize = 65536;
@@ -391,6 +391,29 @@ fn few_slots_are_spare_and_all_of_them_are_free() {
     drop(Slot::new(&host.arena, &host.image, 0, Watching::Nothing).unwrap());
     assert_eq!(host.arena.spares(), 1);
     assert_eq!(count(&host).len(), 40);
+}
+
+/// What a spare slot shows is its image, warm or cold, whatever was written to it before.
+#[test]
+fn few_spare_slots_are_warm_and_each_shows_its_image() {
+    let host = Host::new(12);
+    block_on(async {
+        for round in 0..4_u8 {
+            let mut guests = Vec::new();
+            for number in 0..10_usize {
+                let watching = if number == 3 { Watching::Nothing } else { Watching::AllBut(&[1, 2]) };
+                let mut guest = host.guest(watching).await;
+                assert!(guest.bytes() == model(1), "{number} in round {round}");
+                for page in (number..40).step_by(7) {
+                    guest.write(page * 4096 + 9, 0xA0 | round).await;
+                }
+                guest.write(SIZE - 1, 0xAA).await;
+                guests.push(guest);
+            }
+            drop(guests);
+            assert_eq!((host.arena.spares(), host.arena.warm()), (10, MAX_WARM), "round {round}");
+        }
+    });
 }
 
 /// A memory whose written pages were taken away by the system is put back like any other: what is put back is known from
