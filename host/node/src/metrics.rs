@@ -424,6 +424,7 @@ mod tests {
         }
         drop(held);
         metrics.forget("acme", "orders");
+        metrics.forget("acme", "others");
         let text = metrics.text(&NodeNow::default(), &[]);
         assert!(text.contains("starcell_requests_in_guests 0"), "{text}");
         assert!(!text.contains("orders") && !text.contains("tenant_kv_bytes{"), "{text}");
