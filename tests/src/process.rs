@@ -205,6 +205,21 @@ impl Starcell {
         size.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") << 10
     }
 
+    /// Memory that the process holds itself, in bytes: without its program file, and with each page of an image counted once,
+    /// however many forks map it. What is resident counts it for each of them.
+    ///
+    /// # Panics
+    /// Panics when the process is gone.
+    #[must_use]
+    pub fn own_memory(&self) -> usize {
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id())).expect("the process lives");
+        let kilobytes = |name: &str| {
+            let size = rollup.lines().find_map(|line| line.strip_prefix(name)).expect("a kernel with this line");
+            size.trim().trim_end_matches(" kB").parse::<usize>().expect("a number")
+        };
+        (kilobytes("Pss_Anon:") + kilobytes("Pss_Shmem:")) << 10
+    }
+
     /// Descriptors that the process has open.
     #[must_use]
     pub fn descriptors(&self) -> usize {

@@ -65,19 +65,19 @@ impl Attack {
         target.warm_up();
         let good = target.keep_asking();
         let server = &target.server;
-        let (descriptors, resident) = (server.descriptors(), server.resident());
+        let (descriptors, before) = (server.descriptors(), server.own_memory());
         // Handshakes are what an attack on TLS could hold up.
         let fresh = self.tls.then(|| target.keep_connecting());
         (self.run)(server);
         let _ = fresh.map(Good::finish);
         eventually(SLACK, "descriptors go back", || server.descriptors() <= descriptors);
         let _ = good.finish();
-        let (mut now, began) = (server.resident(), Instant::now());
-        while now > resident + KEPT && began.elapsed() < PATIENCE / 4 {
+        let (mut now, began) = (server.own_memory(), Instant::now());
+        while now > before + KEPT && began.elapsed() < PATIENCE / 4 {
             thread::sleep(Duration::from_millis(100));
-            now = server.resident();
+            now = server.own_memory();
         }
-        assert!(now <= resident + KEPT, "{}: resident memory went from {resident} to {now}", self.name);
+        assert!(now <= before + KEPT, "{}: its memory went from {before} to {now}", self.name);
         let ended = target.server.stop();
         assert_eq!(ended.code(), 0, "{}", ended.output);
         assert!(!ended.output.contains("panic"), "{}", ended.output);
