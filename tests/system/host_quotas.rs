@@ -153,9 +153,8 @@ srv.serve()
     assert!((10..1000).contains(&lines), "{lines} lines of 2000");
 }
 
-#[test]
-fn a_tenant_that_loops_leaves_its_neighbour_its_turns() {
-    let script = "
+/// A script whose requests never end by themselves.
+const BURNS: &str = "
 def burn(req):
     for number in range(1000000000):
         pass
@@ -165,7 +164,10 @@ srv = http.server()
 srv.handle(\"GET /\", burn)
 srv.serve()
 ";
-    let node = node("", script);
+
+#[test]
+fn a_tenant_that_loops_leaves_its_neighbour_its_turns() {
+    let node = node("", BURNS);
     let starcell = node.start(&["--request-cpu", "20s", "--no-access-log"]);
     let port = starcell.port();
     // More loops than threads; their connections are closed at the end of this test.
@@ -186,17 +188,7 @@ srv.serve()
 
 #[test]
 fn what_is_under_way_can_be_ended_when_the_cpu_time_is_used_up() {
-    let script = "
-def burn(req):
-    for number in range(1000000000):
-        pass
-    return \"never\"
-
-srv = http.server()
-srv.handle(\"GET /\", burn)
-srv.serve()
-";
-    let node = node("cpu = { limit = \"100ms/h\", past = \"terminate\" }", script);
+    let node = node("cpu = { limit = \"100ms/h\", past = \"terminate\" }", BURNS);
     let mut starcell = node.start(&["--request-cpu", "600s", "--request-time", "600s"]);
     let port = starcell.port();
     // Several at once: all of them end, long before the limits of a request would end one.
