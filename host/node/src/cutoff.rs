@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use starcell_runtime::meter::thread_clock;
 
 /// Whoever counts the CPU time of guests while they run.
 pub trait CpuCut: fmt::Debug + Send + Sync + 'static {
@@ -45,9 +45,9 @@ impl<F: Future> Future for Cutoff<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { future, cut, spent } = &mut *self;
         let Some(cut) = cut else { return future.as_mut().poll(context).map(Ok) };
-        let began = of_thread();
+        let began = thread_clock();
         let poll = future.as_mut().poll(context);
-        let time = of_thread().saturating_sub(began);
+        let time = Duration::from_nanos(thread_clock().saturating_sub(began));
         *spent += time;
         match (cut.charge(time), poll) {
             // What is there already is not thrown away.
@@ -56,12 +56,6 @@ impl<F: Future> Future for Cutoff<F> {
             (None, Poll::Pending) => Poll::Pending,
         }
     }
-}
-
-/// CPU time of this thread.
-fn of_thread() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -122,7 +122,8 @@ thread_local! {
 }
 
 /// Nanoseconds that this thread has run.
-pub(crate) fn thread_clock() -> u64 {
+#[must_use]
+pub fn thread_clock() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
