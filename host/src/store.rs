@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use starcell_config::{KvPlace, ServerUrl};
 use starcell_log::Logs;
+use starcell_node::subject::TENANT;
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::{Kv, KvServer, KvSpace, RemoteServer};
 
 use crate::cli::KvFlags;
 use crate::folder::MAIN;
-
-/// Who owns the app of a process that runs one script.
-const TENANT: &str = "local";
 
 /// The server that a place names; none for a folder.
 pub(crate) fn server(place: &KvPlace, password_file: Option<&Path>, logs: &Logs) -> Option<KvServer> {
