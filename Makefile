@@ -46,7 +46,7 @@ test: build .test-tools
 # dependency is compiled again. Left out are the whole-system tests, and those below, which open sockets or start
 # processes; tests/structure checks that no other test does.
 SLOW_FILES := host/audit/tests/anchors.rs host/audit/tests/disk.rs host/audit/tests/log.rs host/edge/tests/edge.rs host/telemetry/tests/collector.rs
-SLOW_UNITS := socket::tests ground::tests handover::tests sockets::tests
+SLOW_UNITS := memory::tests socket::tests ground::tests handover::tests sockets::tests
 FAST_FILES := $(filter-out $(SLOW_FILES),$(wildcard guest/*/tests/*.rs host/*/tests/*.rs))
 FAST := --lib $(foreach test,$(FAST_FILES),--test $(basename $(notdir $(test)))) \
   $(foreach test,$(wildcard guest/*/tests/*/main.rs host/*/tests/*/main.rs tests/structure/main.rs),\
@@ -102,6 +102,8 @@ lint: .lint-format .lint-layers .lint-shell .lint-deny .lint-clippy .lint-guest 
 
 .lint-clippy: guest .lint-tools
 	cargo clippy $(PACKAGES) --all-targets --keep-going -- -D warnings
+	cargo clippy --release --package starcell-codegen --features compiler --bin starcell-compile \
+	  --target-dir "$(TARGET)/guest/build" --locked -- -D warnings
 
 # The guest's crate is for wasm32 alone, and Debian's toolchain for that has no clippy; rustup's has.
 WASM := wasm32-unknown-unknown
@@ -126,6 +128,7 @@ endef
 	$(call without,starcell-policy,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-check,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-config,tokio|hyper|wasmtime|starcell-runtime)
+	$(call without,starcell,cranelift-codegen|winch-codegen)
 	$(call without,starcell-edge,wasmtime|starcell-node|starcell-runtime)
 	$(call without,starcell-links,hyper|tokio|wasmtime|starcell-audit|starcell-runtime)
 	$(call without,starcell-log,hyper|wasmtime|starcell-edge|starcell-node|starcell-runtime)

@@ -25,20 +25,28 @@ build_module() {
     --locked -- "${flags[@]}"
 }
 
-# The tool that makes the rest of it. Selected like everything else of the host, or wasmtime would be compiled a second
-# time for other features.
+# The compiler of the module, a program of its own in the guest's folder: the host has none in it.
+build_compiler() {
+  exec cargo build --release --package starcell-codegen --features compiler --bin starcell-compile \
+    --target-dir "$out/build" --locked
+}
+
+# The tool that makes the rest of it. Selected like everything else of the host, or wasmtime would be compiled once more
+# for other features.
 build_tool() {
   exec cargo build --release --workspace --exclude starcell-guest --bin starcell-xtask --locked
 }
 
-# Side by side: the module ends in a long step on one core, and the tool, with wasmtime in it, takes about as long.
+# Side by side: the module ends in a long step on one core, and the others, with wasmtime in them, take about as long.
 build_module &
-module=$!
+pids=($!)
+build_compiler &
+pids+=($!)
 build_tool &
-tool=$!
-trap 'kill "$module" "$tool" 2>/dev/null || true' EXIT
-# The first one to fail ends the other.
-wait -n && wait -n || exit
+pids+=($!)
+trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
+# The first one to fail ends the others.
+wait -n && wait -n && wait -n || exit
 trap - EXIT
 
-"$root/release/starcell-xtask" "$out/build/$target/guest/starcell_guest.wasm" "$out"
+"$root/release/starcell-xtask" "$out/build/$target/guest/starcell_guest.wasm" "$out/build/release/starcell-compile" "$out"

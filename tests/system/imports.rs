@@ -1,4 +1,5 @@
-//! What the guest may reach: its import list is the whole authority of a script, so it is written down here in full.
+//! What the guest may reach: its import list is the whole authority of a script, so it is written down here in full. And
+//! what the host around it cannot do, whoever asks: make code.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,19 @@ fn the_guest_imports_this_and_nothing_else() {
 #[test]
 fn the_guest_exports_the_interpreter_and_nothing_else() {
     assert_eq!(starcell_image::exports(&guest()).unwrap(), ["starcell:guest/interpreter@0.1.0"]);
+}
+
+/// The build compiles the guest, and the host only loads that. A compiler in it would be one more thing to attack. Each
+/// crate's own name is in the texts of its panics, so the program that does have it shows that it would be found.
+#[test]
+fn there_is_no_compiler_in_the_host() {
+    let compiler = |program: &Path| {
+        let program = fs::read(program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let name = b"cranelift-codegen-";
+        program.windows(name.len()).any(|bytes| bytes == name)
+    };
+    assert!(compiler(&target().join("guest/build/release/starcell-compile")));
+    assert!(!compiler(&binary()));
 }
 
 /// An interface that nothing imports or exports is one that no test of the guest can reach.
@@ -72,6 +86,10 @@ pub(crate) fn files(folder: &Path) -> Vec<(String, PathBuf)> {
 
 /// The guest component that the binary under test was made of.
 fn guest() -> Vec<u8> {
-    let target = binary().parent().and_then(Path::parent).unwrap().to_owned();
-    fs::read(target.join("guest/starcell_guest.wasm")).expect("the guest is built before the binary")
+    fs::read(target().join("guest/starcell_guest.wasm")).expect("the guest is built before the binary")
+}
+
+/// Where the binary under test was built.
+fn target() -> PathBuf {
+    binary().parent().and_then(Path::parent).unwrap().to_owned()
 }

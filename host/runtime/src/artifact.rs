@@ -1,8 +1,8 @@
 //! The guest as it is stored and loaded: the component compiled ahead of time, and the base image.
 //!
-//! Compiling takes some ten seconds, so the build does it, and a host that runs guests compiles nothing. At run time the code is executed where it lies in the binary,
-//! neither compiled nor copied: copying 14 MB and touching every page of it was a third of a cold start. Loading is the
-//! only `unsafe` of the host: compiled code is executed as it is.
+//! The build compiles it, and there is no compiler in the host. At run time the code is executed where it lies in the
+//! binary, not copied: copying 14 MB and touching every page of it was a third of a cold start. Loading is `unsafe`:
+//! compiled code is executed as it is.
 
 #![expect(unsafe_code, reason = "see the argument at each block")]
 
@@ -12,8 +12,6 @@ use rustix::param::page_size;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module, Precompiled};
 
-use crate::engine::{Purpose, engine};
-use crate::failure::Failure;
 use crate::memory::image::STACK_POINTER;
 
 /// Bytes of a guest as the build made it.
@@ -27,26 +25,11 @@ pub struct Artifact {
     pub base: &'static [u8],
 }
 
-/// What [`compile`] makes.
-#[derive(Clone, Debug)]
-pub struct Compiled {
-    /// For [`Artifact::component`].
-    pub component: Vec<u8>,
-    /// For [`Artifact::memory`].
-    pub memory: Vec<u8>,
-}
-
-/// Compiles a component that was split from its memory, and the module that gives it one of at least `memory_pages`, into
-/// the format that [`Artifact`] loads.
-///
-/// # Errors
-/// The component is not valid, or this machine lacks what the engine configuration asks for.
-pub fn compile(component: &[u8], memory_pages: u64) -> Result<Compiled, Failure> {
-    let engine = engine(Purpose::Compile).map_err(Failure::host)?;
-    let component = engine.precompile_component(component).map_err(Failure::host)?;
-    let memory = starcell_image::shared_image(memory_pages, STACK_POINTER);
-    let memory = engine.precompile_module(&memory).map_err(Failure::host)?;
-    Ok(Compiled { component, memory })
+/// The module that gives a component its memory, of at least `memory_pages` of 64 KiB: for the compiler, and compiled for
+/// [`Artifact::memory`].
+#[must_use]
+pub fn memory_module(memory_pages: u64) -> Vec<u8> {
+    starcell_image::shared_image(memory_pages, STACK_POINTER)
 }
 
 impl Artifact {

@@ -1,11 +1,11 @@
 //! One wasmtime engine for the process.
 //!
-//! The same configuration compiles the guest at build time and runs it, since wasmtime refuses code made under any
-//! other. Every number here bounds what guests can make the host hold; each carries its reason.
+//! It runs code that was compiled when the host was built, under the settings of `starcell-codegen`, and compiles none.
+//! Every number here bounds what guests can make the host hold; each carries its reason.
 
 use std::sync::Arc;
 
-use wasmtime::{Config, Engine, OptLevel};
+use wasmtime::Engine;
 
 use crate::in_place::InPlace;
 use crate::memory::raw::Slots;
@@ -26,34 +26,15 @@ const WASM_STACK_BYTES: usize = 2 << 20;
 /// Native stack of a fiber: wasm frames plus 256 KiB for host functions called from them.
 const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (256 << 10);
 
-/// What the engine is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Compiling the guest: all cores.
-    Compile,
-    /// Running guests, in memories of our own. Nothing is compiled.
-    Run,
-}
-
-/// The engine; errors name the setting that this machine does not support.
-pub fn engine(purpose: Purpose) -> wasmtime::Result<Engine> {
-    let mut config = Config::new();
+/// The engine, with memories and stacks of our own; errors name the setting that this machine does not support.
+pub fn engine() -> wasmtime::Result<Engine> {
+    let mut config = starcell_codegen::config();
     config
-        .cranelift_opt_level(OptLevel::Speed)
-        .epoch_interruption(true)
-        // Trap offsets and frames of the interpreter say nothing about a script; both cost megabytes in the binary.
-        .generate_address_map(false)
         .wasm_backtrace_max_frames(None)
-        .native_unwind_info(false)
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES)
-        .parallel_compilation(purpose == Purpose::Compile)
-        .with_custom_code_memory(Some(Arc::new(InPlace)));
-    if purpose == Purpose::Run {
-        config.with_host_memory(Arc::new(Slots)).with_host_stack(Arc::new(Stacks::default()));
-    }
-    for feature in [Config::wasm_relaxed_simd, Config::wasm_tail_call, Config::wasm_memory64] {
-        feature(&mut config, false);
-    }
+        .with_custom_code_memory(Some(Arc::new(InPlace)))
+        .with_host_memory(Arc::new(Slots))
+        .with_host_stack(Arc::new(Stacks::default()));
     Engine::new(&config)
 }

@@ -14,7 +14,7 @@ use wasmtime::{Engine, Module, Store};
 
 use crate::artifact::Artifact;
 use crate::bindings::{Guest, GuestPre};
-use crate::engine::{Purpose, engine};
+use crate::engine::engine;
 use crate::failure::{Failure, has_no_memory};
 use crate::limits::Limits;
 use crate::memory::image::Image;
@@ -59,7 +59,7 @@ impl Interpreter {
     }
 
     fn link(artifact: &Artifact, instances: u32) -> wasmtime::Result<Arc<Self>> {
-        let engine = engine(Purpose::Run)?;
+        let engine = engine()?;
         let component = artifact.load(&engine)?;
         let contents = starcell_image::contents(artifact.base)?;
         let size = usize::try_from(contents.pages)? * WASM_PAGE;

@@ -117,7 +117,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::engine::{Purpose, engine};
+    use crate::engine::engine;
 
     /// Waits for what another thread does.
     #[expect(clippy::disallowed_methods, reason = "looks again after a while, and gives up after a long one")]
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_clock_stands_still_without_guests_and_goes_on_with_one() {
-        let engine = engine(Purpose::Run).unwrap();
+        let engine = engine().unwrap();
         let ticker = Ticker::start(&engine).unwrap();
         let demand = Arc::clone(ticker.demand());
         for _ in 0..3 {

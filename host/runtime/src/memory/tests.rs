@@ -1,8 +1,15 @@
 //! Memories against a model: what guest and host write is there, and is gone once the memory was put back.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::param::page_size;
 use wasm_encoder::{
@@ -13,9 +20,13 @@ use wasmtime::{Engine, Instance, Memory, Store, Trap, TypedFunc};
 
 use super::image::{Image, MEMORY_START};
 use super::raw::{Arena, Fork, MAX_HOT, MAX_WARM, Slot, Watching};
-use crate::engine::{Purpose, engine};
+use crate::artifact::Artifact;
+use crate::engine::engine;
 
 const WASM_PAGE: usize = 65536;
+
+/// The guest of the tests, compiled.
+static CODE: OnceLock<Vec<u8>> = OnceLock::new();
 
 /// The memory of the tests' image: data up to the 40th page of 4 KiB with a hole, 1 MiB in all.
 const SIZE: usize = 16 * WASM_PAGE;
@@ -41,8 +52,9 @@ struct Host {
 
 impl Host {
     fn new(slots: usize) -> Self {
-        let engine = engine(Purpose::Run).unwrap();
-        let module = wasmtime::Module::new(&engine, guest()).unwrap();
+        let engine = engine().unwrap();
+        let artifact = Artifact { component: &[], memory: CODE.get_or_init(|| compiled(&guest())), base: &[] };
+        let module = artifact.load_memory(&engine).unwrap();
         Self { engine, module, arena: Arena::new(slots).unwrap(), image: Arc::new(image(1)) }
     }
 
@@ -135,6 +147,19 @@ fn guest() -> Vec<u8> {
     let mut module = Module::new();
     module.section(&types).section(&functions).section(&memories).section(&exports).section(&code);
     module.finish()
+}
+
+/// The code of a module. The host has no compiler, so the build's is asked, which lies where `make guest` puts it.
+fn compiled(module: &[u8]) -> Vec<u8> {
+    let test = std::env::current_exe().unwrap();
+    // <target>/<profile>/deps/<test>
+    let compiler = test.ancestors().nth(3).unwrap().join("guest/build/release/starcell-compile");
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("guest.wasm"), folder.path().join("guest.cwasm"));
+    std::fs::write(&from, module).unwrap();
+    let status = std::process::Command::new(&compiler).arg(&from).arg(&to).status();
+    assert!(status.unwrap_or_else(|error| panic!("{}: {error}", compiler.display())).success());
+    std::fs::read(to).unwrap()
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {
