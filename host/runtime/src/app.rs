@@ -15,8 +15,8 @@ use crate::context::AppContext;
 use crate::failure::Failure;
 use crate::interpreter::Interpreter;
 use crate::limits::Limits;
+use crate::memory::fork::Fork;
 use crate::memory::image::Image;
-use crate::memory::raw::Fork;
 use crate::state::State;
 
 /// An app of this process.

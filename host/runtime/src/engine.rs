@@ -8,7 +8,7 @@ use std::sync::Arc;
 use wasmtime::Engine;
 
 use crate::in_place::InPlace;
-use crate::memory::raw::Slots;
+use crate::memory::creator::Slots;
 use crate::memory::stacks::Stacks;
 
 /// Instances that a process with one app may hold at once: its suspended parent, and forks that answer requests, of

@@ -10,15 +10,22 @@
 //! **The attack it answers.** A request that leaves something for the next one. All that a guest can write is either in a hot
 //! page or in the open part of the zone; both are known to the host alone, from faults that the guest cannot avoid.
 //!
-//! - [`raw`]: the address space, the handler of faults, putting back
+//! - [`raw`]: the address space and the handler of faults; `watch`: what is known of a slot of it
+//! - [`arena`]: who holds the slots; [`slot`]: an image mapped into one
+//! - [`fork`]: an instance over a slot, and putting it back; [`creator`]: how wasmtime comes by its memory
 //! - [`image`]: what forks are mapped from
 //! - [`view`]: their bytes, mapped into the host
 //! - [`stacks`]: native stacks, used again
 
+pub(crate) mod arena;
+pub(crate) mod creator;
+pub(crate) mod fork;
 pub(crate) mod image;
-pub(crate) mod raw;
+mod raw;
+pub(crate) mod slot;
 pub(crate) mod stacks;
 mod view;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ use wasmtime::component::{ComponentExportIndex, Instance, TypedFunc};
 use crate::bindings::starcell::guest::types::Failure as GuestFailure;
 use crate::failure::Failure;
 use crate::limits::Limits;
-use crate::memory::raw::Fork;
+use crate::memory::fork::Fork;
 use crate::meter::Meter;
 use crate::parking::FORK_BYTES;
 use crate::state::{Role, State, renew};

@@ -21,7 +21,7 @@ use crate::holding::PATIENCE;
 use crate::host::{AppHost, LogRecord};
 use crate::limits::{DEFAULT_CALL_DEPTH, Limits};
 use crate::memory::image::Image;
-use crate::memory::raw::Watching;
+use crate::memory::slot::Watching;
 use crate::meter::{Meter, Metered};
 use crate::parked::{Destination, Parked, Reset};
 use crate::parking::{Forks, Lot};

@@ -14,7 +14,7 @@ use crate::failure::{Failure, Limit, ScriptFailureKind};
 use crate::holding::Holding;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::memory::image::Image;
-use crate::memory::raw::Slot;
+use crate::memory::slot::Slot;
 use crate::meter::Meter;
 
 /// What an instance is there for; decides what its host calls mean.

@@ -18,8 +18,11 @@ use wasm_encoder::{
 };
 use wasmtime::{Engine, Instance, Memory, Store, Trap, TypedFunc};
 
+use super::arena::{Arena, MAX_WARM};
+use super::fork::Fork;
 use super::image::{Image, MEMORY_START};
-use super::raw::{Arena, Fork, MAX_HOT, MAX_WARM, Slot, Watching};
+use super::slot::{Slot, Watching};
+use super::watch::MAX_HOT;
 use crate::artifact::Artifact;
 use crate::engine::engine;
 
