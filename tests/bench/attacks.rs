@@ -17,7 +17,7 @@ use crate::http::pin;
 /// How long the good client asks, at least: some thousand answers.
 const MEASURED: Duration = Duration::from_secs(4);
 
-/// What the issue wants.
+/// Above this a good client notices too much.
 const WANTED: f64 = 2.0;
 
 /// Measures the attacks whose names contain a text.
@@ -68,7 +68,7 @@ fn measure(attack: &Attack) -> f64 {
 }
 
 /// Lets this thread, and those it starts, run only while nobody else wants its core.
-fn yield_to_all() {
+pub(crate) fn yield_to_all() {
     let thread = fs::read_link("/proc/thread-self").expect("there is /proc");
     let thread = thread.file_name().and_then(|name| name.to_str()).expect("a number");
     let _ = tools::run("chrt", "util-linux", ["--idle", "--pid", "0", thread]).well();

@@ -94,7 +94,7 @@ pub(crate) fn command(program: &PathBuf, arguments: &[&str]) -> Command {
 
 /// Puts a process on a core: its first thread, and all that this starts from now on.
 pub(crate) fn pin(process: u32, core: u32) {
-    let status = Command::new("taskset").args(["-pc", &core.to_string(), &process.to_string()]).output().unwrap();
+    let status = Command::new("taskset").args(["-apc", &core.to_string(), &process.to_string()]).output().unwrap();
     assert!(status.status.success(), "taskset: {status:?}");
 }
 

@@ -106,7 +106,7 @@ pub(crate) fn anew(port: u16, ask: Ask, time: Duration) -> u64 {
     done
 }
 
-fn open(port: u16, request: &[u8]) -> TcpStream {
+pub(crate) fn open(port: u16, request: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.write_all(request).unwrap();
@@ -115,7 +115,7 @@ fn open(port: u16, request: &[u8]) -> TcpStream {
 }
 
 /// Reads what is there; says whether the connection is still open.
-fn read(stream: &mut impl Read, response: &mut Vec<u8>) -> bool {
+pub(crate) fn read(stream: &mut impl Read, response: &mut Vec<u8>) -> bool {
     let mut buffer = [0; 4096];
     match stream.read(&mut buffer) {
         Ok(0) => return false,

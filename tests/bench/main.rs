@@ -2,7 +2,9 @@
 //! machine say little.
 //!
 //! `starcell-bench` measures all but the attacks; `starcell-bench micro`, `audit`, `http`, `edge` or `attacks [NAME]` only
-//! that part. `starcell-bench compare [SVG]` puts all servers into one table and, if a file is named, one plot. What was tried and what it gave is in `tests/bench/README.md`.
+//! that part. `starcell-bench compare [SVG]` puts all servers into one table and, if a file is named, one plot.
+//! `starcell-bench crowd [APPS]` measures one node with thousands of apps, and `starcell-bench neighbours [NAME]` what a
+//! tenant notices of another one that attacks. `tests/bench/README.md` says what was tried and what it gave.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,11 +19,13 @@ mod attacks;
 mod audit;
 mod baseline;
 mod compare;
+mod crowd;
 mod edge;
 mod hello;
 mod http;
 mod load;
 mod micro;
+mod neighbours;
 mod plain;
 mod plot;
 mod scale;
@@ -49,6 +53,10 @@ fn main() {
         ["edge"] => edge::run(),
         ["compare"] => compare::run(None),
         ["compare", plot] => compare::run(Some(plot.as_ref())),
+        ["crowd"] => crowd::run(10_000, 500),
+        ["crowd", apps] => crowd::run(apps.parse().unwrap(), 0),
+        ["neighbours"] => neighbours::run(""),
+        ["neighbours", name] => neighbours::run(name),
         ["attacks"] => attacks::run(""),
         ["attacks", name] => attacks::run(name),
         [] => {
@@ -57,6 +65,8 @@ fn main() {
             http::run();
             edge::run();
         }
-        other => panic!("usage: starcell-bench [micro|audit|http|edge|compare [SVG]|attacks [NAME]]; got {other:?}"),
+        other => panic!(
+            "usage: starcell-bench [micro|audit|http|edge|compare [SVG]|crowd [APPS]|attacks [NAME]|neighbours [NAME]]; got {other:?}"
+        ),
     }
 }

@@ -124,7 +124,7 @@ fn native_request() -> starcell_interp::Request {
     }
 }
 
-fn us(time: Duration) -> f64 {
+pub(crate) fn us(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 

@@ -8,6 +8,7 @@ use starcell_runtime::{AppConfig, Forks, Interpreter};
 use starcell_tests::edge::{Deployed, interpreter, request};
 
 use crate::http::middle;
+use crate::micro::us;
 use crate::plot::Plot;
 
 /// How many revisions a process has.
@@ -86,7 +87,7 @@ async fn deploy(interpreter: &Arc<Interpreter>, count: usize, forks: Forks) -> V
 }
 
 /// Which revision each request asks: the n-th is asked 1/n as often as the first. The same order each time.
-fn zipf(count: usize) -> Vec<usize> {
+pub(crate) fn zipf(count: usize) -> Vec<usize> {
     let weights: Vec<f64> = (1..=count).map(|rank| 1.0 / rank as f64).collect();
     let total: f64 = weights.iter().sum();
     let sums: Vec<f64> = weights
@@ -112,8 +113,4 @@ fn pss() -> usize {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
-}
-
-fn us(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
 }
