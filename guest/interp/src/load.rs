@@ -8,14 +8,14 @@ use std::collections::{HashMap, HashSet};
 
 use starlark::codemap::FileSpan;
 use starlark::environment::{FrozenModule, Module};
-use starlark::eval::FileLoader;
+use starlark::eval::{Evaluator, FileLoader};
 use starlark::syntax::AstModule;
 use starlark::values::structs::AllocStruct;
 use starlark::{Error, ErrorKind};
 
 use crate::error::usage;
 use crate::host::Host;
-use crate::session::{Session, evaluator};
+use crate::session::{Session, surround};
 use crate::source::syntax;
 use crate::{globals, source, unneeded};
 
@@ -181,7 +181,8 @@ impl Loaded {
     pub(crate) fn evaluate(&mut self, file: File, session: &Session<'_>) -> starlark::Result<()> {
         let frozen = Module::with_temp_heap(|module| {
             {
-                let mut eval = evaluator(&module, session)?;
+                let mut eval = Evaluator::new(&module);
+                surround(&mut eval, session)?;
                 eval.set_loader(self);
                 eval.eval_module(file.ast, globals::of(session))?;
             }

@@ -4,16 +4,18 @@
 //! only then asks the host to fork; so a fork taken in the middle of that call holds everything, and freezing reaches it.
 //! A request never resumes setup code: it calls a frozen function with a fresh heap that is thrown away after it.
 
+use std::pin::Pin;
 use std::task::{Context, Waker};
 
 use starlark::environment::{FrozenModule, Module};
+use starlark::eval::Evaluator;
 use starlark::values::{FrozenValue, Value};
 
 use crate::error::usage;
 use crate::host::{Failure, Host, Miss, Request, Response};
 use crate::logging::LogSettings;
 use crate::phase::Phase;
-use crate::session::{Session, evaluator};
+use crate::session::{Session, surround};
 use crate::{diagnostic, handlers, request, response};
 
 /// A script ready to answer requests: its module, frozen, and the handlers of the server it started.
@@ -108,15 +110,25 @@ impl Serving {
 /// Evaluates something in a module whose heap stays where it is.
 fn last(answer: impl FnOnce(&Module<'_>) -> Result<Response, Failure>) -> Result<Response, Failure> {
     let mut answered = None;
-    // The heap is dropped when what uses it ends. This never does: it is asked once, and forgotten.
-    let endless = Module::with_temp_heap_async(async |module| {
-        answered = Some(answer(&module));
-        std::future::pending::<()>().await;
-    });
-    let mut endless = Box::pin(endless);
+    let mut endless = endless(answer, &mut answered);
     let _pending = endless.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     std::mem::forget(endless);
     answered.unwrap_or_else(|| Err(diagnostic::failure(usage("the handler did not run"), Phase::Request)))
+}
+
+/// What evaluates in a module whose heap is dropped when it ends. It never does: it is asked once, and forgotten.
+///
+/// Not inlined: on its way to the heap it is on the stack, twice, and below it there the handler would run. A request
+/// touches one page of stack less so.
+#[inline(never)]
+fn endless<'a>(
+    answer: impl FnOnce(&Module<'_>) -> Result<Response, Failure> + 'a,
+    answered: &'a mut Option<Result<Response, Failure>>,
+) -> Pin<Box<impl Future<Output = ()> + 'a>> {
+    Box::pin(Module::with_temp_heap_async(async move |module| {
+        *answered = Some(answer(&module));
+        std::future::pending::<()>().await;
+    }))
 }
 
 fn call<'v>(
@@ -125,7 +137,8 @@ fn call<'v>(
     handler: Value<'v>,
     request: Request,
 ) -> starlark::Result<Value<'v>> {
-    let mut eval = evaluator(module, session)?;
+    let mut eval = Evaluator::new(module);
+    surround(&mut eval, session)?;
     eval.disable_gc();
     let request = request::allocate(request, module.heap());
     eval.eval_function(handler, &[request], &[])

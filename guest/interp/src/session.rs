@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, OnceCell};
 
-use starlark::environment::{FrozenModule, Globals, Module};
+use starlark::environment::{FrozenModule, Globals};
 use starlark::eval::Evaluator;
 use starlark::values::ProvidesStaticType;
 
@@ -100,18 +100,15 @@ impl<'h> Session<'h> {
     }
 }
 
-/// An evaluator over `module` with the limits and surroundings of `session`.
+/// Gives an evaluator the limits and surroundings of `session`. It is made by the caller, in its place: one that were
+/// returned would be on the stack twice.
 ///
 /// Every Starlark call also takes native stack, and in the guest the native stack is the small one: the limit of nested
 /// calls makes an endless recursion an error with a traceback instead of a trap.
-pub(crate) fn evaluator<'v, 'a, 'e>(
-    module: &'a Module<'v>,
-    session: &'a Session<'e>,
-) -> starlark::Result<Evaluator<'v, 'a, 'e>> {
-    let mut eval = Evaluator::new(module);
+pub(crate) fn surround<'a, 'e>(eval: &mut Evaluator<'_, 'a, 'e>, session: &'a Session<'e>) -> starlark::Result<()> {
     eval.extra = Some(session);
     eval.set_max_callstack_size(session.host.conditions().call_depth as usize)?;
-    Ok(eval)
+    Ok(())
 }
 
 /// Where the running builtin was called.

@@ -1,13 +1,14 @@
 //! Evaluating a script's top level.
 
 use starlark::environment::Module;
+use starlark::eval::Evaluator;
 use starlark::values::Value;
 
 use crate::host::{Failure, Host};
 use crate::load::{self, Loaded};
 use crate::phase::Phase;
 use crate::serving::Serving;
-use crate::session::{Session, evaluator};
+use crate::session::{Session, surround};
 use crate::source::text;
 use crate::{diagnostic, entry, globals};
 
@@ -71,7 +72,8 @@ fn evaluate_all<'v>(
         loaded.evaluate(file, session)?;
     }
     session.loaded();
-    let mut eval = evaluator(module, session)?;
+    let mut eval = Evaluator::new(module);
+    surround(&mut eval, session)?;
     eval.set_loader(&loaded);
     let and_main = and_main && entry::is_left(&script.ast);
     let value = eval.eval_module(script.ast, globals::of(session))?;

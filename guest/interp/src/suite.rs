@@ -4,6 +4,7 @@
 //! test and `teardown` after it, in the same fork. Nothing that a test does is seen by the next one.
 
 use starlark::environment::{FrozenModule, Module};
+use starlark::eval::Evaluator;
 use starlark::values::{Heap, Value};
 
 use crate::error::{skipped, usage};
@@ -11,7 +12,7 @@ use crate::host::{Failure, Host};
 use crate::logging::LogSettings;
 use crate::modules::Tester;
 use crate::phase::Phase;
-use crate::session::{Session, evaluator};
+use crate::session::{Session, surround};
 use crate::{callable, diagnostic, setup, source};
 
 /// What the name of a test begins with.
@@ -91,7 +92,8 @@ impl Suite {
         session: &Session<'_>,
     ) -> starlark::Result<bool> {
         let Some(function) = self.function(name, module.heap())? else { return Ok(false) };
-        let mut eval = evaluator(module, session)?;
+        let mut eval = Evaluator::new(module);
+        surround(&mut eval, session)?;
         eval.disable_gc();
         let arguments: &[Value<'v>] = match callable::required_positional(function) {
             _ if callable::takes_one(function) => &[tester],
