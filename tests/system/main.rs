@@ -33,6 +33,7 @@ mod exec;
 mod exits;
 mod fs;
 mod host_check;
+mod host_crash;
 mod host_deploy;
 mod host_drain;
 mod host_files;
