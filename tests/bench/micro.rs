@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use starcell_interp::testing::NativeHost;
+use starcell_runtime::parking::FORK_BYTES;
 use starcell_runtime::{Forks, Limits};
 use starcell_tests::edge::{Deployed, interpreter, request};
 
@@ -25,10 +26,12 @@ pub(crate) fn run() {
 pub(crate) fn spin(route: u32, forks: Forks, count: u32) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let app = Deployed::start_with(&interpreter(), HELLO, |config| config.forks = forks).await.unwrap();
+        let interpreter = interpreter();
+        let app = Deployed::start_with(&interpreter, HELLO, |config| config.forks = forks).await.unwrap();
         for _ in 0..count {
             app.serving.answer(route, request("/hello?name=Bob")).await.result.unwrap();
         }
+        println!("{:?}", interpreter.forks());
     });
 }
 
@@ -70,6 +73,11 @@ async fn measure() {
         began.elapsed() / count
     };
     println!("fork + drop                   {:>9.1} us", us(fork));
+
+    // One fork is parked by now, and what it holds beside the usual are the pages that it writes.
+    let _ = answers(&app, 0, 100).await;
+    let written = interpreter.forks().parked_bytes.saturating_sub(FORK_BYTES) / 4096;
+    println!("pages that hello writes       {written:>9}");
 
     let fresh = Deployed::start_with(&interpreter, HELLO, |config| config.forks = Forks::Fresh).await.unwrap();
     let host = NativeHost::new();

@@ -25,7 +25,7 @@ pub(crate) const MAX_PARKED: usize = 256;
 const BUDGET: usize = 64 << 20;
 
 /// What a parked fork holds besides its hot pages: its native stack, the table of functions, wasmtime's own state.
-pub(crate) const FORK_BYTES: usize = 192 << 10;
+pub const FORK_BYTES: usize = 192 << 10;
 
 /// Time after which forks that nobody took are half as many.
 const PERIOD: Duration = Duration::from_secs(1);
