@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use starcell_runtime::{AppConfig, Forks, Interpreter};
+use starcell_runtime::{AppConfig, Forks, Interpreter, Serving};
 use starcell_tests::edge::{Deployed, interpreter, request};
 
 use crate::http::middle;
@@ -57,18 +57,15 @@ async fn measure(count: usize, forks: Forks) -> Figures {
         tails.push(tail);
         ratios.push(mean / alone);
     }
-    for app in apps {
-        app.stop().await.unwrap();
-    }
     Figures { mean: middle(means), p99: middle(tails), ratio: middle(ratios), bytes }
 }
 
 /// The mean of some requests, and what 99 % of them stay below, in microseconds.
-async fn ask(apps: &[Deployed], order: &[usize]) -> (f64, f64) {
+async fn ask(apps: &[Serving], order: &[usize]) -> (f64, f64) {
     let mut times = Vec::with_capacity(order.len());
     for app in order.iter().map(|number| &apps[*number]) {
         let began = Instant::now();
-        let answer = app.serving.answer(0, request("/hello?name=Bob")).await;
+        let answer = app.answer(0, request("/hello?name=Bob")).await;
         assert_eq!(answer.result.unwrap().status, 200);
         times.push(began.elapsed());
     }
@@ -76,12 +73,12 @@ async fn ask(apps: &[Deployed], order: &[usize]) -> (f64, f64) {
     (us(times.iter().sum::<Duration>()) / order.len() as f64, us(times[order.len() * 99 / 100]))
 }
 
-async fn deploy(interpreter: &Arc<Interpreter>, count: usize, forks: Forks) -> Vec<Deployed> {
+async fn deploy(interpreter: &Arc<Interpreter>, count: usize, forks: Forks) -> Vec<Serving> {
     let mut apps = Vec::with_capacity(count);
     for number in 0..count {
         let source = format!("number = {number}\n{}", crate::hello::HELLO);
         let give = |config: &mut AppConfig| config.forks = forks;
-        apps.push(Deployed::start_with(interpreter, &source, give).await.unwrap());
+        apps.push(Deployed::start_with(interpreter, &source, give).await.unwrap().settle().await.unwrap());
     }
     apps
 }

@@ -63,6 +63,13 @@ impl Deployed {
         self.edge.said.lock().expect("no panic").clone()
     }
 
+    /// What answers requests, without the script inside `serve()`, as a node keeps it.
+    pub async fn settle(self) -> Result<Serving, Failure> {
+        self.edge.stopped.notify_one();
+        self.run.await.expect("no panic")?;
+        Ok(self.serving)
+    }
+
     /// Stops the server; the script goes on and ends.
     pub async fn stop(self) -> Result<(), Failure> {
         self.edge.stopped.notify_one();

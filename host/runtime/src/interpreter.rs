@@ -52,7 +52,7 @@ impl fmt::Debug for Interpreter {
 }
 
 impl Interpreter {
-    /// Loads a guest for at most so many instances at once. Costs some milliseconds; done once for the process.
+    /// Loads a guest for at most so many instances at once: fewer, where there is no address space for them. Costs some milliseconds; done once for the process.
     ///
     /// # Errors
     /// The artifact was made for another version, configuration or machine, or its imports are not the host's.
@@ -70,6 +70,7 @@ impl Interpreter {
         let handle = export(&component, "handle")?;
         let handle_miss = export(&component, "handle-miss")?;
         let arena = Arena::new(instances as usize + MAX_PARKED)?;
+        let instances = instances.min(u32::try_from(arena.slots().saturating_sub(MAX_PARKED))?);
         let ticker = Ticker::start(&engine)?;
         let parking = Parking::new();
         let sweeper = parking.start()?;

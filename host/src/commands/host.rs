@@ -37,7 +37,7 @@ const IMAGES: &str = "images";
 /// Apps beyond those of the start that there is room for.
 const MORE_APPS: u32 = 1000;
 
-/// Instances that a process can hold at most: the address space ends there.
+/// Instances that a process can hold at most, each with 4 GiB of addresses: the address space ends about there.
 const MOST_INSTANCES: u32 = 24_000;
 
 /// Runs a node until it is stopped, or checks one.

@@ -50,10 +50,16 @@ struct Spare {
 }
 
 impl Arena {
-    /// Reserves address space for so many memories.
+    /// Reserves address space for so many memories, or for as many as there is room for.
     pub(crate) fn new(slots: usize) -> io::Result<Arc<Self>> {
-        let free = Free { empty: (0..slots).rev().collect(), spare: VecDeque::with_capacity(MAX_SPARE + 1) };
-        Ok(Arc::new(Self { space: Space::reserve(slots)?, free: Mutex::new(free) }))
+        let space = Space::reserve(slots)?;
+        let free = Free { empty: (0..space.slots()).rev().collect(), spare: VecDeque::with_capacity(MAX_SPARE + 1) };
+        Ok(Arc::new(Self { space, free: Mutex::new(free) }))
+    }
+
+    /// How many memories there can be at once.
+    pub(crate) fn slots(&self) -> usize {
+        self.space.slots()
     }
 
     /// Where the slots are.

@@ -30,6 +30,7 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 use rustix::param::page_size;
 
@@ -41,6 +42,9 @@ pub(super) const RESERVATION: usize = 4 << 30;
 
 /// And its guard behind that.
 pub(super) const GUARD: usize = 32 << 20;
+
+/// With fewer slots than these nothing is served: so much address space every system has.
+const FEW_SLOTS: usize = 1024;
 
 /// Spaces of one process: one for each interpreter.
 const MAX_SPACES: usize = 64;
@@ -79,13 +83,20 @@ pub(super) struct Space {
 }
 
 impl Space {
-    /// Reserves addresses for so many slots, and has their faults handled.
-    pub(super) fn reserve(slots: usize) -> io::Result<&'static Self> {
+    /// Reserves addresses for so many slots, or for as many as the system has in one piece, and has their faults handled.
+    pub(super) fn reserve(mut slots: usize) -> io::Result<&'static Self> {
         static HANDLER: Once = Once::new();
         HANDLER.call_once(install);
         let (access, flags) = (ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE);
-        // SAFETY: a new mapping at an address that the system chooses.
-        let reserved = unsafe { mmap_anonymous(ptr::null_mut(), reservation(slots), access, flags)? };
+        // The program itself lies in the middle of the 128 TiB of a process, at another place each time.
+        let reserved = loop {
+            // SAFETY: a new mapping at an address that the system chooses.
+            match unsafe { mmap_anonymous(ptr::null_mut(), reservation(slots), access, flags) } {
+                Ok(reserved) => break reserved,
+                Err(Errno::NOMEM) if slots > FEW_SLOTS => slots -= slots / 16,
+                Err(error) => return Err(error.into()),
+            }
+        };
         let watches = std::iter::repeat_with(Watch::new).take(slots).collect();
         let space: &'static Self =
             Box::leak(Box::new(Self { reserved: reserved.expose_provenance(), page: page_size(), watches }));
@@ -100,6 +111,11 @@ impl Space {
         replace_entry(self, ptr::null());
         // SAFETY: the reservation is this space's, and no slot of it is in use, since each keeps the arena.
         let _ = unsafe { munmap(ptr::with_exposed_provenance_mut(self.reserved), reservation(self.watches.len())) };
+    }
+
+    /// How many slots there are.
+    pub(super) fn slots(&self) -> usize {
+        self.watches.len()
     }
 
     /// Bytes of a page.

@@ -465,6 +465,15 @@ fn pages_that_went_to_swap_are_put_back() {
 }
 
 #[test]
+fn an_arena_has_as_many_slots_as_there_are_addresses_for() {
+    // More than a process has addresses for.
+    let arena = Arena::new(60_000).unwrap();
+    assert!((4_000..40_000).contains(&arena.slots()), "{}", arena.slots());
+    assert!(Slot::new(&arena, &Arc::new(image(1)), 0, Watching::Nothing).unwrap().is_some());
+    assert_eq!(Arena::new(8).unwrap().slots(), 8);
+}
+
+#[test]
 fn guests_fault_in_many_threads_at_once() {
     let host = Host::new(8);
     std::thread::scope(|scope| {
