@@ -147,7 +147,8 @@ impl Node {
         let began = Instant::now();
         while self.number(name) != number {
             assert!(began.elapsed() < Duration::from_secs(600), "{name} is {}, not {number}", self.number(name));
-            std::thread::sleep(Duration::from_millis(20));
+            // Each look costs the node a page with lines for all its apps.
+            std::thread::sleep(Duration::from_millis(200));
         }
     }
 
