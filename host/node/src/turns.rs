@@ -3,7 +3,9 @@
 //! A guest that computes yields every 2 ms, and by itself would join the end of one queue: a tenant with a thousand loops
 //! would have a thousand turns for each one of its neighbour. So there are as many turns as threads, a guest runs only
 //! while it holds one, and a turn that becomes free goes to the tenant that has had the least time, divided by its weight.
-//! A guest that yields joins the line at once, and not the queue of the runtime: so all that could run are compared.
+//! A guest that yields joins the line, and not the queue of the runtime: so all that could run are compared. Before it does,
+//! the runtime looks at its sockets, and whoever has a request there by then joins the line first. By itself it would look
+//! after some sixty polls, which is a tenth of a second where each is a turn, and no request is read before.
 //! Within a tenant, whoever came first is next. A guest that waits for the host holds none. A tenant that comes back from a
 //! pause begins where the others are: it has no claim on the time that it did not ask for.
 
@@ -88,7 +90,7 @@ impl TenantTurns {
     /// Runs a future, each poll of it in a turn.
     pub fn run<F: Future>(&self, future: F) -> InTurn<F> {
         let (spent, signal) = (Duration::ZERO, Signal::new());
-        InTurn { turns: self.clone(), place: None, spent, signal, future: Box::pin(future) }
+        InTurn { turns: self.clone(), place: None, used: None, spent, signal, future: Box::pin(future) }
     }
 
     /// Runs a future, each poll of it in a turn. If it waits for one when its time is over it is given up, and the result is
@@ -111,6 +113,8 @@ pub struct InTurn<F> {
     turns: TenantTurns,
     /// Where it waits for one.
     place: Option<u64>,
+    /// Time of the turn that it has used and still holds, until the sockets were looked at.
+    used: Option<Duration>,
     /// Time that it ran.
     spent: Duration,
     signal: Arc<Signal>,
@@ -171,15 +175,19 @@ impl<F: Future> Future for InTurn<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
+        if let Some(time) = this.used.take() {
+            this.place = Some(this.turns.pass_on(time, context.waker()));
+        }
         let Some(turn) = this.turns.begin(&mut this.place, context) else { return Poll::Pending };
         let waker = Waker::from(Arc::clone(&this.signal));
         this.signal.begin(context.waker());
         let poll = this.future.as_mut().poll(&mut Context::from_waker(&waker));
         let yielded = this.signal.end();
         this.spent += turn.began.elapsed();
-        match poll.is_pending() && yielded {
-            true => this.place = Some(turn.pass_on(context.waker())),
-            false => drop(turn),
+        if poll.is_pending() && yielded {
+            this.used = Some(turn.keep());
+            // The runtime wakes the task once it has looked at its sockets.
+            let _ = std::pin::pin!(tokio::task::yield_now()).poll(context);
         }
         poll
     }
@@ -206,6 +214,9 @@ impl<F: Future> Future for InTurnWithin<F> {
 
 impl<F> Drop for InTurn<F> {
     fn drop(&mut self) {
+        if let Some(time) = self.used.take() {
+            self.turns.end(time);
+        }
         if let Some(place) = self.place.take() {
             self.turns.leave(place);
         }
@@ -216,25 +227,20 @@ impl<F> Drop for InTurn<F> {
 struct Held<'a> {
     turns: &'a TenantTurns,
     began: Instant,
-    passed_on: bool,
+    kept: bool,
 }
 
 impl Held<'_> {
-    /// Ends it for one that has yielded and waits for its next turn. Returns its place.
-    fn pass_on(mut self, waker: &Waker) -> u64 {
-        self.passed_on = true;
-        let mut state = self.turns.turns.lock();
-        let place = state.again(self.turns.tenant, self.began.elapsed(), waker);
-        let next = state.pass_on();
-        drop(state);
-        wake(next);
-        place
+    /// Does not end it. Returns its time.
+    fn keep(mut self) -> Duration {
+        self.kept = true;
+        self.began.elapsed()
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        if !self.passed_on {
+        if !self.kept {
             self.turns.end(self.began.elapsed());
         }
     }
@@ -262,7 +268,17 @@ impl TenantTurns {
             }
         }
         drop(state);
-        Some(Held { turns: self, began: Instant::now(), passed_on: false })
+        Some(Held { turns: self, began: Instant::now(), kept: false })
+    }
+
+    /// Ends a turn for one that has yielded and waits for its next. Returns its place.
+    fn pass_on(&self, time: Duration, waker: &Waker) -> u64 {
+        let mut state = self.turns.lock();
+        let place = state.again(self.tenant, time, waker);
+        let next = state.pass_on();
+        drop(state);
+        wake(next);
+        place
     }
 
     fn end(&self, time: Duration) {
@@ -377,9 +393,12 @@ impl State {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
 mod tests {
+    use std::io::Write as _;
     use std::sync::atomic::{AtomicBool, AtomicU64};
+
+    use tokio::io::AsyncReadExt as _;
 
     use super::*;
 
@@ -430,6 +449,35 @@ mod tests {
         stop.store(true, Ordering::Relaxed);
         assert!((modest * 6 / 10..=modest * 16 / 10).contains(&greedy), "{greedy} against {modest}");
         assert!((modest * 12 / 10..=modest * 32 / 10).contains(&heavy), "{heavy} against {modest}");
+    }
+
+    /// What arrives on a socket while guests compute is read before the next turn is given, not sixty turns later.
+    #[tokio::test]
+    async fn a_request_that_arrives_is_in_line_for_the_next_turn() {
+        const REQUESTS: usize = 21;
+        let (turns, stop) = (Turns::new(1), Arc::new(AtomicBool::new(false)));
+        let (greedy, modest) = (turns.tenant(1), turns.tenant(1));
+        let counted = spinners(&greedy, 50, &stop);
+        let (mut client, server) = std::os::unix::net::UnixStream::pair().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let mut server = tokio::net::UnixStream::from_std(server).unwrap();
+        let sent = Arc::clone(&counted);
+        let asking = std::thread::spawn(move || {
+            for _ in 0..REQUESTS {
+                std::thread::sleep(Duration::from_millis(7));
+                client.write_all(&sent.load(Ordering::Relaxed).to_be_bytes()).unwrap();
+            }
+        });
+        let mut waited = Vec::new();
+        for _ in 0..REQUESTS {
+            let sent = server.read_u64().await.unwrap();
+            let now = modest.run(async { counted.load(Ordering::Relaxed) }).await;
+            waited.push(now - sent);
+        }
+        stop.store(true, Ordering::Relaxed);
+        asking.join().unwrap();
+        waited.sort_unstable();
+        assert!(waited[REQUESTS / 2] <= 6, "turns of others before each: {waited:?}");
     }
 
     #[tokio::test]
