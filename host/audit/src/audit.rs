@@ -23,6 +23,7 @@ use tokio::sync::{
 };
 
 use crate::{
+    action::Action,
     allowance::Allowance,
     anchoring::Anchoring,
     call::{AuditedCall, Decision, Outcome, Subject},
@@ -60,6 +61,10 @@ struct Shared {
 /// The audit log as one app writes it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct AuditApp(Option<Arc<App>>);
+
+/// The audit log as the operators of a node write it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AuditActions(Option<Arc<Shared>>);
 
 #[derive(Debug)]
 struct App {
@@ -111,13 +116,25 @@ impl Audit {
         }
     }
 
+    /// True if actions and calls are recorded.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The log for the actions of operators.
+    #[must_use]
+    pub fn actions(&self) -> AuditActions {
+        AuditActions(self.0.clone())
+    }
+
     /// The log for the calls of one app.
     #[must_use]
     pub fn subject(&self, subject: &Subject) -> AuditApp {
         let Some(shared) = &self.0 else {
             return AuditApp(None);
         };
-        let turns = shared.turns(subject);
+        let turns = shared.turns(&subject.tenant, &subject.app);
         let (subject, cut) = line::subject(subject);
         AuditApp(Some(Arc::new(App { shared: shared.clone(), subject, cut, turns })))
     }
@@ -126,14 +143,35 @@ impl Audit {
 impl Shared {
     /// The bounds of an app, which are those of its earlier revisions too: a new revision must not begin with a new
     /// burst.
-    fn turns(&self, subject: &Subject) -> Arc<Turns> {
+    fn turns(&self, tenant: &str, app: &str) -> Arc<Turns> {
         let mut apps = self.apps.lock();
         let number = apps.len() as AppNumber;
         let new = || {
             let (room, allowance) = (Semaphore::new(QUEUE_OF_APP), Allowance::new(self.app_rate));
             Arc::new(Turns { number, room, allowance })
         };
-        Arc::clone(apps.entry((subject.tenant.clone(), subject.app.clone())).or_insert_with(new))
+        Arc::clone(apps.entry((tenant.to_owned(), app.to_owned())).or_insert_with(new))
+    }
+
+    /// Writes the line of a call or an action, and returns when it has been handed to the operating system.
+    async fn write(&self, turns: &Turns, line: String) -> Result<(), AuditError> {
+        turns.allowance.take(line.len() + SEALED).await;
+        let _turn = turns.room.acquire().await.map_err(|_| AuditError::Closed)?;
+        let place = self.room.clone().acquire_owned().await.map_err(|_| AuditError::Closed)?;
+        let (written, answer) = oneshot::channel();
+        self.jobs.send(Job::Intent { app: turns.number, line, written, place }).map_err(|_| AuditError::Closed)?;
+        answer.await.map_err(|_| AuditError::Closed)?
+    }
+
+    fn outcome(&self, turns: &Turns, ticket: Ticket, outcome: Outcome, duration: Duration, bytes: u64) {
+        if let Some(id) = ticket.0
+            && outcome != Outcome::Unknown
+        {
+            let line = line::outcome(now(), id, outcome, duration, bytes);
+            turns.allowance.take_now(line.len() + SEALED);
+            // The writer is gone: a reader will find no outcome.
+            let _ = self.jobs.send(Job::Outcome { app: turns.number, line });
+        }
     }
 }
 
@@ -155,12 +193,7 @@ impl AuditApp {
         let (shared, turns) = (&app.shared, &app.turns);
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
         let line = line::call(now(), id, &app.subject, call, app.cut);
-        turns.allowance.take(line.len() + SEALED).await;
-        let _turn = turns.room.acquire().await.map_err(|_| AuditError::Closed)?;
-        let place = shared.room.clone().acquire_owned().await.map_err(|_| AuditError::Closed)?;
-        let (written, answer) = oneshot::channel();
-        shared.jobs.send(Job::Intent { app: turns.number, line, written, place }).map_err(|_| AuditError::Closed)?;
-        answer.await.map_err(|_| AuditError::Closed)??;
+        shared.write(turns, line).await?;
         Ok(Ticket((call.decision != Decision::Deny).then_some(id)))
     }
 
@@ -168,13 +201,31 @@ impl AuditApp {
     ///
     /// Nothing is written for a denied call, which has no outcome, and nothing for [`Outcome::Unknown`].
     pub fn outcome(&self, ticket: Ticket, outcome: Outcome, duration: Duration, bytes: u64) {
-        if let (Some(app), Some(id)) = (&self.0, ticket.0)
-            && outcome != Outcome::Unknown
-        {
-            let line = line::outcome(now(), id, outcome, duration, bytes);
-            app.turns.allowance.take_now(line.len() + SEALED);
-            // The writer is gone: a reader will find no outcome.
-            let _ = app.shared.jobs.send(Job::Outcome { app: app.turns.number, line });
+        if let Some(app) = &self.0 {
+            app.shared.outcome(&app.turns, ticket, outcome, duration, bytes);
+        }
+    }
+}
+
+impl AuditActions {
+    /// Records an action before it is done, or one that is denied. After an error it must not be done. Waits while its
+    /// actor is over the rate of one app, so that nobody who floods the log holds up the others.
+    ///
+    /// # Errors
+    /// The line cannot be written.
+    pub async fn intent(&self, action: &Action<'_>) -> Result<Ticket, AuditError> {
+        let Some(shared) = &self.0 else { return Ok(Ticket(None)) };
+        // No tenant of a node has an empty name: the bounds are of this actor alone.
+        let turns = shared.turns("", action.actor);
+        let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
+        shared.write(&turns, line::action(now(), id, action, false)).await?;
+        Ok(Ticket((action.decision != Decision::Deny).then_some(id)))
+    }
+
+    /// Records what came of an action of this actor. Never waits and never fails: an outcome that is lost reads as unknown.
+    pub fn outcome(&self, actor: &str, ticket: Ticket, outcome: Outcome, duration: Duration) {
+        if let Some(shared) = &self.0 {
+            shared.outcome(&shared.turns("", actor), ticket, outcome, duration, 0);
         }
     }
 }

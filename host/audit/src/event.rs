@@ -57,7 +57,7 @@ impl<I> Events<I> {
                 }
             }
             RecordKind::Open(open) if !open.after.is_same_writer() => self.give_up(),
-            RecordKind::Close | RecordKind::Gap { .. } | RecordKind::Open(_) => {}
+            RecordKind::Action(_) | RecordKind::Close | RecordKind::Gap { .. } | RecordKind::Open(_) => {}
         }
     }
 

@@ -7,7 +7,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `call`, `error` | The fields of a record; the reasons why a record cannot be written |
+//! | `call`, `action`, `error` | The fields of a record; the reasons why a record cannot be written |
 //! | `redact`, `line`, `clock` | A call as a line without secrets, bounded, with its time |
 //! | `audit`, `writer`, `options` | Callers wait in bounded queues for one thread, which writes many lines at once |
 //! | `chain`, `file`, `tail` | Sealed lines in a file: locked, mended after a crash, continued, renamed when full |
@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+mod action;
 mod allowance;
 mod anchor;
 mod anchor_file;
@@ -50,8 +51,9 @@ mod tail;
 mod verify;
 mod writer;
 
+pub use action::{Action, ActionRecord};
 pub use asked::Unjudged;
-pub use audit::{Audit, AuditApp, Ticket};
+pub use audit::{Audit, AuditActions, AuditApp, Ticket};
 pub use call::{Arguments, AuditedCall, Decision, Outcome, Phase, Subject};
 pub use chain::{Hash, NotAHash};
 pub use error::AuditError;

@@ -12,6 +12,7 @@ use std::{
 use starcell_text::push_json_bounded;
 
 use crate::{
+    action::Action,
     call::{Arguments, AuditedCall, Outcome, Subject},
     chain::Hash,
     redact::{redacted, without_userinfo},
@@ -132,7 +133,32 @@ pub(crate) fn call(time: SystemTime, id: u64, subject: &str, call: &AuditedCall<
     out
 }
 
-/// The outcome of the call with this id.
+/// An action of an operator. `was_cut` says that a value had been cut before.
+pub(crate) fn action(time: SystemTime, id: u64, action: &Action<'_>, was_cut: bool) -> String {
+    let Action { node, tenant, app, actor, role, action, detail, decision, reason } = *action;
+    let mut out = begin("action", time);
+    let _ = write!(out, ",\"id\":{id}");
+    let mut cut = was_cut | push_field(&mut out, "node", node, MAX_VALUE);
+    for (name, value) in [("tenant", tenant), ("app", app), ("actor", Some(actor)), ("role", role)] {
+        if let Some(value) = value {
+            cut |= push_field(&mut out, name, value, MAX_VALUE);
+        }
+    }
+    cut |= push_field(&mut out, "action", action, MAX_VALUE);
+    if let Some(detail) = detail {
+        cut |= push_field(&mut out, "detail", detail, MAX_RESOURCE);
+    }
+    let _ = write!(out, ",\"decision\":\"{decision}\"");
+    if let Some(reason) = reason {
+        cut |= push_field(&mut out, "reason", reason, MAX_RESOURCE);
+    }
+    if cut {
+        out.push_str(",\"cut\":true");
+    }
+    out
+}
+
+/// The outcome of the call or action with this id.
 pub(crate) fn outcome(time: SystemTime, id: u64, outcome: Outcome, duration: Duration, bytes: u64) -> String {
     let mut out = begin("outcome", time);
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);

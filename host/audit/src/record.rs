@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `open` | `prev` (hash before it), `at` (its offset in the file), `after` (close, damage, kill, moved, nothing, rotation), `torn_bytes` |
 //! | `call` | `id`, `node`, `tenant`, `app`, `revision`?, `script`, `policy`, `request`?, `phase`, `capability`, `category`, `resource`, `argv`?, `env`?, `cwd`?, `object`?, `method`?, `store`?, `dry_run`?, `decision`, `rule`?, `needed`?, `file`, `line`, `cut`? |
-//! | `outcome` | `id` (of the call), `outcome`, `duration_us`, `bytes` |
+//! | `action` | `id`, `node`, `tenant`?, `app`?, `actor`, `role`?, `action`, `detail`?, `decision`, `reason`?, `cut`? |
+//! | `outcome` | `id` (of the call or action), `outcome`, `duration_us`, `bytes` |
 //! | `gap` | `refused` calls and `lost` outcomes that could not be written before it |
 //! | `close` | |
 //!
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
+    action::ActionRecord,
     call::{Arguments, AuditedCall, Decision, Outcome, Phase, Subject},
     chain::Hash,
     line::{self, After, VERSION},
@@ -39,6 +41,8 @@ pub struct Record {
 /// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordKind {
+    /// An action of an operator that was about to be done, or was denied.
+    Action(Box<ActionRecord>),
     /// A call that was about to be done, or was denied.
     Call(Box<CallRecord>),
     /// The writer ended.
@@ -82,7 +86,7 @@ pub struct CallRecord {
 /// An outcome in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutcomeRecord {
-    /// The id of the call.
+    /// The id of the call or action.
     pub id: u64,
     /// The end of the call.
     pub outcome: Outcome,
@@ -124,6 +128,7 @@ impl Record {
             return Err(RecordError(format!("version {v} of the schema; this reader knows {VERSION}")));
         }
         match kind.as_str() {
+            "action" => ActionLine::record(line),
             "call" => CallLine::record(line),
             "close" => read(line).map(|CloseLine { time, .. }| Self { time: time.0, kind: RecordKind::Close }),
             "gap" => read(line).map(|GapLine { time, refused, lost, .. }| Self {
@@ -141,6 +146,7 @@ impl Record {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = match &self.kind {
+            RecordKind::Action(action) => line::action(self.time, action.id, &action.action(), action.cut),
             RecordKind::Call(call) => call.body(self.time),
             RecordKind::Close => line::close(self.time),
             RecordKind::Gap { refused, lost } => line::gap(self.time, *refused, *lost),
@@ -225,6 +231,19 @@ macro_rules! line {
     };
 }
 
+line!(ActionLine {
+    id: u64,
+    node: String,
+    tenant: Option<String>,
+    app: Option<String>,
+    actor: String,
+    role: Option<String>,
+    action: String,
+    detail: Option<String>,
+    decision: Decision,
+    reason: Option<String>,
+    cut: Option<bool>,
+});
 line!(CloseLine {});
 line!(GapLine { refused: u64, lost: u64 });
 line!(OpenLine { prev: String, at: u64, after: After, torn_bytes: u64 });
@@ -256,6 +275,15 @@ line!(CallLine {
     line: u32,
     cut: Option<bool>,
 });
+
+impl ActionLine {
+    fn record(line: &str) -> Result<Record, RecordError> {
+        let Self { time, id, node, tenant, app, actor, role, action, detail, decision, reason, cut, .. } = read(line)?;
+        let cut = cut.unwrap_or_default();
+        let found = ActionRecord { id, node, tenant, app, actor, role, action, detail, decision, reason, cut };
+        Ok(Record { time: time.0, kind: RecordKind::Action(Box::new(found)) })
+    }
+}
 
 impl OpenLine {
     fn record(line: &str) -> Result<Record, RecordError> {

@@ -20,7 +20,8 @@ use std::{
 
 use common::{Folder, call, open, records, subject};
 use starcell_audit::{
-    After, Arguments, Audit, AuditError, AuditedCall, Decision, Options, Outcome, Phase, Record, RecordKind, Subject,
+    Action, After, Arguments, Audit, AuditError, AuditedCall, Decision, Options, Outcome, Phase, Record, RecordKind,
+    Subject,
 };
 
 #[tokio::test]
@@ -340,4 +341,39 @@ async fn killed_child() {
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn an_action_is_recorded_before_it_is_done_and_is_no_use_of_a_capability() {
+    let folder = Folder::new("action");
+    let (audit, writer) = open(&folder);
+    let action = |decision, reason| Action {
+        node: "node1",
+        tenant: Some("acme"),
+        app: Some("shop"),
+        actor: "ci",
+        role: Some("operate"),
+        action: "deploy",
+        detail: None,
+        decision,
+        reason,
+    };
+    let actions = audit.actions();
+    let ticket = actions.intent(&action(Decision::Allow, None)).await.unwrap();
+    assert!(matches!(records(&folder.log())[1].kind, RecordKind::Action(_)), "written before it returned");
+    actions.outcome("ci", ticket, Outcome::Ok, Duration::from_millis(3));
+    let denied = actions.intent(&action(Decision::Deny, Some("the role read"))).await.unwrap();
+    actions.outcome("ci", denied, Outcome::Error, Duration::ZERO);
+    writer.close().unwrap();
+    let records = records(&folder.log());
+    let kinds: Vec<_> = records.iter().map(|record| &record.kind).collect();
+    let [_, RecordKind::Action(done), RecordKind::Outcome(outcome), RecordKind::Action(refused), RecordKind::Close] =
+        kinds.as_slice()
+    else {
+        panic!("{kinds:?}")
+    };
+    assert_eq!((done.id, outcome.outcome, refused.reason.as_deref()), (outcome.id, Outcome::Ok, Some("the role read")));
+    let events = starcell_audit::events(records.iter().cloned().map(Ok::<_, ()>));
+    assert_eq!(events.count(), 0);
+    assert!(common::verified(&folder).closed);
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use proptest::{prelude::*, sample::select};
 use starcell_audit::{
-    After, Arguments, CallRecord, Decision, Hash, Open, Outcome, OutcomeRecord, Phase, Record, RecordKind, Subject,
+    ActionRecord, After, Arguments, CallRecord, Decision, Hash, Open, Outcome, OutcomeRecord, Phase, Record,
+    RecordKind, Subject,
 };
 
 fn time() -> impl Strategy<Value = SystemTime> {
@@ -82,6 +83,19 @@ fn call() -> impl Strategy<Value = RecordKind> {
     )
 }
 
+fn action() -> impl Strategy<Value = RecordKind> {
+    let optional = || prop::option::of(text());
+    let decision = select(vec![Decision::Allow, Decision::Deny]);
+    let texts = (text(), text(), text());
+    (any::<u64>(), texts, (optional(), optional(), optional(), optional(), optional()), decision).prop_map(
+        |(id, (node, actor, action), (tenant, app, role, detail, reason), decision)| {
+            let found =
+                ActionRecord { id, node, tenant, app, actor, role, action, detail, decision, reason, cut: false };
+            RecordKind::Action(Box::new(found))
+        },
+    )
+}
+
 fn kind() -> impl Strategy<Value = RecordKind> {
     let outcome = (any::<u64>(), any::<u64>(), any::<u64>(), any::<bool>()).prop_map(|(id, micros, bytes, ok)| {
         let outcome = if ok { Outcome::Ok } else { Outcome::Error };
@@ -92,7 +106,7 @@ fn kind() -> impl Strategy<Value = RecordKind> {
         RecordKind::Open(Open { previous: hash.parse::<Hash>().unwrap(), at, after, torn_bytes })
     });
     let gap = (any::<u64>(), any::<u64>()).prop_map(|(refused, lost)| RecordKind::Gap { refused, lost });
-    prop_oneof![4 => call(), 1 => outcome, 1 => open, 1 => gap, 1 => Just(RecordKind::Close)]
+    prop_oneof![4 => call(), 2 => action(), 1 => outcome, 1 => open, 1 => gap, 1 => Just(RecordKind::Close)]
 }
 
 proptest! {
@@ -108,13 +122,13 @@ proptest! {
         let read = Record::parse(&line).unwrap();
         prop_assert_eq!(read.time, time);
         prop_assert_eq!(read.to_string(), line);
-        if !matches!(read.kind, RecordKind::Call(_)) {
+        if !matches!(read.kind, RecordKind::Call(_) | RecordKind::Action(_)) {
             prop_assert_eq!(&read, &written);
         }
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "\\{\"v\":1,\"kind\":\"(call|open|gap)\",.{0,200}") {
+    fn any_text_is_read_or_refused(text in "\\{\"v\":1,\"kind\":\"(action|call|open|gap)\",.{0,200}") {
         let _ = Record::parse(&text);
     }
 }
@@ -152,4 +166,16 @@ fn what_is_not_of_the_schema_is_refused() {
         let error = Record::parse(&gap.replace(from, to)).unwrap_err().to_string();
         assert!(error.contains(told), "{error}");
     }
+}
+
+#[test]
+fn an_action_has_its_actor_and_no_field_that_it_lacks() {
+    let line = concat!(
+        r#"{"v":1,"kind":"action","time":"2026-11-24T01:02:03.000456Z","id":7,"node":"n","app":"a","actor":"ci","#,
+        r#""role":"operate","action":"rollback","detail":"revision=3","decision":"allow"}"#
+    );
+    let record = Record::parse(line).unwrap();
+    assert_eq!(record.to_string(), line);
+    let RecordKind::Action(action) = record.kind else { panic!() };
+    assert_eq!((action.actor.as_str(), action.tenant, action.reason), ("ci", None, None));
 }
