@@ -2,6 +2,7 @@
 //!
 //! - [`Logs`]: the way into the log, for the host and for each script
 //! - [`mod@line`], [`field`], `attributes`, `value`: a line, the names that only the host may use, and bounds
+//! - [`kept`]: the last lines of each app, for whoever asks
 //! - `budget`, `tally`: how much a script may write, and what was not written
 //! - `sink`: the buffer, and the one thread that empties it
 //! - `warnings`: what the crates of the host warn of
@@ -16,6 +17,7 @@
 mod attributes;
 mod budget;
 pub mod field;
+pub mod kept;
 mod level;
 pub mod line;
 mod sink;
@@ -33,6 +35,7 @@ use tokio::time::Instant;
 
 pub use self::budget::{LogRate, LogShare};
 pub use self::field::Field;
+pub use self::kept::{KeptLines, KeptLog, KeptLogs};
 pub use self::level::{Format, Level, LogChoice, LogStream};
 pub use self::line::{Line, Remark};
 pub use self::sink::LogWriter;
@@ -71,6 +74,8 @@ struct Script {
     name: Arc<str>,
     /// Its own, or that of several scripts.
     budget: LogShare,
+    /// Where its last lines are kept.
+    kept: Option<KeptLog>,
 }
 
 impl Logs {
@@ -97,9 +102,19 @@ impl Logs {
     /// The log of one of several scripts, which have one budget together.
     #[must_use]
     pub fn of_one_of(&self, name: &str, budget: &LogShare) -> Self {
+        self.of(name, budget, None)
+    }
+
+    /// The same, with the last lines of the script kept.
+    #[must_use]
+    pub fn of_kept(&self, name: &str, budget: &LogShare, kept: KeptLog) -> Self {
+        self.of(name, budget, Some(kept))
+    }
+
+    fn of(&self, name: &str, budget: &LogShare, kept: Option<KeptLog>) -> Self {
         let name: Arc<str> = name.into();
         let tally = self.sink.tally(Some(Arc::clone(&name)));
-        Self { tally, script: Some(Arc::new(Script { name, budget: budget.clone() })), ..self.clone() }
+        Self { tally, script: Some(Arc::new(Script { name, budget: budget.clone(), kept })), ..self.clone() }
     }
 
     /// Tells the operator something on standard output.
@@ -158,6 +173,7 @@ impl Logs {
         if !self.affords(text.len()) {
             return self.tally.over_budget();
         }
+        self.keep(&text);
         self.tap(Instant::now(), remark.level.unwrap_or(Level::Info), remark.message, |line| {
             self.name(line);
             line.remark(remark);
@@ -202,6 +218,13 @@ impl Logs {
         tap.line(&text);
     }
 
+    /// Keeps a line as one of the last of the script.
+    fn keep(&self, text: &str) {
+        if let Some(kept) = self.script.as_ref().and_then(|script| script.kept.as_ref()) {
+            kept.add(text);
+        }
+    }
+
     fn name(&self, line: &mut Line<'_>) {
         if let Some(script) = &self.script {
             line.text(Field::SCRIPT, &script.name);
@@ -218,6 +241,7 @@ impl Logs {
             let mut line = Line::begin(text, format, now, level, message);
             add(&mut line);
             line.end();
+            self.keep(text);
             self.sink.put(LogStream::Err, text)
         });
         if !put {
