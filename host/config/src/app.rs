@@ -52,6 +52,8 @@ pub struct AppManifest {
     pub schedule: Vec<Schedule>,
     /// Whether it stays in memory, and its script suspended in `serve()`, however long nobody asks it for anything.
     pub resident: bool,
+    /// Whether an operator can let clients with a key ask another revision than the one that answers.
+    pub preview: bool,
 }
 
 /// What each instance of an app may use; what is not given has its default.
@@ -125,6 +127,7 @@ impl AppManifest {
             vars: vars(&source, &parsed.vars)?,
             schedule: schedule(&source, &parsed.schedule)?,
             resident: parsed.resident,
+            preview: parsed.preview,
         })
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct AppFile {
     pub(crate) schedule: Vec<Spanned<ScheduleTable>>,
     #[serde(default)]
     pub(crate) resident: bool,
+    #[serde(default)]
+    pub(crate) preview: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -11,6 +11,7 @@
 //! | `node_file`, `node` | The shape of a node's file; text to [`NodeConfig`]: listeners, tenants, profiles |
 //! | `app_file`, `app` | The shape of an `app.toml`; text to [`AppManifest`]: hosts, limits, secrets, schedule |
 //! | `quota`, `quantity`, `cron`, `value` | What the apps of a tenant may use; rates, sizes and times; points in time; names, paths and addresses |
+//! | `tokens` | Who may operate a node over an address, and in which role |
 //! | `ladder`, `explain`, `diff` | The profiles as a table; why a call or a rule is decided as it is; what two profiles differ in |
 //!
 //! ```
@@ -51,6 +52,7 @@ mod parse;
 mod quantity;
 mod quota;
 mod store;
+mod tokens;
 mod value;
 
 pub use app::{AppLimits, AppManifest, Schedule, SecretSource, When};
@@ -60,9 +62,10 @@ pub use error::ConfigError;
 pub use explain::{Explained, Extent, OfCall, OfRule, QuestionError, explain};
 pub use file::schema;
 pub use ladder::{ladder_json, ladder_text};
-pub use node::{AdminAddress, NodeConfig, NodeListener, TelemetryChoice, TenantConfig};
+pub use node::{AdminAddress, KeptRevisions, NodeConfig, NodeListener, TelemetryChoice, TenantConfig};
 pub use parse::{Config, UnknownProfile};
 pub use quantity::Flow;
 pub use quota::{PastQuota, Quota, Quotas};
 pub use store::{KvConfig, KvPlace, ServerUrl};
+pub use tokens::{OperatorToken, Role, Tokens};
 pub use value::is_plain_name;

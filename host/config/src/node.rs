@@ -9,7 +9,7 @@ use starcell_policy::{Profile, nearest};
 use toml::Spanned;
 
 use crate::error::{ConfigError, Source};
-use crate::node_file::{AdminTable, KvTable, ListenerTable, NodeFile, TelemetryTable, TenantTable};
+use crate::node_file::{AdminTable, KvTable, ListenerTable, NodeFile, RevisionTable, TelemetryTable, TenantTable};
 use crate::parse::{Config, MAX_FILE};
 use crate::quantity;
 use crate::quota::Quotas;
@@ -26,6 +26,8 @@ const IDLE: Duration = Duration::from_secs(600);
 
 /// Bytes of images on disk, where the file does not say: those of ten thousand small apps.
 const IMAGES: u64 = 4 << 30;
+/// Revisions of an app that can be kept.
+const MAX_REVISIONS: u32 = 100;
 
 /// The configuration of a node. Paths are as they were written: relative ones start at the folder of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct NodeConfig {
     pub idle: Option<Duration>,
     /// Bytes that the images of its apps may have on disk.
     pub images: u64,
+    /// Which revisions of its apps are kept.
+    pub revisions: KeptRevisions,
     /// The listeners by name.
     pub listeners: BTreeMap<String, NodeListener>,
     /// Where the node is operated.
@@ -54,6 +58,22 @@ pub struct NodeConfig {
     pub tenants: BTreeMap<String, TenantConfig>,
     /// The profiles that tenants and apps can have.
     pub profiles: Config,
+}
+
+/// Which revisions of an app are kept, beside those that answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptRevisions {
+    /// So many at most, the newest ones.
+    pub count: u32,
+    /// Those that are not older.
+    pub age: Duration,
+}
+
+impl Default for KeptRevisions {
+    /// Ten of the last thirty days.
+    fn default() -> Self {
+        Self { count: 10, age: Duration::from_secs(30 * 24 * 3600) }
+    }
 }
 
 /// An address that requests come in by.
@@ -72,7 +92,7 @@ pub enum AdminAddress {
     Loopback {
         /// The address.
         address: SocketAddr,
-        /// The file of the token.
+        /// The file of the tokens.
         token_file: PathBuf,
     },
     /// A socket in the file system, for whoever may open it.
@@ -120,6 +140,7 @@ impl NodeConfig {
             apps: source.path("apps", &parsed.node.apps)?,
             idle: idle(&source, parsed.node.idle.as_ref())?,
             images: images(&source, parsed.node.images.as_ref())?,
+            revisions: revisions(&source, &parsed.node.revisions)?,
             listeners: listeners(&source, &parsed.listeners)?,
             admin: parsed.admin.as_ref().map(|admin| admin_address(&source, admin)).transpose()?,
             metrics: parsed.metrics.as_ref().map(|table| source.address(&table.address)).transpose()?,
@@ -176,6 +197,25 @@ fn listeners(
         found.insert(source.name("listener", name)?, NodeListener { address, certificates });
     }
     Ok(found)
+}
+
+fn revisions(source: &Source<'_>, table: &RevisionTable) -> Result<KeptRevisions, ConfigError> {
+    let usual = KeptRevisions::default();
+    let count = match &table.count {
+        Some(count) if (1..=MAX_REVISIONS).contains(count.get_ref()) => *count.get_ref(),
+        Some(count) => {
+            let problem = format!("from 1 to {MAX_REVISIONS} revisions of an app can be kept");
+            return Err(source.error(count.span().start, problem, None));
+        }
+        None => usual.count,
+    };
+    let age = match &table.age {
+        Some(age) => {
+            quantity::duration(age.get_ref()).map_err(|problem| source.error(age.span().start, problem, None))?
+        }
+        None => usual.age,
+    };
+    Ok(KeptRevisions { count, age })
 }
 
 fn admin_address(source: &Source<'_>, table: &AdminTable) -> Result<AdminAddress, ConfigError> {

@@ -35,6 +35,15 @@ pub(crate) struct NodeTable {
     pub(crate) apps: Spanned<String>,
     pub(crate) idle: Option<Spanned<String>>,
     pub(crate) images: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) revisions: RevisionTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RevisionTable {
+    pub(crate) count: Option<Spanned<u32>>,
+    pub(crate) age: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

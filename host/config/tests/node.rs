@@ -163,6 +163,17 @@ fn a_quota_says_what_happens_past_it() {
 }
 
 #[test]
+fn revisions_are_kept_unless_the_node_says_otherwise() {
+    let days = |days: u64| std::time::Duration::from_secs(days * 24 * 3600);
+    assert_eq!((node().revisions.count, node().revisions.age), (10, days(30)));
+    let text = NODE.replace("[listeners.web]", "revisions = { count = 3, age = \"2d\" }\n[listeners.web]");
+    let revisions = NodeConfig::parse(&text, "node.toml").unwrap().revisions;
+    assert_eq!((revisions.count, revisions.age), (3, days(2)));
+    let app = |text: &str| AppManifest::parse(text, "app.toml", &node()).unwrap();
+    assert!(!app(APP).preview && app(&format!("{APP}preview = true\n")).preview);
+}
+
+#[test]
 fn every_mistake_in_a_node_has_its_place() {
     let with =
         |text: &str| format!("[node]\nstate = \"s\"\napps = \"a\"\n[listeners.web]\naddress = \"127.0.0.1:1\"\n{text}");
@@ -226,6 +237,15 @@ fn every_mistake_in_a_node_has_its_place() {
         assert_eq!(found.lines().count(), 1, "{found}");
     }
     assert!(of_node(&"#".repeat((1 << 20) + 1)).contains("longer than 1 MiB"));
+    for (revisions, told) in [
+        ("{ count = 0 }", "node.toml:4:23: from 1 to 100 revisions"),
+        ("{ count = 101 }", "node.toml:4:23: from 1 to 100 revisions"),
+        ("{ age = \"30\" }", "node.toml:4:21: \"30\" is no time"),
+        ("{ number = 1 }", "node.toml:4:15: unknown key `number`, expected `count` or `age`"),
+    ] {
+        let found = of_node(&with("").replace("[listeners.web]", &format!("revisions = {revisions}\n[listeners.web]")));
+        assert!(found.starts_with(told), "{revisions}\n{found}");
+    }
 }
 
 #[test]
