@@ -16,6 +16,7 @@ mod kv;
 mod limits;
 mod log;
 mod new;
+mod operate;
 mod permissions;
 mod record;
 mod repl;
@@ -42,6 +43,7 @@ pub use self::kv::KvFlags;
 pub use self::limits::LimitFlags;
 pub use self::log::{DEFAULT_LOG_RATE, LogFlags, LogFormat, LogLevel, LogRateFlags};
 pub use self::new::New;
+pub use self::operate::{AppCommand, NodeFlags, OneApp, TenantCommand, Top};
 pub use self::permissions::{Permissions, PermissionsCommand};
 pub use self::record::RecordFlags;
 pub use self::repl::Repl;
@@ -63,6 +65,9 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Speaks to a node about its apps: lists, deploys, rolls back, stops and follows them.
+    #[command(subcommand)]
+    App(AppCommand),
     /// Reads an audit log: counts calls, finds the least profile for them, tries another profile on them, verifies the
     /// log.
     #[command(subcommand)]
@@ -93,8 +98,13 @@ pub enum Command {
     Repl(Repl),
     /// Runs a script. If the script starts a server, each request runs in a fork of it until you stop the process.
     Run(Box<Run>),
+    /// Speaks to a node about its tenants.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
     /// Runs the tests of scripts, without a socket.
     Test(Test),
+    /// Shows the apps of a node that use most, again and again.
+    Top(Top),
 }
 
 #[cfg(test)]

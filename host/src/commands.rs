@@ -1,5 +1,6 @@
 //! The subcommands, one module for each. No command knows another one.
 
+pub mod app;
 pub mod audit;
 pub mod check;
 pub mod completions;
@@ -11,4 +12,6 @@ pub mod new;
 pub mod permissions;
 pub mod repl;
 pub mod run;
+pub mod tenant;
 pub mod test;
+pub mod top;

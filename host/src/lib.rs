@@ -1,5 +1,6 @@
 //! The `starcell` command line: arguments to values, values to a node with one app or to a report, and an exit code.
 //!
+//! - [`api`]: what a node says to those who operate it
 //! - [`cli`]: arguments, parsed into types
 //! - [`commands`]: one module for each subcommand
 //! - [`granted`]: what the command line and the configuration allow
@@ -15,6 +16,7 @@
 //! - `supervisor`: what a supervisor is told about it
 //! - `telemetry`: what it sends to a collector
 //! - `folder`: the files that a command was told to look at
+//! - `operate`, `sheets`: the way from a command to a node, and its answers as lines
 //! - [`worker`]: the check of one script, in a process of its own
 //! - [`guest`]: the compiled guest inside this binary
 //! - [`say`], [`exit`]: what a command writes to the terminal, and the code it ends with
@@ -22,6 +24,7 @@
 //!
 //! Requests are answered elsewhere: `starcell-edge` takes them off the sockets, `starcell-node` has an app answer them.
 
+pub mod api;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
@@ -30,9 +33,11 @@ mod folder;
 pub mod granted;
 pub mod guest;
 mod node;
+mod operate;
 mod owned;
 mod record;
 pub mod say;
+mod sheets;
 pub mod signals;
 mod sockets;
 mod stamp;

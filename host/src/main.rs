@@ -7,7 +7,9 @@ use starcell::cli::{Cli, Command, HostCommand, Run, WallFlags};
 use starcell::commands::repl::PreparedSession;
 use starcell::commands::run::Prepared;
 use starcell::commands::test::PreparedTests;
-use starcell::commands::{audit, check, completions, docs, doctor, host, lsp, new, permissions, repl, run, test};
+use starcell::commands::{
+    app, audit, check, completions, docs, doctor, host, lsp, new, permissions, repl, run, tenant, test, top,
+};
 use starcell::exit::Exit;
 use starcell::say::{Said, complain, fail, say};
 use starcell::wiping::{Wiping, hold_no_more_than_is_used};
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error).into(),
     };
     match command {
+        Command::App(command) => block_on(async move { app::app(&command).await }),
         Command::Audit(command) => audit::answer(&command).into(),
         Command::Check(arguments) => check::check(&arguments).into(),
         Command::CheckWorker { cpu } => worker::work(cpu).into(),
@@ -45,10 +48,12 @@ fn main() -> ExitCode {
             Err(exit) => exit.into(),
         },
         Command::Run(arguments) => run(*arguments),
+        Command::Tenant(command) => block_on(async move { tenant::tenant(&command).await }),
         Command::Test(arguments) => match PreparedTests::new(arguments) {
             Ok(prepared) => within(prepared.walls(), || block_on(test::test(prepared))),
             Err(exit) => exit.into(),
         },
+        Command::Top(arguments) => block_on(async move { top::top(&arguments).await }),
     }
 }
 

@@ -5,7 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the writer of all commands")]
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
 
 use starcell_text::{escape_json, terminal};
 
@@ -47,6 +47,22 @@ pub fn say(exit: Exit, answer: &Said) -> Exit {
 pub fn tell(text: &str) {
     // There is nobody left to tell when standard output is closed.
     let _ = write_to(&mut io::stdout().lock(), &Said::Text(text.to_owned()));
+}
+
+/// Writes a part of an answer that goes on; false once nobody reads it any more.
+#[must_use]
+pub fn put(said: &Said) -> bool {
+    write_to(&mut io::stdout().lock(), said).is_ok()
+}
+
+/// Writes a text in the place of what the terminal shows, or below it where standard output is none; false once nobody
+/// reads it any more.
+#[must_use]
+pub fn redraw(text: &str) -> bool {
+    let mut stdout = io::stdout().lock();
+    // To the first place, and clear from there: the only words of a terminal that a command writes.
+    let cleared = if stdout.is_terminal() { stdout.write_all(b"\x1b[H\x1b[J") } else { Ok(()) };
+    cleared.and_then(|()| write_to(&mut stdout, &Said::Text(text.to_owned()))).is_ok()
 }
 
 fn write_to(stream: &mut impl Write, said: &Said) -> io::Result<()> {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test support")]
 
+pub mod admin;
 pub mod attack;
 pub mod client;
 pub mod edge;

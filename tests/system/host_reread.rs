@@ -92,7 +92,7 @@ fn what_needs_a_restart_is_named_and_a_mistake_changes_nothing() {
     let mut running = node.start(&[]);
     let port = running.port();
     let text = format!(
-        "[metrics]\naddress = \"127.0.0.1:0\"\n[telemetry]\nendpoint = \"http://127.0.0.1:1\"\n{}",
+        "[admin]\naddress = \"unix:state/admin.sock\"\n[metrics]\naddress = \"127.0.0.1:0\"\n[telemetry]\nendpoint = \"http://127.0.0.1:1\"\n{}",
         acme("quotas = { kv = \"2MiB\" }")
     );
     node.configure(&text);
@@ -100,7 +100,7 @@ fn what_needs_a_restart_is_named_and_a_mistake_changes_nothing() {
     fs::write(node.config(), config).unwrap();
     for _ in 0..2 {
         running.signal("HUP");
-        for name in ["node.state", "metrics", "telemetry", "tenants.acme.quotas.kv"] {
+        for name in ["node.state", "admin", "metrics", "telemetry", "tenants.acme.quotas.kv"] {
             running.wait_for(&format!("{name} has changed and needs a restart"));
         }
     }

@@ -89,12 +89,14 @@ fn furnished() -> NodeFolder {
 }
 
 /// What no app reads, writes, moves or executes.
-const CLOSED: [&str; 14] = [
+const CLOSED: [&str; 16] = [
     "keys/stripe",
     "node.toml",
     "state",
     "state/kv",
     "state/admin.sock",
+    "state/revisions/victim/1/main.star",
+    "state/revisions/attacker/index.json",
     "apps",
     "apps/victim",
     "apps/victim/app.toml",
@@ -140,6 +142,23 @@ fn apps_that_may_do_everything_are_apart() {
     assert!(denied(&log).len() > CLOSED.len() * 2, "each refusal has a record");
 }
 
+#[test]
+fn the_tokens_of_a_node_are_closed_to_its_apps() {
+    let node = furnished();
+    node.configure(&format!(
+        "[listeners.web]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\ntoken_file = \"tokens\"\n{TENANTS}"
+    ));
+    let tokens = "ci operate operate-0123456789\n";
+    fs::write(node.path.join("tokens"), tokens).unwrap();
+    fs::set_permissions(node.path.join("tokens"), fs::Permissions::from_mode(0o600)).unwrap();
+    let starcell = node.start(&[]);
+    for what in ["reads", "writes", "moves", "sh"] {
+        assert_ne!(asked(&node, starcell.port(), what, &["tokens"])[0].1, true, "{what}");
+    }
+    assert_eq!(fs::read_to_string(node.path.join("tokens")).unwrap(), tokens);
+    assert_eq!(starcell.stop().code(), 0);
+}
+
 /// The walls hold for threads and programs, whatever the command.
 #[test]
 fn the_node_stands_behind_walls_and_goes_on_to_watch() {
@@ -179,8 +198,10 @@ fn the_node_stands_behind_walls_and_goes_on_to_watch() {
 fn the_numbers_of_the_node_are_not_for_its_apps() {
     let node = NodeFolder::new("");
     node.configure(&format!(
-        "[listeners.web]\naddress = \"127.0.0.1:0\"\n[metrics]\naddress = \"127.0.0.1:0\"\n{TENANTS}"
+        "[listeners.web]\naddress = \"127.0.0.1:0\"\n[metrics]\naddress = \"127.0.0.1:0\"\n\
+         [admin]\naddress = \"127.0.0.1:0\"\ntoken_file = \"tokens\"\n{TENANTS}"
     ));
+    fs::write(node.path.join("tokens"), "ci operate operate-0123456789\n").unwrap();
     let script = "srv = http.server()\nsrv.handle(\"GET /\", lambda req: [http.try_get(u).error for u in \
                   req.query_list(\"u\")])\nsrv.serve(port=8080)\n";
     node.app("curious", &manifest("acme", "c", ""), script);
@@ -188,9 +209,12 @@ fn the_numbers_of_the_node_are_not_for_its_apps() {
     let metrics = starcell.wait_for("metrics at http://");
     let address = metrics.rsplit_once("http://").and_then(|(_, url)| url.split_once('/')).unwrap().0.to_owned();
     let number = address.rsplit_once(':').unwrap().1;
+    let operated = starcell.wait_for("operated at http://");
+    let operated = operated.rsplit_once("http://").unwrap().1.to_owned();
     starcell.wait_for("serving ");
     let port = starcell.port();
     let urls = [
+        format!("http://{operated}/v1/health"),
         format!("http://{address}/metrics"),
         format!("http://localhost:{number}/metrics"),
         format!("http://0.0.0.0:{number}/"),

@@ -59,6 +59,8 @@ pub enum Refusal {
     NoApp,
     /// The app that answers for the path does not run.
     Down,
+    /// The request has the key of a preview that there is not.
+    NoPreview,
     /// The tenant has used up a quota, and may ask again in so many seconds.
     Quota(&'static str, u64),
 }
@@ -71,7 +73,7 @@ impl Refusal {
             Self::BadHost | Self::BadPath | Self::LongUrl(_) | Self::ManyFields(_) => true,
             Self::BadBody | Self::SlowBody | Self::LargeBody(_) | Self::NoMemory => true,
             Self::NotFound | Self::WrongMethod(_) | Self::WrongHost | Self::Elsewhere(_) | Self::Busy => false,
-            Self::NoApp | Self::Down | Self::Quota(..) => false,
+            Self::NoApp | Self::Down | Self::NoPreview | Self::Quota(..) => false,
         }
     }
 
@@ -106,6 +108,7 @@ impl Refusal {
                 let body = "503 Service Unavailable: the app does not run\n";
                 with(text(StatusCode::SERVICE_UNAVAILABLE, body), RETRY_AFTER, "10")
             }
+            Self::NoPreview => text(StatusCode::FORBIDDEN, "403 Forbidden: no preview of this app has that key\n"),
             Self::Quota(name, seconds) => {
                 let body = format!("429 Too Many Requests: the quota `{name}` is used up\n");
                 with(text(StatusCode::TOO_MANY_REQUESTS, body), RETRY_AFTER, &seconds.to_string())

@@ -59,6 +59,11 @@ impl Bucket {
         Ok(time)
     }
 
+    /// How much may pass now, and how much at most at once; less than nothing where something is owed.
+    pub(crate) fn level(&self) -> (f64, f64) {
+        (self.filled().amount, self.most)
+    }
+
     /// In how long nothing will be owed any more; none if nothing is now.
     pub(crate) fn owes(&self) -> Option<Duration> {
         let left = self.filled();

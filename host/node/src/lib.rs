@@ -22,10 +22,13 @@
 //! - [`revision`], `stage`: an app as it was deployed once, and its one server
 //! - [`setting_up`]: its script, run until it serves
 //! - `residence`, [`idle`]: whether it is in memory, and who drops it
+//! - [`beside`]: a canary and previews, which run beside the revision that answers
+//! - [`tally`]: what the requests of an app came to
 //!
 //! A request comes from [`starcell_edge`], or from a test that has no socket; nothing here can tell which.
 
 pub mod answer;
+pub mod beside;
 mod bucket;
 pub mod cutoff;
 mod exposition;
@@ -49,11 +52,13 @@ pub mod sight;
 pub mod site;
 mod stage;
 pub mod subject;
+pub mod tally;
 pub mod tenant;
 pub mod terms;
 pub mod turns;
 
 pub use answer::answer;
+pub use beside::{Beside, Canary, PREVIEW, Preview, PreviewKey};
 pub use cutoff::CpuCut;
 pub use hosts::Hosts;
 pub use idle::{IdleRule, drop_idle};
@@ -66,6 +71,7 @@ pub use servers::Servers;
 pub use setting_up::NotStarted;
 pub use sight::Sight;
 pub use site::{FailureNotes, Handlers, Site};
-pub use tenant::{NodeShare, Tenant};
+pub use tally::{Counted, Tally};
+pub use tenant::{NodeShare, QuotaUse, Tenant};
 pub use terms::AppTerms;
 pub use turns::Turns;

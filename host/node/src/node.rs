@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use http::request::Parts;
 use starcell_edge::{Answered, Asked, ClientLimits, Responder, Responding};
 use starcell_http::request;
 use starcell_http::response::Refusal;
 
+use crate::beside::Beside;
 use crate::hosts::plain;
 use crate::metrics::Metrics;
 use crate::prefixes::{Place, Prefixes};
@@ -41,6 +43,8 @@ pub struct Seat {
     hosts: Vec<String>,
     prefix: String,
     current: ArcSwapOption<Revision>,
+    /// What runs beside that; nothing at nearly every seat.
+    beside: ArcSwapOption<Beside>,
 }
 
 impl Seat {
@@ -48,7 +52,8 @@ impl Seat {
     #[must_use]
     pub fn new(name: &str, hosts: &[String], prefix: &str) -> Arc<Self> {
         let (hosts, prefix) = (hosts.to_vec(), prefix.to_owned());
-        Arc::new(Self { name: name.into(), hosts, prefix, current: ArcSwapOption::empty() })
+        let (current, beside) = (ArcSwapOption::empty(), ArcSwapOption::empty());
+        Arc::new(Self { name: name.into(), hosts, prefix, current, beside })
     }
 
     /// The name of the app.
@@ -87,6 +92,27 @@ impl Seat {
     /// Puts a revision in, and returns the one that answered before.
     pub fn exchange(&self, revision: Option<Arc<Revision>>) -> Option<Arc<Revision>> {
         self.current.swap(revision)
+    }
+
+    /// What runs beside the revision that answers.
+    #[must_use]
+    pub fn beside(&self) -> Option<Arc<Beside>> {
+        self.beside.load_full()
+    }
+
+    /// Puts something beside the revision that answers, and returns what was there before.
+    pub fn set_beside(&self, beside: Option<Arc<Beside>>) -> Option<Arc<Beside>> {
+        self.beside.swap(beside)
+    }
+
+    /// The revision that a request is for.
+    fn choose(&self, parts: &mut Parts) -> Result<Arc<Revision>, Refusal> {
+        if let Some(beside) = &*self.beside.load()
+            && let Some(revision) = beside.choose(parts)?
+        {
+            return Ok(revision);
+        }
+        self.running().ok_or(Refusal::Down)
     }
 
     fn places(&self) -> impl Iterator<Item = Option<&str>> {
@@ -185,12 +211,13 @@ impl Responder for Node {
             Err(refusal) => return Responding::Now(Answered::refused(asked.parts, asked.id, refusal)),
         };
         let app = Arc::clone(&seat.name);
-        let Some(revision) = seat.running() else {
-            self.metrics.unrouted("down");
-            return Responding::Now(Answered {
-                app: Some(app),
-                ..Answered::refused(asked.parts, asked.id, Refusal::Down)
-            });
+        let revision = match seat.choose(&mut asked.parts) {
+            Ok(revision) => revision,
+            Err(refusal) => {
+                self.metrics.unrouted(if refusal == Refusal::Down { "down" } else { "preview" });
+                let refused = Answered::refused(asked.parts, asked.id, refusal);
+                return Responding::Now(Answered { app: Some(app), ..refused });
+            }
         };
         asked.prefix = prefix;
         match revision.tenant().try_enter() {

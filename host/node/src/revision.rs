@@ -9,9 +9,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::StatusCode;
 use parking_lot::Mutex;
 use starcell_edge::{Answered, Asked, Responder as _, Responding};
 use starcell_http::response::Refusal;
@@ -28,6 +29,7 @@ use crate::setting_up::{NotStarted, Parent, SetUp, set_up};
 use crate::sight::Sight;
 use crate::site::Site;
 use crate::stage::{Stage, Started};
+use crate::tally::Tally;
 use crate::tenant::{Admitted, Tenant};
 use crate::terms::AppTerms;
 
@@ -48,6 +50,10 @@ pub struct Revision {
     began: Instant,
     /// When the last request came or ended, in milliseconds behind `began`.
     used: AtomicU64,
+    /// What its own requests came to, and those of all revisions of the app.
+    tallies: [Arc<Tally>; 2],
+    /// Whether the requests of its timetable are made: not by what only runs beside.
+    leads: AtomicBool,
     /// What makes the requests of its timetable.
     timers: Mutex<JoinSet<()>>,
 }
@@ -68,6 +74,8 @@ pub struct Deployment {
     pub digest: String,
     /// The owner.
     pub tenant: Arc<Tenant>,
+    /// What the requests of all revisions of the app came to.
+    pub tally: Arc<Tally>,
     /// What the operator decided.
     pub terms: Arc<AppTerms>,
     /// The script.
@@ -94,6 +102,7 @@ struct Beginning {
     number: u64,
     digest: String,
     tenant: Arc<Tenant>,
+    tally: Arc<Tally>,
     terms: Arc<AppTerms>,
     timetable: Timetable,
     main: &'static str,
@@ -106,7 +115,7 @@ impl Revision {
     /// # Errors
     /// Why it does not.
     pub async fn start(launch: Launch, deployment: Deployment) -> Result<Arc<Self>, NotStarted> {
-        let Deployment { number, digest: of_deployment, tenant, terms, source, .. } = deployment;
+        let Deployment { number, digest: of_deployment, tenant, tally, terms, source, .. } = deployment;
         let stage = Stage::new(Arc::clone(&terms));
         let app = launch.app(Arc::clone(&stage) as _);
         let place = deployment.images.map(|RevisionImages { store, policy }| {
@@ -117,6 +126,7 @@ impl Revision {
             number,
             digest: of_deployment,
             tenant: Arc::clone(&tenant),
+            tally,
             terms: Arc::clone(&terms),
             timetable: deployment.timetable,
             main: deployment.main,
@@ -179,6 +189,18 @@ impl Revision {
         &self.tenant
     }
 
+    /// What its own requests came to.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        let [own, _] = &self.tallies;
+        own
+    }
+
+    /// Ends when it has no request in flight, or its grace is over. Says whether it has none.
+    pub async fn quiet(&self) -> bool {
+        self.stage.quiet().await
+    }
+
     /// The app, for what it has loaded.
     #[must_use]
     pub fn app(&self) -> &Arc<App> {
@@ -189,6 +211,11 @@ impl Revision {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.stage.is_over()
+    }
+
+    /// Says whether the requests of its timetable are made: from now on, or not any more.
+    pub fn lead(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Relaxed);
     }
 
     /// How long its requests may go on once it is replaced.
@@ -243,19 +270,28 @@ impl Revision {
         let seen = self.sight.as_ref().map(|sight| sight.begin(&asked));
         let refused = Answered { app: Some(app), ..Answered::refused(asked.parts, asked.id, refusal) };
         seen.into_iter().for_each(|seen| seen.end(&refused, None));
+        self.count(refused.status(), Duration::ZERO, None);
         refused
+    }
+
+    fn count(&self, status: StatusCode, time: Duration, cpu: Option<Duration>) {
+        self.tallies.iter().for_each(|tally| tally.add(status, time, cpu));
     }
 
     /// Answers a request that was let in. Its place is held until the response is sent.
     pub(crate) fn answer(self: Arc<Self>, mut asked: Asked, app: Arc<str>, admitted: Admitted) -> Responding {
         asked.body = asked.body.within(self.site.client_limits());
-        let present = self.stage.enter();
+        let (present, began) = (self.stage.enter(), Instant::now());
         self.note_use();
         match Arc::clone(&self.site).respond(asked) {
-            Responding::Now(answered) => Responding::Now(Answered { app: Some(app), ..answered }),
+            Responding::Now(answered) => {
+                self.count(answered.status(), Duration::ZERO, None);
+                Responding::Now(Answered { app: Some(app), ..answered })
+            }
             Responding::Later(answered) => Responding::Later(Box::pin(async move {
                 let mut answered = answered.await;
                 answered.app = Some(app);
+                self.count(answered.status(), began.elapsed(), answered.cpu);
                 self.tenant.charge(answered.cpu.unwrap_or_default());
                 answered.held = answered.held.and((admitted, present));
                 self.note_use();
@@ -274,7 +310,9 @@ impl Revision {
                 let mut due = Due::new();
                 while let Some(missed) = due.next(&timetable, entry).await {
                     let Some(revision) = revision.upgrade().filter(|revision| !revision.is_over()) else { return };
-                    revision.ask(&timetable, entry, missed).await;
+                    if revision.leads.load(Ordering::Relaxed) {
+                        revision.ask(&timetable, entry, missed).await;
+                    }
                 }
             });
         }
@@ -334,15 +372,29 @@ impl Beginning {
         origin: &Origin,
         parent: Option<Parent>,
     ) -> Arc<Revision> {
-        let Self { number, digest, tenant, terms, timetable, .. } = self;
+        let Self { number, digest, tenant, tally, terms, timetable, .. } = self;
         let (failures, sight) = (Arc::new(terms.logs.clone()), terms.sight.clone());
         let Started { routes, options, .. } = &origin.started;
         // The node has looked at the host before.
         let site = Site::with(Arc::clone(routes), residence, options, &terms, Hosts::Any, failures);
         let (began, used, timers) = (Instant::now(), AtomicU64::new(0), Mutex::default());
         let (app, parent) = (Arc::clone(&origin.app), Mutex::new(parent));
-        let revision =
-            Arc::new(Revision { number, digest, tenant, app, stage, site, sight, parent, began, used, timers });
+        let (tallies, leads) = ([Arc::default(), tally], AtomicBool::new(false));
+        let revision = Arc::new(Revision {
+            number,
+            digest,
+            tenant,
+            app,
+            stage,
+            site,
+            sight,
+            parent,
+            began,
+            used,
+            tallies,
+            leads,
+            timers,
+        });
         revision.follow(timetable);
         revision
     }

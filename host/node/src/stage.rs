@@ -161,6 +161,16 @@ impl Stage {
         asked.unwrap_or(SHUTDOWN_TIMEOUT)
     }
 
+    /// Ends when there is no request in flight, or the time for them is over. Says whether there is none.
+    pub(crate) async fn quiet(&self) -> bool {
+        self.present.close();
+        let quiet = timeout(self.grace(), self.present.wait()).await.is_ok();
+        if !self.is_over() {
+            self.present.reopen();
+        }
+        quiet
+    }
+
     /// The log of the app.
     pub(crate) fn logs(&self) -> &Logs {
         &self.terms.logs

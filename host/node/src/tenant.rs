@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use starcell_budget::MemoryBudget;
-use starcell_config::{Flow, PastQuota, Quota, TenantConfig};
+use starcell_config::{Flow, PastQuota, Quota, Quotas, TenantConfig};
 use starcell_http::response::Refusal;
 use starcell_log::{Level, LogRate, LogShare, Logs};
 use starcell_runtime::host::BoxFuture;
@@ -49,6 +49,8 @@ pub struct Tenant {
     kv: Option<KvShare>,
     log: LogShare,
     turns: TenantTurns,
+    /// As they are configured, for whoever looks.
+    quotas: Quotas,
     hits: Arc<Hits>,
     egress: Option<Arc<Egress>>,
 }
@@ -73,6 +75,23 @@ pub struct NodeShare {
     pub logs: Logs,
     /// The numbers of the node.
     pub metrics: Metrics,
+}
+
+/// A quota of a tenant, and what of it is used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QuotaUse {
+    /// Its name.
+    pub name: &'static str,
+    /// All of it: of a rate, what passes in one of its times.
+    pub limit: f64,
+    /// The time of a rate; none for what is held at once.
+    pub per: Option<Duration>,
+    /// What of that is used; more than all where something is owed.
+    pub used: Option<f64>,
+    /// What becomes of what is past it.
+    pub past: PastQuota,
+    /// Times that it was used up.
+    pub hits: u64,
 }
 
 /// A request that was let in, until this is dropped.
@@ -129,6 +148,7 @@ impl Tenant {
             kv,
             log: LogShare::new(quotas.log.map_or(node.log_rate, |quota| log_rate(quota.limit))),
             turns: node.turns.tenant(config.weight),
+            quotas: quotas.clone(),
             hits,
             egress,
         })
@@ -194,6 +214,46 @@ impl Tenant {
     pub fn cpu_cut(&self) -> Option<Arc<dyn CpuCut>> {
         let quota = self.cpu.as_ref().filter(|quota| quota.limited.past == PastQuota::Terminate);
         quota.map(|quota| Arc::clone(quota) as Arc<dyn CpuCut>)
+    }
+
+    /// Its quotas, and what of them is used.
+    #[must_use]
+    pub fn uses(&self) -> Vec<QuotaUse> {
+        let hits = self.hits();
+        let times = |name: &str| hits.get(name).copied().unwrap_or_default();
+        let level = |limited: Option<&Limited<Bucket>>| {
+            limited.map(|limited| {
+                let (left, most) = limited.by.level();
+                most - left
+            })
+        };
+        let quotas = &self.quotas;
+        let egress = self.egress.as_ref().map(|egress| &egress.limited);
+        let rates = [
+            ("requests", quotas.requests, level(self.requests.as_ref())),
+            ("cpu", quotas.cpu, level(self.cpu.as_deref().map(|cpu| &cpu.limited))),
+            ("egress", quotas.egress, level(egress)),
+            ("log", quotas.log, None),
+        ];
+        let rates = rates.into_iter().filter_map(|(name, quota, used)| {
+            let Quota { limit, past } = quota?;
+            Some(QuotaUse { name, limit: whole(limit.amount), per: Some(limit.per), used, past, hits: times(name) })
+        });
+        let places = self.concurrency.as_ref().zip(quotas.concurrency).map(|(limited, quota)| {
+            let most = u64::from(quota.limit.get());
+            ("concurrency", most, most.saturating_sub(limited.by.available_permits() as u64), quota.past)
+        });
+        let memory = quotas.memory.map(|quota| ("memory", quota.limit, self.memory.used(), quota.past));
+        let kv = self.kv.as_ref().zip(quotas.kv).map(|(kv, quota)| ("kv", quota.limit, kv.used() as u64, quota.past));
+        let held = [places, memory, kv].into_iter().flatten().map(|(name, limit, used, past)| QuotaUse {
+            name,
+            limit: whole(limit),
+            per: None,
+            used: Some(whole(used)),
+            past,
+            hits: times(name),
+        });
+        rates.chain(held).collect()
     }
 
     /// Charges the CPU time of a guest, unless it was charged while the guest ran.
@@ -294,6 +354,11 @@ impl Tenant {
         self.hits.hit(quota);
         Refusal::Quota(quota, seconds(wait))
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "to be shown: nobody has a quota of more than 2^52")]
+fn whole(number: u64) -> f64 {
+    number as f64
 }
 
 /// What becomes of a request that is past a quota and not refused.

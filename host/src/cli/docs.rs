@@ -7,7 +7,11 @@ use clap::Args;
 /// Arguments of `starcell docs`.
 #[derive(Args, Debug)]
 pub struct Docs {
-    /// The file to write the reference of the modules to; standard output without it.
+    /// Writes the description of the API that a node is operated by instead, as OpenAPI 3.1.
+    #[arg(long, conflicts_with = "manual")]
+    pub openapi: bool,
+
+    /// The file to write the reference of the modules, or the description of the API, to; standard output without it.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 

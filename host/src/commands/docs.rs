@@ -1,4 +1,4 @@
-//! `starcell docs`: the reference of the modules, and the manual pages of the commands.
+//! `starcell docs`: the reference of the modules, the manual pages of the commands, and the description of a node's API.
 
 use std::io;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::CommandFactory as _;
 use starcell_check::reference;
 
+use crate::api::openapi;
 use crate::cli::{Cli, Docs};
 use crate::exit::Exit;
 use crate::say::{Said, fail, say};
@@ -19,7 +20,7 @@ pub fn docs(arguments: &Docs) -> Exit {
             Err(error) => fail(Exit::Usage, &format!("cannot write into {}: {error}", folder.display())),
         };
     }
-    let text = reference::markdown();
+    let text = if arguments.openapi { openapi::text() } else { reference::markdown() };
     let Some(file) = &arguments.output else { return say(Exit::Ok, &Said::Text(text)) };
     match std::fs::write(file, text) {
         Ok(()) => Exit::Ok,

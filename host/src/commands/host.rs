@@ -5,7 +5,7 @@ use std::sync::Arc;
 use starcell_audit::Writer;
 use starcell_config::TelemetryChoice;
 use starcell_edge::{ClientLimits, ClientWishes, Edge};
-use starcell_log::{Level, Logs};
+use starcell_log::{KeptLogs, Level, Logs};
 use starcell_node::subject::machine;
 use starcell_node::{Metrics, Node, NodeShare, Tenant, Turns};
 use starcell_runtime::engine::INSTANCES;
@@ -226,6 +226,7 @@ impl Host {
             edge,
             audit,
             share,
+            kept_logs: KeptLogs::default(),
             tenants,
             kv,
             host_files,

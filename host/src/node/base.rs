@@ -11,10 +11,12 @@ use std::sync::Arc;
 use starcell_audit::{Audit, Subject};
 use starcell_config::AppManifest;
 use starcell_edge::Edge;
-use starcell_log::Level;
+use starcell_log::{KeptLogs, Level};
 use starcell_node::schedule::Timetable;
 use starcell_node::subject::digest;
-use starcell_node::{AppTerms, Deployment, Launch, NodeShare, NotStarted, Revision, RevisionImages, Sight, Tenant};
+use starcell_node::{
+    AppTerms, Deployment, Launch, NodeShare, NotStarted, Revision, RevisionImages, Sight, Tally, Tenant,
+};
 use starcell_policy::{CanonicalPath, EnvName, Grants};
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::{
@@ -48,6 +50,8 @@ pub(crate) struct Base {
     pub(crate) audit: Audit,
     /// Memory, turns and log.
     pub(crate) share: NodeShare,
+    /// The last lines of each app.
+    pub(crate) kept_logs: KeptLogs,
     /// The tenants.
     pub(crate) tenants: BTreeMap<String, Arc<Tenant>>,
     /// The server that keeps the stores of the apps; none where folders do.
@@ -146,7 +150,13 @@ impl Base {
     }
 
     /// Sets an app up, until it serves.
-    pub(crate) async fn start(&self, app: AppFiles, number: u64, kv: Kv) -> Result<Arc<Revision>, NotStarted> {
+    pub(crate) async fn start(
+        &self,
+        app: AppFiles,
+        number: u64,
+        kv: Kv,
+        tally: Arc<Tally>,
+    ) -> Result<Arc<Revision>, NotStarted> {
         let tenant = Arc::clone(self.tenant(&app.manifest)?);
         let AppGrants { grants, cwd, policy } = self.grants(&app)?;
         let limits = self.limits(&app.manifest);
@@ -162,7 +172,7 @@ impl Base {
         for file in app.secret_files() {
             self.host_files.note(&named(&file, &cwd)?);
         }
-        let AppFiles { name, folder, manifest, written, source, environment } = app;
+        let AppFiles { name, folder: _, sources, manifest, written, source, environment } = app;
         let variables = of_app(&manifest.vars)?;
         let subject = Subject {
             node: self.name.clone(),
@@ -184,7 +194,7 @@ impl Base {
         let launch = Launch {
             interpreter: Arc::clone(&self.interpreter),
             script: format!("{name}/{MAIN}"),
-            folder: Some(folder),
+            folder: Some(sources),
             grants,
             cwd,
             mode: Mode::Enforce,
@@ -218,7 +228,7 @@ impl Base {
         let images = self.images.clone().filter(|_| !manifest.resident);
         let images = images.map(|store| RevisionImages { store, policy });
         let main = MAIN;
-        let deployment = Deployment { number, digest, tenant, terms, source, timetable, main, images };
+        let deployment = Deployment { number, digest, tenant, tally, terms, source, timetable, main, images };
         Revision::start(launch, deployment).await
     }
 
@@ -237,7 +247,7 @@ impl Base {
             turns: Some(tenant.turns().clone()),
             cpu_cut: tenant.cpu_cut(),
             edge: Arc::clone(&self.edge),
-            logs: self.share.logs.of_one_of(name, tenant.log()),
+            logs: self.share.logs.of_kept(name, tenant.log(), self.kept_logs.of(name)),
             sight: Some(sight),
         })
     }

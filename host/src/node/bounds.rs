@@ -1,6 +1,12 @@
 //! How many apps of a node can be in memory at once, as far as it is not a matter of bytes.
 
+use std::sync::Arc;
+
 use rustix::process::{Resource, getrlimit};
+use starcell_node::{IdleRule, Node, NodeShare, drop_idle};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::base::Base;
 
 /// Mappings of one app that is in memory: those of its image in the memory of its suspended script, of the stack of that,
 /// of the view of the image; and a share for forks.
@@ -15,8 +21,16 @@ const DESCRIPTORS: u64 = 2;
 /// The least that a node has in memory, however little the machine gives.
 const LEAST: u64 = 64;
 
+/// Drops apps from memory that are not used, until this is dropped itself.
+#[expect(clippy::disallowed_methods, reason = "the task ends with the handle")]
+pub(crate) fn dropping(base: &Base, node: &Arc<Node>) -> AbortOnDropHandle<()> {
+    let rule = IdleRule { after: base.files.config.idle, most: most_resident() };
+    let NodeShare { memory, logs, .. } = &base.share;
+    AbortOnDropHandle::new(tokio::spawn(drop_idle(Arc::clone(node), memory.clone(), rule, logs.clone())))
+}
+
 /// Apps that are in memory at most: half of the mappings and of the descriptors of the process are theirs.
-pub(crate) fn most_resident() -> usize {
+fn most_resident() -> usize {
     let mappings = max_map_count().unwrap_or(DEFAULT_MAPPINGS);
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = (mappings / 2 / MAPPINGS).min(descriptors / 2 / DESCRIPTORS).max(LEAST);

@@ -110,6 +110,8 @@ pub(crate) struct AppFiles {
     pub(crate) name: String,
     /// Its folder, links followed.
     pub(crate) folder: PathBuf,
+    /// The folder of its script: the same, or that of a kept revision.
+    pub(crate) sources: PathBuf,
     /// What `app.toml` says.
     pub(crate) manifest: AppManifest,
     /// The bytes of `app.toml`, for a digest.
@@ -126,16 +128,29 @@ impl AppFiles {
     /// # Errors
     /// A sentence about what is missing or wrong.
     pub(crate) fn read(node: &NodeFiles, name: &str) -> Result<Self, String> {
+        Self::of(node, name, None)
+    }
+
+    /// Reads the files of a revision of an app that is kept in another folder. Its environment is as it is now.
+    ///
+    /// # Errors
+    /// A sentence about what is missing or wrong.
+    pub(crate) fn kept(node: &NodeFiles, name: &str, sources: PathBuf) -> Result<Self, String> {
+        Self::of(node, name, Some(sources))
+    }
+
+    fn of(node: &NodeFiles, name: &str, sources: Option<PathBuf>) -> Result<Self, String> {
         let folder = node.apps.join(name);
         let folder = fs::canonicalize(&folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+        let sources = sources.unwrap_or_else(|| folder.clone());
         let file = format!("{name}/{MANIFEST}");
-        let read = |path: &str| read_source(&folder, path).map_err(|error| format!("{name}/{path}: {error}"));
+        let read = |path: &str| read_source(&sources, path).map_err(|error| format!("{name}/{path}: {error}"));
         let written = read(MANIFEST)?;
         let text = std::str::from_utf8(&written).map_err(|_| format!("{file}: it is not UTF-8"))?;
         let manifest = AppManifest::parse(text, &file, &node.config).map_err(|error| error.to_string())?;
         let source = read(MAIN)?;
         let environment = environment(&manifest, &folder)?;
-        Ok(Self { name: name.to_owned(), folder, manifest, written, source, environment })
+        Ok(Self { name: name.to_owned(), folder, sources, manifest, written, source, environment })
     }
 
     /// The files that its secrets come from.
@@ -234,6 +249,16 @@ pub(crate) fn secrets(files: &NodeFiles) -> Vec<PathBuf> {
     let (names, _) = app_names(&files.apps).unwrap_or_default();
     let apps = names.iter().filter_map(|name| AppFiles::read(files, name).ok());
     apps.flat_map(|app| app.secret_files().collect::<Vec<_>>()).collect()
+}
+
+/// Reads a file of tokens, and says whether other users can read it too.
+pub(crate) fn tokens_text(path: &Path) -> Result<(String, bool), String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let cannot = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
+    let text = bounded(path, MAX_SECRET + 1).map_err(cannot)?;
+    let mode = fs::metadata(path).map_err(cannot)?.permissions().mode();
+    let text = String::from_utf8(text).map_err(|_| format!("{} is not UTF-8", path.display()))?;
+    Ok((text, mode & 0o077 != 0))
 }
 
 /// The pairs of certificates and keys in a folder, by name.

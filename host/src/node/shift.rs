@@ -7,15 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starcell_log::{Level, Logs};
-use starcell_node::{IdleRule, Node, NodeShare, drop_idle};
+use starcell_node::Node;
+use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::admin::server::AdminServer;
 use super::base::Base;
-use super::bounds::most_resident;
+use super::bounds::dropping;
 use super::deployer::Deployer;
 use super::files::NodeFiles;
 use super::front::{Listeners, ListenersError, Watched, watch_pages};
 use super::handover::{HandOver, Predecessor, Successor};
+use super::orders::{Order, Orders};
 use super::reread::Reread;
 use super::sockets::{KeptSockets, NodeSockets};
 use crate::exit::Exit;
@@ -65,9 +68,11 @@ pub(crate) async fn serve(
         Ok(watched) => watched,
         Err(error) => return Shift::Over(fail(Exit::Bind, &error)),
     };
-    if base.files.config.admin.is_some() {
-        logs.say(Level::Warn, "[admin] is checked, and nothing listens there in this version");
-    }
+    let (orders, ordered) = Orders::new();
+    let admin = match AdminServer::start(&base, &node, orders, sockets, kept).await {
+        Ok(admin) => admin,
+        Err((exit, error)) => return Shift::Over(fail(exit, &error)),
+    };
     if let Some(kv) = &base.kv {
         // The log says so when the server does not answer, and the node goes on: the server may come.
         kv.probe().await;
@@ -75,8 +80,18 @@ pub(crate) async fn serve(
     let dropping = dropping(&base, &node);
     let deployer = Deployer::new(Arc::clone(&base), node);
     let hand_over = None;
-    let serving =
-        Serving { base, logs, listeners, watched, deployer, hand_over, reloading: false, _dropping: dropping };
+    let serving = Serving {
+        base,
+        logs,
+        listeners,
+        watched,
+        admin,
+        ordered,
+        deployer,
+        hand_over,
+        reloading: false,
+        _dropping: dropping,
+    };
     serving.run(kept, predecessor, callers).await
 }
 
@@ -86,6 +101,9 @@ struct Serving {
     logs: Logs,
     listeners: Listeners,
     watched: Watched,
+    /// Where operators ask, and what they ask for. Without the former nobody does, now and later.
+    admin: Option<AdminServer>,
+    ordered: mpsc::Receiver<Order>,
     deployer: Deployer,
     /// Where new processes ask to take over, once this one serves.
     hand_over: Option<HandOver>,
@@ -93,14 +111,6 @@ struct Serving {
     reloading: bool,
     /// Drops apps from memory that are not used.
     _dropping: AbortOnDropHandle<()>,
-}
-
-/// Drops apps from memory that are not used, until this is dropped itself.
-#[expect(clippy::disallowed_methods, reason = "the task ends with the handle")]
-fn dropping(base: &Base, node: &Arc<Node>) -> AbortOnDropHandle<()> {
-    let rule = IdleRule { after: base.files.config.idle, most: most_resident() };
-    let NodeShare { memory, logs, .. } = &base.share;
-    AbortOnDropHandle::new(tokio::spawn(drop_idle(Arc::clone(node), memory.clone(), rule, logs.clone())))
 }
 
 impl Serving {
@@ -141,8 +151,10 @@ impl Serving {
                     self.reloading = true;
                     self.base.audit.reopen();
                     self.reread(is_open).await;
+                    self.admin.iter().for_each(|admin| admin.reload(&self.base));
                     self.deployer.look(true).await;
                 }
+                Some(order) = self.ordered.recv() => self.deployer.carry_out(order),
                 () = self.deployer.finished() => {}
                 // An app that is being set up may open its store, which the new process would find in use.
                 mut successor = next(self.hand_over.as_mut()), if settled => {
@@ -203,6 +215,7 @@ impl Serving {
 
     fn set_ready(&self, ready: bool) {
         self.watched.set_ready(ready);
+        self.admin.iter().for_each(|admin| admin.set_ready(ready));
     }
 
     /// Has connections end with their next response. False if the new process ended meanwhile: then nothing has changed.
@@ -227,11 +240,17 @@ impl Serving {
     /// if a second one ends the process meanwhile.
     async fn give(self, callers: &mut Callers) -> Option<Exit> {
         self.set_ready(false);
-        self.listeners.leave();
+        let Self { listeners, watched, admin, ordered, deployer, .. } = self;
+        listeners.leave();
+        // Whoever waits for an order is told that the node ends: the next process carries out what is asked for next.
+        drop(ordered);
         let given = async {
-            self.listeners.ended().await;
-            self.watched.leave().await;
-            self.deployer.close().await;
+            listeners.ended().await;
+            watched.leave().await;
+            deployer.close().await;
+            if let Some(admin) = admin {
+                admin.leave().await;
+            }
         };
         let mut given = std::pin::pin!(given);
         for last in [false, true] {
@@ -247,7 +266,7 @@ impl Serving {
 
     /// Says that the node ends, and answers as before for as long as those need who send requests to it. A signal ends the
     /// wait.
-    async fn linger(&self, callers: &mut Callers) {
+    async fn linger(&mut self, callers: &mut Callers) {
         callers.supervisor.stopping();
         self.set_ready(false);
         let delay = self.base.arguments.drain_delay;
@@ -265,6 +284,8 @@ impl Serving {
                 () = &mut over => return,
                 // Whoever rotates the log knows nothing of the end.
                 () = callers.reload.asked() => self.base.audit.reopen(),
+                Some(order) = self.ordered.recv() => self.deployer.carry_out(order),
+                () = self.deployer.finished() => {}
                 never = callers.supervisor.keep_alive() => match never {},
             }
         }
@@ -272,10 +293,15 @@ impl Serving {
 
     /// Answers what is in flight, and ends. A signal ends the process at once.
     async fn end(self, callers: &mut Callers) -> Exit {
-        self.listeners.stop();
+        let Self { listeners, admin, ordered, deployer, .. } = self;
+        listeners.stop();
+        drop(ordered);
         let ended = async {
-            self.listeners.ended().await;
-            self.deployer.close().await;
+            listeners.ended().await;
+            deployer.close().await;
+            if let Some(admin) = admin {
+                admin.close().await;
+            }
         };
         tokio::select! {
             biased;

@@ -1,18 +1,21 @@
 //! The listening sockets of a node: those that it was given, and handles of those that it has.
 //!
-//! A socket belongs to a table of the configuration, by whose name it is called: `listeners.web`, `metrics`. A supervisor
+//! A socket belongs to a table of the configuration, by whose name it is called: `listeners.web`, `metrics`, `admin`. A supervisor
 //! calls it by the name of the listener alone, or not at all; then its address tells.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use starcell_config::NodeConfig;
+use starcell_config::{AdminAddress, NodeConfig};
 
 use crate::sockets::GivenSocket;
 
 /// The name of the table of metrics.
 pub(crate) const METRICS: &str = "metrics";
+
+/// The name of the table of the address by which a node is operated.
+pub(crate) const ADMIN: &str = "admin";
 
 /// The table of a listener.
 pub(crate) fn listener_table(name: &str) -> String {
@@ -74,7 +77,12 @@ impl NodeSockets {
 
 fn tables(config: &NodeConfig) -> Vec<(String, SocketAddr)> {
     let listeners = config.listeners.iter().map(|(name, listener)| (listener_table(name), listener.address));
-    listeners.chain(config.metrics.map(|address| (METRICS.to_owned(), address))).collect()
+    let admin = match &config.admin {
+        Some(AdminAddress::Loopback { address, .. }) => Some((ADMIN.to_owned(), *address)),
+        // A socket in the file system is made anew by each process.
+        Some(AdminAddress::Unix(_)) | None => None,
+    };
+    listeners.chain(config.metrics.map(|address| (METRICS.to_owned(), address))).chain(admin).collect()
 }
 
 /// Handles of the sockets that a node has, for a process that takes over. An address stays open for as long as one is kept.
@@ -122,20 +130,26 @@ mod tests {
     #[tokio::test]
     async fn a_socket_finds_its_table_by_name_or_by_address() {
         let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let (named, unnamed, whole) = (listen(), listen(), listen());
+        let (named, unnamed, whole, operated) = (listen(), listen(), listen(), listen());
         let address = unnamed.local_addr().unwrap();
         let text = format!(
             "[node]\nstate = \"s\"\napps = \"a\"\n[listeners.web]\naddress = \"127.0.0.1:1\"\n\
-             [listeners.other]\naddress = \"{address}\"\n[metrics]\naddress = \"127.0.0.1:2\"\n"
+             [listeners.other]\naddress = \"{address}\"\n[metrics]\naddress = \"127.0.0.1:2\"\n\
+             [admin]\naddress = \"127.0.0.1:3\"\ntoken_file = \"t\"\n"
         );
         let config = NodeConfig::parse(&text, "node.toml").unwrap();
         let given = |name: &str, socket| GivenSocket { name: name.to_owned(), socket };
-        let all = vec![given("web", named), given("starcell.socket", unnamed), given("metrics", whole)];
+        let all = vec![
+            given("web", named),
+            given("starcell.socket", unnamed),
+            given("metrics", whole),
+            given("admin", operated),
+        ];
         let mut sockets = NodeSockets::assign(all, &config).unwrap();
         assert_eq!(sockets.take("listeners.web").len(), 1);
         assert!(sockets.take("listeners.web").is_empty(), "it was taken");
         assert_eq!(sockets.take("listeners.other").pop().unwrap().local_addr().unwrap(), address);
-        assert_eq!(sockets.take(METRICS).len(), 1);
+        assert_eq!((sockets.take(METRICS).len(), sockets.take(ADMIN).len()), (1, 1));
         // Those of an earlier process are taken where the configuration still has them.
         let theirs = listen();
         let port = theirs.local_addr().unwrap().port();
