@@ -153,7 +153,14 @@ impl<S: Read + Write> Client<S> {
 
     fn fill(&mut self) -> io::Result<()> {
         let mut chunk = [0; 16 << 10];
-        match self.stream.read(&mut chunk)? {
+        // A wait with a deadline is not begun again by the system when something else interrupts it.
+        let read = loop {
+            match self.stream.read(&mut chunk) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        match read {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             count => {
                 self.buffer.extend_from_slice(&chunk[..count]);
