@@ -3,13 +3,10 @@
 //!
 //! Every answer is compared with the one that its app must give.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use starcell_tests::client::get;
-use starcell_tests::node::{NodeFolder, says, watched_port};
-use starcell_tests::process::Starcell;
+use starcell_tests::node::{NodeFolder, Running, says};
 
 use crate::http::{middle, pin};
 use crate::load::{open, read};
@@ -40,7 +37,7 @@ pub(crate) fn run(apps: usize, broken: usize) {
     assert_eq!(first.number("apps_down"), broken);
     first.until("apps_dropped", apps - broken);
     println!("| until all are on disk alone | {:.1} s more |", began.elapsed().as_secs_f64());
-    assert_eq!(first.starcell.stop().code(), 0);
+    assert_eq!(first.running.starcell.stop().code(), 0);
 
     let node = Node::start(&folder);
     node.until("apps_running", apps - broken);
@@ -53,7 +50,7 @@ pub(crate) fn run(apps: usize, broken: usize) {
     drop(alone);
 
     pin(std::process::id(), 1);
-    pin(node.starcell.id(), 0);
+    pin(node.running.starcell.id(), 0);
     let mut cold: Vec<Duration> =
         (broken..apps).step_by(((apps - broken) / COLD).max(1)).map(|app| node.ask_once(app)).collect();
     cold.sort();
@@ -64,7 +61,7 @@ pub(crate) fn run(apps: usize, broken: usize) {
         of(0.99)
     );
     traffic(&node, apps, broken);
-    assert_eq!(node.starcell.stop().code(), 0);
+    assert_eq!(node.running.starcell.stop().code(), 0);
 }
 
 /// Requests to one app and to all of them in turns.
@@ -89,7 +86,7 @@ fn traffic(node: &Node, apps: usize, broken: usize) {
         "| answered by an app that came back for it | {:.2} % ({dropped} went) |",
         100.0 * recalled as f64 / count as f64
     );
-    println!("| resident at the end | {} MiB |", node.starcell.resident() >> 20);
+    println!("| resident at the end | {} MiB |", node.running.starcell.resident() >> 20);
 }
 
 /// A node's folder: apps of a line each, the first of them with a key that no description has.
@@ -119,27 +116,18 @@ fn answer(app: usize) -> String {
 
 /// A node that runs.
 struct Node {
-    starcell: Starcell,
+    running: Running,
     began: Instant,
-    metrics: u16,
-    port: u16,
 }
 
 impl Node {
     fn start(folder: &NodeFolder) -> Self {
         let began = Instant::now();
-        let mut starcell = folder.spawn(&[]);
-        let metrics = watched_port(&mut starcell);
-        starcell.wait_for("serving ");
-        let port = starcell.port();
-        Self { starcell, began, metrics, port }
+        Self { running: Running::start(folder, &[]), began }
     }
 
     fn number(&self, name: &str) -> usize {
-        let page = get(self.metrics, "/metrics");
-        let numbers: BTreeMap<&str, &str> = page.text().lines().filter_map(|line| line.split_once(' ')).collect();
-        let number = numbers.get(format!("starcell_{name}").as_str()).unwrap_or_else(|| panic!("no {name}"));
-        number.parse().unwrap()
+        usize::try_from(self.running.number(name)).unwrap()
     }
 
     /// Waits for a number of the node's, as long as it takes; every other one is told when it does not come.
@@ -158,12 +146,12 @@ impl Node {
 
     /// Bytes that are this process's own.
     fn memory(&self) -> usize {
-        self.starcell.own_memory()
+        self.running.starcell.own_memory()
     }
 
     /// One request on a connection of its own that is open already; how long its answer took.
     fn ask_once(&self, app: usize) -> Duration {
-        let mut stream = open(self.port, &request(app));
+        let mut stream = open(self.running.port, &request(app));
         let (began, mut response) = (Instant::now(), Vec::new());
         while !is_answered(&response, app) {
             assert!(read(&mut stream, &mut response), "the server closed a connection");
@@ -178,7 +166,7 @@ impl Node {
         let mut streams: Vec<_> = (0..CONNECTIONS)
             .map(|_| {
                 let app = next();
-                (open(self.port, &request(app)), Vec::new(), app, Instant::now())
+                (open(self.running.port, &request(app)), Vec::new(), app, Instant::now())
             })
             .collect();
         let (began, mut times) = (Instant::now(), Vec::new());

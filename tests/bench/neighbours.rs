@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use starcell_tests::client::{Client, get};
+use starcell_tests::client::Client;
 use starcell_tests::good::percentile;
-use starcell_tests::node::{NodeFolder, ask_on, says, watched_port};
-use starcell_tests::process::{PATIENCE, eventually};
+use starcell_tests::node::{NodeFolder, Running, ask_on, says};
 use starcell_tests::tls::replace;
 
 use crate::attacks::yield_to_all;
@@ -158,12 +157,10 @@ fn measure(attack: &'static Attack) -> bool {
     let folder = write(sink.local_addr().unwrap().port());
     // A child starts on the core of its parent.
     pin(std::process::id(), 0);
-    let mut starcell = folder.spawn(&[]);
+    let running = Running::start(&folder, &[]);
     pin(std::process::id(), 1);
-    let metrics = watched_port(&mut starcell);
-    starcell.wait_for("serving ");
-    let port = starcell.port();
-    eventually(PATIENCE, "both apps run", || get(metrics, "/metrics").text().contains("starcell_apps_running 2"));
+    running.until("apps_running", 2);
+    let port = running.port;
     let place = Arc::new(Place { port, folder });
     let (mut p99s, mut ratios, mut shares, mut statuses) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
     let _ = good(port);

@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::client::{Client, Response};
-use crate::process::{Ended, Starcell, binary, folder};
+use crate::client::{Client, Response, get};
+use crate::process::{Ended, PATIENCE, Starcell, binary, eventually, folder};
 use crate::tls::replace;
 
 /// The folder of a node: its configuration, and its apps.
@@ -73,6 +73,49 @@ impl NodeFolder {
     #[must_use]
     pub fn check(&self) -> Ended {
         self.spawn(&["--check"]).wait()
+    }
+}
+
+/// A node that runs and tells its numbers.
+#[derive(Debug)]
+pub struct Running {
+    /// The process.
+    pub starcell: Starcell,
+    /// The port of its listener.
+    pub port: u16,
+    metrics: u16,
+}
+
+impl Running {
+    /// Starts a node that has `[metrics]`, and waits until it serves.
+    #[must_use]
+    pub fn start(node: &NodeFolder, arguments: &[&str]) -> Self {
+        let mut starcell = node.spawn(arguments);
+        let metrics = watched_port(&mut starcell);
+        starcell.wait_for("serving ");
+        let port = starcell.port();
+        Self { starcell, port, metrics }
+    }
+
+    /// One of its numbers, by its name without the prefix.
+    #[must_use]
+    pub fn number(&self, name: &str) -> u64 {
+        let page = get(self.metrics, "/metrics");
+        let line = page.text().lines().find_map(|line| line.strip_prefix(&format!("starcell_{name} ")));
+        line.unwrap_or_else(|| panic!("no {name} in\n{}", page.text())).parse().expect("a number")
+    }
+
+    /// What an app answers.
+    #[must_use]
+    pub fn text(&self, host: &str, path: &str) -> String {
+        let response = ask(self.port, &format!("{host}.example"), path);
+        assert_eq!(response.status, 200, "{host}{path}: {}", response.text());
+        response.text().to_owned()
+    }
+
+    /// Waits until one of its numbers is this.
+    pub fn until(&self, name: &str, number: u64) {
+        eventually(PATIENCE / 2, &format!("{name} is {number}"), || self.number(name) == number);
     }
 }
 

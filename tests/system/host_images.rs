@@ -8,9 +8,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::thread;
 
-use starcell_tests::client::{Client, get};
-use starcell_tests::node::{NodeFolder, ask, says, watched_port};
-use starcell_tests::process::{PATIENCE, Starcell, eventually};
+use starcell_tests::client::Client;
+use starcell_tests::node::{NodeFolder, Running, ask, says};
+use starcell_tests::process::{PATIENCE, eventually};
 use starcell_tests::tls::replace;
 
 /// A node whose apps are dropped after a fifth of a second.
@@ -29,39 +29,6 @@ pub(crate) const TENANT: &str = "[tenants.acme]\nprofile = \"allow-local\"\n";
 
 pub(crate) fn manifest(host: &str) -> String {
     format!("tenant = \"acme\"\nhosts = [\"{host}.example\"]\n")
-}
-
-/// A node that runs.
-pub(crate) struct Running {
-    pub(crate) starcell: Starcell,
-    pub(crate) port: u16,
-    metrics: u16,
-}
-
-impl Running {
-    pub(crate) fn start(node: &NodeFolder, arguments: &[&str]) -> Self {
-        let mut starcell = node.spawn(arguments);
-        let metrics = watched_port(&mut starcell);
-        starcell.wait_for("serving ");
-        let port = starcell.port();
-        Self { starcell, port, metrics }
-    }
-
-    pub(crate) fn number(&self, name: &str) -> u64 {
-        let page = get(self.metrics, "/metrics");
-        let line = page.text().lines().find_map(|line| line.strip_prefix(&format!("starcell_{name} ")));
-        line.unwrap_or_else(|| panic!("no {name} in\n{}", page.text())).parse().unwrap()
-    }
-
-    pub(crate) fn text(&self, host: &str, path: &str) -> String {
-        let response = ask(self.port, &format!("{host}.example"), path);
-        assert_eq!(response.status, 200, "{host}{path}: {}", response.text());
-        response.text().to_owned()
-    }
-
-    pub(crate) fn until(&self, name: &str, number: u64) {
-        eventually(PATIENCE / 2, &format!("{name} is {number}"), || self.number(name) == number);
-    }
 }
 
 /// The files of the images.

@@ -26,6 +26,7 @@ const IDLE: Duration = Duration::from_secs(600);
 
 /// Bytes of images on disk, where the file does not say: those of ten thousand small apps.
 const IMAGES: u64 = 4 << 30;
+
 /// Revisions of an app that can be kept.
 const MAX_REVISIONS: u32 = 100;
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use starcell_tests::node::{NodeFolder, ask, says};
+use starcell_tests::node::{NodeFolder, Running, ask, says};
 
-use super::{Running, TENANT, images, manifest, node, node_with};
+use super::{TENANT, images, manifest, node, node_with};
 
 /// Changes the bytes of an image.
 type Damage = fn(&mut Vec<u8>);

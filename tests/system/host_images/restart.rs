@@ -3,10 +3,10 @@
 use std::fs;
 
 use starcell_tests::log::lines;
-use starcell_tests::node::{NodeFolder, ask, says};
+use starcell_tests::node::{NodeFolder, Running, ask, says};
 use starcell_tests::tls::replace;
 
-use super::{Running, TENANT, images, manifest, node};
+use super::{TENANT, images, manifest, node};
 
 /// Starts a node, waits until its apps are on disk, and ends it.
 fn first_start(node: &NodeFolder, arguments: &[&str], apps: u64) {
