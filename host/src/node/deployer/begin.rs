@@ -20,24 +20,22 @@ impl Deployer {
         let mut ready = Vec::new();
         let mut seats = Vec::new();
         for name in names {
-            match AppFiles::read(&self.base.files, name) {
-                Ok(files) => {
-                    let of_folder = Purpose::Current { pinned: false };
-                    let (files, purpose) = if unpin { (files, of_folder) } else { self.pinned_or(files) };
+            let found = match AppFiles::read(&self.base.files, name) {
+                Ok(files) if unpin => Ok((files, Purpose::Current { pinned: false })),
+                Ok(files) => Ok(self.pinned_or(files)),
+                Err(why) => {
+                    let kept = self.pinned_over_nothing(name).filter(|_| !unpin);
+                    kept.map(|files| (files, Purpose::Current { pinned: true })).ok_or(why)
+                }
+            };
+            match found {
+                Ok((files, purpose)) => {
                     if self.node.seat(name).is_none() {
                         seats.push(Seat::new(name, &files.manifest.hosts, &files.manifest.prefix));
                     }
                     ready.push((files, purpose));
                 }
-                Err(why) => match self.pinned_over_nothing(name).filter(|_| !unpin) {
-                    Some(files) => {
-                        if self.node.seat(name).is_none() {
-                            seats.push(Seat::new(name, &files.manifest.hosts, &files.manifest.prefix));
-                        }
-                        ready.push((files, Purpose::Current { pinned: true }));
-                    }
-                    None => self.fail(name, why, Fault::Files),
-                },
+                Err(why) => self.fail(name, why, Fault::Files),
             }
         }
         let refused: BTreeMap<String, String> = match seats.is_empty() {
