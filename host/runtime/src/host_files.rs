@@ -7,55 +7,29 @@
 //!
 //! Only what the operator named is here: a file beside a log whose name merely looks alike is the script's.
 
+mod file;
+mod noted;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use rustix::fs::{Dir, FileType, Mode, OFlags, Stat};
-use starcell_links::{follow, identity};
+use rustix::fs::{FileType, Stat};
 use starcell_policy::CanonicalPath;
 
-/// Folders of the kernel: processes, devices and settings of the machine.
-const OF_THE_KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];
+use self::file::{Extent, HostFile, OF_THE_KERNEL, inside, is_beneath};
+use self::noted::Noted;
 
-/// Files that are looked through to find whether one with several names is the host's.
-const MAX_LOOKED_AT: usize = 256;
-
-/// The files of the host. Cheap to clone.
+/// The files of the host. Cheap to clone where they are shared.
 #[derive(Clone, Debug)]
 pub struct HostFiles {
-    files: Arc<Vec<HostFile>>,
+    shared: Arc<Vec<HostFile>>,
+    /// Those that were added since.
+    added: Vec<HostFile>,
+    /// The app that they are for.
+    app: Option<Arc<str>>,
     /// Those that were noted later, in all clones.
-    noted: Arc<RwLock<Vec<HostFile>>>,
-}
-
-/// A file of the host, under one of its names.
-#[derive(Clone, Debug)]
-struct HostFile {
-    path: CanonicalPath,
-    extent: Extent,
-    /// Device and inode, as far as it was there.
-    identity: Option<(u64, u64)>,
-    /// Those of the folders above it.
-    above: Vec<(u64, u64)>,
-}
-
-/// What belongs to a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Extent {
-    /// The file alone.
-    File,
-    /// The files of this name in each folder of the folder.
-    Each(&'static str),
-    /// Everything in the folder.
-    Folder,
-    /// Everything in the folder but the folder of this name in it.
-    AllBut(Arc<str>),
-    /// The script of an app, which the app may read.
-    Source,
-    /// The file, and those it is renamed to: with a dot and a number when it is full, with `.damaged-` and a number when
-    /// it is set aside.
-    Log,
+    noted: Arc<RwLock<Noted>>,
 }
 
 impl HostFiles {
@@ -63,8 +37,15 @@ impl HostFiles {
     #[must_use]
     pub fn new() -> Self {
         let folders = OF_THE_KERNEL.iter().filter_map(|path| CanonicalPath::absolute(path).ok());
-        let files = folders.flat_map(|path| HostFile::all(&path, Extent::Folder)).collect();
-        Self { files: Arc::new(files), noted: Arc::default() }
+        let added = folders.flat_map(|path| HostFile::all(&path, Extent::Folder)).collect();
+        Self { shared: Arc::default(), added, app: None, noted: Arc::default() }
+    }
+
+    /// The same, for thousands of clones to share.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        let all = self.files().cloned().collect();
+        Self { shared: Arc::new(all), added: Vec::new(), ..self }
     }
 
     /// Adds a file, there or not.
@@ -85,10 +66,12 @@ impl HostFiles {
         self.with(folder, Extent::Each(name))
     }
 
-    /// Adds a folder with all that is in it, but for one folder of it: that of one app among those of others.
+    /// The same for one app: the folder of all apps is closed to it but for its own, and so are those that were or will be
+    /// noted for others.
     #[must_use]
-    pub fn with_all_but(self, folder: &CanonicalPath, own: &str) -> Self {
-        self.with(folder, Extent::AllBut(own.into()))
+    pub fn of_app(self, folder: &CanonicalPath, name: &str) -> Self {
+        let app = Arc::<str>::from(name);
+        Self { app: Some(Arc::clone(&app)), ..self }.with(folder, Extent::AllBut(app))
     }
 
     /// Adds the script of an app. The app may read it, and neither write nor replace it: what it says is what the host runs.
@@ -103,32 +86,39 @@ impl HostFiles {
         self.with(path, Extent::Log)
     }
 
-    fn with(self, path: &CanonicalPath, extent: Extent) -> Self {
-        let more = HostFile::all(path, extent);
-        Self { files: Arc::new(self.files.iter().cloned().chain(more).collect()), noted: self.noted }
+    fn with(mut self, path: &CanonicalPath, extent: Extent) -> Self {
+        self.added.extend(HostFile::all(path, extent));
+        self
     }
 
     /// Adds a file to these and to all that were cloned from the same: the secrets of apps that come later.
     pub fn note(&self, path: &CanonicalPath) {
-        let mut noted = self.noted.write();
-        if !noted.iter().any(|file| file.path == *path) {
-            noted.extend(HostFile::all(path, Extent::File));
-        }
+        self.noted.write().file(path);
     }
 
-    fn any(&self, is: impl Fn(&HostFile) -> bool) -> bool {
-        self.files.iter().any(&is) || self.noted.read().iter().any(is)
+    /// Closes the folder of an app that lies elsewhere to all others, in these and in all that were cloned from the same.
+    pub fn note_folder(&self, path: &CanonicalPath, app: &str) {
+        self.noted.write().folder(path, app);
+    }
+
+    fn files(&self) -> impl Iterator<Item = &HostFile> {
+        self.shared.iter().chain(&self.added)
     }
 
     /// Whether a path is one of the host's; with `beneath` also whether one of the host's lies beneath it.
     pub(crate) fn has_path(&self, path: &CanonicalPath, beneath: bool) -> bool {
-        self.any(|file| file.is_at(path.as_str()) || (beneath && file.is_beneath(path.as_str())))
+        let path = path.as_str();
+        let is = |file: &HostFile| file.is_at(path) || (beneath && file.is_beneath(path));
+        self.files().any(is) || {
+            let noted = self.noted.read();
+            noted.has_path(path, self.app.as_deref()) || (beneath && noted.has_beneath(path))
+        }
     }
 
     /// Whether a path is the script of the app, or a file that it has loaded; with `beneath` also whether one of them lies
     /// beneath it. Where no script was added, none is.
     pub(crate) fn has_source(&self, path: &CanonicalPath, loaded: &[PathBuf], beneath: bool) -> bool {
-        let mut sources = self.files.iter().filter(|file| file.extent == Extent::Source).peekable();
+        let mut sources = self.files().filter(|file| file.extent == Extent::Source).peekable();
         if sources.peek().is_none() {
             return false;
         }
@@ -139,7 +129,7 @@ impl HostFiles {
 
     /// Whether scripts were added.
     pub(crate) fn has_sources(&self) -> bool {
-        self.files.iter().any(|file| file.extent == Extent::Source)
+        self.files().any(|file| file.extent == Extent::Source)
     }
 
     /// Whether what was found under some path is one of the host's under another name; with `beneath` also whether it is
@@ -147,17 +137,21 @@ impl HostFiles {
     pub(crate) fn has(&self, stat: &Stat, beneath: bool) -> bool {
         let found = (stat.st_dev, stat.st_ino);
         let itself = |file: &HostFile| file.identity == Some(found) && !file.is_in_part();
-        let known = |file: &HostFile| itself(file) || (beneath && file.above.contains(&found));
         // A log that was renamed and a store that was made since have other inodes than at the start. Only a file with
         // several names can be one of them under a path that is not the host's; the other names of a folder are `.` in it
         // and `..` in those beneath it.
         let is_linked = stat.st_nlink > 1 && FileType::from_raw_mode(stat.st_mode) != FileType::Directory;
-        self.any(known) || (is_linked && self.any(|file| file.is_now(found)))
+        let (noted, app) = (self.noted.read(), self.app.as_deref());
+        let all = || self.files().chain(noted.closed_to(app));
+        self.files().any(itself)
+            || noted.has(found, app)
+            || (beneath && all().any(|file| file.above.contains(&found)))
+            || (is_linked && all().any(|file| file.is_now(found)))
     }
 
     /// The paths of the host's files, each under every name that links give it; without those that are some of a folder.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let whole = self.files.iter().filter(|file| !file.is_in_part());
+        let whole = self.files().filter(|file| !file.is_in_part());
         whole.map(|file| file.path.as_str()).filter(|path| !OF_THE_KERNEL.contains(path))
     }
 
@@ -165,7 +159,7 @@ impl HostFiles {
     /// are looked for; those that come later have none.
     pub(crate) fn paths(&self) -> Vec<CanonicalPath> {
         let mut paths = Vec::new();
-        for file in self.files.iter().chain(self.noted.read().iter()) {
+        for file in self.files().chain(self.noted.read().closed_to(self.app.as_deref())) {
             match &file.extent {
                 Extent::Each(_) => {}
                 Extent::AllBut(own) => paths.extend(inside(&file.path, own)),
@@ -180,110 +174,6 @@ impl Default for HostFiles {
     fn default() -> Self {
         Self::new()
     }
-}
-
-impl HostFile {
-    /// The file under each name that links give it.
-    fn all(path: &CanonicalPath, extent: Extent) -> Vec<Self> {
-        let mut names = vec![path.clone()];
-        while let Some(next) = names.last().and_then(follow).filter(|next| !names.contains(next)) {
-            names.push(next);
-        }
-        let made = |path: CanonicalPath| {
-            let folders = path.as_str().match_indices('/').skip(1).map(|(end, _)| path.as_str().split_at(end).0);
-            let above = ["/"].into_iter().chain(folders).filter_map(identity).collect();
-            Self { identity: identity(path.as_str()), above, extent: extent.clone(), path }
-        };
-        names.into_iter().map(made).collect()
-    }
-
-    /// Whether only some of what lies there is the host's, or only for writing.
-    fn is_in_part(&self) -> bool {
-        matches!(self.extent, Extent::Each(_) | Extent::AllBut(_) | Extent::Source)
-    }
-
-    /// Whether a path is this file, in this folder, or this log in one of its ages.
-    fn is_at(&self, path: &str) -> bool {
-        let Some(rest) = path.strip_prefix(self.path.as_str()) else { return false };
-        match &self.extent {
-            Extent::Each(name) => {
-                let inner = rest.strip_prefix('/').and_then(|rest| rest.split_once('/'));
-                inner.is_some_and(|(_, file)| file == *name)
-            }
-            Extent::AllBut(own) => {
-                let first = rest.strip_prefix('/').map(|rest| rest.split('/').next().unwrap_or(rest));
-                first.map_or(rest.is_empty(), |first| first != &**own)
-            }
-            Extent::Source => false,
-            _ if rest.is_empty() => true,
-            Extent::File => false,
-            Extent::Folder => rest.starts_with('/'),
-            Extent::Log => {
-                let age = rest.strip_prefix('.').unwrap_or_default();
-                let number = age.strip_prefix("damaged-").unwrap_or(age);
-                !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-            }
-        }
-    }
-
-    /// Whether this lies beneath a path, or some of it does.
-    fn is_beneath(&self, path: &str) -> bool {
-        let of_each = matches!(self.extent, Extent::Each(_))
-            && path.strip_prefix(self.path.as_str()).is_some_and(|rest| {
-                rest.is_empty() || rest.strip_prefix('/').is_some_and(|folder| !folder.contains('/'))
-            });
-        of_each || is_beneath(self.path.as_str(), path)
-    }
-
-    /// Whether a file is this one as it is now, one in this folder, or this log in one of its ages.
-    fn is_now(&self, found: (u64, u64)) -> bool {
-        let path = self.path.as_str();
-        match &self.extent {
-            Extent::File => identity(path) == Some(found),
-            // Each app has its own as a file besides.
-            Extent::Each(_) => false,
-            // Looked for as walls look for them.
-            Extent::AllBut(own) => inside(&self.path, own).iter().any(|path| holds(path.as_str(), "", found)),
-            Extent::Source => false,
-            Extent::Folder if OF_THE_KERNEL.contains(&path) => false,
-            Extent::Folder => holds(path, "", found),
-            Extent::Log => {
-                let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-                identity(path) == Some(found) || holds(folder, name, found)
-            }
-        }
-    }
-}
-
-/// Whether a folder holds a file under some name that begins so.
-fn holds(folder: &str, prefix: &str, found: (u64, u64)) -> bool {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(if folder.is_empty() { "/" } else { folder }, flags, Mode::empty());
-    let Ok(opened) = opened else { return false };
-    // An inode is one of its file system alone.
-    if !rustix::fs::fstat(&opened).is_ok_and(|stat| stat.st_dev == found.0) {
-        return false;
-    }
-    let entries = Dir::new(opened).into_iter().flatten().flatten();
-    let named = entries.filter(|entry| entry.file_name().to_bytes().starts_with(prefix.as_bytes()));
-    named.take(MAX_LOOKED_AT).any(|entry| entry.ino() == found.1)
-}
-
-/// What is in a folder beside one of this name.
-fn inside(folder: &CanonicalPath, own: &str) -> Vec<CanonicalPath> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(folder.as_str(), flags, Mode::empty()).and_then(Dir::new);
-    let beside = opened.into_iter().flatten().flatten().filter_map(|entry| {
-        let name = entry.file_name().to_str().ok().filter(|name| !matches!(*name, "." | "..") && *name != own)?;
-        CanonicalPath::absolute(&format!("{}/{name}", folder.as_str().trim_end_matches('/'))).ok()
-    });
-    beside.collect()
-}
-
-/// Whether a path lies beneath a folder.
-fn is_beneath(path: &str, folder: &str) -> bool {
-    let folder = folder.trim_end_matches('/');
-    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
 }
 
 #[cfg(test)]
@@ -358,7 +248,7 @@ mod tests {
         }
         let root = fs::canonicalize(root).unwrap();
         let at = |text: &str| path(root.join(text).to_str().unwrap());
-        let files = HostFiles::new().with_all_but(&at("apps"), "a").with_source(&at("apps/a/main.star"));
+        let files = HostFiles::new().of_app(&at("apps"), "a").with_source(&at("apps/a/main.star"));
         for text in ["apps", "apps/b", "apps/b/secret", "apps/ab", "apps/ab/x"] {
             assert!(files.has_path(&at(text), false), "{text}");
         }

@@ -31,7 +31,7 @@ use crate::granted::roots_in;
 use crate::telemetry::ProcessTelemetry;
 use crate::vars::of_app;
 
-use super::files::{AppFiles, MANIFEST, NodeFiles, linked_folders, make_folder};
+use super::files::{AppFiles, MANIFEST, NodeFiles, make_folder};
 
 /// What all apps of a node share.
 #[derive(Clone, Debug)]
@@ -160,18 +160,18 @@ impl Base {
         let tenant = Arc::clone(self.tenant(&app.manifest)?);
         let AppGrants { grants, cwd, policy } = self.grants(&app)?;
         let limits = self.limits(&app.manifest);
-        // The folders of other apps, and in its own what says what the node runs.
-        let mut host_files = self.host_files.clone().with_all_but(&named(&self.files.apps, &cwd)?, &app.name);
-        host_files = host_files
-            .with_source(&named(&app.folder.join(MAIN), &cwd)?)
-            .with_file(&named(&app.folder.join(MANIFEST), &cwd)?);
-        for folder in linked_folders(&self.files.apps).into_iter().filter(|folder| *folder != app.folder) {
-            host_files = host_files.with_folder(&named(&folder, &cwd)?);
-        }
-        // Closed to every app, those included that run already.
+        // Closed to every app, or to every other one, those included that run already.
         for file in app.secret_files() {
             self.host_files.note(&named(&file, &cwd)?);
         }
+        if !app.folder.starts_with(&self.files.apps) {
+            self.host_files.note_folder(&named(&app.folder, &cwd)?, &app.name);
+        }
+        // The folders of other apps, and in its own what says what the node runs.
+        let host_files = self.host_files.clone().of_app(&named(&self.files.apps, &cwd)?, &app.name);
+        let host_files = host_files
+            .with_source(&named(&app.folder.join(MAIN), &cwd)?)
+            .with_file(&named(&app.folder.join(MANIFEST), &cwd)?);
         let AppFiles { name, folder: _, sources, manifest, written, source, environment } = app;
         let variables = of_app(&manifest.vars)?;
         let subject = Subject {

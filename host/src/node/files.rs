@@ -96,11 +96,11 @@ pub(crate) fn app_names(folder: &Path) -> Result<(Vec<String>, Vec<String>), Str
     Ok((names, others))
 }
 
-/// The folders of apps that lie elsewhere: their names among the apps are links.
-pub(crate) fn linked_folders(apps: &Path) -> Vec<PathBuf> {
+/// The apps whose folders lie elsewhere, with those: their names among the apps are links.
+pub(crate) fn linked_folders(apps: &Path) -> Vec<(String, PathBuf)> {
     let (names, _) = app_names(apps).unwrap_or_default();
-    let real = names.iter().filter_map(|name| fs::canonicalize(apps.join(name)).ok());
-    real.filter(|folder| !folder.starts_with(apps)).collect()
+    let real = names.into_iter().filter_map(|name| fs::canonicalize(apps.join(&name)).ok().map(|real| (name, real)));
+    real.filter(|(_, folder)| !folder.starts_with(apps)).collect()
 }
 
 /// The files of one app, as they were when they were read.
@@ -235,13 +235,16 @@ pub(crate) fn host_files(files: &NodeFiles, record: &RecordFlags) -> Result<Host
     for file in secrets(files) {
         found.note(&named(&file)?);
     }
+    for (name, folder) in linked_folders(&files.apps) {
+        found.note_folder(&named(&folder)?, &name);
+    }
     if let Some(log) = &record.file {
         found = found.with_log(&named(log)?);
     }
     for file in record.anchor_file().into_iter().chain(record.key.as_deref()) {
         found = found.with_file(&named(file)?);
     }
-    Ok(found)
+    Ok(found.shared())
 }
 
 /// The files that the apps there are take secrets from. An app that cannot be read is told of when it is deployed.

@@ -100,7 +100,7 @@ fn read(files: &NodeFiles, connects: bool, granted: Vec<OutlinedPlace>) -> Vec<P
     places.extend([files.file.clone(), files.apps.clone()]);
     // Where it is not there, a folder above it would be left open.
     places.extend(real(Path::new(SECRETS)));
-    places.extend(linked_folders(&files.apps));
+    places.extend(linked_folders(&files.apps).into_iter().map(|(_, folder)| folder));
     let certificates = files.config.listeners.values().filter_map(|listener| listener.certificates.as_deref());
     places.extend(certificates.flat_map(|folder| both(&files.path(folder))));
     if let Some(AdminAddress::Loopback { token_file, .. }) = &files.config.admin {
