@@ -249,6 +249,7 @@ impl Shared {
 
 impl LogWriter {
     /// Waits until everything is written, or until a reader takes nothing any more.
+    #[expect(clippy::disallowed_methods, reason = "no guest calls this")]
     pub async fn finish(mut self) {
         self.shared.hurried.store(true, Ordering::Release);
         self.shared.lock().ended = true;

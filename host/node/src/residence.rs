@@ -16,6 +16,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use starcell_log::Level;
+use starcell_runtime::slow::on_blocking_thread;
 use starcell_runtime::{
     App, Destination, Failure, Handled, ImagePlace, Kept, NotRecalled, Request, Serving, read_source,
 };
@@ -208,7 +209,7 @@ impl Origin {
         let place = self.place.as_ref().ok_or("it has no place on disk")?;
         let folder = app.folder().ok_or("it has no folder")?.to_owned();
         let main = *main;
-        let read = tokio::task::spawn_blocking(move || read_source(&folder, main).map_err(|error| error.to_string()));
+        let read = on_blocking_thread(move || read_source(&folder, main).map_err(|error| error.to_string()));
         let source = read.await.unwrap_or_else(|error| Err(error.to_string()))?;
         if digest(&source) != self.source {
             return Err(format!("{main} is not the one that was deployed"));

@@ -64,6 +64,7 @@ pub mod remote;
 pub mod room;
 pub mod serving;
 mod setup;
+pub mod slow;
 mod state;
 pub mod suite;
 pub mod ticker;

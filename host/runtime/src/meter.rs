@@ -53,7 +53,7 @@ impl Meter {
 
     /// Forgets what was spent: the guest begins a new stretch, now.
     pub(crate) fn renew(&self) {
-        LAST_READING.set(thread_clock());
+        read_clock();
         self.spent.store(0, Ordering::Relaxed);
         self.since.store(self.wall(), Ordering::Relaxed);
     }
@@ -119,6 +119,11 @@ impl Meter {
 thread_local! {
     /// What this thread had run when its clock was last read outside of a poll.
     static LAST_READING: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Reads the clock of this thread, so that its first poll is charged for what it runs and no more.
+pub(crate) fn read_clock() {
+    LAST_READING.set(thread_clock());
 }
 
 /// Nanoseconds that this thread has run.

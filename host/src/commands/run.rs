@@ -14,6 +14,7 @@ use starcell_node::{AppTerms, Launch, Metrics, Servers, Sight, WatchPages, Watch
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::node_walls::Stand;
+use starcell_runtime::slow::on_blocking_thread;
 use starcell_runtime::{App, CapabilityState, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv, Variables};
 use starcell_telemetry::TracedApp;
 
@@ -283,7 +284,7 @@ impl Runner {
 async fn read(entry: &Entry, flags: &VarFlags) -> Result<(Vec<u8>, Variables), String> {
     let (entry, flags) = (entry.clone(), flags.clone());
     let read = move || Ok((entry.read()?, vars::variables(&flags)?));
-    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(error.to_string()))
+    on_blocking_thread(read).await.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 /// The life of a script, and of those that replace it when it has changed or a SIGHUP asks for that.

@@ -23,6 +23,7 @@ use starcell_node::subject::subject;
 use starcell_node::{AppTerms, Launch};
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::node_walls::Stand;
+use starcell_runtime::slow::on_blocking_thread;
 use starcell_runtime::{
     App, AppConfig, CapabilityState, Client, Failure, Forks, HostFiles, Interpreter, Kubernetes, Kv, Suite, Variables,
 };
@@ -276,5 +277,5 @@ impl Runner {
 /// Reads a test file or its script without blocking a thread of the async runtime.
 async fn read(file: &TestFile, path: &Path) -> Result<Vec<u8>, String> {
     let (file, path) = (file.clone(), path.to_owned());
-    tokio::task::spawn_blocking(move || file.read(&path)).await.unwrap_or_else(|error| Err(error.to_string()))
+    on_blocking_thread(move || file.read(&path)).await.unwrap_or_else(|error| Err(error.to_string()))
 }

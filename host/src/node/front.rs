@@ -10,6 +10,7 @@ use starcell_edge::{BoundAddress, ClientLimits, ClientWishes, Edge, EdgeConfig, 
 use starcell_log::{Level, Logs};
 use starcell_node::{Node, NodeShare, Tenant, WatchPages, WatchSources};
 use starcell_runtime::close_address;
+use starcell_runtime::slow::on_blocking_thread;
 
 use super::base::Base;
 use super::files::{NodeFiles, certificates};
@@ -276,7 +277,7 @@ fn source(folder: std::path::PathBuf) -> KeysSource {
     Arc::new(move || {
         let folder = folder.clone();
         Box::pin(async move {
-            let read = tokio::task::spawn_blocking(move || certificates(&folder)).await;
+            let read = on_blocking_thread(move || certificates(&folder)).await;
             read.unwrap_or_else(|error| Err(error.to_string()))
         })
     })

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use starcell_log::{Level, Logs};
 use starcell_node::Node;
+use starcell_runtime::slow::on_blocking_thread;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -186,7 +187,7 @@ impl Serving {
     /// Reads the configuration again. One that is wrong changes nothing.
     async fn reread(&mut self, is_open: bool) {
         let (base, apps) = (Arc::clone(&self.base), self.deployer.tenants());
-        let reread = tokio::task::spawn_blocking(move || Reread::new(&base, &apps)).await;
+        let reread = on_blocking_thread(move || Reread::new(&base, &apps)).await;
         let mut reread = match reread.unwrap_or_else(|error| Err(error.to_string())) {
             Ok(Some(reread)) => reread,
             Ok(None) => return,

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::caller::Caller;
 use crate::meter::{Meter, thread_clock};
+use crate::slow::on_blocking_thread;
 
 /// CPU time, in nanoseconds, after which work under way is charged.
 const CHARGED_EVERY: u64 = 1_000_000;
@@ -115,7 +116,7 @@ where
         drop(place);
         done
     };
-    let done = tokio::task::spawn_blocking(run).await?;
+    let done = on_blocking_thread(run).await?;
     drop(waiting);
     done
 }

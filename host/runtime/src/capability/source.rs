@@ -14,6 +14,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
 use crate::bindings::starcell::guest::source::Host;
+use crate::slow::on_blocking_thread;
 use crate::state::{Role, State};
 
 /// Bytes of one file; the interpreter takes no larger source.
@@ -30,7 +31,7 @@ impl Host for State {
         };
         app.note_loaded(folder.join(&path));
         let name = path.clone();
-        let read = tokio::task::spawn_blocking(move || read(&folder, &path).map_err(|error| error.to_string()));
+        let read = on_blocking_thread(move || read(&folder, &path).map_err(|error| error.to_string()));
         let read = read.await.unwrap_or_else(|error| Err(error.to_string()));
         app.witness.loaded(&name, read.as_deref().ok());
         read

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::slow::on_blocking_thread;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -23,7 +24,7 @@ impl Tls {
 /// The TLS side of connections that speak one of these protocols; of none, where the protocol has no name in TLS.
 /// Reads the machine's roots when they are first needed, which blocks.
 pub(crate) async fn connector(protocols: &'static [&'static [u8]]) -> Result<TlsConnector, String> {
-    let made = tokio::task::spawn_blocking(|| {
+    let made = on_blocking_thread(|| {
         let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("TLS: {error}"))?;

@@ -23,6 +23,7 @@ use crate::gate::{Effect, Gate};
 use crate::holding::PATIENCE;
 use crate::memory::image::Image;
 use crate::serving::Serving;
+use crate::slow::on_blocking_thread;
 use crate::witness::{Asked, SetupCall, SetupCallKind, source_digest};
 
 /// Bytes that are read of a file before it is known how long its head is: all of most heads.
@@ -255,7 +256,7 @@ impl ImageStore {
     ) -> Result<T, String> {
         // It is never closed.
         let _place = self.places.acquire().await;
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()))
+        on_blocking_thread(work).await.unwrap_or_else(|error| Err(error.to_string()))
     }
 }
 

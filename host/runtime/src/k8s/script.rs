@@ -136,6 +136,7 @@ fn refuse(cluster: &ClusterEntry, user: &AuthInfo) -> Result<(), String> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::slow::on_blocking_thread;
 
     fn kubeconfig(cluster: &str, user: &str) -> String {
         format!(
@@ -194,7 +195,7 @@ mod tests {
         assert_eq!(named.files(), [(Wanted::Authority, "ca.pem".into()), (Wanted::ClientKey, "/k".into())]);
         let mut named = Named::new(&kubeconfig("", "tokenFile: token"), None).unwrap();
         named.fill(Wanted::Token, b" secret\n").unwrap();
-        let cluster = tokio::task::spawn_blocking(|| named.cluster()).await.unwrap().unwrap();
+        let cluster = on_blocking_thread(|| named.cluster()).await.unwrap().unwrap();
         assert_eq!((cluster.namespace(), cluster.server().as_str()), ("web", "https://h.example:6443"));
         assert_eq!((cluster.context.as_deref(), cluster.authority()), (Some("a"), Some("h.example:6443")));
         assert!(!format!("{cluster:?}").contains("secret"));

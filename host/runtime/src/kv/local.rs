@@ -21,6 +21,7 @@ use super::file::File;
 use super::store::{Answer, Store};
 use super::table::{Operation, Reply, Table};
 use super::value::Value;
+use crate::slow::on_blocking_thread;
 
 /// A store of this process.
 pub(super) struct Local {
@@ -92,7 +93,7 @@ impl Store for Local {
             let Ok(file) = disk.file.get_or_try_init(|| async { Err(()) }).await else { return };
             if let Some(thread) = file.end() {
                 // A panic of the thread was told to those who waited for it.
-                let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+                let _ = on_blocking_thread(move || thread.join()).await;
             }
         })
     }
@@ -110,7 +111,7 @@ impl OnDisk {
                 return Err("the store is closed".to_owned());
             }
             let (path, table) = (self.path.clone(), Arc::clone(table));
-            let opened = tokio::task::spawn_blocking(move || File::open(&path, table)).await;
+            let opened = on_blocking_thread(move || File::open(&path, table)).await;
             opened.map_err(|error| error.to_string())?.map_err(|error| format!("the store cannot be written: {error}"))
         };
         self.file.get_or_try_init(open).await

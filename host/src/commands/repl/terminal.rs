@@ -16,6 +16,7 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
+use starcell_runtime::slow::on_blocking_thread;
 
 const PROMPT: &str = ">>> ";
 const CONTINUED: &str = "... ";
@@ -87,7 +88,7 @@ impl Terminal {
     pub(super) async fn read(&self, ask: Ask) -> Result<Typed, String> {
         let source = Arc::clone(&self.0);
         let read = move || source.lock().read(ask);
-        let typed = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
+        let typed = on_blocking_thread(read).await.map_err(|error| error.to_string())?;
         typed.map_err(|error| format!("cannot read what is typed: {error}"))
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::stamp::{Stamp, stamps};
+use starcell_runtime::slow::on_blocking_thread;
 
 /// How often the files are looked at. A change counts once it has rested for one look, so that half a file is not read.
 const LOOK: Duration = Duration::from_millis(100);
@@ -52,6 +53,6 @@ impl Watch {
     async fn look(&self, mut files: Vec<PathBuf>) -> BTreeMap<PathBuf, Stamp> {
         files.push(self.script.clone());
         // A look that is lost has seen no file, which counts as a change and is looked at again.
-        tokio::task::spawn_blocking(|| stamps(files)).await.unwrap_or_default()
+        on_blocking_thread(|| stamps(files)).await.unwrap_or_default()
     }
 }

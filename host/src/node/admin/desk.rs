@@ -15,6 +15,7 @@ use serde::Serialize;
 use starcell_config::is_plain_name;
 use starcell_log::Level;
 use starcell_node::Node;
+use starcell_runtime::slow::on_blocking_thread;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -239,7 +240,7 @@ impl Desk {
         let trail = Trail::new(self.base.arguments.record.file.as_deref())?;
         // It is never closed.
         let _place = self.reading.acquire().await;
-        let read = tokio::task::spawn_blocking(move || read(&trail)).await;
+        let read = on_blocking_thread(move || read(&trail)).await;
         Ok(json(&read.map_err(|_panicked| internal("the node failed; its log says why"))??))
     }
 

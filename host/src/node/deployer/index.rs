@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use crate::node::archive::Archive;
 use crate::node::durable::remove;
 use crate::node::history::History;
+use starcell_runtime::slow::on_blocking_thread;
 
 /// An index to write.
 pub(super) struct Index {
@@ -31,7 +32,7 @@ impl Index {
         let Self { name, history, gone } = self;
         // It is never closed.
         let _place = writers.acquire().await;
-        let written = tokio::task::spawn_blocking({
+        let written = on_blocking_thread({
             let (name, history) = (name.clone(), history.clone());
             move || match archive.write(&name, &history) {
                 Ok(()) => {

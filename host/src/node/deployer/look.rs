@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use starcell_log::Level;
 use starcell_node::Seat;
+use starcell_runtime::slow::on_blocking_thread;
 
 use crate::folder::MAIN;
 use crate::node::files::{AppFiles, MANIFEST, app_names};
@@ -23,7 +24,7 @@ impl Deployer {
         let folder = self.base.files.apps.clone();
         let watched: BTreeMap<String, Vec<PathBuf>> =
             self.known.iter().map(|(name, known)| (name.clone(), known.more.iter().cloned().collect())).collect();
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = on_blocking_thread(move || {
             let (names, others) = app_names(&folder)?;
             let look = |name: String| {
                 let mut files = watched.get(&name).cloned().unwrap_or_default();

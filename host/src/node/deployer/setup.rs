@@ -8,6 +8,7 @@ use std::time::Duration;
 use starcell_config::AppManifest;
 use starcell_node::{NotStarted, Revision, Tally};
 use starcell_runtime::Kv;
+use starcell_runtime::slow::on_blocking_thread;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -79,7 +80,7 @@ impl Workshop {
             Err(not_started) => not_started.loaded.clone(),
         };
         // Before it waits for the disk: a file that changes in that time has changed.
-        let seen = tokio::task::spawn_blocking({
+        let seen = on_blocking_thread({
             let loaded = loaded.clone();
             move || stamps(loaded)
         });
@@ -93,7 +94,7 @@ impl Workshop {
 
     async fn open(&self, files: &AppFiles) -> Result<Kv, String> {
         let (base, name, manifest) = (Arc::clone(&self.base), files.name.clone(), files.manifest.clone());
-        let opening = tokio::task::spawn_blocking(move || base.kv(&name, &manifest));
+        let opening = on_blocking_thread(move || base.kv(&name, &manifest));
         self.places.within(opening).await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
@@ -101,7 +102,7 @@ impl Workshop {
         // It is never closed.
         let _place = self.writers.acquire().await;
         let archive = self.archive.clone();
-        let keeping = tokio::task::spawn_blocking(move || archive.keep(&files, number, &loaded));
+        let keeping = on_blocking_thread(move || archive.keep(&files, number, &loaded));
         keeping.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
