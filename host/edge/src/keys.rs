@@ -13,14 +13,9 @@ use arc_swap::ArcSwap;
 use rustls::crypto::ring;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use starcell_http::names::named;
 
 use crate::pem::CertificatePem;
-
-/// The name of the pair for clients that ask for none, or for one that nobody has.
-const DEFAULT: &str = "default";
-
-/// What stands before the name of a pair for all names one label below it.
-const WILDCARD: &str = "_.";
 
 /// The pairs that there are now, by their names; or why one cannot be read.
 pub type NamedPem = BTreeMap<String, Result<CertificatePem, String>>;
@@ -90,12 +85,7 @@ impl NamedKeys {
 
     /// The pair for a name: its own, that of the names one label below its parent, the default one.
     fn of(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let keys = self.keys.load();
-        let named = name.map(str::to_ascii_lowercase).and_then(|name| {
-            let own = keys.get(&name).filter(|_| name != DEFAULT);
-            own.or_else(|| keys.get(&format!("{WILDCARD}{}", name.split_once('.')?.1)))
-        });
-        named.or_else(|| keys.get(DEFAULT)).map(|pair| Arc::clone(&pair.key))
+        named(&self.keys.load(), name).map(|pair| Arc::clone(&pair.key))
     }
 }
 

@@ -14,7 +14,7 @@
 //! - [`subject`]: how a version of an app is named in the audit log
 //!
 //! A node with many apps:
-//! - [`node`], `prefixes`: which app a request is for, and whether its tenant may ask
+//! - [`node`]: which app a request is for, and whether its tenant may ask
 //! - [`metrics`], `exposition`, [`page`]: the numbers of the node, and how and where they are read
 //! - [`tenant`], `bucket`, [`cutoff`]: what the apps of a tenant may use together, and what is past it
 //! - [`schedule`]: requests that the node makes by itself
@@ -39,7 +39,6 @@ pub mod lowered;
 pub mod metrics;
 pub mod node;
 pub mod page;
-mod prefixes;
 mod queue;
 pub mod remark;
 mod residence;

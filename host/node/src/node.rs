@@ -16,9 +16,9 @@ use starcell_http::response::Refusal;
 use crate::beside::Beside;
 use crate::hosts::plain;
 use crate::metrics::Metrics;
-use crate::prefixes::{Place, Prefixes};
 use crate::revision::Revision;
 use crate::tenant::Entry;
+use starcell_http::prefixes::{Place, Prefixes};
 
 /// What stands behind the listeners of a node.
 #[derive(Debug)]

@@ -7,11 +7,11 @@
 
 use std::collections::HashMap;
 
-use starcell_http::router::canonical;
+use crate::router::canonical;
 
 /// What answers at which place.
 #[derive(Clone, Debug)]
-pub(crate) struct Prefixes<T> {
+pub struct Prefixes<T> {
     named: HashMap<String, HashMap<String, T>>,
     /// For hosts that nothing names.
     any: HashMap<String, T>,
@@ -21,7 +21,7 @@ pub(crate) struct Prefixes<T> {
 
 /// What was found for a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Place<'a, T> {
+pub enum Place<'a, T> {
     /// What answers, and the bytes of the path that led there.
     Here(&'a T, usize),
     /// Nothing answers for the host.
@@ -37,8 +37,11 @@ impl<T> Default for Prefixes<T> {
 }
 
 impl<T> Prefixes<T> {
-    /// Adds what answers at a prefix of a host, or of any. The error is what answers there already.
-    pub(crate) fn add(&mut self, host: Option<&str>, prefix: &str, what: T) -> Result<(), &T> {
+    /// Adds what answers at a prefix of a host, or of any.
+    ///
+    /// # Errors
+    /// What answers there already.
+    pub fn add(&mut self, host: Option<&str>, prefix: &str, what: T) -> Result<(), &T> {
         let of_host = match host {
             Some(host) => self.named.entry(host.to_owned()).or_default(),
             None => &mut self.any,
@@ -54,7 +57,8 @@ impl<T> Prefixes<T> {
     }
 
     /// What answers at exactly this place.
-    pub(crate) fn at(&self, host: Option<&str>, prefix: &str) -> Option<&T> {
+    #[must_use]
+    pub fn at(&self, host: Option<&str>, prefix: &str) -> Option<&T> {
         match host {
             Some(host) => self.named.get(host)?.get(prefix),
             None => self.any.get(prefix),
@@ -62,7 +66,8 @@ impl<T> Prefixes<T> {
     }
 
     /// What answers for a host, in lower case and without its port, and a path as it was sent.
-    pub(crate) fn find(&self, host: &str, path: &str) -> Place<'_, T> {
+    #[must_use]
+    pub fn find(&self, host: &str, path: &str) -> Place<'_, T> {
         let named = self.named.get(host);
         if named.is_none() && self.any.is_empty() {
             return Place::NoHost;
