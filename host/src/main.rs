@@ -105,7 +105,9 @@ fn within((flags, stand): (WallFlags, Stand), command: impl FnOnce() -> ExitCode
 /// Runs a command that waits for something, from its start to the code it ends with.
 fn block_on(command: impl Future<Output = Exit>) -> ExitCode {
     // One thread a core: guests yield at every epoch tick, so no thread is needed for one that waits.
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let built =
+        tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(starcell_node::note_park).build();
+    let runtime = match built {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Host, &format!("cannot start: {error}")).into(),
     };

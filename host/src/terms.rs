@@ -5,7 +5,8 @@ use std::sync::Arc;
 use starcell_budget::MemoryBudget;
 use starcell_edge::Edge;
 use starcell_log::{LogRate, Logs};
-use starcell_node::{AppTerms, Sight};
+use starcell_node::{AppTerms, Sight, Turns};
+use tokio::runtime::Handle;
 
 use crate::cli::{EdgeFlags, LimitFlags};
 
@@ -31,7 +32,7 @@ pub fn app(
         queue_time: flags.queue_time,
         max_url_bytes: flags.max_url_bytes as usize,
         memory: memory.clone(),
-        turns: None,
+        turns: Turns::new(Handle::current().metrics().num_workers()).tenant(1),
         cpu_cut: None,
         edge: Edge::new(flags.config(), memory.clone(), logs.clone()),
         logs,

@@ -178,21 +178,17 @@ impl Story {
         let of_fork = memory.take(MemoryUse::Small, site.handlers.bytes(), patience).await;
         let of_fork = of_fork.ok_or_else(|| full(MemoryUse::Small, site.handlers.bytes()))?;
         let in_guest = site.terms.sight.as_ref().map(|sight| sight.metrics.enter_guest());
-        let answering = site.handlers.answer(target.destination, crossing(request), self.trace.take());
-        let answer = match &site.terms.turns {
-            Some(turns) => {
-                let time = site.terms.request_time;
-                let late = |cpu| Ok(Handled { result: Err(Failure::Limit(Limit::Wall(time))), cpu, fork: None });
-                let cut = Cutoff::new(answering, site.terms.cpu_cut.clone());
-                match turns.run_within(time, cut).await.unwrap_or_else(late) {
-                    Ok(handled) => handled,
-                    Err(CutOff { spent, wait }) => {
-                        self.cpu = Some(spent);
-                        return Err(Refusal::Quota("cpu", seconds(wait)));
-                    }
-                }
+        let handlers = Arc::clone(&site.handlers);
+        let answering = handlers.answer(target.destination, crossing(request), self.trace.take());
+        let time = site.handler_time;
+        let late = |cpu| Ok(Handled { result: Err(Failure::Limit(Limit::Wall(time))), cpu, fork: None });
+        let cut = Cutoff::new(answering, site.terms.cpu_cut.clone());
+        let answer = match site.terms.turns.run_within(time, cut).await.unwrap_or_else(late) {
+            Ok(handled) => handled,
+            Err(CutOff { spent, wait }) => {
+                self.cpu = Some(spent);
+                return Err(Refusal::Quota("cpu", seconds(wait)));
             }
-            None => answering.await,
         };
         drop((of_body, of_fork, in_guest));
         (self.cpu, self.fork) = (Some(answer.cpu), answer.fork);
@@ -271,6 +267,7 @@ mod tests {
     use crate::hosts::Hosts;
     use crate::site::FailureNotes;
     use crate::terms::AppTerms;
+    use crate::turns::Turns;
 
     /// Handlers that say what they were asked, or fail.
     #[derive(Debug)]
@@ -278,7 +275,7 @@ mod tests {
 
     impl Handlers for Fake {
         async fn answer(
-            &self,
+            self: Arc<Self>,
             destination: Destination,
             request: starcell_runtime::Request,
             _trace: Option<TraceContext>,
@@ -354,7 +351,7 @@ mod tests {
             queue_time: second,
             max_url_bytes: 100,
             memory: memory.clone(),
-            turns: None,
+            turns: Turns::new(1).tenant(1),
             cpu_cut: None,
             edge: Edge::new(config, memory.clone(), logs.clone()),
             logs: logs.of_script("a.star", rate),

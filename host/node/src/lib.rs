@@ -74,3 +74,4 @@ pub use tally::{Counted, Tally};
 pub use tenant::{NodeShare, QuotaUse, Tenant};
 pub use terms::AppTerms;
 pub use turns::Turns;
+pub use turns::run::note_park;

@@ -173,7 +173,12 @@ impl Residence {
 }
 
 impl Handlers for Residence {
-    async fn answer(&self, destination: Destination, request: Request, trace: Option<TraceContext>) -> Handled {
+    async fn answer(
+        self: Arc<Self>,
+        destination: Destination,
+        request: Request,
+        trace: Option<TraceContext>,
+    ) -> Handled {
         match self.serving().await {
             Ok(serving) => serving.respond(destination, request, trace).await,
             Err(failure) => Handled { result: Err(failure), cpu: Duration::ZERO, fork: None },

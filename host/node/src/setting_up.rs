@@ -54,7 +54,7 @@ pub(crate) async fn set_up(
     source: Vec<u8>,
 ) -> Result<SetUp, NotStarted> {
     let (running, ending, logs) = (Arc::clone(app), Arc::clone(stage), logs.clone());
-    let run = turns.run(async move { running.run(source).await });
+    let run = turns.run(Box::pin(async move { running.run(source).await }));
     let (ended, mut end) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async move {
         let result = run.await;

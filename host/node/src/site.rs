@@ -20,24 +20,24 @@ pub trait Handlers: fmt::Debug + Send + Sync + 'static {
     /// Answers a request with the handler of a route, or with the middleware around a miss. `trace` is where in its trace the
     /// request is.
     fn answer(
-        &self,
+        self: Arc<Self>,
         destination: Destination,
         request: Request,
         trace: Option<TraceContext>,
-    ) -> impl Future<Output = starcell_runtime::Handled> + Send;
+    ) -> impl Future<Output = starcell_runtime::Handled> + Send + 'static;
 
     /// Bytes of memory that one request may take before it grows.
     fn bytes(&self) -> u64;
 }
 
 impl Handlers for Serving {
-    fn answer(
-        &self,
+    async fn answer(
+        self: Arc<Self>,
         destination: Destination,
         request: Request,
         trace: Option<TraceContext>,
-    ) -> impl Future<Output = starcell_runtime::Handled> + Send {
-        self.respond(destination, request, trace)
+    ) -> starcell_runtime::Handled {
+        self.respond(destination, request, trace).await
     }
 
     fn bytes(&self) -> u64 {
@@ -49,11 +49,13 @@ impl Handlers for Serving {
 #[derive(Debug)]
 pub struct Site<H = Serving> {
     pub(crate) routes: Arc<Routes>,
-    pub(crate) handlers: H,
+    pub(crate) handlers: Arc<H>,
     /// Which requests without a route run through the middleware.
     pub(crate) misses: Misses,
     pub(crate) limits: ClientLimits,
     pub(crate) queue: Queue,
+    /// How long a handler may take.
+    pub(crate) handler_time: Duration,
     pub(crate) terms: Arc<AppTerms>,
     pub(crate) hosts: Hosts,
     pub(crate) failures: Arc<dyn FailureNotes>,
@@ -115,10 +117,11 @@ impl<H: Handlers> Site<H> {
         };
         Arc::new(Self {
             routes,
-            handlers,
+            handlers: Arc::new(handlers),
             misses: options.misses,
             limits: ClientLimits::new(&terms.edge.config, &wishes),
             queue: Queue::new(terms.max_requests, terms.max_queue),
+            handler_time: handler_time(options, terms),
             terms: Arc::clone(terms),
             hosts,
             failures,

@@ -32,8 +32,8 @@ pub struct AppTerms {
     pub max_url_bytes: usize,
     /// The bytes that its requests may take: those of the process, or of its tenant.
     pub memory: MemoryBudget,
-    /// The turns of its tenant; none where there is one app.
-    pub turns: Option<TenantTurns>,
+    /// The turns of its tenant.
+    pub turns: TenantTurns,
     /// Who ends its requests when its tenant has no CPU time left, where a quota says so.
     pub cpu_cut: Option<Arc<dyn CpuCut>>,
     /// The edge that their connections come in by.

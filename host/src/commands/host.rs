@@ -139,8 +139,9 @@ impl Host {
                 Ok(started) => started,
                 Err((exit, error)) => return fail(exit, &error),
             };
-            let kept = KeptSockets::default();
+            let (kept, turns) = (KeptSockets::default(), base.share.turns.clone());
             let shift = shift::serve(base, node, &mut sockets, &kept, predecessor.take(), &mut callers).await;
+            turns.end();
             let closed = closed(audit_writer);
             let (mut successor, in_force) = match shift {
                 Shift::Over(exit) => return closed.unwrap_or(exit),

@@ -176,6 +176,7 @@ pub async fn run(prepared: Prepared) -> Exit {
     let client = Client::default();
     let runner = Runner { entry, interpreter, terms, arguments, granted, audit, kv, client, kubernetes, host_files };
     let exit = live(&runner, (source, variables), signals, reload, supervisor).await;
+    runner.terms.turns.turns().end();
     drop(runner);
     let exit = match audit_writer.map(Writer::close) {
         Some(Err(error)) => fail(Exit::Host, &format!("{:#}", anyhow::Error::new(error))),

@@ -244,7 +244,7 @@ impl Base {
             queue_time: edge.queue_time,
             max_url_bytes: edge.max_url_bytes as usize,
             memory: tenant.memory().clone(),
-            turns: Some(tenant.turns().clone()),
+            turns: tenant.turns().clone(),
             cpu_cut: tenant.cpu_cut(),
             edge: Arc::clone(&self.edge),
             logs: self.share.logs.of_kept(name, tenant.log(), self.kept_logs.of(name)),

@@ -88,7 +88,12 @@ impl Tool for TestClient {
 struct Handed(Arc<Mutex<Option<(u32, Request)>>>);
 
 impl Handlers for Handed {
-    async fn answer(&self, destination: Destination, request: Request, _trace: Option<TraceContext>) -> Handled {
+    async fn answer(
+        self: Arc<Self>,
+        destination: Destination,
+        request: Request,
+        _trace: Option<TraceContext>,
+    ) -> Handled {
         let result = match destination {
             Destination::Route(route) => {
                 *self.0.lock() = Some((route, request));
