@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::request::Parts;
 use starcell_edge::{Answered, Asked, ClientLimits, Responder, Responding};
+use starcell_http::prefixes::{Place, Prefixes};
 use starcell_http::request;
 use starcell_http::response::Refusal;
 
@@ -18,7 +19,6 @@ use crate::hosts::plain;
 use crate::metrics::Metrics;
 use crate::revision::Revision;
 use crate::tenant::Entry;
-use starcell_http::prefixes::{Place, Prefixes};
 
 /// What stands behind the listeners of a node.
 #[derive(Debug)]
