@@ -7,7 +7,7 @@
 //! A request begins at once, on the thread that read it. One that yields has used its time there and goes on in the slow
 //! lane: as many threads as there are cores, of low priority, so that what is short, and all that the host itself does, comes
 //! first. Their next turn goes to the tenant that has had the least time, divided by its weight; within a tenant to whoever
-//! came first. A guest that waits for the host holds none. A tenant that comes back from a pause begins where the others
+//! came first. A guest that waits for the host holds none, and goes on as a request begins. A tenant that comes back from a pause begins where the others
 //! are: it has no claim on the time that it did not ask for.
 //!
 //! What keeps the first lane short: each tenant may use it for what is beyond 0.1 ms for half a hundredth of the time; and
@@ -164,7 +164,8 @@ impl<F: Future> fmt::Debug for InTurn<F> {
     }
 }
 
-/// Where a future is.
+/// Where a future is. One that was in the slow lane stays a job: whenever what it waited for is there, it goes on at once if it
+/// may, as a request begins. So what a script streams in small pieces does not change its thread for each of them.
 enum Stage<F: Future> {
     Fast(Fast<F>),
     Slow(Arc<Job>, Receiver<F::Output>),
@@ -246,6 +247,13 @@ impl TenantTurns {
     }
 }
 
+impl AtOnce<'_> {
+    /// Whether what has yielded is for the slow lane. The clock is read for those alone: nearly all are over by now.
+    fn is_long(&self, has_yielded: bool) -> bool {
+        has_yielded && self.began.elapsed() >= AT_ONCE
+    }
+}
+
 impl Drop for AtOnce<'_> {
     fn drop(&mut self) {
         let wall = self.began.elapsed();
@@ -271,8 +279,7 @@ impl<F: Future + Unpin> Fast<F> {
         self.signal.begin(context.waker());
         let poll = Pin::new(&mut self.future).poll(&mut Context::from_waker(&waker));
         let has_yielded = self.signal.end();
-        // The clock is read for those that have yielded alone: nearly all are over by now.
-        let is_long = has_yielded && at_once.began.elapsed() >= AT_ONCE;
+        let is_long = at_once.is_long(has_yielded);
         drop(at_once);
         match poll {
             Poll::Ready(output) => Step::Done(output),
@@ -282,6 +289,21 @@ impl<F: Future + Unpin> Fast<F> {
                 Step::Waits
             }
             Poll::Pending => Step::Waits,
+        }
+    }
+}
+
+impl TenantTurns {
+    /// Has what was in the slow lane go on, now that what it waited for is there: at once, if it may.
+    fn go_on(&self, job: &Arc<Job>, context: &Context<'_>) {
+        let Some(at_once) = self.go() else { return job.stand() };
+        let goes_on = job.go();
+        let is_long = at_once.is_long(goes_on);
+        drop(at_once);
+        match goes_on {
+            true if is_long => job.stand(),
+            true => context.waker().wake_by_ref(),
+            false => {}
         }
     }
 }
@@ -314,7 +336,10 @@ where
             }
             stage => stage,
         };
-        let Stage::Slow(_, receiver) = stage else { return Poll::Pending };
+        let Stage::Slow(job, receiver) = stage else { return Poll::Pending };
+        if job.is_ready(context.waker()) {
+            turns.go_on(job, context);
+        }
         match Pin::new(receiver).poll(context) {
             Poll::Ready(Ok(Ok(output))) => Poll::Ready(output),
             Poll::Ready(Ok(Err(panic))) => resume_unwind(panic),
@@ -363,6 +388,8 @@ where
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU64};
 
+    use tokio::sync::oneshot;
+
     use super::*;
 
     /// Runs for a moment at each poll, and yields as a guest does, until it is told to stop.
@@ -403,8 +430,11 @@ mod tests {
     }
 
     fn short(turns: &TenantTurns) -> InTurnWithin<impl Future<Output = String> + Send + Unpin + 'static + use<>> {
-        let name = || std::thread::current().name().unwrap_or_default().to_owned();
-        turns.run_within(Duration::from_secs(60), Box::pin(async move { name() }))
+        turns.run_within(Duration::from_secs(60), Box::pin(async { thread_name() }))
+    }
+
+    fn thread_name() -> String {
+        std::thread::current().name().unwrap_or_default().to_owned()
     }
 
     #[tokio::test]
@@ -541,16 +571,66 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_waited_for_the_host_in_the_slow_lane_goes_on_where_it_was_asked_for() {
+        let turns = Turns::new(1);
+        let tenant = turns.tenant(1);
+        for _ in 0..3 {
+            let (sender, receiver) = oneshot::channel::<()>();
+            let mut sender = Some(sender);
+            let mut future = tenant.run(Box::pin(async move {
+                let began = thread_name();
+                receiver.await.unwrap();
+                [began, thread_name()]
+            }));
+            let names = std::future::poll_fn(|context| {
+                let poll = Pin::new(&mut future).poll(context);
+                // What it waits for comes after it began to wait, in most of the rounds.
+                if let Some(sender) = sender.take() {
+                    tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        sender.send(()).unwrap();
+                    });
+                }
+                poll
+            });
+            let [began, ended] = names.await;
+            assert_eq!(began, "slow");
+            if ended != began {
+                assert_eq!(ended, thread_name());
+                return;
+            }
+        }
+        panic!("it never came back");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_in_the_slow_lane_for_too_long_is_given_up() {
-        let (turns, stop) = (Turns::new(1), Arc::new(AtomicBool::new(false)));
+        let turns = Turns::new(1);
         let tenant = turns.tenant(1);
         let counted = Arc::new(AtomicU64::new(0));
-        let spinning = Box::pin(spin(Arc::clone(&stop), Arc::clone(&counted)));
-        let spent = tenant.run_within(Duration::from_millis(50), spinning).await.unwrap_err();
-        assert!(spent > Duration::ZERO, "{spent:?}");
-        let after = counted.load(Ordering::Relaxed);
+        let count = Arc::clone(&counted);
+        let spinning = Box::pin(async move {
+            loop {
+                busy(Duration::from_micros(200));
+                if thread_name() == "slow" {
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+                Yield(false).await;
+            }
+        });
+        let time = Duration::from_millis(50);
+        let late = async {
+            // Time passes when a turn there is over.
+            while counted.load(Ordering::SeqCst) < 2 {
+                tokio::task::yield_now().await;
+            }
+            tokio::time::advance(time).await;
+        };
+        let (spent, ()) = tokio::join!(tenant.run_within::<Pin<Box<dyn Future<Output = ()> + Send>>>(time, spinning), late);
+        assert!(spent.unwrap_err() > Duration::ZERO);
+        let after = counted.load(Ordering::SeqCst);
         assert_eq!(tenant.run(Box::pin(async { 7 })).await, 7);
-        assert!(counted.load(Ordering::Relaxed) <= after + 1, "it does not go on");
+        assert!(counted.load(Ordering::SeqCst) <= after + 1, "it does not go on");
     }
 
     #[tokio::test]

@@ -95,8 +95,10 @@ pub(super) struct Job {
     tenant: usize,
     shared: Arc<Shared>,
     state: AtomicU8,
+    /// The task that waits for its result.
+    owner: Mutex<Waker>,
     given_up: AtomicBool,
-    /// Nanoseconds that it ran here.
+    /// Nanoseconds that it ran since it came here.
     spent: AtomicU64,
     future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
 }
@@ -109,11 +111,13 @@ impl std::fmt::Debug for Job {
 
 /// It waits for something else than a turn.
 const IDLE: u8 = 0;
+/// What it waited for is there, and its owner says which way it goes on.
+const READY: u8 = 1;
 /// It is in line.
-const WAITING: u8 = 1;
-const RUNNING: u8 = 2;
+const WAITING: u8 = 2;
+const RUNNING: u8 = 3;
 /// It was woken while it ran.
-const WOKEN: u8 = 3;
+const WOKEN: u8 = 4;
 
 impl Job {
     /// Has a future of a tenant go on in the slow lane. Its result comes by the receiver, after all that it held is dropped.
@@ -127,6 +131,7 @@ impl Job {
             tenant,
             shared: Arc::clone(shared),
             state: AtomicU8::new(WAITING),
+            owner: Mutex::new(Waker::noop().clone()),
             given_up: AtomicBool::new(false),
             spent: AtomicU64::new(0),
             future: Mutex::new(Some(Box::pin(running))),
@@ -135,7 +140,30 @@ impl Job {
         (job, receiver)
     }
 
-    /// Time that it ran here.
+    /// Notes the task that waits for its result; says whether the future is ready to go on.
+    pub(super) fn is_ready(&self, owner: &Waker) -> bool {
+        // Before the state is read: either this sees it, or whoever changes it next wakes the owner.
+        self.owner.lock().clone_from(owner);
+        self.state.load(Ordering::SeqCst) == READY
+    }
+
+    /// Has what is ready stand in line.
+    pub(super) fn stand(self: &Arc<Self>) {
+        self.state.store(WAITING, Ordering::SeqCst);
+        self.shared.stand(Arc::clone(self));
+    }
+
+    /// Polls what is ready on the thread of its owner; says whether it wants to go on at once.
+    pub(super) fn go(self: &Arc<Self>) -> bool {
+        self.state.store(RUNNING, Ordering::SeqCst);
+        let goes_on = !self.poll() && !self.rests();
+        if goes_on {
+            self.state.store(READY, Ordering::SeqCst);
+        }
+        goes_on
+    }
+
+    /// Time that it ran since it came here.
     pub(super) fn spent(&self) -> Duration {
         Duration::from_nanos(self.spent.load(Ordering::Relaxed))
     }
@@ -158,13 +186,17 @@ impl Job {
             is_done = true;
         }
         let time = Duration::from_nanos(thread_clock().saturating_sub(began));
-        let goes_on =
-            !is_done && self.state.compare_exchange(RUNNING, IDLE, Ordering::SeqCst, Ordering::SeqCst).is_err();
+        let goes_on = !is_done && !self.rests();
         if goes_on {
             self.state.store(WAITING, Ordering::SeqCst);
         }
         let (tenant, shared) = (self.tenant, Arc::clone(&self.shared));
         shared.lines().end(tenant, time, goes_on.then_some(self));
+    }
+
+    /// Ends a poll that it was not woken in; says whether it was so.
+    fn rests(&self) -> bool {
+        self.state.compare_exchange(RUNNING, IDLE, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Polls the future once; says whether it is over.
@@ -186,14 +218,14 @@ impl Job {
 impl Wake for Job {
     fn wake(self: Arc<Self>) {
         let next = |state| match state {
-            IDLE => Some(WAITING),
+            IDLE => Some(READY),
             RUNNING => Some(WOKEN),
             _ => None,
         };
-        // In one step: either the thread that runs it sees this, or it joins the line.
-        if self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next) == Ok(IDLE) {
-            let shared = Arc::clone(&self.shared);
-            shared.stand(self);
+        // In one step: either the thread that runs it sees this, or its owner does.
+        if self.state.try_update(Ordering::SeqCst, Ordering::SeqCst, next) == Ok(IDLE) {
+            let owner = self.owner.lock().clone();
+            owner.wake();
         }
     }
 }
