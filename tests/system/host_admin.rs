@@ -12,10 +12,10 @@ use starcell_tests::node::{NodeFolder, ask, says};
 use starcell_tests::process::{PATIENCE, Starcell, eventually};
 use starcell_tests::tls::replace;
 
-const OPERATE: &str = "operate-0123456789";
-const READ: &str = "read-0123456789abc";
-const ACME: &str = "acme-0123456789abc";
-const ACME_READ: &str = "acme-read-0123456789";
+pub(crate) const OPERATE: &str = "operate-0123456789";
+pub(crate) const READ: &str = "read-0123456789abc";
+pub(crate) const ACME: &str = "acme-0123456789abc";
+pub(crate) const ACME_READ: &str = "acme-read-0123456789";
 
 const TENANTS: &str = "
 [profiles.shop]
@@ -31,7 +31,7 @@ profile = \"shop\"
 ";
 
 const UNIX: &str = "[listeners.web]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"unix:state/admin.sock\"\n";
-const LOOPBACK: &str =
+pub(crate) const LOOPBACK: &str =
     "[listeners.web]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\ntoken_file = \"tokens\"\n";
 
 /// Keeps something, asks for what it may not have, and logs.
@@ -51,7 +51,7 @@ fn manifest(tenant: &str, host: &str) -> String {
     format!("tenant = {tenant:?}\nhosts = [\"{host}.example\"]\n")
 }
 
-fn node(admin: &str) -> NodeFolder {
+pub(crate) fn node(admin: &str) -> NodeFolder {
     let node = NodeFolder::new("");
     node.configure(&format!("{admin}{TENANTS}"));
     let tokens =
@@ -68,7 +68,7 @@ fn node(admin: &str) -> NodeFolder {
 }
 
 /// Where the node is operated, as it said at its start.
-fn operators(starcell: &Starcell, token: Option<&str>) -> Operator {
+pub(crate) fn operators(starcell: &Starcell, token: Option<&str>) -> Operator {
     let line = starcell.seen().lines().find(|line| line.contains("operated at ")).expect("it is told");
     match line.split_once("unix:") {
         Some((_, path)) => Operator::Unix(path.into()),

@@ -33,6 +33,7 @@ mod exec;
 mod exits;
 mod fs;
 mod host_admin;
+mod host_admin_noise;
 mod host_admin_shift;
 mod host_check;
 mod host_crash;

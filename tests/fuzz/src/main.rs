@@ -8,7 +8,8 @@
 //!
 //! - `wire`: hyper over memory, for the two targets that need the bytes of a connection
 //! - `request`, `route`, `query`, `response`: the HTTP edge
-//! - `rule`, `call`, `config`, `audit`: what operators write and read
+//! - `place`, `names`: the app of a request and the certificate of a client, against a table that is read from top to end
+//! - `rule`, `call`, `config`, `node`, `audit`: what operators write and read
 //! - `path`: paths and rules against the kernel's own resolution, in a tree of folders and links
 //! - `log`, `record`: texts of scripts as the log and the audit log write them
 //! - `source`, `check`: the parser and the check before it; what `starcell check` makes of it
@@ -21,7 +22,9 @@ mod call;
 mod config;
 mod log;
 mod modules;
+mod node;
 mod path;
+mod place;
 mod query;
 mod record;
 mod request;

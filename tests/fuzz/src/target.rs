@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{audit, call, config, log, modules, path, query, record, request, response, route, rule, source};
+use crate::{audit, call, config, log, modules, node, path, place, query, record, request, response, route, rule, source};
 
 /// One target.
 #[derive(Clone, Debug)]
@@ -24,7 +24,10 @@ pub(crate) fn all() -> Vec<Target> {
         call::target(),
         config::target(),
         log::target(),
+        node::target(),
         path::target(),
+        place::names(),
+        place::target(),
         query::target(),
         record::target(),
         request::target(),
