@@ -24,6 +24,7 @@
 //! - `residence`, [`idle`]: whether it is in memory, and who drops it
 //! - [`beside`]: a canary and previews, which run beside the revision that answers
 //! - [`tally`]: what the requests of an app came to
+//! - [`insight`], [`timeline`]: what is kept of them for whoever looks at the app
 //!
 //! A request comes from [`starcell_edge`], or from a test that has no socket; nothing here can tell which.
 
@@ -34,6 +35,7 @@ pub mod cutoff;
 mod exposition;
 pub mod hosts;
 pub mod idle;
+pub mod insight;
 pub mod launch;
 pub mod lowered;
 pub mod metrics;
@@ -54,6 +56,7 @@ pub mod subject;
 pub mod tally;
 pub mod tenant;
 pub mod terms;
+pub mod timeline;
 pub mod turns;
 
 pub use answer::answer;
@@ -61,6 +64,7 @@ pub use beside::{Beside, Canary, PREVIEW, Preview, PreviewKey};
 pub use cutoff::CpuCut;
 pub use hosts::Hosts;
 pub use idle::{IdleRule, drop_idle};
+pub use insight::{AppInsight, InsightNow, Insights, KeptFailure, LATENCY_BOUNDS, LiveRequest};
 pub use launch::Launch;
 pub use metrics::Metrics;
 pub use node::{Node, Seat};
@@ -73,5 +77,6 @@ pub use site::{FailureNotes, Handlers, Site};
 pub use tally::{Counted, Tally};
 pub use tenant::{NodeShare, QuotaUse, Tenant};
 pub use terms::AppTerms;
+pub use timeline::{SLOT, SLOTS, TimeSlot};
 pub use turns::Turns;
 pub use turns::run::note_park;

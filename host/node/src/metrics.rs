@@ -21,14 +21,13 @@ use prometheus_client::registry::Registry;
 use starcell_runtime::{DenialWatch, ForkCounts, ForkKind, ImageCounts};
 use starcell_telemetry::TelemetryDrops;
 
+use crate::insight::LATENCY_BOUNDS;
+
 /// Apps with numbers of their own: some 20 series each.
 const MAX_APPS: usize = 1000;
 
 /// The name of all others.
 const OTHERS: &str = "others";
-
-/// Bounds of the time that a request takes, in seconds: from a fork that was parked to the limit of a request.
-const SECONDS: [f64; 12] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
 
 /// The first digits of statuses.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -211,7 +210,7 @@ impl Metrics {
         let (requests, cpu, quotas) = (Family::default(), Family::default(), Family::default());
         let (unrouted, forks, denials) = (Family::default(), Family::default(), Family::default());
         let (refusals, in_guests) = (Family::default(), Gauge::default());
-        let seconds = Family::<Labels, Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
+        let seconds = Family::<Labels, Histogram>::new_with_constructor(|| Histogram::new(LATENCY_BOUNDS));
         let mut registry = Registry::with_prefix("starcell");
         registry.register("requests", "Requests by app and class of status", requests.clone());
         registry.register("request_duration_seconds", "Time from a request to its answer", seconds.clone());

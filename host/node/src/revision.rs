@@ -12,22 +12,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::request::Parts;
 use parking_lot::Mutex;
 use starcell_edge::{Answered, Asked, Responder as _, Responding};
 use starcell_http::response::Refusal;
-use starcell_log::Level;
-use starcell_runtime::{App, ImageOwner, ImagePlace, ImageStore, Kept};
+use starcell_log::{Level, Logs};
+use starcell_runtime::{App, Failure, ImageOwner, ImagePlace, ImageStore, Kept};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::hosts::Hosts;
+use crate::insight::AppInsight;
 use crate::launch::Launch;
 use crate::residence::{Origin, Residence, digest};
 use crate::schedule::{Due, Timetable};
 use crate::setting_up::{NotStarted, Parent, SetUp, set_up};
 use crate::sight::Sight;
-use crate::site::Site;
+use crate::site::{FailureNotes, Site};
 use crate::stage::{Stage, Started};
 use crate::tally::Tally;
 use crate::tenant::{Admitted, Tenant};
@@ -52,6 +53,8 @@ pub struct Revision {
     used: AtomicU64,
     /// What its own requests came to, and those of all revisions of the app.
     tallies: [Arc<Tally>; 2],
+    /// What is kept of the requests of the app for whoever looks at it.
+    insight: AppInsight,
     /// Whether the requests of its timetable are made: not by what only runs beside.
     leads: AtomicBool,
     /// What makes the requests of its timetable.
@@ -76,6 +79,8 @@ pub struct Deployment {
     pub tenant: Arc<Tenant>,
     /// What the requests of all revisions of the app came to.
     pub tally: Arc<Tally>,
+    /// What is kept of them for whoever looks at the app.
+    pub insight: AppInsight,
     /// What the operator decided.
     pub terms: Arc<AppTerms>,
     /// The script.
@@ -103,10 +108,26 @@ struct Beginning {
     digest: String,
     tenant: Arc<Tenant>,
     tally: Arc<Tally>,
+    insight: AppInsight,
     terms: Arc<AppTerms>,
     timetable: Timetable,
     main: &'static str,
     source: [u8; 32],
+}
+
+/// Where the failures of a revision are noted: in the log, and with what is kept of the app.
+#[derive(Debug)]
+struct Noted {
+    logs: Logs,
+    insight: AppInsight,
+    number: u64,
+}
+
+impl FailureNotes for Noted {
+    fn note(&self, parts: &Parts, id: &str, failure: &Failure) {
+        self.logs.note(parts, id, failure);
+        self.insight.failed(self.number, parts, id, &failure.report());
+    }
 }
 
 impl Revision {
@@ -115,7 +136,7 @@ impl Revision {
     /// # Errors
     /// Why it does not.
     pub async fn start(launch: Launch, deployment: Deployment) -> Result<Arc<Self>, NotStarted> {
-        let Deployment { number, digest: of_deployment, tenant, tally, terms, source, .. } = deployment;
+        let Deployment { number, digest: of_deployment, tenant, tally, insight, terms, source, .. } = deployment;
         let stage = Stage::new(Arc::clone(&terms));
         let app = launch.app(Arc::clone(&stage) as _);
         let place = deployment.images.map(|RevisionImages { store, policy }| {
@@ -127,6 +148,7 @@ impl Revision {
             digest: of_deployment,
             tenant: Arc::clone(&tenant),
             tally,
+            insight,
             terms: Arc::clone(&terms),
             timetable: deployment.timetable,
             main: deployment.main,
@@ -270,28 +292,35 @@ impl Revision {
         let seen = self.sight.as_ref().map(|sight| sight.begin(&asked));
         let refused = Answered { app: Some(app), ..Answered::refused(asked.parts, asked.id, refusal) };
         seen.into_iter().for_each(|seen| seen.end(&refused, None));
-        self.count(refused.status(), Duration::ZERO, None);
+        self.count(&refused, Duration::ZERO);
         refused
     }
 
-    fn count(&self, status: StatusCode, time: Duration, cpu: Option<Duration>) {
+    fn count(&self, answered: &Answered, time: Duration) {
+        let (status, cpu) = (answered.status(), answered.cpu);
         self.tallies.iter().for_each(|tally| tally.add(status, time, cpu));
+        self.insight.count(status, time, cpu);
+        if let Err(Refusal::Quota(quota, _)) = &answered.result {
+            self.insight.refused(quota);
+        }
     }
 
     /// Answers a request that was let in. Its place is held until the response is sent.
     pub(crate) fn answer(self: Arc<Self>, mut asked: Asked, app: Arc<str>, admitted: Admitted) -> Responding {
         asked.body = asked.body.within(self.site.client_limits());
         let (present, began) = (self.stage.enter(), Instant::now());
+        let entered = self.insight.enter(&asked.parts, &asked.id);
         self.note_use();
         match Arc::clone(&self.site).respond(asked) {
             Responding::Now(answered) => {
-                self.count(answered.status(), Duration::ZERO, None);
+                self.count(&answered, Duration::ZERO);
                 Responding::Now(Answered { app: Some(app), ..answered })
             }
             Responding::Later(answered) => Responding::Later(Box::pin(async move {
                 let mut answered = answered.await;
+                drop(entered);
                 answered.app = Some(app);
-                self.count(answered.status(), began.elapsed(), answered.cpu);
+                self.count(&answered, began.elapsed());
                 self.tenant.charge(answered.cpu.unwrap_or_default());
                 answered.held = answered.held.and((admitted, present));
                 self.note_use();
@@ -372,8 +401,9 @@ impl Beginning {
         origin: &Origin,
         parent: Option<Parent>,
     ) -> Arc<Revision> {
-        let Self { number, digest, tenant, tally, terms, timetable, .. } = self;
-        let (failures, sight) = (Arc::new(terms.logs.clone()), terms.sight.clone());
+        let Self { number, digest, tenant, tally, insight, terms, timetable, .. } = self;
+        let failures = Arc::new(Noted { logs: terms.logs.clone(), insight: insight.clone(), number });
+        let sight = terms.sight.clone();
         let Started { routes, options, .. } = &origin.started;
         // The node has looked at the host before.
         let site = Site::with(Arc::clone(routes), residence, options, &terms, Hosts::Any, failures);
@@ -392,6 +422,7 @@ impl Beginning {
             began,
             used,
             tallies,
+            insight,
             leads,
             timers,
         });

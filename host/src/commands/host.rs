@@ -7,7 +7,7 @@ use starcell_config::TelemetryChoice;
 use starcell_edge::{ClientLimits, ClientWishes, Edge};
 use starcell_log::{KeptLogs, Level, Logs};
 use starcell_node::subject::machine;
-use starcell_node::{Metrics, Node, NodeShare, Tenant, Turns};
+use starcell_node::{Insights, Metrics, Node, NodeShare, Tenant, Turns};
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::{ImageStore, Interpreter};
 use starcell_telemetry::{CollectorEndpoint, TelemetryConfig};
@@ -228,6 +228,7 @@ impl Host {
             audit,
             share,
             kept_logs: KeptLogs::default(),
+            insights: Insights::default(),
             tenants,
             kv,
             host_files,

@@ -15,7 +15,7 @@ use starcell_log::{KeptLogs, Level};
 use starcell_node::schedule::Timetable;
 use starcell_node::subject::digest;
 use starcell_node::{
-    AppTerms, Deployment, Launch, NodeShare, NotStarted, Revision, RevisionImages, Sight, Tally, Tenant,
+    AppTerms, Deployment, Insights, Launch, NodeShare, NotStarted, Revision, RevisionImages, Sight, Tally, Tenant,
 };
 use starcell_policy::{CanonicalPath, EnvName, Grants};
 use starcell_runtime::kv::DEFAULT_QUOTA;
@@ -52,6 +52,8 @@ pub(crate) struct Base {
     pub(crate) share: NodeShare,
     /// The last lines of each app.
     pub(crate) kept_logs: KeptLogs,
+    /// What is kept of the requests of each app.
+    pub(crate) insights: Insights,
     /// The tenants.
     pub(crate) tenants: BTreeMap<String, Arc<Tenant>>,
     /// The server that keeps the stores of the apps; none where folders do.
@@ -228,7 +230,8 @@ impl Base {
         let images = self.images.clone().filter(|_| !manifest.resident);
         let images = images.map(|store| RevisionImages { store, policy });
         let main = MAIN;
-        let deployment = Deployment { number, digest, tenant, tally, terms, source, timetable, main, images };
+        let insight = self.insights.of(tenant.name(), &name, tenant.memory());
+        let deployment = Deployment { number, digest, tenant, tally, insight, terms, source, timetable, main, images };
         Revision::start(launch, deployment).await
     }
 

@@ -128,6 +128,7 @@ impl Deployer {
                 self.base.share.metrics.forget(tenant, seat.name());
             }
             self.base.kept_logs.forget(seat.name());
+            self.base.insights.forget(seat.name());
             let drained = self.known.get_mut(seat.name()).and_then(|known| known.drained.take());
             self.retire(drained);
             self.retire(old);
