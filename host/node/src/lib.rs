@@ -25,12 +25,14 @@
 //! - [`beside`]: a canary and previews, which run beside the revision that answers
 //! - [`tally`]: what the requests of an app came to
 //! - [`insight`], [`timeline`]: what is kept of them for whoever looks at the app
+//! - [`console_cookie`]: the session of an operator's browser, which no script sees
 //!
 //! A request comes from [`starcell_edge`], or from a test that has no socket; nothing here can tell which.
 
 pub mod answer;
 pub mod beside;
 mod bucket;
+pub mod console_cookie;
 pub mod cutoff;
 mod exposition;
 pub mod hosts;

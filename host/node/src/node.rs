@@ -15,6 +15,7 @@ use starcell_http::request;
 use starcell_http::response::Refusal;
 
 use crate::beside::Beside;
+use crate::console_cookie::take_out;
 use crate::hosts::plain;
 use crate::metrics::Metrics;
 use crate::revision::Revision;
@@ -206,6 +207,7 @@ impl Responder for Node {
     }
 
     fn respond(self: Arc<Self>, mut asked: Asked) -> Responding {
+        take_out(&mut asked.parts.headers);
         let (seat, prefix) = match self.find(&asked) {
             Ok(found) => found,
             Err(refusal) => return Responding::Now(Answered::refused(asked.parts, asked.id, refusal)),
