@@ -6,20 +6,23 @@
 //! - `socket`: the socket in the file system
 //! - `lobby`: places for connections, and who gives way
 //! - [`desk`]: from a request to its answer; `answers`: their forms
+//! - [`clerk`]: what is answered and done, for the API and for the [console](crate::console); [`kept`]: files of revisions
 //! - `question`, `demand`: what a request says beside its path, and the action that it asks for
 //! - `ledger`: what is recorded of it
 //! - [`trail`]: answers that the audit log has
 //! - [`stream`]: bodies that are there, and those that go on
 
 pub(crate) mod access;
-mod answers;
+pub(crate) mod answers;
 mod browser;
+pub(crate) mod clerk;
 mod demand;
 pub(crate) mod desk;
-mod ledger;
+pub(crate) mod kept;
+pub(crate) mod ledger;
 mod lobby;
-mod question;
+pub(crate) mod question;
 pub(crate) mod server;
 mod socket;
-mod stream;
-mod trail;
+pub(crate) mod stream;
+pub(crate) mod trail;

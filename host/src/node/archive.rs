@@ -13,7 +13,7 @@
 
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "owns the folder of the kept revisions")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
@@ -126,6 +126,18 @@ impl Archive {
         let made = folder.parent().map_or(Ok(()), make_folders);
         let put = made.and_then(|()| write_passing_folder(&folder, all.map(Ok)));
         put.map_err(|error| format!("cannot write {}: {error}", folder.display()))
+    }
+
+    /// The files of a revision that is kept, by name; none of one that is not. Blocks for a moment.
+    pub(crate) fn files(&self, app: &str, number: u64) -> Result<BTreeMap<String, Vec<u8>>, String> {
+        let history = self.read(app)?;
+        let kept = history.revision(number).zip(self.folder_of(app, number));
+        let Some((kept, folder)) = kept else { return Ok(BTreeMap::new()) };
+        let read = |name: &str| read_source(&folder, name).map_err(|error| format!("{name}: {error}"));
+        let own = [MANIFEST, MAIN].map(|name| Ok((name.to_owned(), read(name)?)));
+        // One that was missing to the script is missing here too.
+        let loaded = kept.loaded.iter().filter_map(|name| Some(Ok((name.clone(), read(name).ok()?))));
+        own.into_iter().chain(loaded).collect()
     }
 
     /// The folder of a revision that is kept.

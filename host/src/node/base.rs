@@ -11,7 +11,7 @@ use std::sync::Arc;
 use starcell_audit::{Audit, Subject};
 use starcell_config::AppManifest;
 use starcell_edge::Edge;
-use starcell_log::{KeptLogs, Level};
+use starcell_log::{KeptLog, KeptLogs, Level};
 use starcell_node::schedule::Timetable;
 use starcell_node::subject::digest;
 use starcell_node::{
@@ -78,6 +78,21 @@ pub(crate) struct AppGrants {
 }
 
 impl Base {
+    /// The last lines of an app of a tenant. One that changes its owner begins anew: its lines are not the next one's.
+    pub(crate) fn kept_log(&self, tenant: &str, app: &str) -> KeptLog {
+        self.kept_logs.of(&Self::log_name(tenant, app))
+    }
+
+    /// Forgets the last lines of an app that is gone.
+    pub(crate) fn forget_log(&self, tenant: &str, app: &str) {
+        self.kept_logs.forget(&Self::log_name(tenant, app));
+    }
+
+    /// No name has a slash.
+    fn log_name(tenant: &str, app: &str) -> String {
+        format!("{tenant}/{app}")
+    }
+
     /// The tenant of an app.
     pub(crate) fn tenant(&self, manifest: &AppManifest) -> Result<&Arc<Tenant>, String> {
         let found = self.tenants.get(&manifest.tenant);
@@ -250,7 +265,7 @@ impl Base {
             turns: tenant.turns().clone(),
             cpu_cut: tenant.cpu_cut(),
             edge: Arc::clone(&self.edge),
-            logs: self.share.logs.of_kept(name, tenant.log(), self.kept_logs.of(name)),
+            logs: self.share.logs.of_kept(name, tenant.log(), self.kept_log(tenant.name(), name)),
             sight: Some(sight),
         })
     }

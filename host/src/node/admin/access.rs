@@ -65,6 +65,25 @@ impl Keys {
         Self(tokens.iter().map(key).collect())
     }
 
+    /// Who has a token, with its digest, by which [`with_digest`](Self::with_digest) finds them again.
+    pub(crate) fn of_token(&self, token: &str) -> Option<(String, &Operator)> {
+        let digest = digest(token.as_bytes());
+        let operator = self.with_digest(&digest)?;
+        Some((digest, operator))
+    }
+
+    /// Who has the token of a digest.
+    pub(crate) fn with_digest(&self, digest: &str) -> Option<&Operator> {
+        let mut found = None;
+        for (key, operator) in &self.0 {
+            let same: Choice = key.as_bytes().ct_eq(digest.as_bytes());
+            if bool::from(same) {
+                found = Some(operator);
+            }
+        }
+        found
+    }
+
     /// Who has the token of a request.
     pub(crate) fn of(&self, headers: &HeaderMap) -> Option<&Operator> {
         let mut given = headers.get_all(AUTHORIZATION).iter();
@@ -73,15 +92,7 @@ impl Keys {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
-        let given = digest(token.trim().as_bytes());
-        let mut found = None;
-        for (key, operator) in &self.0 {
-            let same: Choice = key.as_bytes().ct_eq(given.as_bytes());
-            if bool::from(same) {
-                found = Some(operator);
-            }
-        }
-        found
+        self.of_token(token.trim()).map(|(_, operator)| operator)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::node::orders::Refused;
 use super::stream::AnswerBody;
 
 /// An answer to a request of an operator.
-pub(super) type Answer = Response<AnswerBody>;
+pub(crate) type Answer = Response<AnswerBody>;
 
 /// Something failed that is nobody's mistake outside of the node.
 pub(super) fn internal(message: &str) -> Refused {
@@ -37,7 +37,7 @@ pub(super) fn failed(refused: &Refused) -> Answer {
 }
 
 /// Adds a header, and those of all answers.
-pub(super) fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
+pub(crate) fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -23,7 +23,7 @@ use super::access::Operator;
 const MAX_SHOWN: usize = 200;
 
 /// Who records.
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     base: Arc<Base>,
     actions: AuditActions,
     strangers: Mutex<Strangers>,
@@ -37,20 +37,20 @@ struct Strangers {
 }
 
 /// An action that is recorded, and not done yet.
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     ticket: Ticket,
     began: Instant,
 }
 
 impl Ledger {
     /// The records in the log of a node.
-    pub(super) fn new(base: Arc<Base>) -> Self {
+    pub(crate) fn new(base: Arc<Base>) -> Self {
         let actions = base.audit.actions();
         Self { base, actions, strangers: Mutex::default() }
     }
 
     /// Records an action before it is done. After an error it must not be done.
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         &self,
         operator: &Operator,
         tenant: Option<&str>,
@@ -69,21 +69,36 @@ impl Ledger {
             decision: Decision::Allow,
             reason: None,
         };
-        let ticket = self.actions.intent(&action).await.map_err(|error| {
-            let message = format!("nothing was done, since it cannot be recorded: {error}");
-            Refused::new(StatusCode::SERVICE_UNAVAILABLE, "audit_failed", message)
-        })?;
+        let ticket = self.actions.intent(&action).await.map_err(|error| unrecorded(&error.to_string()))?;
         Ok(Recorded { ticket, began: Instant::now() })
     }
 
     /// Records what an action came to.
-    pub(super) fn end(&self, operator: &Operator, recorded: Recorded, is_done: bool) {
+    pub(crate) fn end(&self, operator: &Operator, recorded: Recorded, is_done: bool) {
         let outcome = if is_done { Outcome::Ok } else { Outcome::Error };
         self.actions.outcome(&operator.name, recorded.ticket, outcome, recorded.began.elapsed());
     }
 
+    /// Records that an operator begins or ends something that changes nothing: a session with the console.
+    pub(crate) async fn note(&self, operator: &Operator, action: &str) -> Result<(), Refused> {
+        let action = Action {
+            node: &self.base.name,
+            tenant: operator.tenant.as_deref(),
+            app: None,
+            actor: &operator.name,
+            role: Some(operator.role.name()),
+            action,
+            detail: None,
+            decision: Decision::Allow,
+            reason: None,
+        };
+        let ticket = self.actions.intent(&action).await.map_err(|error| unrecorded(&error.to_string()))?;
+        self.actions.outcome(&operator.name, ticket, Outcome::Ok, Duration::ZERO);
+        Ok(())
+    }
+
     /// Records something that an operator may not do.
-    pub(super) async fn refused(&self, operator: &Operator, app: Option<&str>, action: &str, reason: &str) {
+    pub(crate) async fn refused(&self, operator: &Operator, app: Option<&str>, action: &str, reason: &str) {
         let action = Action {
             node: &self.base.name,
             tenant: operator.tenant.as_deref(),
@@ -99,7 +114,7 @@ impl Ledger {
     }
 
     /// Records a request of somebody who is not known.
-    pub(super) async fn stranger<B>(&self, request: &Request<B>, why: &str) {
+    pub(crate) async fn stranger<B>(&self, request: &Request<B>, why: &str) {
         let now = Instant::now();
         let since = {
             let mut strangers = self.strangers.lock();
@@ -134,4 +149,9 @@ impl Ledger {
         let text = format!("{} was refused {}: {what}", action.actor, action.action);
         self.base.share.logs.say(Level::Warn, &text);
     }
+}
+
+fn unrecorded(error: &str) -> Refused {
+    let message = format!("nothing was done, since it cannot be recorded: {error}");
+    Refused::new(StatusCode::SERVICE_UNAVAILABLE, "audit_failed", message)
 }

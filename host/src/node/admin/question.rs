@@ -16,7 +16,7 @@ use crate::api::paths::ApiPath;
 use crate::node::orders::Refused;
 
 /// Bytes of a body, and of one that has the files of an app: their 4 MiB, and what JSON adds to them.
-pub(super) const MAX_BODY: usize = 64 << 10;
+pub(crate) const MAX_BODY: usize = 64 << 10;
 pub(super) const MAX_FILES_BODY: usize = 6 << 20;
 
 /// Time for a body.
@@ -65,7 +65,13 @@ impl Question {
 
 /// Reads the body of a request, of so many bytes at most; an empty one is an empty object.
 pub(super) async fn body<T: DeserializeOwned>(request: Request<Incoming>, most: usize) -> Result<T, Refused> {
-    let bad = |message: String| Refused::new(StatusCode::BAD_REQUEST, "bad_body", message);
+    let bytes = body_bytes(request, most).await?;
+    let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
+    serde_json::from_slice(text).map_err(|error| bad(format!("the body is not what this path takes: {error}")))
+}
+
+/// Reads the bytes of a body, so many at most.
+pub(crate) async fn body_bytes(request: Request<Incoming>, most: usize) -> Result<Vec<u8>, Refused> {
     let mut incoming = request.into_body();
     let mut bytes = Vec::new();
     let read = async {
@@ -80,8 +86,11 @@ pub(super) async fn body<T: DeserializeOwned>(request: Request<Incoming>, most: 
         Ok(())
     };
     timeout(BODY_TIME, read).await.map_err(|_| bad("the body did not arrive in time".to_owned()))??;
-    let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
-    serde_json::from_slice(text).map_err(|error| bad(format!("the body is not what this path takes: {error}")))
+    Ok(bytes)
+}
+
+fn bad(message: String) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, "bad_body", message)
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl AdminServer {
         let desk = Desk::new(Arc::clone(base), Arc::clone(node), orders, keys);
         let lobby = Lobby::new(CONNECTIONS);
         for listener in listeners {
-            desk.tasks.spawn(accept(listener, Arc::clone(&lobby), Arc::clone(&desk)));
+            desk.clerk.tasks.spawn(accept(listener, Arc::clone(&lobby), Arc::clone(&desk)));
         }
         Ok(Some(Self { desk, socket, tokens }))
     }
@@ -135,9 +135,9 @@ impl AdminServer {
 
     async fn end(&self) {
         self.desk.stop.cancel();
-        self.desk.tasks.close();
+        self.desk.clerk.tasks.close();
         // What takes longer is cut with the process.
-        let _ = timeout(LAST, self.desk.tasks.wait()).await;
+        let _ = timeout(LAST, self.desk.clerk.tasks.wait()).await;
     }
 }
 
@@ -211,7 +211,7 @@ async fn accept(listener: Listener, lobby: Arc<Lobby>, desk: Arc<Desk>) {
             None => return,
             Some(Ok((stream, caller))) => {
                 let Some(place) = stop.run_until_cancelled(lobby.enter()).await else { return };
-                desk.tasks.spawn(serve(stream, caller, place, Arc::clone(&desk)));
+                desk.clerk.tasks.spawn(serve(stream, caller, place, Arc::clone(&desk)));
             }
             // Of one connection, or the machine has run out of something: both pass.
             Some(Err(_)) => sleep(PAUSE).await,

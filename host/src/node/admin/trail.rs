@@ -27,6 +27,15 @@ pub(crate) struct Trail {
     file: PathBuf,
 }
 
+/// A call or an action, with its outcome where that is known.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundRecord {
+    /// The record.
+    pub(crate) record: BTreeMap<String, Value>,
+    /// The record of its outcome.
+    pub(crate) outcome: Option<BTreeMap<String, Value>>,
+}
+
 impl Trail {
     /// The log of a node that has one.
     pub(crate) fn new(file: Option<&Path>) -> Result<Self, Refused> {
@@ -53,6 +62,17 @@ impl Trail {
             }
         }
         Ok(RecordsView { records: last.into() })
+    }
+
+    /// The last calls and actions that a search finds, the newest first, each with its outcome where that is known. Blocks.
+    pub(crate) fn search(
+        &self,
+        most: usize,
+        tenant: Option<&str>,
+        finds: impl Fn(&str, &BTreeMap<String, Value>) -> bool,
+    ) -> Result<Vec<FoundRecord>, Refused> {
+        let text = end_of(&self.file).map_err(unreadable)?;
+        Ok(found(&text, most, tenant, finds))
     }
 
     /// The calls of an app that were refused. Blocks.
@@ -109,7 +129,7 @@ fn is_of(record: &BTreeMap<String, Value>, tenant: &str, seen: &mut BTreeSet<u64
     match text("kind") {
         // Ids begin anew with another writer.
         Some("open") => {
-            if !matches!(text("after"), Some("rotation" | "moved")) {
+            if !goes_on(record) {
                 seen.clear();
             }
             false
@@ -121,6 +141,54 @@ fn is_of(record: &BTreeMap<String, Value>, tenant: &str, seen: &mut BTreeSet<u64
         }
         _ => false,
     }
+}
+
+/// The last calls and actions of a text that a search finds, the newest first.
+fn found(
+    text: &str,
+    most: usize,
+    tenant: Option<&str>,
+    finds: impl Fn(&str, &BTreeMap<String, Value>) -> bool,
+) -> Vec<FoundRecord> {
+    let mut last: VecDeque<FoundRecord> = VecDeque::new();
+    let mut seen = BTreeSet::new();
+    // Ids of those that wait for their outcomes, each with the number of its record.
+    let (mut waiting, mut number): (BTreeMap<u64, usize>, usize) = (BTreeMap::new(), 0);
+    // A line that is being written has no end yet.
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    for line in whole.lines() {
+        let Ok(record) = serde_json::from_str::<BTreeMap<String, Value>>(line) else { continue };
+        let kind = record.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let id = record.get("id").and_then(Value::as_u64);
+        if kind == "open" && !goes_on(&record) {
+            waiting.clear();
+        }
+        if tenant.is_some_and(|tenant| !is_of(&record, tenant, &mut seen)) {
+            continue;
+        }
+        if kind == "outcome" {
+            let place = id.and_then(|id| waiting.remove(&id)).and_then(|at| at.checked_sub(number - last.len()));
+            if let Some(found) = place.and_then(|place| last.get_mut(place)) {
+                found.outcome = Some(record);
+            }
+            continue;
+        }
+        if !finds(line, &record) {
+            continue;
+        }
+        waiting.extend(id.map(|id| (id, number)));
+        number += 1;
+        last.push_back(FoundRecord { record, outcome: None });
+        if last.len() > most {
+            last.pop_front();
+        }
+    }
+    last.into_iter().rev().collect()
+}
+
+/// Whether the ids behind a record of the kind `open` go on from those before it.
+fn goes_on(record: &BTreeMap<String, Value>) -> bool {
+    matches!(record.get("after").and_then(Value::as_str), Some("rotation" | "moved"))
 }
 
 fn denial(event: Event) -> DenialView {
@@ -164,7 +232,7 @@ fn unsound(error: ReadError) -> Refused {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -184,5 +252,36 @@ mod tests {
         let mut seen = BTreeSet::new();
         let told = lines.map(|line| is_of(&serde_json::from_str(line).unwrap(), "acme", &mut seen));
         assert_eq!(told, [true, false, false, true, true, false, false, true, false]);
+    }
+
+    #[test]
+    fn a_search_finds_calls_and_actions_with_their_outcomes() {
+        let lines = [
+            r#"{"kind":"call","id":1,"tenant":"acme","resource":"a"}"#,
+            r#"{"kind":"call","id":2,"tenant":"beta","resource":"a"}"#,
+            r#"{"kind":"outcome","id":2,"outcome":"ok"}"#,
+            r#"{"kind":"outcome","id":1,"outcome":"error"}"#,
+            r#"{"kind":"call","id":3,"tenant":"acme","resource":"b"}"#,
+            r#"{"kind":"open","after":"kill"}"#,
+            r#"{"kind":"outcome","id":3,"outcome":"ok"}"#,
+            r#"{"kind":"action","id":4,"tenant":"acme","resource":"a"}"#,
+            r#"{"kind":"acti"#,
+        ];
+        let text = lines.join("\n");
+        let told = |most, tenant, word: &'static str| -> Vec<(u64, Option<String>)> {
+            let all = found(&text, most, tenant, |line, _| line.contains(word));
+            let told = |found: FoundRecord| {
+                let outcome = found.outcome.map(|outcome| outcome["outcome"].as_str().unwrap().to_owned());
+                (found.record["id"].as_u64().unwrap_or_default(), outcome)
+            };
+            all.into_iter().map(told).collect()
+        };
+        let (ok, error) = (Some("ok".to_owned()), Some("error".to_owned()));
+        assert_eq!(told(9, Some("acme"), "\"a\""), [(4, None), (1, error.clone())]);
+        assert_eq!(told(9, None, "\"a\""), [(4, None), (2, ok.clone()), (1, error)]);
+        assert_eq!(told(2, None, "\"a\""), [(4, None), (2, ok)]);
+        assert_eq!(told(9, Some("acme"), "nothing"), []);
+        assert_eq!(told(9, None, "open"), [(0, None)]);
+        assert_eq!(told(9, None, "\"b\""), [(3, None)], "an outcome of another writer is not its own");
     }
 }

@@ -126,8 +126,8 @@ impl Deployer {
             let tenant = self.known.get(seat.name()).and_then(Known::tenant);
             if let Some(tenant) = tenant {
                 self.base.share.metrics.forget(tenant, seat.name());
+                self.base.forget_log(tenant, seat.name());
             }
-            self.base.kept_logs.forget(seat.name());
             self.base.insights.forget(seat.name());
             let drained = self.known.get_mut(seat.name()).and_then(|known| known.drained.take());
             self.retire(drained);
