@@ -11,6 +11,7 @@
 //! - `store`: where the stores of apps are kept
 //! - `record`: the audit log that the command line names
 //! - `node`: a node with many apps, from its files to its listeners
+//! - `console`: pages for those who operate it
 //! - [`signals`]: SIGINT and SIGTERM
 //! - `sockets`: sockets that a supervisor has bound for this process
 //! - `supervisor`: what a supervisor is told about it
@@ -28,6 +29,7 @@ pub mod api;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+mod console;
 pub mod exit;
 mod folder;
 pub mod granted;

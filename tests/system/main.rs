@@ -36,6 +36,7 @@ mod host_admin;
 mod host_admin_noise;
 mod host_admin_shift;
 mod host_check;
+mod host_console;
 mod host_crash;
 mod host_deploy;
 mod host_drain;

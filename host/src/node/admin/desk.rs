@@ -1,7 +1,8 @@
 //! From a request of an operator to its answer: who asks, what for, and in which form the answer goes back.
 //!
-//! The decision: a request of another page is refused before anything else is looked at. What is left is an operation of the
-//! table of paths, which [`clerk`](super::clerk) carries out and which is answered in JSON here.
+//! The decision: a request of another page is refused before anything else is looked at. What is left is for the console,
+//! whose pages are in [`console`](crate::console), or an operation of the table of paths, which [`clerk`](super::clerk) carries
+//! out and which is answered in JSON here.
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::openapi;
 use crate::api::paths::{ApiPath, ApiRoute, Operation, route};
 use crate::api::views::{AppsView, LogLinesView, TenantsView};
+use crate::console::{Console, is_of_console};
 use crate::node::base::Base;
 use crate::node::orders::{AppName, Orders, Refused};
 
@@ -33,6 +35,7 @@ const FOLLOWERS: usize = 32;
 /// What answers the requests of operators.
 pub(crate) struct Desk {
     pub(super) clerk: Arc<Clerk>,
+    console: Console,
     followers: Arc<Semaphore>,
     /// Cancelled when the node ends.
     pub(super) stop: CancellationToken,
@@ -42,6 +45,7 @@ impl Desk {
     pub(crate) fn new(base: Arc<Base>, node: Arc<Node>, orders: Orders, keys: Option<Keys>) -> Arc<Self> {
         let clerk = Clerk::new(base, node, orders, keys);
         Arc::new(Self {
+            console: Console::new(Arc::clone(&clerk)),
             clerk,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
             stop: CancellationToken::new(),
@@ -60,9 +64,15 @@ impl Desk {
 
     /// Answers a request.
     pub(crate) async fn answer(&self, caller: Caller, request: Request<Incoming>) -> Answer {
-        if let Err(refused) = browser::check(caller, &request) {
+        let is_page = is_of_console(request.uri().path());
+        // A browser that reaches the unix socket does so through an address, which a page of a stranger can name too.
+        let reached = if is_page { Caller::Address } else { caller };
+        if let Err(refused) = browser::check(reached, &request) {
             self.clerk.ledger.stranger(&request, &refused.message).await;
             return failed(&refused);
+        }
+        if is_page {
+            return self.console.answer(caller, request).await;
         }
         let Some(operator) = self.operator(caller, &request) else {
             self.clerk.ledger.stranger(&request, "no token of the node").await;
