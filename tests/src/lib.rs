@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod attack;
+pub mod browser;
 pub mod client;
 pub mod edge;
 pub mod editor;

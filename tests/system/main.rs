@@ -37,6 +37,7 @@ mod host_admin_noise;
 mod host_admin_shift;
 mod host_check;
 mod host_console;
+mod host_console_browser;
 mod host_crash;
 mod host_deploy;
 mod host_drain;
