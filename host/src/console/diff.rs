@@ -5,7 +5,7 @@
 //! is removed and one that is added: a comparison takes bounded time and memory, whatever scripts are sent.
 
 /// Differences that are looked for: memory and time grow with the square of it.
-const MOST: usize = 1500;
+const MOST: usize = 500;
 
 /// A line of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(text(el("input").attr("value", "a\"b")), "<input value=\"a&quot;b\">");
         assert_eq!(text((vec!["<"], Some("&".to_owned()), ["a", ">"])), "&lt;&amp;a&gt;");
         assert_eq!(text("a\n\tb"), "a\n\tb", "lines stay lines");
-        assert_eq!(text(el("ul").put([el("li").put(1), el("li").put("b")])), "<ul><li>1</li><li>b</li></ul>");
+        assert_eq!(text(el("ul").put([el("li").put(1_u64), el("li").put("b")])), "<ul><li>1</li><li>b</li></ul>");
     }
 
     #[test]
