@@ -48,7 +48,7 @@ pub struct AuditedCall<'a> {
 /// The arguments of a call that decide what it does, beside its resource. Each is there only where the function has it.
 ///
 /// No field holds the value of a variable, the input of a program, a body or a query: a log must not become a second
-/// place for secrets.
+/// place for secrets. Statements on databases and their parameters are there only for an operator who asks for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arguments {
     /// The words of a command, the program first.
@@ -63,14 +63,27 @@ pub struct Arguments {
     pub method: Option<String>,
     /// The server that keeps the pairs of `kv`, without credentials.
     pub store: Option<String>,
+    /// The statement on a database.
+    pub statement: Option<String>,
+    /// What stands for its placeholders, one list behind the other.
+    pub parameters: Option<Vec<String>>,
     /// Whether a cluster was only asked what it would do.
     pub dry_run: bool,
 }
 
 impl Arguments {
     /// No arguments: the resource says all.
-    pub const NONE: &'static Self =
-        &Self { argv: None, env: None, cwd: None, object: None, method: None, store: None, dry_run: false };
+    pub const NONE: &'static Self = &Self {
+        argv: None,
+        env: None,
+        cwd: None,
+        object: None,
+        method: None,
+        store: None,
+        statement: None,
+        parameters: None,
+        dry_run: false,
+    };
 
     /// Adds the words of a command.
     #[must_use]
@@ -106,6 +119,18 @@ impl Arguments {
     #[must_use]
     pub fn store(self, server: impl Into<String>) -> Self {
         Self { store: Some(server.into()), ..self }
+    }
+
+    /// Adds the statement on a database.
+    #[must_use]
+    pub fn statement(self, text: impl Into<String>) -> Self {
+        Self { statement: Some(text.into()), ..self }
+    }
+
+    /// Adds what stands for the placeholders of a statement.
+    #[must_use]
+    pub fn parameters<T: Into<String>>(self, values: impl IntoIterator<Item = T>) -> Self {
+        Self { parameters: Some(values.into_iter().map(Into::into).collect()), ..self }
     }
 
     /// Says whether a cluster is only asked what it would do.

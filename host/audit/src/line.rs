@@ -189,7 +189,7 @@ pub(crate) fn close(time: SystemTime) -> String {
 
 /// Adds the arguments of a call. Returns true when one was cut.
 fn push_arguments(out: &mut String, arguments: &Arguments) -> bool {
-    let Arguments { argv, env, cwd, object, method, store, dry_run } = arguments;
+    let Arguments { argv, env, cwd, object, method, store, statement, parameters, dry_run } = arguments;
     let mut cut = false;
     for (name, list, limit) in [("argv", argv, MAX_ARGV), ("env", env, MAX_ENV)] {
         if let Some(list) = list {
@@ -201,10 +201,14 @@ fn push_arguments(out: &mut String, arguments: &Arguments) -> bool {
         ("object", object, MAX_VALUE),
         ("method", method, MAX_VALUE),
         ("store", store, MAX_VALUE),
+        ("statement", statement, MAX_RESOURCE),
     ] {
         if let Some(value) = value {
             cut |= push_field(out, name, value, limit);
         }
+    }
+    if let Some(parameters) = parameters {
+        cut |= push_list(out, "parameters", parameters, MAX_RESOURCE);
     }
     if *dry_run {
         out.push_str(",\"dry_run\":true");

@@ -3,7 +3,7 @@
 //! | kind | fields beside `v`, `kind`, `time` and `hash` |
 //! |---|---|
 //! | `open` | `prev` (hash before it), `at` (its offset in the file), `after` (close, damage, kill, moved, nothing, rotation), `torn_bytes` |
-//! | `call` | `id`, `node`, `tenant`, `app`, `revision`?, `script`, `policy`, `request`?, `phase`, `capability`, `category`, `resource`, `argv`?, `env`?, `cwd`?, `object`?, `method`?, `store`?, `dry_run`?, `decision`, `rule`?, `needed`?, `file`, `line`, `cut`? |
+//! | `call` | `id`, `node`, `tenant`, `app`, `revision`?, `script`, `policy`, `request`?, `phase`, `capability`, `category`, `resource`, `argv`?, `env`?, `cwd`?, `object`?, `method`?, `store`?, `statement`?, `parameters`?, `dry_run`?, `decision`, `rule`?, `needed`?, `file`, `line`, `cut`? |
 //! | `action` | `id`, `node`, `tenant`?, `app`?, `actor`, `role`?, `action`, `detail`?, `decision`, `reason`?, `cut`? |
 //! | `outcome` | `id` (of the call or action), `outcome`, `duration_us`, `bytes` |
 //! | `gap` | `refused` calls and `lost` outcomes that could not be written before it |
@@ -267,6 +267,8 @@ line!(CallLine {
     object: Option<String>,
     method: Option<String>,
     store: Option<String>,
+    statement: Option<String>,
+    parameters: Option<Vec<String>>,
     dry_run: Option<bool>,
     decision: Decision,
     rule: Option<String>,
@@ -327,6 +329,8 @@ impl CallLine {
                 object: found.object,
                 method: found.method,
                 store: found.store,
+                statement: found.statement,
+                parameters: found.parameters,
                 dry_run: found.dry_run.unwrap_or_default(),
             },
             decision: found.decision,

@@ -88,6 +88,8 @@ async fn hostile_values_stay_on_their_line_and_within_bounds() {
         method: Some(long.clone()),
         dry_run: true,
         store: Some(long.clone()),
+        statement: Some(long.clone()),
+        parameters: Some(words()),
     };
     let hostile = AuditedCall {
         request: Some(&long),

@@ -51,8 +51,19 @@ fn call() -> impl Strategy<Value = RecordKind> {
     );
     let numbers = (any::<u64>(), any::<u32>());
     let words = || prop::option::of(prop::collection::vec(text(), 0..20));
-    let arguments = (words(), words(), optional(), optional(), optional(), optional(), any::<bool>()).prop_map(
-        |(argv, env, cwd, object, method, store, dry_run)| Arguments { argv, env, cwd, object, method, store, dry_run },
+    let of_sql = (optional(), words());
+    let arguments = (words(), words(), optional(), optional(), optional(), optional(), of_sql, any::<bool>()).prop_map(
+        |(argv, env, cwd, object, method, store, (statement, parameters), dry_run)| Arguments {
+            argv,
+            env,
+            cwd,
+            object,
+            method,
+            store,
+            statement,
+            parameters,
+            dry_run,
+        },
     );
     let texts = (text(), text(), text(), text());
     (subject, (optional(), optional(), optional(), arguments), texts, decided, numbers).prop_map(

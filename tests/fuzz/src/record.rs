@@ -13,7 +13,7 @@ use crate::target::{Target, texts};
 const MAX_LINE: usize = 64 << 10;
 
 /// The fields that a call may have, in the order of the schema.
-const FIELDS: [&str; 27] = [
+const FIELDS: [&str; 29] = [
     "v",
     "kind",
     "time",
@@ -35,6 +35,8 @@ const FIELDS: [&str; 27] = [
     "object",
     "method",
     "store",
+    "statement",
+    "parameters",
     "dry_run",
     "decision",
     "rule",
@@ -112,6 +114,8 @@ fn record(parts: &[&str]) {
             object: Some(part(10)),
             method: None,
             store: Some(part(10)),
+            statement: Some(part(11)),
+            parameters: words(),
             dry_run: true,
         },
         decision: Decision::Deny,
