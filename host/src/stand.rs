@@ -47,8 +47,11 @@ pub(crate) fn stand(needs: &Needs<'_>) -> Stand {
     // A program that makes credentials is the operator's own, and may need anything.
     let executes = clusters && needs.kubernetes.runs_programs();
     let everywhere = needs.counts || executes;
-    let connects =
-        clusters || may(&[Capability::HttpClient]) || sends_anchors(needs) || stores_elsewhere(needs) || needs.sends;
+    let connects = clusters
+        || may(&[Capability::HttpClient, Capability::SqlOpen])
+        || sends_anchors(needs)
+        || stores_elsewhere(needs)
+        || needs.sends;
     let ground = NodeGround {
         read: read(needs, clusters, connects).filter(|_| !everywhere),
         write: written(needs).filter(|_| !everywhere),
@@ -68,7 +71,9 @@ pub(crate) fn stand(needs: &Needs<'_>) -> Stand {
 
 /// What is read: the folders of the scripts, what its grants outline, and what clusters and certificates take.
 fn read(needs: &Needs<'_>, clusters: bool, connects: bool) -> Option<Vec<PathBuf>> {
-    let mut places = paths(needs.granted.grants.outline(Capability::FsRead)?);
+    let grants = &needs.granted.grants;
+    let mut places = paths(grants.outline(Capability::FsRead)?);
+    places.extend(paths(grants.outline(Capability::SqlOpen)?));
     places.extend(needs.scripts.iter().flat_map(|script| both(script)));
     // A file that is replaced has another inode, so the folder that it is found in is what stays open.
     places.extend(needs.variables.iter().flat_map(|file| both(file)).filter_map(|file| folder_of(&file)));
@@ -94,6 +99,8 @@ pub(crate) fn of_connections(connects: bool, environment: &BTreeMap<String, Stri
 fn written(needs: &Needs<'_>) -> Option<Vec<PathBuf>> {
     let Granted { grants, cwd, .. } = needs.granted;
     let granted = grants.outline(Capability::FsWrite)?.into_iter().chain(grants.outline(Capability::FsDelete)?);
+    // SQLite makes files beside a database.
+    let granted = granted.chain(grants.outline(Capability::SqlOpen)?);
     let mut places: Vec<PathBuf> = granted.map(|place| written_at(&place, cwd)).collect();
     places.extend(needs.writes.iter().flat_map(|file| both(file)));
     let record = needs.kept.record;

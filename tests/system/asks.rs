@@ -14,7 +14,7 @@ use starcell_tests::upstream::Upstream;
 use crate::imports;
 
 /// A line of a script for each function, one or more. `URL` and `TLS` stand for a server and for options.
-const LINES: [(&str, &str); 38] = [
+const LINES: [(&str, &str); 41] = [
     ("client.send", "http.try_get(URL)"),
     ("client.send", "http.try_head(URL)"),
     ("client.send", "http.try_post(URL, \"x\")"),
@@ -53,6 +53,12 @@ const LINES: [(&str, &str); 38] = [
     ("os.which", "os.try_which(\"./tool\")"),
     ("server.listen", "srv.try_start(port=0, TLS)"),
     ("server.shutdown", "srv.try_shutdown()"),
+    ("sql.exec", "sql.open(\"sqlite:d.db\").try_exec(\"create table t (v)\")"),
+    ("sql.query", "sql.open(\"sqlite:d.db\").try_query(\"select v from t\")"),
+    (
+        "sql.begin",
+        "[sql.open(\"sqlite:d.db\").try_tx(lambda tx: 1, read_only=reads) for reads in [True, False]]",
+    ),
     ("timer.sleep", "time.sleep(\"1ms\")"),
     ("wall-clock.now", "time.now()"),
     ("random.get-random-bytes", "random.token()"),

@@ -70,11 +70,16 @@ fn every_program_with_tests_is_here() {
     let programs = std::fs::read_dir(fixture("")).unwrap().map(|entry| entry.unwrap().path());
     let programs: Vec<PathBuf> = programs.filter(|path| path.join("main_test.star").is_file()).collect();
     assert!(programs.len() >= 21, "{programs:?}");
-    let tests =
-        [include_str!("programs.rs"), include_str!("programs/alone.rs"), include_str!("programs/callers.rs")].concat();
+    let tests = [
+        include_str!("programs.rs"),
+        include_str!("programs/alone.rs"),
+        include_str!("programs/callers.rs"),
+        include_str!("sql.rs"),
+    ]
+    .concat();
     for program in programs {
         let name = program.file_name().unwrap().to_str().unwrap();
-        let called = [format!("test(\"{name}\", "), format!("fixture(\"{name}\")")];
+        let called = [format!("test(\"{name}\", "), format!("fixture(\"{name}\")"), format!("copied(\"{name}\")")];
         assert!(called.iter().any(|call| tests.contains(call)), "{name} is not run");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use starcell_contract::{Conditions, HostError, LogLine, Position, ServerOptions};
-use starcell_interp::{Client, Cluster, Files, Host, Kv, Programs, Tool};
+use starcell_interp::{Client, Cluster, Files, Host, Kv, Programs, Sql, Tool};
 use starlark::environment::Module;
 
 use crate::bindings::starcell::guest::{log, server, source, timer};
@@ -83,6 +83,10 @@ impl Host for Imports {
     }
 
     fn programs(&self) -> &dyn Programs {
+        self
+    }
+
+    fn sql(&self) -> &dyn Sql {
         self
     }
 

@@ -13,6 +13,7 @@ mod imports;
 mod k8s;
 mod kv;
 mod programs;
+mod sql;
 mod tool;
 
 use starcell_contract::{Conditions, Failure, Miss, Request, Response, Script};

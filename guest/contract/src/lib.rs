@@ -17,6 +17,7 @@ mod kv;
 mod log;
 mod os;
 mod server;
+mod sql;
 mod tool;
 mod types;
 
@@ -29,6 +30,7 @@ pub use kv::{Lifetime, Listing, Stored};
 pub use log::{LogLine, LogOutput};
 pub use os::{Command, Output};
 pub use server::{Misses, ServerOptions};
+pub use sql::{Connection, Rows, SqlValue, Statement};
 pub use tool::{MadeServer, Matched, Outcome, Question, Reply, Routed};
 pub use types::{
     Conditions, DEFAULT_CALL_DEPTH, Failure, FailureKind, Field, HostError, Level, LogFormat, Miss, Position, Request,

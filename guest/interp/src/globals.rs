@@ -84,6 +84,7 @@ mod tests {
             "math",
             "os",
             "retry",
+            "sql",
             "strings",
             "uuid",
             "log",

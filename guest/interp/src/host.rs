@@ -9,6 +9,7 @@ mod files;
 mod k8s;
 mod kv;
 mod programs;
+mod sql;
 mod tool;
 
 use starlark::environment::Module;
@@ -18,11 +19,13 @@ pub use files::Files;
 pub use k8s::Cluster;
 pub use kv::Kv;
 pub use programs::Programs;
+pub use sql::Sql;
 pub use starcell_contract::{
-    Change, ClusterSettings, Command, Conditions, Deletion, Failure, FailureKind, Field, FileInfo, FileKind, HostError,
-    Incoming, Level, Lifetime, Listing, LogFormat, LogLine, LogOptions, LogOutput, MadeServer, Manifest, Matched, Miss,
-    Misses, Outcome, Outgoing, Output, PatchType, Place, Position, Propagation, Question, Reply, Request, Response,
-    Routed, Selection, ServerOptions, Setting, Stored, Target, Variable,
+    Change, ClusterSettings, Command, Conditions, Connection, Deletion, Failure, FailureKind, Field, FileInfo,
+    FileKind, HostError, Incoming, Level, Lifetime, Listing, LogFormat, LogLine, LogOptions, LogOutput, MadeServer,
+    Manifest, Matched, Miss, Misses, Outcome, Outgoing, Output, PatchType, Place, Position, Propagation, Question,
+    Reply, Request, Response, Routed, Rows, Selection, ServerOptions, Setting, SqlValue, Statement, Stored, Target,
+    Variable,
 };
 pub use tool::Tool;
 
@@ -60,6 +63,8 @@ pub trait Host {
     fn kv(&self) -> &dyn Kv;
     /// Programs and environment.
     fn programs(&self) -> &dyn Programs;
+    /// Databases.
+    fn sql(&self) -> &dyn Sql;
     /// The tool that started this instance.
     fn tool(&self) -> &dyn Tool;
     /// Wall clock in nanoseconds since the Unix epoch, read now.

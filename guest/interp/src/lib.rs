@@ -73,11 +73,11 @@ mod unneeded;
 pub use boot::boot;
 pub use fields::Fields;
 pub use host::{
-    Change, Client, Cluster, ClusterSettings, Command, Conditions, Deletion, Failure, FailureKind, Field, FileInfo,
-    FileKind, Files, Host, HostError, Incoming, Kv, Level, Lifetime, Listing, LogFormat, LogLine, LogOptions,
+    Change, Client, Cluster, ClusterSettings, Command, Conditions, Connection, Deletion, Failure, FailureKind, Field,
+    FileInfo, FileKind, Files, Host, HostError, Incoming, Kv, Level, Lifetime, Listing, LogFormat, LogLine, LogOptions,
     LogOutput, MadeServer, Manifest, Matched, Miss, Misses, Outcome, Outgoing, Output, PatchType, Place, Position,
-    Programs, Propagation, Question, Reply, Request, Response, Routed, Selection, ServerOptions, Setting, Stored,
-    Target, Tool, Variable,
+    Programs, Propagation, Question, Reply, Request, Response, Routed, Rows, Selection, ServerOptions, Setting, Sql,
+    SqlValue, Statement, Stored, Target, Tool, Variable,
 };
 pub use interact::interact;
 pub use load::MAX_FILES;

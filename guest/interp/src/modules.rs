@@ -37,6 +37,7 @@ mod regexp;
 mod respond;
 mod retry;
 mod server;
+mod sql;
 mod strings;
 mod table;
 mod template;
@@ -134,6 +135,12 @@ const MODULES: &[Module] = &[
         register: regexp::register,
     },
     Module { name: "retry", summary: "Calling a function again until it works.", register: retry::register },
+    Module {
+        name: "sql",
+        summary: "Databases: files of SQLite and servers of PostgreSQL. What is given to a statement stands for its placeholders \
+         and is never part of its text. Each call is checked; reading and writing are granted apart.",
+        register: sql::register,
+    },
     Module { name: "strings", summary: "What the methods of str leave out.", register: strings::register },
     Module { name: "table", summary: "Rows of values as a text whose columns are aligned.", register: table::register },
     Module {
@@ -257,6 +264,7 @@ pub(crate) fn types() -> Vec<(&'static str, DocType)> {
     types.extend(documents::types());
     types.extend(gzip::types());
     types.extend(regexp::types());
+    types.extend(sql::types());
     types.extend(tester::types());
     types.extend(time::types());
     types

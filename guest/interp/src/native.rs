@@ -9,6 +9,7 @@ mod files;
 mod k8s;
 mod kv;
 mod programs;
+mod sql;
 mod tool;
 
 use std::cell::RefCell;
@@ -21,10 +22,11 @@ pub use files::NativeFiles;
 pub use k8s::{Called, NativeCluster};
 pub use kv::NativeKv;
 pub use programs::NativePrograms;
+pub use sql::{NativeSql, SqlCalled};
 pub use tool::NativeTool;
 
 use crate::host::{
-    Client, Cluster, Conditions, Files, Host, HostError, Kv, LogLine, Position, Programs, ServerOptions, Tool,
+    Client, Cluster, Conditions, Files, Host, HostError, Kv, LogLine, Position, Programs, ServerOptions, Sql, Tool,
 };
 
 /// Decides about a pattern; the error is what the script sees.
@@ -54,6 +56,8 @@ pub struct NativeHost {
     pub kv: NativeKv,
     /// Programs that only say how they were called.
     pub programs: NativePrograms,
+    /// A database that always says the same.
+    pub sql: NativeSql,
     /// A test's or a session's tool.
     pub tool: NativeTool,
     logs: RefCell<Vec<LogLine>>,
@@ -80,6 +84,7 @@ impl NativeHost {
             files: NativeFiles::default(),
             kv: NativeKv::default(),
             programs: NativePrograms::default(),
+            sql: NativeSql::default(),
             tool: NativeTool::default(),
             logs: RefCell::default(),
             prints: RefCell::default(),
@@ -212,6 +217,10 @@ impl Host for NativeHost {
 
     fn programs(&self) -> &dyn Programs {
         &self.programs
+    }
+
+    fn sql(&self) -> &dyn Sql {
+        &self.sql
     }
 
     fn tool(&self) -> &dyn Tool {

@@ -7,7 +7,8 @@ use crate::phase::Phase;
 use crate::{diagnostic, load, source};
 
 pub use crate::native::{
-    AddRoute, Called, NativeClient, NativeCluster, NativeFiles, NativeHost, NativeKv, NativePrograms, NativeTool,
+    AddRoute, Called, NativeClient, NativeCluster, NativeFiles, NativeHost, NativeKv, NativePrograms, NativeSql,
+    NativeTool, SqlCalled,
 };
 pub use fixture::{Example, Fixture};
 

@@ -42,6 +42,8 @@ impl Asked {
         let function = capability.rsplit('.').next().unwrap_or_default();
         let (resource, address) = match granted {
             Capability::HttpClient => split_connection(resource),
+            // No database of a server has a space in it; the path of a file may.
+            Capability::SqlOpen if resource.starts_with("postgres:") => split_connection(resource),
             _ => (resource.as_str(), None),
         };
         let call = CallBuf::new(granted, function, resource).map_err(|error| error.to_string())?;

@@ -226,6 +226,8 @@ fn method_needs(of: &str, method: &str) -> Vec<Capability> {
         "fs.path" => path_needs(method),
         "http.server" => server_method_needs(method),
         "http.url" => needs("http", method),
+        // The value asks for nothing by itself: each of its methods does.
+        "sql.database" => needs("sql", "open"),
         _ => Vec::new(),
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     path::CanonicalPath,
     roots::Roots,
     rule::Rule,
+    sql::SqlSource,
     suggest::nearest,
     url::Url,
     url_pattern::covering_address,
@@ -109,6 +110,10 @@ impl CallBuf {
                 let spellings = roots.spellings(program.path().clone()).into_iter();
                 spellings.map(|path| Self(AnyCall::Program(*function, path.into()))).collect()
             }
+            AnyCall::Sql(function, SqlSource::Sqlite(path)) => {
+                let spellings = roots.spellings(path.clone()).into_iter();
+                spellings.map(|path| Self(AnyCall::Sql(*function, SqlSource::Sqlite(path)))).collect()
+            }
             _ => vec![self.clone()],
         }
     }
@@ -136,7 +141,10 @@ impl CallBuf {
 
     /// The resource of a rule that lets this request connect to an address its host resolved to.
     pub fn address_rule_resource(&self, address: IpAddr) -> Option<String> {
-        self.url().map(|url| covering_address(url, address))
+        match self.url() {
+            Some(url) => Some(covering_address(url, address)),
+            None => self.call().resource().at_address(address),
+        }
     }
 
     /// The rule for functions of this call's capability on a resource; without one where it is too long for a rule.

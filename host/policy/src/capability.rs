@@ -16,6 +16,7 @@ use crate::{
     resource::{MissingRoot, Pattern, Reading, Resource},
     roots::Roots,
     server::ServerAddress,
+    sql::SqlSource,
     suggest::nearest,
     url::Url,
 };
@@ -91,6 +92,14 @@ registry! {
         OsNetwork "os" "network":
             Network "network";
     }
+
+    /// A function on a database.
+    SqlFunction of Sql(SqlSource), "databases" {
+        /// `sql.open`: use a database. What only reads is `query`, and the database is told to refuse whatever would
+        /// write; `exec` may do both.
+        SqlOpen "sql" "open":
+            Exec "exec", Query "query" ("open");
+    }
 }
 
 /// A function of the list, which knows its capability and what it acts on.
@@ -124,6 +133,7 @@ pub(crate) trait Judged: fmt::Debug + fmt::Display {
     fn denied_by(&self, pattern: &AnyPattern, address: Option<IpAddr>, beneath: bool) -> bool;
     fn reached_by(&self, pattern: &AnyPattern, address: IpAddr) -> bool;
     fn own_address(&self) -> Option<IpAddr>;
+    fn at_address(&self, address: IpAddr) -> Option<String>;
     fn in_rule(&self) -> Option<String>;
 }
 
@@ -142,6 +152,10 @@ impl<R: Registered> Judged for R {
 
     fn own_address(&self) -> Option<IpAddr> {
         self.address()
+    }
+
+    fn at_address(&self, address: IpAddr) -> Option<String> {
+        Resource::at_address(self, address)
     }
 
     fn in_rule(&self) -> Option<String> {
@@ -223,7 +237,9 @@ mod tests {
     fn a_pattern_of_another_kind_grants_nothing_and_denies_everything() {
         let address = "127.0.0.1".parse().ok();
         for kind in Capability::ALL.map(Capability::kind) {
-            let text = ["/**", "*/*", "A*", "h", ":80"].into_iter().find_map(|text| AnyPattern::parse(kind, text).ok());
+            let text = ["/**", "*/*", "A*", "h", ":80", "postgres:**"]
+                .into_iter()
+                .find_map(|text| AnyPattern::parse(kind, text).ok());
             let name = EnvName::new("A");
             let (Some(pattern), Ok(name)) = (text, name) else { unreachable!("{kind} takes one of these") };
             let own = kind == ResourceKind::EnvName;

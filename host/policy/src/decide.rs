@@ -14,8 +14,7 @@ use crate::{
     explain::Explanation,
     grants::Grants,
     layer::{Decider, Layer, Verdict},
-    permit::{Endpoint, Permit},
-    url::Url,
+    permit::{Endpoint, Permit, Reached},
 };
 
 impl Grants {
@@ -43,12 +42,16 @@ impl Grants {
         Explanation::new(self, call, Some(address))
     }
 
-    pub(crate) fn endpoint(&self, permit: &Permit<Url>, address: IpAddr) -> Result<Permit<Endpoint>, Denial> {
-        let url = permit.resource();
-        let call = Call::again(permit.capability(), permit.function(), url);
+    pub(crate) fn endpoint<R: Reached>(
+        &self,
+        permit: &Permit<R>,
+        address: IpAddr,
+    ) -> Result<Permit<Endpoint<R>>, Denial> {
+        let resource = permit.resource();
+        let call = Call::again(permit.capability(), permit.function(), resource);
         let address = address.to_canonical();
         let decider = self.judge(&call, Some(address))?;
-        let endpoint = Endpoint::new(url.clone(), address);
+        let endpoint = Endpoint::new(resource.clone(), address);
         Ok(Permit::new(endpoint, permit.capability(), permit.function(), decider, self))
     }
 

@@ -14,7 +14,6 @@ use crate::{
     capability::Capability,
     egress::AddressClass,
     grants::Grants,
-    host::Host,
     layer::{Decider, Layer, Verdict},
     rule::Rule,
 };
@@ -217,5 +216,6 @@ impl Advice {
 }
 
 fn address_rule(call: &Call<'_>, address: IpAddr) -> Option<Rule> {
-    Rule::parse(&format!("{}({})", call.capability(), Host::Address(address))).ok()
+    let resource = call.resource().at_address(address)?;
+    Rule::parse(&format!("{}({resource})", call.capability())).ok()
 }

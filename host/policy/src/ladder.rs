@@ -3,7 +3,7 @@
 //! An operator picks a rung by how far a script is trusted: nothing, this folder, the internet, this machine, everything.
 //! The default is the lowest. No rung but the last reaches files or variables of the operator that were not named: a script
 //! that may also send requests could carry them away. `http.client` is allowed from `allow-net` on; what a rung adds later
-//! is where it may connect to, so that a name anyone can register does not lead to the loopback interface or a cloud's
+//! is where it and `sql.open` may connect to, so that a name anyone can register does not lead to the loopback interface or a cloud's
 //! metadata service. Servers listen on the loopback interface unless the operator names an address.
 
 use std::sync::LazyLock;
@@ -16,6 +16,7 @@ use crate::{
     profile::{Fallback, Parts, Profile},
     rule::Rule,
     server::ServerPattern,
+    sql_pattern::SqlPattern,
 };
 
 static LADDER: LazyLock<[Profile; 5]> = LazyLock::new(|| {
@@ -31,12 +32,21 @@ static LADDER: LazyLock<[Profile; 5]> = LazyLock::new(|| {
             Rule::about(Capability::FsDelete, AnyPattern::Path(PathPattern::beneath_cwd())),
             Rule::about(Capability::OsEnv, AnyPattern::EnvName(NamePattern::given())),
             Rule::of_module(Capability::KvRead),
+            Rule::about(Capability::SqlOpen, AnyPattern::Sql(SqlPattern::beneath_cwd())),
         ],
         Fallback::Deny,
         public(),
     );
-    let allow_net =
-        rung("allow-net", Some(&allow_fs), vec![Rule::of(Capability::HttpClient)], Fallback::Deny, public());
+    let allow_net = rung(
+        "allow-net",
+        Some(&allow_fs),
+        vec![
+            Rule::of(Capability::HttpClient),
+            Rule::about(Capability::SqlOpen, AnyPattern::Sql(SqlPattern::servers())),
+        ],
+        Fallback::Deny,
+        public(),
+    );
     let [loopback4, loopback6] = ServerPattern::loopback();
     let allow_local = rung(
         "allow-local",
@@ -96,8 +106,8 @@ mod tests {
         let [deny_all, allow_fs, allow_net, allow_local, allow_all] = Profile::ladder();
         assert!(rules(deny_all).is_empty());
         let of_files = ["fs.read($CWD)", "fs.read($CWD/**)", "fs.write($CWD/**)", "fs.delete($CWD/**)"];
-        assert_eq!(rules(allow_fs), [&of_files[..], &["os.env($ENV)", "kv.*"]].concat());
-        assert_eq!(rules(allow_net), ["http.client"]);
+        assert_eq!(rules(allow_fs), [&of_files[..], &["os.env($ENV)", "kv.*", "sql.open(sqlite:$CWD/**)"]].concat());
+        assert_eq!(rules(allow_net), ["http.client", "sql.open(postgres:**)"]);
         let of_servers = ["http.server(127.0.0.0/8:*)", "http.server([::1]:*)", "http.server($HOST:*)"];
         let rest = ["os.exec($CWD/**)", "k8s.read", "k8s.write", "k8s.config"];
         assert_eq!(rules(allow_local), [&of_servers[..], &rest].concat());

@@ -68,6 +68,8 @@ mod resource;
 mod roots;
 mod rule;
 mod server;
+mod sql;
+mod sql_pattern;
 mod suggest;
 mod url;
 mod url_pattern;
@@ -76,7 +78,7 @@ pub use call::Call;
 pub use call_buf::{CallBuf, CallError};
 pub use capability::{
     Capability, EnvFunction, ExecFunction, Function, HttpMethod, K8sFunction, KvFunction, PathFunction, ResourceKind,
-    ServerFunction,
+    ServerFunction, SqlFunction,
 };
 pub use denial::{Denial, DenyReason};
 pub use egress::{AddressClass, AddressClasses};
@@ -89,10 +91,11 @@ pub use layer::{Decider, Source, Verdict};
 pub use name::{EnvName, KvKey, NameError};
 pub use outline::OutlinedPlace;
 pub use path::{CanonicalPath, PathError, ProgramPath};
-pub use permit::{Endpoint, Permit};
+pub use permit::{Endpoint, Permit, Reached};
 pub use profile::{Fallback, Profile, ProfileError};
 pub use roots::Roots;
 pub use rule::{Rule, RuleError};
 pub use server::ServerAddress;
+pub use sql::{SqlError, SqlServer, SqlSource};
 pub use suggest::nearest;
 pub use url::{Scheme, Url, UrlError};

@@ -27,7 +27,7 @@ impl Grants {
         self.layers().all(|layer| layer.rules_about(capability).is_none_or(|mut rules| rules.next().is_some()))
     }
 
-    /// The places that calls of a capability of paths or programs may be allowed at; none for everywhere.
+    /// The places that calls of a capability of paths, programs or databases may be allowed at; none for everywhere.
     #[must_use]
     pub fn outline(&self, capability: Capability) -> Option<Vec<OutlinedPlace>> {
         // Every layer must allow a call, so the outline of any one of them holds.
@@ -39,7 +39,15 @@ fn outline_of(layer: &Layer, capability: Capability) -> Option<Vec<OutlinedPlace
     let mut places = Vec::new();
     for patterns in layer.rules_about(capability)? {
         for pattern in patterns? {
-            let (AnyPattern::Path(pattern) | AnyPattern::Program(pattern)) = pattern else { return None };
+            let pattern = match pattern {
+                AnyPattern::Path(pattern) | AnyPattern::Program(pattern) => pattern,
+                AnyPattern::Sql(pattern) => match pattern.files() {
+                    Some(pattern) => pattern,
+                    // A server is at no place.
+                    None => continue,
+                },
+                _ => return None,
+            };
             let (path, beneath) = pattern.fixed_part()?;
             places.push(OutlinedPlace { path, beneath });
         }
@@ -81,6 +89,9 @@ mod tests {
         for everywhere in ["fs.read", "fs.*", "*.*"] {
             assert_eq!(places(&grants("deny-all", &[everywhere]), Capability::FsRead), None, "{everywhere}");
         }
+        let databases = ["sql.open(sqlite:/d/*.db)", "sql.open(postgres://db/shop)"];
+        assert_eq!(places(&grants("deny-all", &databases), Capability::SqlOpen), Some(vec![place("/d", true)]));
+        assert_eq!(places(&grants("deny-all", &["sql.open"]), Capability::SqlOpen), None);
         assert_eq!(places(&grants("allow-all", &[]), Capability::OsExec), None);
         assert_eq!(places(&grants("allow-local", &[]), Capability::OsExec), Some(vec![place("/srv/app", true)]));
     }

@@ -49,6 +49,11 @@ pub enum PathError {
 }
 
 impl CanonicalPath {
+    /// The root folder.
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
     /// Normalises an absolute path.
     pub fn absolute(text: &str) -> Result<Self, PathError> {
         if text.starts_with('/') { normal(text, Vec::new()) } else { Err(relative(text)) }

@@ -50,7 +50,15 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use crate::{capability::Capability, denial::Denial, grants::Grants, host::Host, layer::Decider, rule::Rule, url::Url};
+use crate::{
+    capability::{Capability, Function, Registered},
+    denial::Denial,
+    grants::Grants,
+    host::Host,
+    layer::Decider,
+    rule::Rule,
+    url::Url,
+};
 
 /// Proof that a call on this resource was allowed. Only [`Grants`] makes one.
 #[derive(Debug)]
@@ -106,45 +114,67 @@ impl<R> Permit<R> {
     }
 }
 
-impl Permit<Url> {
-    /// The second half of the check of a request: whether it may connect to this address, which its
+/// A resource that a connection leads to.
+pub trait Reached: Registered {
+    /// The functions on it.
+    type Function: Function<Resource = Self>;
+
+    /// The function with this name.
+    fn named(function: &str) -> Option<Self::Function>;
+
+    /// Its host; none for one that is on this machine.
+    fn host(&self) -> Option<&Host>;
+
+    /// The port to connect to.
+    fn port(&self) -> u16;
+}
+
+impl<R: Reached> Permit<R> {
+    /// The second half of the check of a connection: whether it may be made to this address, which its
     /// host resolved to. The connection is then made to the address in the new permit and no other.
-    pub fn address(&self, address: IpAddr) -> Result<Permit<Endpoint>, Denial> {
+    pub fn address(&self, address: IpAddr) -> Result<Permit<Endpoint<R>>, Denial> {
         self.grants.endpoint(self, address)
     }
 }
 
-/// The endpoint of a request: its URL and the address that was checked for it.
+/// The endpoint of a connection: the URL or the database, and the address that was checked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    url: Url,
+pub struct Endpoint<R = Url> {
+    resource: R,
     address: IpAddr,
 }
 
 impl Endpoint {
-    pub(crate) fn new(url: Url, address: IpAddr) -> Self {
-        Self { url, address }
-    }
-
     /// The URL of the request.
     pub fn url(&self) -> &Url {
-        &self.url
+        &self.resource
     }
 
     /// The host as the URL names it, for TLS and the Host header.
     pub fn host(&self) -> &Host {
-        self.url.host()
+        self.resource.host()
+    }
+}
+
+impl<R: Reached> Endpoint<R> {
+    pub(crate) fn new(resource: R, address: IpAddr) -> Self {
+        Self { resource, address }
+    }
+
+    /// What the connection leads to.
+    pub fn resource(&self) -> &R {
+        &self.resource
     }
 
     /// The address and port to connect to.
     pub fn socket_addr(&self) -> SocketAddr {
-        SocketAddr::new(self.address, self.url.port())
+        SocketAddr::new(self.address, self.resource.port())
     }
 }
 
 /// The URL, a space and the address: which no URL holds, so that a reader of a log can take the two apart.
-impl fmt::Display for Endpoint {
+impl<R: fmt::Display> fmt::Display for Endpoint<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.url, self.address)
+        write!(f, "{} {}", self.resource, self.address)
     }
 }

@@ -37,6 +37,12 @@ pub trait Resource: Clone + fmt::Debug + fmt::Display + PartialEq + Eq + Sized +
     fn address(&self) -> Option<IpAddr> {
         None
     }
+
+    /// The resource of a rule that lets a call connect to an address that its host resolved to.
+    fn at_address(&self, address: IpAddr) -> Option<String> {
+        let _ = address;
+        None
+    }
 }
 
 /// The way in which a resource is read from a text.

@@ -10,8 +10,10 @@ use std::{fmt, net::IpAddr};
 use ipnet::IpNet;
 
 use crate::{
+    capability::HttpMethod,
     glob::{Fault, PathGlob, starred},
     host::{Host, HostPattern, port_number, split_port},
+    permit::Reached,
     resource::{MAX_RULE, Pattern, ROOM_FOR_NAMES, Reading, Resource},
     url::{Scheme, Url, decoded_segment, escaped, is_unreserved},
 };
@@ -36,6 +38,26 @@ impl Resource for Url {
             Host::Address(address) => Some(*address),
             Host::Name(_) => None,
         }
+    }
+
+    fn at_address(&self, address: IpAddr) -> Option<String> {
+        Some(Host::Address(address).to_string())
+    }
+}
+
+impl Reached for Url {
+    type Function = HttpMethod;
+
+    fn named(function: &str) -> Option<HttpMethod> {
+        HttpMethod::named(function)
+    }
+
+    fn host(&self) -> Option<&Host> {
+        Some(self.host())
+    }
+
+    fn port(&self) -> u16 {
+        self.port()
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::{prelude::*, sample::select};
 use starcell_policy::{
     AddressClass, Call, CallBuf, CanonicalPath, EnvFunction, EnvName, ExecFunction, Grants, Host, HttpMethod,
     K8sFunction, KubernetesObject, KvFunction, KvKey, PathFunction, Profile, ProgramPath, Roots, Rule, ServerAddress,
-    ServerFunction, Url,
+    ServerFunction, SqlFunction, SqlSource, Url,
 };
 
 /// A call that owns its resource.
@@ -19,6 +19,7 @@ enum Asked {
     Kv(KvFunction, KvKey),
     Path(PathFunction, CanonicalPath),
     Server(ServerFunction, ServerAddress),
+    Sql(SqlFunction, SqlSource),
 }
 
 impl Asked {
@@ -31,6 +32,7 @@ impl Asked {
             Self::Kv(function, key) => Call::new(*function, key),
             Self::Path(function, path) => Call::new(*function, path),
             Self::Server(function, address) => Call::new(*function, address),
+            Self::Sql(function, source) => Call::new(*function, source),
         }
     }
 
@@ -88,6 +90,13 @@ fn url() -> impl Strategy<Value = Url> {
     )
 }
 
+fn source() -> impl Strategy<Value = SqlSource> {
+    let server = (host(), select(vec!["", ":5432", ":6000"]), select(vec!["shop", "x"]))
+        .prop_map(|(host, port, database)| format!("postgres://{host}{port}/{database}"));
+    prop_oneof![server, path().prop_map(|path| format!("sqlite:{path}"))]
+        .prop_map(|text| SqlSource::parse(&text, None).unwrap())
+}
+
 fn asked() -> impl Strategy<Value = Asked> {
     let canonical = || path().prop_map(|p| CanonicalPath::absolute(&p).unwrap());
     let object = (select(vec!["default", "kube-system", "*", "-"]), select(vec!["pods", "nodes", "*"])).prop_map(
@@ -111,6 +120,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         (select(KvFunction::ALL), key).prop_map(|(f, key)| Asked::Kv(f, key)),
         (select(PathFunction::ALL), canonical()).prop_map(|(f, path)| Asked::Path(f, path)),
         (select(ServerFunction::ALL), address).prop_map(|(f, a)| Asked::Server(f, a)),
+        (select(SqlFunction::ALL), source()).prop_map(|(f, source)| Asked::Sql(f, source)),
     ]
 }
 
@@ -138,6 +148,12 @@ fn rule() -> impl Strategy<Value = Rule> {
         "http.server(127.0.0.1:*)",
         "*.exec",
         "k8s.*(default/*)",
+        "sql.open",
+        "sql.open[query]",
+        "sql.open(sqlite:$CWD/**)",
+        "sql.open[query](postgres://*.example.com:*/shop)",
+        "sql.open(postgres://[10.0.0.0/8]:*/*)",
+        "sql.open(postgres:**)",
         "k8s.read(*/pods)",
         "k8s.read(-/nodes)",
     ]);
@@ -186,6 +202,13 @@ proptest! {
         prop_assert!(answers.is_sorted(), "{}: {:?}", address, answers);
         prop_assert_eq!((answers.first(), answers.last()), (Some(&false), Some(&true)));
         prop_assert_eq!(answers.get(2), Some(&(AddressClass::of(address) == AddressClass::Public)));
+        // Databases lead to the same addresses.
+        let database = SqlSource::parse(&format!("postgres://{name}/shop"), None).unwrap();
+        let of_database = |rung: &Profile| {
+            let permit = grants(rung, &[], &[]).decide(SqlFunction::Query, database.clone());
+            permit.is_ok_and(|permit| permit.address(address).is_ok())
+        };
+        prop_assert_eq!(Profile::ladder().iter().map(of_database).collect::<Vec<_>>(), answers);
     }
 
     #[test]
@@ -280,11 +303,24 @@ proptest! {
 
     #[test]
     fn resource_like_text_round_trips(
-        prefix in select(vec!["http.client", "http.server", "fs.read", "kv.read", "k8s.read"]),
+        prefix in select(vec!["http.client", "http.server", "fs.read", "kv.read", "k8s.read", "sql.open"]),
         resource in r"(https?://)?(\*\.)?[a-c0-9x.:\[\]/*$%~-]{1,16}",
     ) {
         if let Ok(rule) = Rule::parse(&format!("{prefix}({resource})")) {
             prop_assert_eq!(Rule::parse(&rule.to_string()), Ok(rule));
+        }
+    }
+
+    #[test]
+    fn rules_about_databases_round_trip(
+        kind in select(vec!["sqlite:", "sqlite:/", "postgres:", "postgres://", "postgresql://"]),
+        resource in r"(\*\.|\[)?[a-c0-9x.:\[\]/*$@_-]{0,24}",
+    ) {
+        if let Ok(rule) = Rule::parse(&format!("sql.open({kind}{resource})")) {
+            prop_assert_eq!(Rule::parse(&rule.to_string()), Ok(rule));
+        }
+        if let Ok(source) = SqlSource::parse(&format!("{kind}{resource}"), None) {
+            prop_assert_eq!(SqlSource::parse(&source.to_string(), None), Ok(source));
         }
     }
 
@@ -296,6 +332,9 @@ proptest! {
         let _ = Host::parse(&text);
         let _ = CanonicalPath::absolute(&text);
         let _ = ServerAddress::new(&text, 0);
+        let _ = SqlSource::parse(&text, None);
+        let _ = SqlSource::parse(&format!("postgres://{text}"), None);
+        let _ = Rule::parse(&format!("sql.open(postgres://{text})"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::Path;
 use starcell_policy::{
     AddressClass, Call, CanonicalPath, Capability, EnvFunction, EnvName, ExecFunction, Grants, Host, HttpMethod,
     K8sFunction, KubernetesObject, KvFunction, KvKey, PathFunction, Profile, ProgramPath, Roots, ServerAddress,
-    ServerFunction, Url,
+    ServerFunction, SqlFunction, SqlSource, Url,
 };
 
 const CWD: &str = "/srv/app";
@@ -247,9 +247,16 @@ fn collect(folder: &Path, found: &mut BTreeSet<String>) {
 
 /// Whether a request may be sent to the address that its host was resolved to.
 fn reaches(grants: &Grants, method: &str, url: &str, address: IpAddr) -> bool {
-    let method = HttpMethod::named(method).unwrap();
-    let permit = grants.decide(method, Url::parse(url).unwrap());
-    permit.is_ok_and(|permit| permit.address(address).is_ok())
+    match HttpMethod::named(method) {
+        Some(method) => {
+            let permit = grants.decide(method, Url::parse(url).unwrap());
+            permit.is_ok_and(|permit| permit.address(address).is_ok())
+        }
+        None => {
+            let permit = grants.decide(SqlFunction::named(method).unwrap(), SqlSource::parse(url, None).unwrap());
+            permit.is_ok_and(|permit| permit.address(address).is_ok())
+        }
+    }
 }
 
 /// Whether there is a permit, which the explanation has to agree with.
@@ -319,6 +326,12 @@ fn allowed(grants: &Grants, capability: Capability, function: &str, resource: &s
             let program = ProgramPath::resolve(resource, &cwd).unwrap();
             let permit = grants.decide(function, program.clone()).map(drop).map_err(text);
             decided(Call::new(function, &program), permit)
+        }
+        Capability::SqlOpen => {
+            let function = SqlFunction::named(function).unwrap();
+            let source = SqlSource::parse(resource, Some(&cwd)).unwrap();
+            let permit = grants.decide(function, source.clone()).map(drop).map_err(text);
+            decided(Call::new(function, &source), permit)
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use starcell_audit::AuditApp;
-use starcell_policy::{Denial, Endpoint, Function, Grants, HttpMethod, Permit, Profile, Roots, Url};
+use starcell_policy::{Denial, Endpoint, Function, Grants, Permit, Profile, Reached, Roots};
 
 use crate::bindings::starcell::guest::types::Position;
 
@@ -118,14 +118,18 @@ impl Authority {
     }
 
     /// Decides the connection to an address that the host of a request was resolved to.
-    pub(crate) fn decide_address(&self, permit: &Permit<Url>, address: IpAddr) -> Result<Decided<Endpoint>, Denial> {
+    pub(crate) fn decide_address<R: Reached>(
+        &self,
+        permit: &Permit<R>,
+        address: IpAddr,
+    ) -> Result<Decided<Endpoint<R>>, Denial> {
         let denial = match permit.address(address) {
             Ok(permit) => return Ok(Decided { permit, waived: None }),
             Err(denial) => denial,
         };
-        let method = HttpMethod::named(permit.function()).filter(|_| self.only_counts());
-        let Some(method) = method else { return Err(denial) };
-        let everywhere = self.everything.decide(method, permit.resource().clone())?;
+        let function = R::named(permit.function()).filter(|_| self.only_counts());
+        let Some(function) = function else { return Err(denial) };
+        let everywhere = self.everything.decide(function, permit.resource().clone())?;
         Ok(Decided { permit: everywhere.address(address)?, waived: Some(denial) })
     }
 }

@@ -14,6 +14,7 @@ mod os;
 mod pure;
 mod server;
 pub(crate) mod source;
+mod sql;
 mod timer;
 mod tool;
 mod types;
@@ -35,7 +36,7 @@ macro_rules! generated {
 }
 
 /// The interfaces that a guest imports, as `world` of wit/ names them, in its order.
-const INTERFACES: [(&str, Link); 13] = [
+const INTERFACES: [(&str, Link); 14] = [
     ("client", generated!(client)),
     ("fork", fork::link),
     ("fs", generated!(fs)),
@@ -45,6 +46,7 @@ const INTERFACES: [(&str, Link); 13] = [
     ("os", generated!(os)),
     ("server", generated!(server)),
     ("source", generated!(source)),
+    ("sql", generated!(sql)),
     ("timer", generated!(timer)),
     ("tool", generated!(tool)),
     ("wasi:clocks/wall-clock@0.2.12", pure::link_clock),

@@ -9,6 +9,7 @@ use crate::environment::Environment;
 use crate::k8s::Kubernetes;
 use crate::kv::Kv;
 use crate::programs::Programs;
+use crate::sql::Databases;
 
 /// What the capabilities of an app keep.
 #[derive(Clone, Debug)]
@@ -23,4 +24,6 @@ pub struct CapabilityState {
     pub kv: Kv,
     /// `os.exec`: how programs run.
     pub programs: Programs,
+    /// `sql.open`: the connections to databases.
+    pub sql: Databases,
 }

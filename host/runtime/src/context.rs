@@ -27,6 +27,7 @@ use crate::kv::{self, Kv};
 use crate::limits::Limits;
 use crate::parking::Forks;
 use crate::programs::Programs;
+use crate::sql::Databases;
 use crate::tool::Tool;
 use crate::variables::Variables;
 use crate::witness::Witness;
@@ -93,6 +94,7 @@ impl AppConfig {
                 kubernetes: Kubernetes::default(),
                 kv: Kv::memory(kv::DEFAULT_QUOTA),
                 programs: Programs::default(),
+                sql: Databases::default(),
             },
             cwd,
             arguments: Vec::new(),

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use starcell_audit::{Arguments, AuditApp, AuditError, AuditedCall, Decision, Outcome, Phase, Ticket};
-use starcell_policy::{AddressClass, CanonicalPath, Capability, Denial, Endpoint, Function, Host, Permit, Url};
+use starcell_policy::{AddressClass, CanonicalPath, Capability, Denial, Endpoint, Function, Host, Permit, Reached};
 use tokio::time::Instant;
 
 use crate::authority::{Authority, Decided};
@@ -96,23 +96,24 @@ impl Gate {
 
     /// The second half of the check of a request: whether it may connect to an address that its host resolved to. An
     /// address that is in the URL, or is public, was granted with it and leaves no record of its own.
-    pub(crate) async fn address<T, F>(
+    pub(crate) async fn address<R, T, F>(
         &self,
-        permit: &Permit<Url>,
+        permit: &Permit<R>,
         address: IpAddr,
         at: &Position,
-        effect: impl FnOnce(Permit<Endpoint>) -> F,
+        effect: impl FnOnce(Permit<Endpoint<R>>) -> F,
     ) -> Result<T, HostCallError>
     where
+        R: Reached,
         F: Future<Output = Effect<T>>,
     {
         let decided = match self.authority.decide_address(permit, address) {
             Ok(decided) => decided,
             Err(denial) => return Err(self.denied(denial, at).await),
         };
-        let was_granted_by_name = match permit.resource().host() {
-            Host::Address(_) => true,
-            Host::Name(_) => decided.waived.is_none() && AddressClass::of(address) == AddressClass::Public,
+        let was_granted_by_name = match Reached::host(permit.resource()) {
+            Some(Host::Address(_)) | None => true,
+            Some(Host::Name(_)) => decided.waived.is_none() && AddressClass::of(address) == AddressClass::Public,
         };
         let ticket = match was_granted_by_name {
             true => None,
@@ -128,7 +129,7 @@ impl Gate {
     }
 
     /// Whether the grants cover a connection, likewise.
-    pub(crate) fn covers_address(&self, permit: &Permit<Url>, address: IpAddr) -> bool {
+    pub(crate) fn covers_address<R: Reached>(&self, permit: &Permit<R>, address: IpAddr) -> bool {
         self.authority.only_counts() || permit.address(address).is_ok()
     }
 

@@ -20,6 +20,7 @@
 //! - [`host_files`]: what no grant covers
 //! - [`kv`]: what the store of an app keeps
 //! - [`remote`]: servers of the operator's, which keep state for all nodes
+//! - `sql`: its databases
 //! - [`client`]: its connections to other servers
 //! - [`k8s`]: its clusters
 //! - [`suite`]: a test file, whose tests run in forks of it
@@ -65,6 +66,7 @@ pub mod room;
 pub mod serving;
 mod setup;
 pub mod slow;
+mod sql;
 mod state;
 pub mod suite;
 pub mod ticker;
@@ -94,6 +96,7 @@ pub use parking::{ForkCounts, Forks};
 pub use programs::{ExecWalls, Programs};
 pub use remote::server::RemoteServer;
 pub use serving::{ForkKind, Handled, Serve, Serving};
+pub use sql::Databases;
 pub use starcell_log::Level;
 pub use suite::{Suite, Tested};
 pub use tool::{MadeServer, Outcome, Question, Reply, Routed, Tool};

@@ -29,11 +29,11 @@ pub struct RuleFlags {
     #[arg(long, group = "profile")]
     pub deny_all: bool,
 
-    /// Short for --permissions allow-fs: files below the working directory, state in kv, and the variables of --env.
+    /// Short for --permissions allow-fs: files and databases below the working directory, state in kv, and the variables of --env.
     #[arg(long, group = "profile")]
     pub allow_fs: bool,
 
-    /// Short for --permissions allow-net: allow-fs, and HTTP requests to public addresses.
+    /// Short for --permissions allow-net: allow-fs, and HTTP requests and databases at public addresses.
     #[arg(long, group = "profile")]
     pub allow_net: bool,
 

@@ -19,6 +19,10 @@ pub struct RecordFlags {
     #[arg(long = "audit-pure", requires = "file")]
     pub pure: bool,
 
+    /// Records the statements on databases and their parameters as well.
+    #[arg(long = "audit-sql", requires = "file")]
+    pub sql: bool,
+
     /// Size at which the file is renamed to FILE.1, FILE.2 and so on and a new one begins, in MiB.
     #[arg(long = "audit-rotate", value_name = "MIB", requires = "file", default_value = "256")]
     pub rotate: NonZeroU32,

@@ -22,7 +22,7 @@ use starcell_runtime::host::BoxFuture;
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::node_walls::Stand;
 use starcell_runtime::{
-    CapabilityState, Client, Forks, HostFiles, Interpreter, Kubernetes, Kv, Outcome, Tool, Variables,
+    CapabilityState, Client, Databases, Forks, HostFiles, Interpreter, Kubernetes, Kv, Outcome, Tool, Variables,
 };
 
 use crate::cli::{CallMode, DEFAULT_LOG_RATE, Demand, EdgeFlags, Repl, WallFlags};
@@ -157,6 +157,7 @@ async fn sessions(
                 kubernetes: kubernetes.clone(),
                 kv: kv.clone(),
                 programs: granted.programs(arguments.walls.exec_walls.into()),
+                sql: Databases::default(),
             },
             arguments: Vec::new(),
             variables: variables.clone(),

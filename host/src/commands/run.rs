@@ -15,7 +15,9 @@ use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::node_walls::Stand;
 use starcell_runtime::slow::on_blocking_thread;
-use starcell_runtime::{App, CapabilityState, Client, Failure, HostFiles, Interpreter, Kubernetes, Kv, Variables};
+use starcell_runtime::{
+    App, CapabilityState, Client, Databases, Failure, HostFiles, Interpreter, Kubernetes, Kv, Variables,
+};
 use starcell_telemetry::TracedApp;
 
 use crate::cli::{CallMode, Demand, Run, VarFlags, WallFlags};
@@ -249,6 +251,7 @@ impl Runner {
                 kubernetes: self.kubernetes.clone(),
                 kv: self.kv.clone(),
                 programs: granted.programs(arguments.walls.exec_walls.into()),
+                sql: Databases::new(arguments.record.sql),
             },
             arguments: arguments.arguments.clone(),
             variables,

@@ -25,7 +25,8 @@ use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::node_walls::Stand;
 use starcell_runtime::slow::on_blocking_thread;
 use starcell_runtime::{
-    App, AppConfig, CapabilityState, Client, Failure, Forks, HostFiles, Interpreter, Kubernetes, Kv, Suite, Variables,
+    App, AppConfig, CapabilityState, Client, Databases, Failure, Forks, HostFiles, Interpreter, Kubernetes, Kv, Suite,
+    Variables,
 };
 use starcell_text::terminal;
 use tokio::task::JoinSet;
@@ -243,6 +244,7 @@ impl Runner {
                 kubernetes: self.kubernetes.clone(),
                 kv,
                 programs: granted.programs(self.arguments.walls.exec_walls.into()),
+                sql: Databases::default(),
             },
             arguments: Vec::new(),
             variables: self.variables.clone(),

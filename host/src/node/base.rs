@@ -20,8 +20,8 @@ use starcell_node::{
 use starcell_policy::{CanonicalPath, EnvName, Grants};
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::{
-    CapabilityState, Client, HostFiles, ImageStore, Interpreter, Kubernetes, Kv, KvServer, KvSpace, Limits, Mode,
-    Programs,
+    CapabilityState, Client, Databases, HostFiles, ImageStore, Interpreter, Kubernetes, Kv, KvServer, KvSpace, Limits,
+    Mode, Programs,
 };
 use starcell_telemetry::TracedApp;
 
@@ -226,6 +226,7 @@ impl Base {
                     walls: self.arguments.walls.exec_walls.into(),
                     variables: manifest.env.keys().cloned().collect::<BTreeSet<_>>(),
                 },
+                sql: Databases::new(self.arguments.record.sql),
             },
             arguments: Vec::new(),
             variables,

@@ -17,6 +17,7 @@ use starlark::docs::DocType;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
 use starlark::values::none::NoneType;
+use starlark::values::{Heap, Value, ValueLike};
 
 use crate::error::{from_host, usage};
 use crate::session::Session;
@@ -29,6 +30,17 @@ const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 /// The types of the values that these functions return.
 pub(super) fn types() -> [(&'static str, DocType); 2] {
     [("time.duration", duration::documented()), ("time.time", instant::documented())]
+}
+
+/// The text of a time in UTC, with its fraction, as databases read it; none for another value.
+pub(super) fn rfc3339(value: Value<'_>) -> Option<String> {
+    Some(value.downcast_ref::<Instant>()?.0.timestamp.to_string())
+}
+
+/// The time so many nanoseconds after the Unix epoch.
+pub(super) fn at<'v>(nanoseconds: i64, heap: Heap<'v>) -> starlark::Result<Value<'v>> {
+    let timestamp = Timestamp::from_nanosecond(i128::from(nanoseconds));
+    Ok(heap.alloc(Instant::utc(timestamp.map_err(|error| usage(error.to_string()))?)))
 }
 
 #[builtins("time")]

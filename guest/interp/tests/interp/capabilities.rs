@@ -16,6 +16,7 @@ fn a_refusal_is_a_denial_and_can_be_caught() {
     host.kv.refuse = Some(denied.clone());
     host.programs.refuse = Some(denied.clone());
     host.cluster.refuse = Some(denied.clone());
+    host.sql.refuse = Some(denied.clone());
     host.client.answer = Err(denied);
     let calls = [
         "fs.read_text(\"x\")",
@@ -37,6 +38,9 @@ fn a_refusal_is_a_denial_and_can_be_caught() {
         "k8s.delete(\"pod\", \"x\")",
         "k8s.logs(\"x\")",
         "k8s.config()",
+        "sql.open(\"sqlite:a.db\").query(\"select 1\")",
+        "sql.open(\"sqlite:a.db\").exec(\"delete from t\")",
+        "sql.open(\"sqlite:a.db\").tx(lambda tx: 1)",
         "http.get(\"http://h/\")",
         "http.url(\"http://h/\").post()",
     ];

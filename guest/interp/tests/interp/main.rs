@@ -13,6 +13,7 @@ mod batch;
 mod capabilities;
 mod clusters;
 mod common;
+mod databases;
 mod defaults;
 mod errors;
 mod fixtures;

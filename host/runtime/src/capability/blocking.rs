@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::caller::Caller;
 use crate::meter::{Meter, thread_clock};
@@ -43,48 +43,76 @@ impl From<tokio::task::JoinError> for WorkError {
 /// Work under way, for which somebody waits and pays.
 #[derive(Debug)]
 pub(super) struct Work {
+    charge: Arc<Charge>,
+    steps: Cell<u32>,
+}
+
+/// A look at work under way, for a library that the work is in. To be used by the thread of the work alone.
+#[derive(Clone, Debug)]
+pub(super) struct WorkWatch(Arc<Charge>);
+
+/// Who pays for work.
+#[derive(Debug)]
+struct Charge {
     meter: Arc<Meter>,
     abandoned: Arc<AtomicBool>,
-    /// The clock of this thread up to which the work is paid.
-    paid: Cell<u64>,
-    steps: Cell<u32>,
+    /// The clock of the thread up to which the work is paid.
+    paid: AtomicU64,
 }
 
 impl Work {
     fn new(meter: Arc<Meter>, abandoned: Arc<AtomicBool>) -> Self {
-        Self { meter, abandoned, paid: Cell::new(thread_clock()), steps: Cell::new(0) }
+        let charge = Charge { meter, abandoned, paid: AtomicU64::new(thread_clock()) };
+        Self { charge: Arc::new(charge), steps: Cell::new(0) }
     }
 
     /// Returns whether the work may go on. To be asked at every step of work whose length a script chooses.
     pub(super) fn go_on(&self) -> Result<(), Stopped> {
-        if self.abandoned.load(Ordering::Relaxed) {
-            return Err(Stopped::Abandoned);
-        }
         let steps = self.steps.get().wrapping_add(1);
         self.steps.set(steps);
         if steps.is_multiple_of(STEPS) {
-            self.pay(CHARGED_EVERY);
+            self.charge.pay(CHARGED_EVERY);
         }
-        match self.meter.is_overspent() {
-            true => Err(Stopped::Exhausted),
-            false => Ok(()),
+        self.charge.is_left()
+    }
+
+    /// The same question, for somebody who asks after many steps at once and cannot hold this.
+    pub(super) fn watch(&self) -> WorkWatch {
+        WorkWatch(Arc::clone(&self.charge))
+    }
+}
+
+impl WorkWatch {
+    /// Returns whether the work may go on, and charges what it has taken up to now.
+    pub(super) fn go_on(&self) -> Result<(), Stopped> {
+        self.0.pay(CHARGED_EVERY);
+        self.0.is_left()
+    }
+}
+
+impl Charge {
+    fn is_left(&self) -> Result<(), Stopped> {
+        match (self.abandoned.load(Ordering::Relaxed), self.meter.is_overspent()) {
+            (true, _) => Err(Stopped::Abandoned),
+            (false, true) => Err(Stopped::Exhausted),
+            (false, false) => Ok(()),
         }
     }
 
     /// Charges what was not charged yet, if it is at least so much.
     fn pay(&self, at_least: u64) {
         let now = thread_clock();
-        let owed = now.saturating_sub(self.paid.get());
+        let owed = now.saturating_sub(self.paid.load(Ordering::Relaxed));
         if owed >= at_least {
             self.meter.charge(owed);
-            self.paid.set(now);
+            self.paid.store(now, Ordering::Relaxed);
         }
     }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
-        self.pay(0);
+        self.charge.pay(0);
     }
 }
 

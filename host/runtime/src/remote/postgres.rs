@@ -20,6 +20,7 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_rustls::TlsConnector;
 
+use super::messages::{Guarded, TransactionStatus};
 use crate::client::tls::connector;
 use crate::os_words::{os_words, with_causes};
 
@@ -28,6 +29,8 @@ pub(crate) struct Session<P> {
     pub(crate) client: Client,
     /// What the owner prepared on it.
     pub(crate) prepared: P,
+    /// Whether the server is in a transaction.
+    pub(crate) status: TransactionStatus,
     /// Moves its bytes, and ends with it.
     _task: JoinSet<()>,
 }
@@ -46,25 +49,26 @@ impl Session<()> {
         config: &Config,
     ) -> Result<Self, tokio_postgres::Error> {
         let mut task = JoinSet::new();
+        let status = TransactionStatus::default();
         let client = match tls {
             None => {
-                let (client, connection) = config.connect_raw(stream, NoTls).await?;
+                let (client, connection) = config.connect_raw(Guarded::new(stream, &status), NoTls).await?;
                 // Its error is that of the call which is under way.
                 task.spawn(async move { connection.await.unwrap_or_default() });
                 client
             }
             Some(name) => {
-                let (client, connection) = config.connect_raw(stream, Verified(name)).await?;
+                let (client, connection) = config.connect_raw(stream, Verified(name, status.clone())).await?;
                 task.spawn(async move { connection.await.unwrap_or_default() });
                 client
             }
         };
-        Ok(Self { client, prepared: (), _task: task })
+        Ok(Self { client, prepared: (), status, _task: task })
     }
 
     /// The same session with what was prepared on it.
     pub(crate) fn with<P>(self, prepared: P) -> Session<P> {
-        Session { client: self.client, prepared, _task: self._task }
+        Session { client: self.client, prepared, status: self.status, _task: self._task }
     }
 }
 
@@ -112,6 +116,11 @@ impl<P> Sessions<P> {
         Borrowed { session: Some(session), waiting: Arc::clone(&self.waiting), _place: place }
     }
 
+    /// Returns whether no session waits, and none of so many is lent.
+    pub(crate) fn is_unused(&self, most: usize) -> bool {
+        self.places.available_permits() >= most && self.waiting.lock().is_empty()
+    }
+
     /// Ends sessions that have waited since before this moment.
     pub(crate) fn end_before(&self, moment: Instant) {
         self.waiting.lock().retain(|(session, since)| *since >= moment && !session.client.is_closed());
@@ -138,8 +147,8 @@ impl<P> Drop for Borrowed<P> {
     }
 }
 
-/// Encrypts a connection to the server of this name.
-struct Verified(ServerName<'static>);
+/// Encrypts a connection to the server of this name, and notes its status.
+struct Verified(ServerName<'static>, TransactionStatus);
 
 type Handshake = Pin<Box<dyn Future<Output = Result<Encrypted, String>> + Send>>;
 
@@ -152,13 +161,14 @@ impl TlsConnect<TcpStream> for Verified {
         Box::pin(async move {
             let connector: TlsConnector = connector(&[]).await?;
             let stream = connector.connect(self.0, stream).await;
-            Ok(Encrypted(Box::new(stream.map_err(|error| format!("TLS: {}", os_words(&error)))?)))
+            let stream = stream.map_err(|error| format!("TLS: {}", os_words(&error)))?;
+            Ok(Encrypted(Guarded::new(Box::new(stream), &self.1)))
         })
     }
 }
 
 /// An encrypted connection.
-struct Encrypted(Box<tokio_rustls::client::TlsStream<TcpStream>>);
+struct Encrypted(Guarded<Box<tokio_rustls::client::TlsStream<TcpStream>>>);
 
 impl TlsStream for Encrypted {
     fn channel_binding(&self) -> ChannelBinding {
