@@ -24,6 +24,7 @@ use starcell_node::{Node, Revision};
 use starcell_runtime::Kv;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::archive::Archive;
@@ -75,8 +76,8 @@ pub(crate) struct Deployer {
     /// Revisions that answer their last requests.
     retiring: TaskTracker,
     places: Arc<Places>,
-    /// How long the last look took.
-    looked: Duration,
+    /// When it is time for the next look.
+    next_look: Instant,
     /// What was last said about the folder as a whole.
     complained: Option<String>,
 }
@@ -98,7 +99,7 @@ impl Deployer {
             writers: Arc::new(Semaphore::new(WRITERS)),
             retiring: TaskTracker::new(),
             places: Arc::new(Places::new()),
-            looked: Duration::ZERO,
+            next_look: Instant::now(),
             complained: None,
         }
     }
@@ -131,7 +132,7 @@ impl Deployer {
 
     /// Ends when it is time for the next look.
     pub(crate) fn pause(&self) -> impl Future<Output = ()> + use<> {
-        tokio::time::sleep(LOOK.max(self.looked * REST))
+        tokio::time::sleep_until(self.next_look)
     }
 
     /// Whether nothing is being set up.

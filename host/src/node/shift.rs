@@ -155,6 +155,8 @@ impl Serving {
                     self.admin.iter().for_each(|admin| admin.reload(&self.base));
                     self.deployer.look(true).await;
                 }
+                // Before the orders: those who ask all the time would put the look off for as long as they do.
+                () = pause => self.deployer.look(false).await,
                 Some(order) = self.ordered.recv() => self.deployer.carry_out(order),
                 () = self.deployer.finished() => {}
                 // An app that is being set up may open its store, which the new process would find in use.
@@ -168,7 +170,6 @@ impl Serving {
                     }
                 }
                 () = &mut slowest, if !is_open => {}
-                () = pause => self.deployer.look(false).await,
                 never = callers.supervisor.keep_alive() => match never {},
             }
         }
@@ -285,6 +286,8 @@ impl Serving {
                 () = &mut over => return,
                 // Whoever rotates the log knows nothing of the end.
                 () = callers.reload.asked() => self.base.audit.reopen(),
+                // Before the orders: those who ask all the time would put the look off for as long as they do.
+                () = pause => self.deployer.look(false).await,
                 Some(order) = self.ordered.recv() => self.deployer.carry_out(order),
                 () = self.deployer.finished() => {}
                 never = callers.supervisor.keep_alive() => match never {},

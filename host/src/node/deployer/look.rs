@@ -7,20 +7,21 @@ use std::sync::Arc;
 use starcell_log::Level;
 use starcell_node::Seat;
 use starcell_runtime::slow::on_blocking_thread;
+use tokio::time::Instant;
 
 use crate::folder::MAIN;
 use crate::node::files::{AppFiles, MANIFEST, app_names};
 use crate::stamp::{Stamp, stamps};
 
-use super::Deployer;
 use super::known::{Fault, Known};
+use super::{Deployer, LOOK, REST};
 
 impl Deployer {
     /// Looks at the folder, and sets up what has changed. Where `at_once`, a change counts at its first look, and what could
     /// not be deployed is tried again.
     pub(crate) async fn look(&mut self, at_once: bool) {
         self.end_previews();
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         let folder = self.base.files.apps.clone();
         let watched: BTreeMap<String, Vec<PathBuf>> =
             self.known.iter().map(|(name, known)| (name.clone(), known.more.iter().cloned().collect())).collect();
@@ -35,7 +36,7 @@ impl Deployer {
             Ok::<_, String>((names.into_iter().map(look).collect::<Vec<_>>(), others))
         });
         let looked = looked.await.unwrap_or_else(|error| Err(error.to_string()));
-        self.looked = began.elapsed();
+        self.next_look = Instant::now() + LOOK.max(began.elapsed() * REST);
         match looked {
             Ok((apps, others)) => {
                 let unfit = (!others.is_empty()).then(|| {
