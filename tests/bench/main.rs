@@ -4,7 +4,7 @@
 //! `starcell-bench` measures all but the attacks; `starcell-bench micro`, `audit`, `http`, `edge` or `attacks [NAME]` only
 //! that part. `starcell-bench compare [SVG]` puts all servers into one table and, if a file is named, one plot.
 //! `starcell-bench crowd [APPS]` measures one node with thousands of apps, and `starcell-bench neighbours [NAME]` what a
-//! tenant notices of another one that attacks. `tests/bench/README.md` says what was tried and what it gave.
+//! tenant notices of another one that attacks; `starcell-bench peers` puts other hosts beside this one. `tests/bench/README.md` says what was tried and what it gave.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,6 +26,7 @@ mod http;
 mod load;
 mod micro;
 mod neighbours;
+mod peers;
 mod plain;
 mod plot;
 mod scale;
@@ -57,6 +58,7 @@ fn main() {
         ["crowd", apps] => crowd::run(apps.parse().unwrap(), 0),
         ["neighbours"] => neighbours::run(""),
         ["neighbours", name] => neighbours::run(name),
+        ["peers"] => peers::run(),
         ["attacks"] => attacks::run(""),
         ["attacks", name] => attacks::run(name),
         [] => {
@@ -66,7 +68,7 @@ fn main() {
             edge::run();
         }
         other => panic!(
-            "usage: starcell-bench [micro|audit|http|edge|compare [SVG]|crowd [APPS]|attacks [NAME]|neighbours [NAME]]; got {other:?}"
+            "usage: starcell-bench [micro|audit|http|edge|compare [SVG]|crowd [APPS]|attacks [NAME]|neighbours [NAME]|peers]; got {other:?}"
         ),
     }
 }
