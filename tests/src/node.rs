@@ -100,9 +100,15 @@ impl Running {
     /// One of its numbers, by its name without the prefix.
     #[must_use]
     pub fn number(&self, name: &str) -> u64 {
-        let page = get(self.metrics, "/metrics");
-        let line = page.text().lines().find_map(|line| line.strip_prefix(&format!("starcell_{name} ")));
-        line.unwrap_or_else(|| panic!("no {name} in\n{}", page.text())).parse().expect("a number")
+        let page = self.page();
+        let line = page.lines().find_map(|line| line.strip_prefix(&format!("starcell_{name} ")));
+        line.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse().expect("a number")
+    }
+
+    /// All of its numbers, as Prometheus reads them.
+    #[must_use]
+    pub fn page(&self) -> String {
+        get(self.metrics, "/metrics").text().to_owned()
     }
 
     /// What an app answers.
