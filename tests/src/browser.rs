@@ -143,9 +143,15 @@ impl Chromium {
 
     /// The markup of the page as the browser has it.
     pub fn markup(&mut self) -> String {
-        let root = self.call("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
-        let told = self.call("DOM.getOuterHTML", json!({"nodeId": root}));
-        told["outerHTML"].as_str().expect("markup").to_owned()
+        let mut markup = None;
+        // A page that is exchanged between the two has another root.
+        eventually(PATIENCE / 2, "the markup of a page", || {
+            let root = self.call("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
+            let told = self.try_call("DOM.getOuterHTML", json!({"nodeId": root}));
+            markup = told.ok().and_then(|told| told["outerHTML"].as_str().map(str::to_owned));
+            markup.is_some()
+        });
+        markup.expect("it was there")
     }
 
     /// Writes what is seen as a PNG.

@@ -55,10 +55,7 @@ const LINES: [(&str, &str); 41] = [
     ("server.shutdown", "srv.try_shutdown()"),
     ("sql.exec", "sql.open(\"sqlite:d.db\").try_exec(\"create table t (v)\")"),
     ("sql.query", "sql.open(\"sqlite:d.db\").try_query(\"select v from t\")"),
-    (
-        "sql.begin",
-        "[sql.open(\"sqlite:d.db\").try_tx(lambda tx: 1, read_only=reads) for reads in [True, False]]",
-    ),
+    ("sql.begin", "[sql.open(\"sqlite:d.db\").try_tx(lambda tx: 1, read_only=reads) for reads in [True, False]]"),
     ("timer.sleep", "time.sleep(\"1ms\")"),
     ("wall-clock.now", "time.now()"),
     ("random.get-random-bytes", "random.token()"),

@@ -426,7 +426,10 @@ fn an_app_that_changes_its_owner_begins_anew() {
     for path in ["/console/apps/orders", "/console/apps/orders/permissions", "/console/audit", "/console/tenants/acme"]
     {
         let page = tenant.page(path);
-        assert!(!page.contains("canary") && !page.contains("WORKS") && !page.contains("o.words"), "{path}\n{page}");
+        assert!(
+            !page.contains("beta_canary") && !page.contains("WORKS") && !page.contains("o.words"),
+            "{path}\n{page}"
+        );
     }
     for (from, to) in [(1, 2), (2, 1), (1, 1)] {
         let answer = tenant.get(&format!("/console/apps/orders/compare?from={from}&to={to}"));
@@ -434,7 +437,7 @@ fn an_app_that_changes_its_owner_begins_anew() {
     }
     assert_eq!(tenant.get("/console/apps/orders/compare?from=2&to=2").status, 200);
     let lines = tenant.send("GET", "/v1/apps/orders/logs", &[("Authorization", &format!("Bearer {ACME}"))], "");
-    assert!(lines.status == 200 && !lines.text().contains("canary"), "{}", lines.text());
+    assert!(lines.status == 200 && !lines.text().contains("beta_canary"), "{}", lines.text());
     assert!(
         browser.page("/console/apps/orders/compare?from=1&to=2").contains("tenant acme"),
         "the node's operator sees"

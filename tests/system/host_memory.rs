@@ -89,7 +89,7 @@ fn what_scripts_fetch() {
 /// An answer of one byte a chunk costs what its bytes cost, from a server as from a cluster.
 #[test]
 fn an_answer_in_small_pieces() {
-    let size = 4 * MIB;
+    let size = MIB;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {

@@ -164,10 +164,12 @@ fn a_transaction_ends_with_its_request() {
 #[test]
 fn records_and_logs_hold_no_value() {
     let (program, audit) = (folder(), folder().join("audit.jsonl"));
+    // A failure shows the line of the script: the value is on none.
     let source = "db = sql.open(\"sqlite:shop.db\")\n\
         db.exec(\"create table t (v text unique)\")\n\
-        db.exec(\"insert into t values (?)\", \"hunter2\")\n\
-        db.exec(\"insert into t values (?)\", \"hunter2\")\n";
+        value = \"hunter\" + str(2)\n\
+        db.exec(\"insert into t values (?)\", value)\n\
+        db.exec(\"insert into t values (?)\", value)\n";
     let ended = Starcell::run_in(&program, &["--allow-fs", "--audit", audit.to_str().unwrap()], source);
     assert_eq!(ended.code(), 1, "{}", ended.output);
     assert!(ended.output.contains("UNIQUE constraint failed: t.v"), "{}", ended.output);

@@ -29,7 +29,6 @@ fn the_files_of_the_host_are_no_databases() {
     assert!(!program.join("audit.jsonl-wal").exists());
 }
 
-
 const HOSTILE: &str = r#"
 db = sql.open("sqlite:shop.db")
 db.exec("create table t (v)")
@@ -133,7 +132,8 @@ fn a_server_of_an_attacker_takes_nothing_of_the_host() {
     let settings = message(b'S', &[&[b'x'; 8000][..], b"\0y\0"].concat());
     let notices = message(b'N', &[b'x'; 8000]);
     // As many rounds of a hash as fit into 32 bits would keep a thread for an hour.
-    let rounds = [message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0"), message(b'R', b"\0\0\0\x0br=x,s=QUJD,i=4294967295")].concat();
+    let rounds =
+        [message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0"), message(b'R', b"\0\0\0\x0br=x,s=QUJD,i=4294967295")].concat();
     for (name, bytes) in [("huge", huge), ("settings", settings), ("notices", notices), ("rounds", rounds)] {
         let port = saying(bytes);
         let source = format!(

@@ -626,7 +626,8 @@ mod tests {
             }
             tokio::time::advance(time).await;
         };
-        let (spent, ()) = tokio::join!(tenant.run_within::<Pin<Box<dyn Future<Output = ()> + Send>>>(time, spinning), late);
+        let (spent, ()) =
+            tokio::join!(tenant.run_within::<Pin<Box<dyn Future<Output = ()> + Send>>>(time, spinning), late);
         assert!(spent.unwrap_err() > Duration::ZERO);
         let after = counted.load(Ordering::SeqCst);
         assert_eq!(tenant.run(Box::pin(async { 7 })).await, 7);

@@ -77,6 +77,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        Url,
         capability::{ExecFunction, HttpMethod, KvFunction, PathFunction, ServerFunction},
         name::KvKey,
         path::CanonicalPath,

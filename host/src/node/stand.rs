@@ -38,9 +38,7 @@ pub fn stand(arguments: &HostCommand) -> Result<Stand, String> {
     let sends = sends(&arguments.record) || files.config.telemetry.is_some();
     let connects = outlines.may(&[Capability::HttpClient, Capability::SqlOpen]) || sends || stores_elsewhere(&files);
     let ground = NodeGround {
-        read: outlines
-            .places(&[Capability::FsRead, Capability::SqlOpen])
-            .map(|places| read(&files, connects, places)),
+        read: outlines.places(&[Capability::FsRead, Capability::SqlOpen]).map(|places| read(&files, connects, places)),
         write: outlines
             .places(&[Capability::FsWrite, Capability::FsDelete, Capability::SqlOpen])
             .map(|places| written(&files, arguments, (places, &outlines.apps))),
