@@ -286,8 +286,6 @@ impl Serving {
                 () = &mut over => return,
                 // Whoever rotates the log knows nothing of the end.
                 () = callers.reload.asked() => self.base.audit.reopen(),
-                // Before the orders: those who ask all the time would put the look off for as long as they do.
-                () = pause => self.deployer.look(false).await,
                 Some(order) = self.ordered.recv() => self.deployer.carry_out(order),
                 () = self.deployer.finished() => {}
                 never = callers.supervisor.keep_alive() => match never {},
