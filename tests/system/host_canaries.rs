@@ -32,10 +32,10 @@ const KEEPS: &str = r#"
 GLOBAL = "canary-global-" * 1000
 
 def keep(req):
-    kv.set("canary-key", "canary-value")
+    kv.set("key", "canary-value")
     log.info("canary-log", {"canary-attribute": "canary-word"})
     print("canary-print")
-    fs.write_text("canary-file", "canary-content")
+    fs.write_text("kept.txt", "canary-content")
     fs.try_read_text("/etc/canary-refused")
     os.try_env("CANARY_UNKNOWN")
     return [GLOBAL, os.env("WORD"), os.env("SECRET"), vars.var_str("word"), req.path, req.headers.get("X-Canary")]
@@ -54,8 +54,8 @@ const LOOKS: &str = r#"
 def look(req):
     names = ["WORD", "SECRET", "PATH", "HOME"]
     found = {name: os.try_env(name).value for name in names}
-    texts = [fs.try_read_text(path).value for path in ["canary-file", "../keeps/canary-file", "../keeps/main.star"]]
-    return [kv.list(), kv.get("canary-key"), found, texts, vars.names(), vars.var_str("word", "none"), str(req.headers)]
+    texts = [fs.try_read_text(path).value for path in ["kept.txt", "../keeps/kept.txt", "../keeps/main.star"]]
+    return [kv.list(), kv.get("key"), found, texts, vars.names(), vars.var_str("word", "none"), str(req.headers)]
 
 def fails(req):
     os.env("WORD")
@@ -130,7 +130,7 @@ fn no_word_of_a_tenant_is_seen_by_its_neighbour() {
     assert_eq!(told(get(metrics, "/metrics").text(), &[CANARY]), None);
 
     // For the operator of the neighbour there is nobody else.
-    let others = [CANARY, "acme", "keeps"];
+    let others = [CANARY, "acme", "keeps.example"];
     let admin = admin_port(&starcell);
     let theirs = Operator::Loopback(admin, Some(BETA.to_owned()));
     for target in [
