@@ -259,7 +259,11 @@ fn a_tls_session_belongs_to_its_name() {
     fs::create_dir(node.path.join("certs")).unwrap();
     for (app, tenant) in [("a", "acme"), ("b", "beta")] {
         let file = node.path.join("certs").join(format!("{app}.example"));
-        Identity::of(&format!("{app}.example"), file.with_extension("example.crt"), file.with_extension("example.key"));
+        let _ = Identity::of(
+            &format!("{app}.example"),
+            file.with_extension("example.crt"),
+            file.with_extension("example.key"),
+        );
         let manifest = format!("tenant = \"{tenant}\"\nhosts = [\"{app}.example\"]\n");
         node.app(app, &manifest, &starcell_tests::node::says(app));
     }

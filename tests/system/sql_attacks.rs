@@ -101,7 +101,7 @@ fn tampering_with_the_files_of_a_database_harms_nobody_else() {
     for _ in 0..3 {
         assert_eq!(get(server.port(), "/tamper").status, 200);
         assert_eq!(get(server.port(), "/count").status, 200);
-        get(server.port(), "/fill");
+        let _ = get(server.port(), "/fill");
     }
     assert_eq!(server.stop().code(), 0);
 }

@@ -19,7 +19,7 @@ pub fn values(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 /// Takes the cookie out of a request.
 pub(crate) fn take_out(headers: &mut HeaderMap) {
-    let has_it = |field: &HeaderValue| field.as_bytes().split(|byte| *byte == b';').any(|crumb| is_it(crumb));
+    let has_it = |field: &HeaderValue| field.as_bytes().split(|byte| *byte == b';').any(is_it);
     // Nearly every request goes by here.
     if !headers.get_all(COOKIE).iter().any(has_it) {
         return;

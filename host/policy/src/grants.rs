@@ -32,7 +32,7 @@ pub struct Grants {
 pub enum GrantsError {
     /// A rule starts with `$HOME` and no home folder was given.
     #[error("the rule {0} needs a home folder")]
-    NoHome(Rule),
+    NoHome(Box<Rule>),
 }
 
 impl Grants {
@@ -75,7 +75,7 @@ impl fmt::Debug for Grants {
 }
 
 fn compile(profile: &Profile, allow: &[Rule], deny: &[Rule], roots: &Roots) -> Result<Layer, GrantsError> {
-    let no_home = |(rule, MissingRoot): (Rule, MissingRoot)| GrantsError::NoHome(rule);
+    let no_home = |(rule, MissingRoot): (Box<Rule>, MissingRoot)| GrantsError::NoHome(rule);
     let mut layer = Layer::new(profile);
     for part in profile.lineage() {
         layer.add(&Source::Profile(part.name().into()), part.allow(), part.deny(), roots).map_err(no_home)?;
@@ -97,7 +97,7 @@ mod tests {
         let cwd = CanonicalPath::absolute("/srv").unwrap();
         let roots = Roots::new(cwd.clone());
         let refused = Grants::new(&Profile::default(), &[], std::slice::from_ref(&rule), &roots);
-        assert_eq!(refused.unwrap_err(), GrantsError::NoHome(rule.clone()));
+        assert_eq!(refused.unwrap_err(), GrantsError::NoHome(Box::new(rule.clone())));
         let roots = roots.with_home(cwd);
         assert!(Grants::new(&Profile::default(), &[rule], &[], &roots).is_ok());
     }

@@ -125,9 +125,9 @@ impl Layer {
         allow: &[Rule],
         deny: &[Rule],
         roots: &Roots,
-    ) -> Result<(), (Rule, MissingRoot)> {
+    ) -> Result<(), (Box<Rule>, MissingRoot)> {
         let compile = |rule: &Rule| {
-            let patterns = rule.spellings(roots).map_err(|missing| (rule.clone(), missing))?;
+            let patterns = rule.spellings(roots).map_err(|missing| (Box::new(rule.clone()), missing))?;
             Ok(Compiled { rule: rule.clone(), source: source.clone(), patterns })
         };
         for rule in allow {

@@ -4,10 +4,10 @@
 //! shared with another one, and gone with the revision. A transaction belongs to one instance, which is one request, and is
 //! undone when that ends without a word.
 //!
-//! - [`value`]: values and rows on their way in and out, and their bounds
-//! - [`words`]: what a statement begins with, and errors without the values in them
-//! - [`sqlite`]: files
-//! - [`postgres`]: servers
+//! - `value`: values and rows on their way in and out, and their bounds
+//! - `words`: what a statement begins with, and errors without the values in them
+//! - `sqlite`: files
+//! - `postgres`: servers
 
 pub(crate) mod postgres;
 pub(crate) mod sqlite;

@@ -66,7 +66,7 @@ fn about(view: &AppView) -> Html {
         ("State", html(state(line.state))),
         ("Tenant", tenant),
         ("Answers at", places(line)),
-        ("Revision", line.revision.map_or_else(none, |revision| html(revision))),
+        ("Revision", line.revision.map_or_else(none, html)),
         ("Answered", html(count(line.counted.requests))),
         ("Status 4xx", html(count(line.counted.refused))),
         ("Status 5xx", html(count(line.counted.failed))),

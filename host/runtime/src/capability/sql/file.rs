@@ -56,7 +56,7 @@ impl Calling<'_> {
         let (limit, create) = (self.caller.app.config.limits.io_bytes, !text.reads);
         let run = move |open: &mut OpenFile, bounds: Bounds| open.run(&text, Bounds { limit, ..bounds });
         let (rows, open) = self.on_file(path, create, run).await?;
-        keep(&self.caller.app.config.state.sql, open);
+        keep(&self.caller.app.config.state.sql, *open);
         Ok(rows)
     }
 
@@ -113,7 +113,7 @@ impl Calling<'_> {
                     match act(&mut open, bounds) {
                         Ok((value, bytes)) => Ok((Reached::Done((value, open)), bytes)),
                         Err(text) => {
-                            keep(&databases, open);
+                            keep(&databases, *open);
                             Err(WorkError(text))
                         }
                     }
@@ -139,14 +139,14 @@ pub(super) async fn end(caller: &Caller, mut open: OpenFile, keeps: bool) -> Res
     let (holding, databases) = (Arc::clone(&caller.holding), caller.app.config.state.sql.clone());
     let end = move |work: &Work| {
         let ended = open.end(keeps, &bounds(work, &holding));
-        keep(&databases, Box::new(open));
+        keep(&databases, open);
         ended.map_err(WorkError)
     };
     blocking(caller, end).await.map_err(|error| error.0)
 }
 
-fn keep(databases: &Databases, open: Box<OpenFile>) {
-    databases.files().keep(*open);
+fn keep(databases: &Databases, open: OpenFile) {
+    databases.files().keep(open);
     databases.tidy();
 }
 

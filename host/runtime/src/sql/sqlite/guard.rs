@@ -79,8 +79,8 @@ fn reads(action: &AuthAction<'_>) -> bool {
             !FUNCTIONS.iter().any(|banned| function_name.eq_ignore_ascii_case(banned))
         }
         AuthAction::Pragma { pragma_name, pragma_value } => {
-            let is = |known: &&str| pragma_name.eq_ignore_ascii_case(known);
-            LOOKING.iter().any(|known| is(&known)) && (pragma_value.is_none() || !SET.iter().any(|known| is(&known)))
+            let is = |known: &str| pragma_name.eq_ignore_ascii_case(known);
+            LOOKING.iter().any(|known| is(known)) && (pragma_value.is_none() || !SET.iter().any(|known| is(known)))
         }
         _ => false,
     }

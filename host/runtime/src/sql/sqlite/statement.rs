@@ -15,9 +15,8 @@ pub(super) fn all(
 ) -> Result<(SqlRows, u64), String> {
     let failed = |error: Error| sentence(&error, &text.text);
     let mut statement = compile(connection, text)?;
-    let columns = statement.column_names().into_iter().map(str::to_owned).collect();
-    let booleans: Vec<bool> =
-        statement.columns().into_iter().map(|column| column.decl_type().is_some_and(is_boolean)).collect();
+    let columns = statement.column_names().map(str::to_owned).collect();
+    let booleans: Vec<bool> = statement.columns().map(|column| column.decl_type().is_some_and(is_boolean)).collect();
     let mut gathered = Gathered::new(columns, limit);
     let (mut changed, before): (u64, _) = (0, connection.total_changes());
     for parameters in text.lists() {
