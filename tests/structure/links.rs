@@ -55,7 +55,7 @@ fn wrong(page: &Path, link: &Link<'_>) -> Option<String> {
     let (file, heading) = link.target.split_once('#').unwrap_or((link.target, ""));
     let path = if file.is_empty() { page.to_owned() } else { page.parent()?.join(file) };
     let Ok(content) = fs::read_to_string(&path) else {
-        return (!path.is_dir()).then(|| "there is no such file".to_owned());
+        return (!path.exists()).then(|| "there is no such file".to_owned());
     };
     if !heading.is_empty() && !content.lines().any(|line| line.starts_with('#') && slug(line) == heading) {
         return Some("there is no such heading".to_owned());

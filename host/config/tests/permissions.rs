@@ -36,8 +36,10 @@ allow-fs: deny-all and
   allow fs.delete($CWD/**)
   allow os.env($ENV)
   allow kv.*
+  allow sql.open(sqlite:$CWD/**)
 allow-net: allow-fs and
   allow http.client
+  allow sql.open(postgres:**)
 allow-local: allow-net and
   allow http.server(127.0.0.0/8:*)
   allow http.server([::1]:*)
@@ -144,16 +146,20 @@ fn compared(from: &str, to: &str) -> Diff {
 
 #[test]
 fn profiles_differ_by_what_they_cover() {
-    assert_eq!(compared("allow-fs", "allow-net").text(), "from allow-fs to allow-net\n+ allow http.client\n");
+    assert_eq!(
+        compared("allow-fs", "allow-net").text(),
+        "from allow-fs to allow-net\n+ allow http.client\n+ allow sql.open(postgres:**)\n"
+    );
     assert_eq!(
         compared("mine", "allow-net").text(),
-        "from mine to allow-net\n- deny fs.read(/etc/**)\n+ allow http.client\n",
+        "from mine to allow-net\n- deny fs.read(/etc/**)\n+ allow http.client\n+ allow sql.open(postgres:**)\n",
         "kv.read(a*) and one host are covered"
     );
     assert_eq!(
         compared("allow-local", "mine").text(),
         "from allow-local to mine
 - allow http.client
+- allow sql.open(postgres:**)
 - allow http.server(127.0.0.0/8:*)
 - allow http.server([::1]:*)
 - allow http.server($HOST:*)

@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn places_count_characters() {
-        assert_eq!(place("select\n ü x", 10), "line 2, column 4 of the statement");
+        assert_eq!(place("select\n ü x", 11), "line 2, column 4 of the statement");
         assert_eq!(place("x", 99), "line 1, column 2 of the statement");
     }
 }

@@ -272,7 +272,7 @@ mod tests {
             let all = found(&text, most, tenant, |line, _| line.contains(word));
             let told = |found: FoundRecord| {
                 let outcome = found.outcome.map(|outcome| outcome["outcome"].as_str().unwrap().to_owned());
-                (found.record["id"].as_u64().unwrap_or_default(), outcome)
+                (found.record.get("id").and_then(Value::as_u64).unwrap_or_default(), outcome)
             };
             all.into_iter().map(told).collect()
         };

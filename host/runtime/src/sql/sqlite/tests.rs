@@ -164,6 +164,7 @@ fn the_attack_table_is_held() {
 fn a_query_writes_nothing() {
     let (_folder, mut file) = open("read.db");
     exec(&mut file, "create table t (v)", &[]).unwrap();
+    exec(&mut file, "create index i on t (v)", &[]).unwrap();
     exec(&mut file, "create view w as select v from t", &[]).unwrap();
     exec(&mut file, "create trigger r instead of insert on w begin insert into t values (new.v); end", &[]).unwrap();
     for statement in [
@@ -258,7 +259,7 @@ fn errors_name_the_place_and_hold_no_value() {
     exec(&mut file, "create table t (v integer primary key, s text unique)", &[]).unwrap();
     exec(&mut file, "insert into t values (1, 'hunter2')", &[]).unwrap();
     for (statement, part) in [
-        ("select\n  nothing from t", "no such column: nothing at line 2, column 3"),
+        ("select\n  absent from t", "no such column: absent at line 2, column 3"),
         ("selct 1", "near \"selct\": syntax error at line 1, column 1"),
         ("select 'hunter2' 'x' from", ""),
         ("insert into t values (2, 'hunter2')", "UNIQUE constraint failed: t.s"),
