@@ -21,6 +21,7 @@ fn the_guest_imports_this_and_nothing_else() {
             "starcell:guest/os@0.1.0",
             "starcell:guest/server@0.1.0",
             "starcell:guest/source@0.1.0",
+            "starcell:guest/sql@0.1.0",
             "starcell:guest/timer@0.1.0",
             "starcell:guest/tool@0.1.0",
             "starcell:guest/types@0.1.0",

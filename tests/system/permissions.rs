@@ -77,9 +77,12 @@ fn two_profiles_are_compared() {
     let folder = folder();
     fs::write(folder.join("mine.toml"), CONFIG).unwrap();
     let ended = ask(&folder, &["permissions", "diff", "allow-fs", "allow-net"]);
-    assert_eq!((ended.code(), ended.stdout.as_str()), (0, "from allow-fs to allow-net\n+ allow http.client\n"));
+    assert_eq!(
+        (ended.code(), ended.stdout.as_str()),
+        (0, "from allow-fs to allow-net\n+ allow http.client\n+ allow sql.open(postgres:**)\n")
+    );
     let found = ask_json(&folder, &["permissions", "diff", "allow-net", "web", "--config", "mine.toml", "--json"]);
-    assert_eq!(found["removed"]["allow"], json!(["http.client"]));
+    assert_eq!(found["removed"]["allow"], json!(["http.client", "sql.open(postgres:**)"]));
     assert_eq!(found["added"]["deny"], json!(["fs.read(/etc/**)"]));
 }
 
