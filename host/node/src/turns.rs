@@ -7,14 +7,15 @@
 //! A request begins at once, on the thread that read it. One that yields has used its time there and goes on in the slow
 //! lane: as many threads as there are cores, of low priority, so that what is short, and all that the host itself does, comes
 //! first. Their next turn goes to the tenant that has had the least time, divided by its weight; within a tenant to whoever
-//! came first. A guest that waits for the host holds none, and goes on as a request begins. A tenant that comes back from a pause begins where the others
-//! are: it has no claim on the time that it did not ask for.
+//! came first. A guest that waits for the host holds none, and goes on as a request begins. A tenant that comes back from a
+//! pause begins where the others are: it has no claim on the time that it did not ask for.
 //!
 //! What keeps the first lane short: each tenant may use it for what is beyond 0.1 ms for half a hundredth of the time; and
 //! while others ask too and the thread is busy, for no more than a quarter of that time, beyond the first 0.03 ms. Without the
 //! first, requests of 1.9 ms would never leave it; without the second, a neighbour would stand in the runtime's queue behind
-//! as many requests as one tenant has connections: what is in the slow lane comes back to the runtime one by one. And while somebody waits there, a tenant goes there too that has
-//! had 10 ms more than whoever had the last turn, or many short requests would starve a long one.
+//! as many requests as one tenant has connections: what is in the slow lane comes back to the runtime one by one. And while
+//! somebody waits there, a tenant goes there too that has had 10 ms more than whoever had the last turn, or many short
+//! requests would starve a long one.
 
 mod lane;
 mod lines;
@@ -575,25 +576,21 @@ mod tests {
         let turns = Turns::new(1);
         let tenant = turns.tenant(1);
         for _ in 0..3 {
+            let (begin, begun) = oneshot::channel::<()>();
             let (sender, receiver) = oneshot::channel::<()>();
-            let mut sender = Some(sender);
-            let mut future = tenant.run(Box::pin(async move {
+            let names = tenant.run(Box::pin(async move {
                 let began = thread_name();
+                begin.send(()).unwrap();
                 receiver.await.unwrap();
                 [began, thread_name()]
             }));
-            let names = std::future::poll_fn(|context| {
-                let poll = Pin::new(&mut future).poll(context);
-                // What it waits for comes after it began to wait, in most of the rounds.
-                if let Some(sender) = sender.take() {
-                    tokio::spawn(async move {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                        sender.send(()).unwrap();
-                    });
-                }
-                poll
-            });
-            let [began, ended] = names.await;
+            let answers = async {
+                begun.await.unwrap();
+                // It waits by now, in most of the rounds.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                sender.send(()).unwrap();
+            };
+            let ([began, ended], ()) = tokio::join!(names, answers);
             assert_eq!(began, "slow");
             if ended != began {
                 assert_eq!(ended, thread_name());
