@@ -7,8 +7,8 @@ use crate::target::{Target, texts};
 
 const NODE: &str = "[node]\nname = \"n\"\nstate = \"s\"\napps = \"a\"\nidle = \"10m\"\n[listeners.web]\naddress = \"127.0.0.1:80\"\n\
                     [profiles.p]\nbase = \"allow-local\"\n[tenants.t]\nprofile = \"p\"\nweight = 2\n\
-                    quotas = { requests = \"9/s\", memory = { limit = \"1MiB\", mode = \"count\" } }\n";
-const APP: &str = "tenant = \"t\"\nhosts = [\"a.example\"]\nprefix = \"/shop\"\nenv = { A = \"b\" }\n\
+                    quotas = { requests = { limit = \"9/s\", mode = \"count\" }, memory = \"1MiB\" }\n";
+const APP: &str = "tenant = \"t\"\nhosts = [\"a.example\"]\npath = \"/shop\"\nenv = { A = \"b\" }\n\
                    secrets = { K = { file = \"k\" } }\nschedule = [{ every = \"1h\", path = \"/t\" }, { cron = \"*/5 * * * *\", path = \"/c\" }]\n";
 const TOKENS: &str = "# who\nci operate operate-0123456789\nshop read t read-0123456789ab\n";
 
@@ -67,7 +67,35 @@ fn placed(error: &ConfigError, text: &str) {
 }
 
 const WORDS: &[&str] = &[
-    "[node]", "[listeners.", "[tenants.", "[profiles.", "[admin]", "[kv]", "[metrics]", "[telemetry]", "address = ", "profile = ",
-    "quotas = ", "weight = ", "tenant = ", "hosts = ", "prefix = ", "secrets = ", "schedule = ", "every = ", "cron = ", "limits = ",
-    "\"1MiB\"", "\"5/s\"", "\"10m\"", "mode = \"count\"", "past = \"throttle\"", " operate ", " read ", "127.0.0.1:0", "unix:", "redis://", "file:",
+    "[node]",
+    "[listeners.",
+    "[tenants.",
+    "[profiles.",
+    "[admin]",
+    "[kv]",
+    "[metrics]",
+    "[telemetry]",
+    "address = ",
+    "profile = ",
+    "quotas = ",
+    "weight = ",
+    "tenant = ",
+    "hosts = ",
+    "path = ",
+    "secrets = ",
+    "schedule = ",
+    "every = ",
+    "cron = ",
+    "limits = ",
+    "\"1MiB\"",
+    "\"5/s\"",
+    "\"10m\"",
+    "mode = \"count\"",
+    "past = \"throttle\"",
+    " operate ",
+    " read ",
+    "127.0.0.1:0",
+    "unix:",
+    "redis://",
+    "file:",
 ];

@@ -20,7 +20,12 @@ pub(crate) fn target() -> Target {
         "a /\na /shop\na /shop/eu\n* /shop\n* /deep/er/still\n\na /shop/eu/x\na /%73hop\nb /shop/y\nc /deep/er/still/more\nb /",
         "a /x\nb /x\n\nc /x\na //x\na /x%2Fy\na *\na /x/../y\na /X",
     ]);
-    Target { name: "place", run, seeds, words: &["a ", "b ", "* ", "/shop", "/eu", "%2F", "%73", "//", "/.", "/..", "\n\n"] }
+    Target {
+        name: "place",
+        run,
+        seeds,
+        words: &["a ", "b ", "* ", "/shop", "/eu", "%2F", "%73", "//", "/.", "/..", "\n\n"],
+    }
 }
 
 fn run(data: &[u8]) {
@@ -33,7 +38,9 @@ fn run(data: &[u8]) {
         // As manifests have them: nothing, or canonical segments without a slash at the end.
         let prefix = if prefix == "/" { "" } else { prefix };
         let is_prefix = prefix.is_empty()
-            || (prefix.starts_with('/') && canonical(prefix) == prefix && !prefix.split('/').skip(1).any(str::is_empty));
+            || (prefix.starts_with('/')
+                && canonical(prefix) == prefix
+                && !prefix.split('/').skip(1).any(str::is_empty));
         if !is_prefix {
             continue;
         }
@@ -78,7 +85,9 @@ fn expected(table: &[Row<'_>], host: &str, path: &str) -> Option<usize> {
 }
 
 pub(crate) fn names() -> Target {
-    let seeds = texts(&["a.example\n_.a.example\n_.example\ndefault\n\nA.example\nb.a.example\nc.b.a.example\ndefault\n_.example\n"]);
+    let seeds = texts(&[
+        "a.example\n_.a.example\n_.example\ndefault\n\nA.example\nb.a.example\nc.b.a.example\ndefault\n_.example\n",
+    ]);
     Target { name: "names", run: run_names, seeds, words: &["default", "_.", ".example", "a.", "b.", "\n\n"] }
 }
 
@@ -92,7 +101,10 @@ fn run_names(data: &[u8]) {
         let is_own = |name: &&String| **name == lower && lower != DEFAULT;
         let is_parent = |name: &&String| {
             name.strip_prefix(WILDCARD).is_some_and(|parent| {
-                lower.strip_suffix(parent).and_then(|rest| rest.strip_suffix('.')).is_some_and(|label| !label.contains('.'))
+                lower
+                    .strip_suffix(parent)
+                    .and_then(|rest| rest.strip_suffix('.'))
+                    .is_some_and(|label| !label.contains('.'))
             })
         };
         let is_default = |name: &&String| *name == DEFAULT;

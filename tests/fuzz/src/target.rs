@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{audit, call, config, log, modules, node, path, place, query, record, request, response, route, rule, source};
+use crate::{
+    audit, call, config, log, modules, node, path, place, query, record, request, response, route, rule, source,
+};
 
 /// One target.
 #[derive(Clone, Debug)]
