@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::client::{Client, Response};
-use crate::process::PATIENCE;
+use crate::process::{PATIENCE, Starcell};
 
 /// How a node is asked.
 #[derive(Clone, Debug)]
@@ -26,7 +26,28 @@ pub struct Told {
     pub json: Value,
 }
 
+/// Where a node is operated, as it said at its start: `http://ADDRESS` or `unix:PATH`.
+#[must_use]
+pub fn operated_at(starcell: &Starcell) -> &str {
+    starcell.seen().lines().find_map(|line| line.split_once("operated at ")).expect("it is told").1.trim()
+}
+
+/// The port of that address.
+#[must_use]
+pub fn admin_port(starcell: &Starcell) -> u16 {
+    operated_at(starcell).rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+}
+
 impl Operator {
+    /// Whoever has this token, or may use the socket, where the node said that it is operated.
+    #[must_use]
+    pub fn of(starcell: &Starcell, token: Option<&str>) -> Self {
+        match operated_at(starcell).strip_prefix("unix:") {
+            Some(path) => Self::Unix(path.into()),
+            None => Self::Loopback(admin_port(starcell), token.map(str::to_owned)),
+        }
+    }
+
     /// Asks over a connection of its own.
     #[must_use]
     pub fn ask(&self, method: &str, target: &str, body: &str) -> Response {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -36,6 +37,13 @@ impl NodeFolder {
     pub fn configure(&self, rest: &str) {
         let text = format!("[node]\nname = \"node-1\"\nstate = \"state\"\napps = \"apps\"\n{rest}");
         fs::write(self.config(), text).expect("a file of our own");
+    }
+
+    /// Writes the tokens of its operators, to the file `tokens` that its configuration names.
+    pub fn tokens(&self, text: &str) {
+        let file = self.path.join("tokens");
+        replace(&file, text.as_bytes());
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).expect("a file of our own");
     }
 
     /// Its configuration.

@@ -9,7 +9,7 @@ use starcell_tests::admin::{Description, Operator};
 use starcell_tests::client::Client;
 use starcell_tests::log::{ask_json, lines};
 use starcell_tests::node::{NodeFolder, ask, says};
-use starcell_tests::process::{PATIENCE, Starcell, eventually};
+use starcell_tests::process::{PATIENCE, eventually};
 use starcell_tests::tls::replace;
 
 pub(crate) const OPERATE: &str = "operate-0123456789";
@@ -56,8 +56,7 @@ pub(crate) fn node(admin: &str) -> NodeFolder {
     node.configure(&format!("{admin}{TENANTS}"));
     let tokens =
         format!("ci operate {OPERATE}\nwatch read {READ}\nshop operate acme {ACME}\nlook read acme {ACME_READ}\n");
-    fs::write(node.path.join("tokens"), tokens).unwrap();
-    fs::set_permissions(node.path.join("tokens"), fs::Permissions::from_mode(0o600)).unwrap();
+    node.tokens(&tokens);
     let more = "env = { GREETING = \"hi\" }\nsecrets = { KEY = { file = \"../../key\" } }\nlimits = { memory = \"32MiB\" }\n\
                 schedule = [{ every = \"1h\", path = \"/tick\" }]\n";
     fs::write(node.path.join("key"), "sk_live_1").unwrap();
@@ -65,18 +64,6 @@ pub(crate) fn node(admin: &str) -> NodeFolder {
     node.app("other", &manifest("beta", "b"), &says("other"));
     node.app("broken", &manifest("acme", "x"), "1 // 0\n");
     node
-}
-
-/// Where the node is operated, as it said at its start.
-pub(crate) fn operators(starcell: &Starcell, token: Option<&str>) -> Operator {
-    let line = starcell.seen().lines().find(|line| line.contains("operated at ")).expect("it is told");
-    match line.split_once("unix:") {
-        Some((_, path)) => Operator::Unix(path.into()),
-        None => {
-            let port = line.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-            Operator::Loopback(port, token.map(str::to_owned))
-        }
-    }
 }
 
 fn actions(log: &Path) -> Vec<Value> {
@@ -88,7 +75,7 @@ fn a_node_tells_of_itself_its_tenants_and_its_apps() {
     let node = node(UNIX);
     let log = node.path.join("audit.jsonl");
     let starcell = node.start(&["--audit", log.to_str().unwrap()]);
-    let operator = operators(&starcell, None);
+    let operator = Operator::of(&starcell, None);
     let socket = node.path.join("state/admin.sock");
     let about = fs::symlink_metadata(&socket).unwrap();
     assert_eq!((about.file_type().is_socket(), about.permissions().mode() & 0o777), (true, 0o600));
@@ -147,7 +134,7 @@ fn a_token_has_a_role_and_a_tenant() {
     let node = node(LOOPBACK);
     let log = node.path.join("audit.jsonl");
     let starcell = node.start(&["--audit", log.to_str().unwrap()]);
-    let with = |token: Option<&str>| operators(&starcell, token);
+    let with = |token: Option<&str>| Operator::of(&starcell, token);
     for (token, told) in [(None, "a token"), (Some("operate-0123456788"), "a token"), (Some(""), "a token")] {
         for (method, path) in [("GET", "/v1/health"), ("POST", "/v1/apps/orders/stop"), ("GET", "/nothing")] {
             let (status, code, message) = with(token).refused(method, path, "");
@@ -222,7 +209,7 @@ fn a_token_has_a_role_and_a_tenant() {
 fn what_is_wrong_is_named() {
     let node = node(UNIX);
     let starcell = node.start(&[]);
-    let operator = operators(&starcell, None);
+    let operator = Operator::of(&starcell, None);
     for (method, target, body, status, code, told) in [
         ("GET", "/v1/apps/absent", "", 404, "unknown_app", "no app absent"),
         ("GET", "/v1/apps/%2e%2e", "", 404, "unknown_app", "no app"),
@@ -285,14 +272,14 @@ fn the_configuration_names_who_may_ask() {
     drop(starcell.wait());
     assert!(node.path.join("state/admin.sock").exists());
     let starcell = node.start(&[]);
-    assert_eq!(operators(&starcell, None).get("/v1/health")["node"], json!("node-1"));
+    assert_eq!(Operator::of(&starcell, None).get("/v1/health")["node"], json!("node-1"));
 }
 
 #[test]
 fn a_log_is_followed() {
     let node = node(UNIX);
     let starcell = node.start(&[]);
-    let Operator::Unix(socket) = operators(&starcell, None) else { panic!() };
+    let Operator::Unix(socket) = Operator::of(&starcell, None) else { panic!() };
     let stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut client = Client::over(stream);

@@ -2,9 +2,10 @@
 //! none does more than its token may.
 
 use serde_json::{Value, json};
+use starcell_tests::admin::Operator;
 use starcell_tests::node::ask;
 
-use crate::host_admin::{ACME, ACME_READ, LOOPBACK, OPERATE, READ, node, operators};
+use crate::host_admin::{ACME, ACME_READ, LOOPBACK, OPERATE, READ, node};
 
 /// Requests of each token.
 const REQUESTS: usize = 600;
@@ -119,7 +120,7 @@ fn no_request_is_answered_otherwise_than_described_or_does_more_than_its_token_m
     let node = node(LOOPBACK);
     let log = node.path.join("audit.jsonl");
     let starcell = node.start(&["--audit", log.to_str().unwrap()]);
-    let operate = operators(&starcell, Some(OPERATE));
+    let operate = Operator::of(&starcell, Some(OPERATE));
     let about = |app: &str| {
         let app = operate.get(&format!("/v1/apps/{app}"));
         json!([app["state"], app["revision"], app["revisions"], app["canary"]])
@@ -127,7 +128,7 @@ fn no_request_is_answered_otherwise_than_described_or_does_more_than_its_token_m
     let before: Vec<Value> = ["orders", "other"].map(about).into();
     let mut random = Random(0x5eed_5eed_5eed_5eed);
     let mut noise = |token: Option<&str>, allowed: &[u16]| {
-        let operator = operators(&starcell, token);
+        let operator = Operator::of(&starcell, token);
         for _ in 0..REQUESTS {
             let (method, target, body) = (random.of(METHODS), random.target(), random.body());
             // What follows a log is not over by itself.

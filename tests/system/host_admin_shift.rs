@@ -1,9 +1,7 @@
 //! The address by which a node is operated: over a change of the process, and among connections that say nothing.
 
-use std::fs;
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -24,22 +22,14 @@ fn node(admin: &str) -> NodeFolder {
     let node = NodeFolder::new("");
     let rest = "[tenants.acme]\nprofile = \"allow-local\"\n";
     node.configure(&format!("[listeners.web]\naddress = \"127.0.0.1:0\"\n[admin]\n{admin}{rest}"));
-    fs::write(node.path.join("tokens"), format!("ci operate {TOKEN}\n")).unwrap();
-    fs::set_permissions(node.path.join("tokens"), fs::Permissions::from_mode(0o600)).unwrap();
+    node.tokens(&format!("ci operate {TOKEN}\n"));
     node.app("one", "tenant = \"acme\"\n", &says("v1"));
     node
 }
 
 /// Who operates it, where it said at its start.
 fn operator(starcell: &Starcell) -> Operator {
-    let line = starcell.seen().lines().find(|line| line.contains("operated at ")).expect("it is told");
-    match line.split_once("unix:") {
-        Some((_, path)) => Operator::Unix(path.into()),
-        None => {
-            let port = line.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-            Operator::Loopback(port, Some(TOKEN.to_owned()))
-        }
-    }
+    Operator::of(starcell, Some(TOKEN))
 }
 
 fn files(text: &str) -> String {

@@ -4,17 +4,15 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use starcell_tests::admin::Operator;
+use starcell_tests::admin::{Operator, admin_port};
 use starcell_tests::client::{Client, get};
 use starcell_tests::node::{NodeFolder, ask, watched_port};
-use starcell_tests::process::{PATIENCE, Starcell, eventually, folder};
+use starcell_tests::process::{PATIENCE, eventually, folder};
 use starcell_tests::tls::Identity;
 
 /// In every word that must stay where it is.
@@ -70,18 +68,12 @@ fn node() -> NodeFolder {
     let node = NodeFolder::new("");
     node.configure(REST);
     fs::write(node.path.join("secret"), "canary-secret\n").unwrap();
-    tokens(&node.path, &format!("theirs operate beta {BETA}\n"));
+    node.tokens(&format!("theirs operate beta {BETA}\n"));
     let own = "tenant = \"acme\"\nhosts = [\"keeps.example\"]\nenv = { WORD = \"canary-env\" }\n\
                vars = { word = \"canary-var\" }\nsecrets = { SECRET = { file = \"../../secret\" } }\n";
     node.app("keeps", own, KEEPS);
     node.app("looks", "tenant = \"beta\"\nhosts = [\"looks.example\"]\n", LOOKS);
     node
-}
-
-fn tokens(folder: &Path, text: &str) {
-    let file = folder.join("tokens");
-    fs::write(&file, text).unwrap();
-    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// What a text says of the neighbour: its words, its name, its app.
@@ -180,11 +172,6 @@ fn no_word_of_a_tenant_is_seen_by_its_neighbour() {
     for text in [&ended.output, &fs::read_to_string(&log).unwrap()] {
         assert_eq!(told(text, &["canary-secret"]), None);
     }
-}
-
-fn admin_port(starcell: &Starcell) -> u16 {
-    let line = starcell.seen().lines().find(|line| line.contains("operated at ")).expect("it was told");
-    line.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
 }
 
 /// Signs in to the console, and returns the cookie.

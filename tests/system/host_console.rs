@@ -2,11 +2,10 @@
 //! a client or of a manifest becomes markup.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 
 use serde_json::Value;
+use starcell_tests::admin::admin_port;
 use starcell_tests::client::{Client, Response};
 use starcell_tests::log::{ask_json, lines};
 use starcell_tests::node::{NodeFolder, ask, says};
@@ -59,8 +58,7 @@ impl Console {
     fn start(node: NodeFolder) -> Self {
         let log = node.path.join("audit.jsonl");
         let starcell = node.start(&["--audit", log.to_str().unwrap()]);
-        let line = starcell.seen().lines().find(|line| line.contains("operated at ")).unwrap();
-        let admin = line.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap();
+        let admin = admin_port(&starcell);
         Self { node, starcell, admin }
     }
 
@@ -126,17 +124,11 @@ fn node() -> NodeFolder {
     let node = NodeFolder::new("");
     node.configure(REST);
     fs::write(node.path.join("key"), "sk_live_1").unwrap();
-    tokens(&node.path, &format!("ci operate {OPERATE}\nwatch read {READ}\nshop operate acme {ACME}\n"));
+    node.tokens(&format!("ci operate {OPERATE}\nwatch read {READ}\nshop operate acme {ACME}\n"));
     let more = "env = { GREETING = \"env_value_1\" }\nsecrets = { KEY = { file = \"../../key\" } }\n";
     node.app("orders", &format!("{}{more}", manifest("beta", "o")), WORKS);
     node.app("shop", &manifest("acme", "s"), &says("shop"));
     node
-}
-
-fn tokens(folder: &Path, text: &str) {
-    let file = folder.join("tokens");
-    replace(&file, text.as_bytes());
-    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 #[test]
@@ -221,7 +213,7 @@ fn a_browser_signs_in_and_sees_what_its_token_may() {
     let left = tenant.post("/console/logout", &format!("form={key}"));
     assert_eq!((left.status, tenant.get("/console").status), (303, 401));
     let tenant = console.signed_in(ACME);
-    tokens(&console.node.path, &format!("ci operate {OPERATE}\nwatch read {READ}\n"));
+    console.node.tokens(&format!("ci operate {OPERATE}\nwatch read {READ}\n"));
     console.starcell.signal("HUP");
     eventually(PATIENCE / 2, "the session has ended", || tenant.get("/console").status == 401);
     assert_eq!(browser.get("/console").status, 200);

@@ -1,11 +1,10 @@
 //! The console in a real browser: signed in by keys, dark and light, as wide as a phone, without scripts, and numbers that
 //! renew themselves. With `STARCELL_PICTURES=FOLDER` the pages are written there as pictures.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::json;
+use starcell_tests::admin::operated_at;
 use starcell_tests::browser::Chromium;
 use starcell_tests::node::{NodeFolder, ask, says};
 use starcell_tests::process::{PATIENCE, Starcell, eventually};
@@ -53,8 +52,7 @@ impl Shown {
         let node = node();
         let log = node.path.join("audit.jsonl");
         let starcell = node.start(&["--audit", log.to_str().unwrap()]);
-        let line = starcell.seen().lines().find(|line| line.contains("operated at ")).unwrap();
-        let admin = line.split("operated at ").nth(1).unwrap().trim().to_owned();
+        let admin = operated_at(&starcell).to_owned();
         let port = starcell.port();
         eventually(PATIENCE / 2, "the app answers", || ask(port, "orders.example", "/").text() == "orders");
         // A change of what it may do and of its script.
@@ -113,9 +111,7 @@ fn manifest(tenant: &str, host: &str, more: &str) -> String {
 fn node() -> NodeFolder {
     let node = NodeFolder::new("");
     node.configure(REST);
-    let tokens = node.path.join("tokens");
-    fs::write(&tokens, format!("ci operate {OPERATE}\n")).unwrap();
-    fs::set_permissions(tokens, fs::Permissions::from_mode(0o600)).unwrap();
+    node.tokens(&format!("ci operate {OPERATE}\n"));
     node.app("orders", &manifest("acme", "orders", ""), ORDERS);
     node.app("billing", &manifest("acme", "billing", "profile = \"absent\"\n"), &says("billing"));
     node.app("status", &manifest("globex", "status", ""), &says("fine"));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::json;
-use starcell_tests::admin::Operator;
+use starcell_tests::admin::{Operator, admin_port};
 use starcell_tests::client::Client;
 use starcell_tests::log::{ask as command, lines};
 use starcell_tests::node::{NodeFolder, ask, says};
@@ -30,19 +30,13 @@ fn node(admin: &str) -> NodeFolder {
     let node = NodeFolder::new("");
     node.configure(&format!("{admin}{TENANTS}"));
     let tokens = format!("ci operate {OPERATE}\nshop operate acme {ACME}\nlook read acme {ACME_READ}\n");
-    fs::write(node.path.join("tokens"), tokens).unwrap();
-    fs::set_permissions(node.path.join("tokens"), fs::Permissions::from_mode(0o600)).unwrap();
+    node.tokens(&tokens);
     node.app("one", ONE, &says("v1")).app("other", OTHER, &says("other"));
     node
 }
 
 fn over_socket(node: &NodeFolder) -> Operator {
     Operator::Unix(node.path.join("state/admin.sock"))
-}
-
-fn admin_port(starcell: &Starcell) -> u16 {
-    let line = starcell.seen().lines().find(|line| line.contains("operated at http://")).expect("it is told");
-    line.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
 }
 
 fn with(starcell: &Starcell, token: &str) -> Operator {

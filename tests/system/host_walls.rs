@@ -149,8 +149,7 @@ fn the_tokens_of_a_node_are_closed_to_its_apps() {
         "[listeners.web]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\ntoken_file = \"tokens\"\n{TENANTS}"
     ));
     let tokens = "ci operate operate-0123456789\n";
-    fs::write(node.path.join("tokens"), tokens).unwrap();
-    fs::set_permissions(node.path.join("tokens"), fs::Permissions::from_mode(0o600)).unwrap();
+    node.tokens(tokens);
     let starcell = node.start(&[]);
     for what in ["reads", "writes", "moves", "sh"] {
         assert_ne!(asked(&node, starcell.port(), what, &["tokens"])[0].1, true, "{what}");
@@ -201,7 +200,7 @@ fn the_numbers_of_the_node_are_not_for_its_apps() {
         "[listeners.web]\naddress = \"127.0.0.1:0\"\n[metrics]\naddress = \"127.0.0.1:0\"\n\
          [admin]\naddress = \"127.0.0.1:0\"\ntoken_file = \"tokens\"\n{TENANTS}"
     ));
-    fs::write(node.path.join("tokens"), "ci operate operate-0123456789\n").unwrap();
+    node.tokens("ci operate operate-0123456789\n");
     let script = "srv = http.server()\nsrv.handle(\"GET /\", lambda req: [http.try_get(u).error for u in \
                   req.query_list(\"u\")])\nsrv.serve(port=8080)\n";
     node.app("curious", &manifest("acme", "c", ""), script);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use starcell_tests::admin::operated_at;
 use starcell_tests::log::{ask as command, ask_json};
 use starcell_tests::node::{NodeFolder, ask, says};
 use starcell_tests::process::{PATIENCE, Starcell, binary};
@@ -154,8 +155,7 @@ fn the_exit_code_says_what_went_wrong() {
     tokens("watch read read-0123456789abc\n");
     node.configure(&REST.replace("\"unix:state/admin.sock\"", "\"127.0.0.1:0\"\ntoken_file = \"tokens\""));
     let starcell = node.start(&[]);
-    let line = starcell.seen().lines().find(|line| line.contains("operated at ")).unwrap().to_owned();
-    let place = line.split_once("operated at ").unwrap().1;
+    let place = operated_at(&starcell);
     let over = ["--node", place, "--token-file", "tokens"];
     assert_eq!(code(&[&["app", "list"][..], &over].concat()).0, 0);
     let (found, stderr) = code(&[&["app", "stop", "one"][..], &over].concat());
