@@ -31,7 +31,9 @@ SCRIPT = tests/scripts/hello.star
 build: guest
 	cargo build $(PACKAGES)
 
-run: build
+# Of the workspace the command alone.
+run: guest
+	cargo build $(PACKAGES) --bin starcell
 	exec "$(RELEASE)/starcell" run --allow-local "$(SCRIPT)"
 
 guest: .sources

@@ -27,22 +27,23 @@ build_module() {
 
 # The compiler of the module, a program of its own in the guest's folder: the host has none in it.
 build_compiler() {
-  exec cargo build --release --package starcell-codegen --features compiler --bin starcell-compile \
+  exec nice -n 5 cargo build --release --package starcell-codegen --features compiler --bin starcell-compile \
     --target-dir "$out/build" --locked
 }
 
-# The tool that makes the rest of it. Selected like everything else of the host, or wasmtime would be compiled once more
-# for other features.
-build_tool() {
-  exec cargo build --release --workspace --exclude starcell-guest --bin starcell-xtask --locked
+# The tool that makes the rest of it, and the libraries of the host: all but the binary is built beside the guest. Selected
+# like everything else of the host, or wasmtime would be compiled once more for other features.
+build_host() {
+  exec nice -n 10 cargo build --release --workspace --exclude starcell-guest --lib --bin starcell-xtask --locked
 }
 
-# Side by side: the module ends in a long step on one core, and the others, with wasmtime in them, take about as long.
+# Side by side. The module goes first wherever both want a core: it ends in a long step on one of them, beside which the
+# others go on.
 build_module &
 pids=($!)
 build_compiler &
 pids+=($!)
-build_tool &
+build_host &
 pids+=($!)
 trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
 # The first one to fail ends the others.

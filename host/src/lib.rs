@@ -19,9 +19,10 @@
 //! - `folder`: the files that a command was told to look at
 //! - `operate`, `sheets`: the way from a command to a node, and its answers as lines
 //! - [`worker`]: the check of one script, in a process of its own
-//! - [`guest`]: the compiled guest inside this binary
 //! - [`say`], [`exit`]: what a command writes to the terminal, and the code it ends with
 //! - [`wiping`]: the allocator
+//!
+//! The compiled guest comes from `starcell-binary`, the package of the binary: nothing here waits until it is built.
 //!
 //! Requests are answered elsewhere: `starcell-edge` takes them off the sockets, `starcell-node` has an app answer them.
 
@@ -33,7 +34,6 @@ mod console;
 pub mod exit;
 mod folder;
 pub mod granted;
-pub mod guest;
 mod node;
 mod operate;
 mod owned;

@@ -1,9 +1,10 @@
 //! An edge without a network: it takes what a script serves and hands it to the test.
 
+use std::fs;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use starcell::guest::GUEST;
 use starcell_policy::{CanonicalPath, Grants, Permit, Profile, Roots, ServerAddress};
+use starcell_runtime::artifact::Artifact;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::{
     App, AppConfig, AppHost, Failure, Forks, Interpreter, Level, Limits, ListenError, LogRecord, Request, Serve,
@@ -12,6 +13,8 @@ use starcell_runtime::{
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::process::target;
+
 /// Room for a thousand suspended apps and some requests.
 pub const INSTANCES: u32 = 1200;
 
@@ -19,7 +22,21 @@ pub const INSTANCES: u32 = 1200;
 #[must_use]
 pub fn interpreter() -> Arc<Interpreter> {
     static INTERPRETER: OnceLock<Arc<Interpreter>> = OnceLock::new();
-    Arc::clone(INTERPRETER.get_or_init(|| Interpreter::load(&GUEST, INSTANCES).expect("the guest loads")))
+    Arc::clone(INTERPRETER.get_or_init(|| Interpreter::load(&guest(), INSTANCES).expect("the guest loads")))
+}
+
+/// The guest as it was built, from the files that the binary has it from. It lives as long as the process.
+fn guest() -> Artifact {
+    let folder = target().join("guest");
+    let read = |name: &str| -> &'static [u8] {
+        let path = folder.join(name);
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make guest`", path.display())).leak()
+    };
+    Artifact {
+        component: read("starcell_guest.cwasm"),
+        memory: read("starcell_guest.memory.cwasm"),
+        base: read("starcell_guest.image"),
+    }
 }
 
 /// Every way to keep forks: parked, parked with each reset compared, and thrown away.

@@ -63,6 +63,12 @@ pub fn binary() -> PathBuf {
     folder.expect("build the `starcell` binary first").join("starcell")
 }
 
+/// The folder that everything was built in: the binary under test in one of its folders, the guest in another.
+#[must_use]
+pub fn target() -> PathBuf {
+    binary().ancestors().nth(2).expect("the binary lies in the folder of its profile").to_owned()
+}
+
 /// How much later than its limit something may be closed on a loaded machine.
 pub const SLACK: Duration = Duration::from_secs(4);
 

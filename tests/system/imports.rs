@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use starcell_tests::process::binary;
+use starcell_tests::process::{binary, target};
 
 #[test]
 fn the_guest_imports_this_and_nothing_else() {
@@ -88,9 +88,4 @@ pub(crate) fn files(folder: &Path) -> Vec<(String, PathBuf)> {
 /// The guest component that the binary under test was made of.
 fn guest() -> Vec<u8> {
     fs::read(target().join("guest/starcell_guest.wasm")).expect("the guest is built before the binary")
-}
-
-/// Where the binary under test was built.
-fn target() -> PathBuf {
-    binary().parent().and_then(Path::parent).unwrap().to_owned()
 }

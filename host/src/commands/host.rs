@@ -8,13 +8,13 @@ use starcell_edge::{ClientLimits, ClientWishes, Edge};
 use starcell_log::{KeptLogs, Level, Logs};
 use starcell_node::subject::machine;
 use starcell_node::{Insights, Metrics, Node, NodeShare, Tenant, Turns};
+use starcell_runtime::artifact::Artifact;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::{ImageStore, Interpreter};
 use starcell_telemetry::{CollectorEndpoint, TelemetryConfig};
 
 use crate::cli::HostCommand;
 use crate::exit::Exit;
-use crate::guest::GUEST;
 use crate::node::base::Base;
 use crate::node::deployer::Deployer;
 use crate::node::files::{AppFiles, NodeFiles, app_names, host_files, make_folder};
@@ -40,8 +40,8 @@ const MORE_APPS: u32 = 1000;
 /// Instances that a process can hold at most, each with 4 GiB of addresses: the address space ends about there.
 const MOST_INSTANCES: u32 = 24_000;
 
-/// Runs a node until it is stopped, or checks one.
-pub async fn host(arguments: HostCommand) -> Exit {
+/// Runs a node until it is stopped, its apps in the guest, or checks one.
+pub async fn host(arguments: HostCommand, guest: &'static Artifact) -> Exit {
     // Before anything that takes time: until then a signal to read files again would end the process.
     let (Ok(signals), Ok(reload)) = (Signals::new(), Reload::new()) else {
         return fail(Exit::Host, "cannot listen for signals");
@@ -54,7 +54,7 @@ pub async fn host(arguments: HostCommand) -> Exit {
         Ok(files) => files,
         Err(error) => return fail(Exit::Configuration, &error),
     };
-    let interpreter = match interpreter(&files) {
+    let interpreter = match interpreter(&files, guest) {
         Ok(interpreter) => interpreter,
         Err((exit, error)) => return fail(exit, &error),
     };
@@ -66,7 +66,7 @@ pub async fn host(arguments: HostCommand) -> Exit {
         (false, Ok(collector)) => collector,
     };
     let (telemetry, sender, logs) = ProcessTelemetry::start(collector, logs);
-    let host = Host { arguments: Arc::new(arguments), interpreter, logs, telemetry };
+    let host = Host { arguments: Arc::new(arguments), guest, interpreter, logs, telemetry };
     let exit = match host.arguments.check {
         true => host.check(files).await,
         false => host.serve(files, callers).await,
@@ -93,16 +93,17 @@ fn name(files: &NodeFiles) -> String {
 }
 
 /// The guest, with room for the apps of a node and some more.
-fn interpreter(files: &NodeFiles) -> Result<Arc<Interpreter>, (Exit, String)> {
+fn interpreter(files: &NodeFiles, guest: &Artifact) -> Result<Arc<Interpreter>, (Exit, String)> {
     let (apps, _) = app_names(&files.apps).map_err(|error| (Exit::Configuration, error))?;
     let instances = u32::try_from(apps.len()).unwrap_or(u32::MAX).saturating_mul(2);
     let instances = instances.saturating_add(INSTANCES + 2 * MORE_APPS).min(MOST_INSTANCES);
-    Interpreter::load(&GUEST, instances).map_err(|error| (Exit::Host, format!("cannot load the guest: {error}")))
+    Interpreter::load(guest, instances).map_err(|error| (Exit::Host, format!("cannot load the guest: {error}")))
 }
 
 /// All that a process has for as long as it lives.
 struct Host {
     arguments: Arc<HostCommand>,
+    guest: &'static Artifact,
     interpreter: Arc<Interpreter>,
     logs: Logs,
     telemetry: ProcessTelemetry,
@@ -199,7 +200,7 @@ impl Host {
             true => None,
             false => {
                 make_folder(&files.state).map_err(configuration)?;
-                let store = ImageStore::open(&files.state.join(IMAGES), files.config.images, &GUEST);
+                let store = ImageStore::open(&files.state.join(IMAGES), files.config.images, self.guest);
                 Some(store.map_err(configuration)?)
             }
         };

@@ -17,6 +17,7 @@ use starcell_audit::Audit;
 use starcell_log::Logs;
 use starcell_node::subject::subject;
 use starcell_node::{Launch, Servers};
+use starcell_runtime::artifact::Artifact;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::kv::DEFAULT_QUOTA;
@@ -29,7 +30,6 @@ use crate::cli::{CallMode, DEFAULT_LOG_RATE, Demand, EdgeFlags, Repl, WallFlags}
 use crate::cluster::kubernetes;
 use crate::exit::Exit;
 use crate::granted::{Granted, environment};
-use crate::guest::GUEST;
 use crate::owned::{Kept, host_files};
 use crate::say::fail;
 use crate::signals::Signals;
@@ -96,9 +96,9 @@ impl PreparedSession {
 }
 
 /// Takes inputs until there are no more.
-pub async fn repl(prepared: PreparedSession) -> Exit {
+pub async fn repl(prepared: PreparedSession, guest: &Artifact) -> Exit {
     let PreparedSession { arguments, granted, variables, kubernetes, host_files, stand: _ } = prepared;
-    let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
+    let interpreter = match Interpreter::load(guest, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };

@@ -11,6 +11,7 @@ use starcell_edge::{ClientLimits, ClientWishes};
 use starcell_log::{Level, Logs};
 use starcell_node::subject::{TENANT, subject};
 use starcell_node::{AppTerms, Launch, Metrics, Servers, Sight, WatchPages, WatchSources};
+use starcell_runtime::artifact::Artifact;
 use starcell_runtime::engine::INSTANCES;
 use starcell_runtime::host::BoxFuture;
 use starcell_runtime::node_walls::Stand;
@@ -25,7 +26,6 @@ use crate::cluster::kubernetes;
 use crate::exit::Exit;
 use crate::folder::Entry;
 use crate::granted::{self, Granted};
-use crate::guest::GUEST;
 use crate::owned::{Kept, exposed, host_files};
 use crate::record;
 use crate::say::fail;
@@ -100,15 +100,15 @@ impl Prepared {
     }
 }
 
-/// Runs a script until it ends or is stopped.
-pub async fn run(prepared: Prepared) -> Exit {
+/// Runs a script in the guest until it ends or is stopped.
+pub async fn run(prepared: Prepared, guest: &Artifact) -> Exit {
     // Before anything that takes time: until then a signal to read files again would end the process.
     let (Ok(signals), Ok(reload)) = (Signals::new(), Reload::new()) else {
         return fail(Exit::Host, "cannot listen for signals");
     };
     let supervisor = Supervisor::of_environment();
     let Prepared { arguments, entry, source, granted, variables, kubernetes, stand: _, socket } = prepared;
-    let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
+    let interpreter = match Interpreter::load(guest, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };

@@ -21,6 +21,7 @@ use starcell_budget::MemoryBudget;
 use starcell_log::Logs;
 use starcell_node::subject::subject;
 use starcell_node::{AppTerms, Launch};
+use starcell_runtime::artifact::Artifact;
 use starcell_runtime::kv::DEFAULT_QUOTA;
 use starcell_runtime::node_walls::Stand;
 use starcell_runtime::slow::on_blocking_thread;
@@ -36,7 +37,6 @@ use crate::cli::{CallMode, DEFAULT_LOG_RATE, Demand, EdgeFlags, Test, WallFlags}
 use crate::cluster::kubernetes;
 use crate::exit::Exit;
 use crate::granted::Granted;
-use crate::guest::GUEST;
 use crate::owned::{Kept, host_files};
 use crate::say::fail;
 use crate::stand::{Needs, stand};
@@ -112,9 +112,9 @@ impl PreparedTests {
 }
 
 /// Runs the tests that the command line names.
-pub async fn test(prepared: PreparedTests) -> Exit {
+pub async fn test(prepared: PreparedTests, guest: &Artifact) -> Exit {
     let PreparedTests { arguments, files, granted, variables, kubernetes, host_files, stand: _ } = prepared;
-    let interpreter = match Interpreter::load(&GUEST, INSTANCES) {
+    let interpreter = match Interpreter::load(guest, INSTANCES) {
         Ok(interpreter) => interpreter,
         Err(error) => return fail(Exit::Host, &format!("cannot load the guest: {error}")),
     };

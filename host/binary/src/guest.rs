@@ -3,7 +3,7 @@
 use starcell_runtime::artifact::Artifact;
 
 /// The guest as the build made it.
-pub static GUEST: Artifact = Artifact {
+pub(crate) static GUEST: Artifact = Artifact {
     component: &CODE.0,
     memory: include_bytes!(concat!(env!("STARCELL_GUEST"), "/starcell_guest.memory.cwasm")),
     base: include_bytes!(concat!(env!("STARCELL_GUEST"), "/starcell_guest.image")),

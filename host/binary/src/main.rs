@@ -1,5 +1,7 @@
 //! The `starcell` command: parses, runs, and exits with a code that says how it ended.
 
+mod guest;
+
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -16,6 +18,8 @@ use starcell::wiping::{Wiping, hold_no_more_than_is_used};
 use starcell::worker;
 use starcell_runtime::node_walls::Stand;
 use starcell_runtime::{node_walls, room};
+
+use crate::guest::GUEST;
 
 /// A request makes and drops some hundred small objects for its store and its instances. What it held is wiped.
 #[global_allocator]
@@ -44,13 +48,13 @@ fn main() -> ExitCode {
         Command::New(arguments) => new::new(&arguments).into(),
         Command::Permissions(arguments) => permissions::answer(&arguments).into(),
         Command::Repl(arguments) => match PreparedSession::new(arguments) {
-            Ok(prepared) => within(prepared.walls(), || block_on(repl::repl(prepared))),
+            Ok(prepared) => within(prepared.walls(), || block_on(repl::repl(prepared, &GUEST))),
             Err(exit) => exit.into(),
         },
         Command::Run(arguments) => run(*arguments),
         Command::Tenant(command) => block_on(async move { tenant::tenant(&command).await }),
         Command::Test(arguments) => match PreparedTests::new(arguments) {
-            Ok(prepared) => within(prepared.walls(), || block_on(test::test(prepared))),
+            Ok(prepared) => within(prepared.walls(), || block_on(test::test(prepared, &GUEST))),
             Err(exit) => exit.into(),
         },
         Command::Top(arguments) => block_on(async move { top::top(&arguments).await }),
@@ -68,7 +72,7 @@ fn run(arguments: Run) -> ExitCode {
     match Prepared::new(arguments) {
         Ok(prepared) => {
             let walls = (prepared.walls(), prepared.stand().clone());
-            within(walls, || block_on(run::run(prepared)))
+            within(walls, || block_on(run::run(prepared, &GUEST)))
         }
         Err(exit) => exit.into(),
     }
@@ -78,10 +82,10 @@ fn run(arguments: Run) -> ExitCode {
 fn serve(arguments: HostCommand) -> ExitCode {
     // A command line that is refused for what it says is refused before any file is looked at.
     if !arguments.edge.allow_host.is_empty() {
-        return block_on(host::host(arguments));
+        return block_on(host::host(arguments, &GUEST));
     }
     match host::stand(&arguments) {
-        Ok(stand) => within((arguments.walls, stand), || block_on(host::host(arguments))),
+        Ok(stand) => within((arguments.walls, stand), || block_on(host::host(arguments, &GUEST))),
         Err(error) => fail(Exit::Configuration, &error).into(),
     }
 }
