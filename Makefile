@@ -37,7 +37,6 @@ run: guest
 	exec "$(RELEASE)/starcell" run --allow-local "$(SCRIPT)"
 
 guest: .sources
-	guest/toolchain.sh
 	guest/build.sh
 
 # Built first: the system tests start the binary.

@@ -8,12 +8,14 @@ cd "$(dirname "$0")/.."
 root=${CARGO_TARGET_DIR:-$PWD/target}
 out=$root/guest
 
-find_toolchain
-need_toolchain
 guest/starlark/patch.sh
 
 # The core module. Flags in the environment would replace those of .cargo/config.toml, which the guest cannot do without.
 build_module() {
+  # Installed here where there is none: all else that is built has no need of it.
+  guest/toolchain.sh
+  find_toolchain
+  need_toolchain
   unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
   # Flags for the last step, where all crates are optimised together. What is small enough is inlined there, and LLVM's
   # own number is 225: a call costs more in a guest than elsewhere, since each asks how much stack and time there is. And

@@ -2,7 +2,7 @@
 # The toolchain for wasm32-unknown-unknown, either of:
 #   rustup target add wasm32-unknown-unknown
 #   apt-get install rustc-web cargo-web rust-web-src lld    (Debian; std is built from its sources)
-# Sourced by guest/build.sh, which only looks for one. Run by `make guest`, it installs Debian's where none is found.
+# Run, as guest/build.sh does, it installs Debian's where none is found; sourced, it only looks for one.
 set -euo pipefail
 
 target=wasm32-unknown-unknown
