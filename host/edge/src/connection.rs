@@ -25,6 +25,7 @@ use crate::address::BoundAddress;
 use crate::client::{Client, Terms};
 use crate::edge::Edge;
 use crate::exchange::exchange;
+use crate::group::Turn;
 use crate::limits::ClientLimits;
 use crate::rarely::Rarely;
 use crate::responder::Peer;
@@ -91,12 +92,13 @@ pub(crate) async fn serve(
     endpoint: &Arc<BoundAddress>,
     edge: &Arc<Edge>,
     terms: Terms,
+    turn: Arc<Turn>,
 ) {
     let Some(front) = endpoint.front() else { return };
     // Responses are written whole; waiting for more would only delay them. Failing to set it costs time, not safety.
     let _ = socket.set_nodelay(true);
     let client = Client {
-        peer: Arc::new(Peer { address: peer.to_string(), tls: front.tls.is_some() }),
+        peer: Arc::new(Peer::connected(peer.to_string(), front.tls.is_some(), Arc::clone(&turn))),
         terms,
         activity: Activity::new(front.responder.limits().pace),
         endpoint: Arc::clone(endpoint),
@@ -104,7 +106,7 @@ pub(crate) async fn serve(
     };
     let limits = front.responder.limits();
     let (times, head_bytes) = (times(limits, terms), limits.header_bytes);
-    let connection = Connection { client: Arc::new(client), times, head_bytes };
+    let connection = Connection { client: Arc::new(client), times, head_bytes, turn };
     let served = async {
         match &front.tls {
             Some(tls) => {
@@ -141,6 +143,7 @@ struct Connection {
     client: Arc<Client>,
     times: Times,
     head_bytes: usize,
+    turn: Arc<Turn>,
 }
 
 impl Connection {
@@ -228,7 +231,7 @@ impl Connection {
         loop {
             let served = std::future::poll_fn(|context| {
                 let served = connection.as_mut().poll(context);
-                streams.run(context);
+                streams.run(context, &self.turn);
                 served
             });
             tokio::select! {

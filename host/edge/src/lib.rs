@@ -9,6 +9,7 @@
 //! - [`address`]: an address that is bound, and what stands behind it at the moment
 //! - [`listener`], [`places`]: connections accepted for ever, within bounds
 //! - [`tls`], [`keys`], [`pem`]: certificates, of one server or of many names, read again when they change
+//! - `group`: whose connections have the next turn
 //! - `connection`, `transport`, `socket`, `activity`, `streams`, `pace`: one connection under its deadlines
 //! - `exchange`, [`ids`], `access`: one request of it: its id, its response, its line in the log
 //! - [`limits`]: what clients may use of one server
@@ -25,6 +26,7 @@ mod client;
 mod connection;
 pub mod edge;
 mod exchange;
+mod group;
 pub mod heads;
 mod ids;
 pub mod keys;
@@ -43,6 +45,7 @@ mod transport;
 pub use address::{BindError, BoundAddress, Front};
 pub use body::{Body, Gathered};
 pub use edge::{Edge, EdgeConfig};
+pub use group::ConnectionGroup;
 pub use ids::{Ids, RequestId};
 pub use keys::{KeysSource, NamedPem};
 pub use limits::{ClientLimits, ClientWishes};

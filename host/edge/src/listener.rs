@@ -20,6 +20,7 @@ use crate::address::BoundAddress;
 use crate::client::Terms;
 use crate::connection;
 use crate::edge::Edge;
+use crate::group::Grouped;
 use crate::rarely::Rarely;
 use crate::tls;
 
@@ -59,15 +60,17 @@ async fn serve(endpoint: Arc<BoundAddress>, edge: Arc<Edge>) {
         };
         let (endpoint, edge, cut) = (Arc::clone(&endpoint), Arc::clone(&edge), cut.clone());
         let counted = connections.token();
-        tokio::spawn(async move {
-            let cut = std::pin::pin!(cut.cancelled());
-            tokio::select! {
-                biased;
-                () = Rarely::new(cut) => {}
-                () = connection::serve(socket, peer, &endpoint, &edge, terms) => {}
-            }
-            drop((held, counted));
-        });
+        tokio::spawn(Grouped::new(|turn| {
+            Box::pin(async move {
+                let cut = std::pin::pin!(cut.cancelled());
+                tokio::select! {
+                    biased;
+                    () = Rarely::new(cut) => {}
+                    () = connection::serve(socket, peer, &endpoint, &edge, terms, turn) => {}
+                }
+                drop((held, counted));
+            })
+        }));
     }
     // Closed before the drain: whoever connects now is refused at once rather than left to wait.
     drop(listener);

@@ -12,6 +12,7 @@ use http::request::Parts;
 use starcell_http::response::{Answer, Refusal, to_method};
 
 use crate::body::Body;
+use crate::group::{ConnectionGroup, Turn};
 use crate::ids::RequestId;
 use crate::limits::ClientLimits;
 
@@ -46,6 +47,27 @@ pub struct Peer {
     pub address: String,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// The turns of its connection.
+    turn: Option<Arc<Turn>>,
+}
+
+impl Peer {
+    /// Whoever asks without a connection of this edge.
+    #[must_use]
+    pub fn within(address: String) -> Self {
+        Self { address, tls: false, turn: None }
+    }
+
+    pub(crate) fn connected(address: String, tls: bool, turn: Arc<Turn>) -> Self {
+        Self { address, tls, turn: Some(turn) }
+    }
+
+    /// The requests of its connection go to the party of a group, from this one on.
+    pub fn joins(&self, group: &Arc<ConnectionGroup>) {
+        if let Some(turn) = &self.turn {
+            turn.join(group);
+        }
+    }
 }
 
 /// The answer to a request: there already, or on its way.

@@ -14,6 +14,8 @@ use std::task::{Context, Poll};
 use hyper::rt::Executor;
 use parking_lot::Mutex;
 
+use crate::group::{Grouped, Turn};
+
 type Stream = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Streams that were opened and not polled yet. Cheap to clone.
@@ -27,15 +29,15 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
 }
 
 impl Streams {
-    /// Polls each once; one that is not over then goes on by itself.
+    /// Polls each once; one that is not over then goes on by itself, in the group that its connection has by then.
     #[expect(
         clippy::disallowed_methods,
         reason = "a stream ends with its connection, or with the answer to its request"
     )]
-    pub(crate) fn run(&self, context: &mut Context<'_>) {
+    pub(crate) fn run(&self, context: &mut Context<'_>, connection: &Turn) {
         while let Some(mut stream) = self.next() {
             if stream.as_mut().poll(context).is_pending() {
-                tokio::spawn(stream);
+                tokio::spawn(Grouped::beside(connection, stream));
             }
         }
     }
@@ -82,13 +84,17 @@ mod tests {
 
     use super::*;
 
+    fn turn() -> Arc<Turn> {
+        Turn::new(None)
+    }
+
     #[tokio::test]
     async fn what_can_be_answered_at_once_takes_no_task() {
         let (streams, done) = (Streams::default(), Arc::new(AtomicBool::new(false)));
         let doing = Arc::clone(&done);
         streams.execute(async move { doing.store(true, Ordering::Relaxed) });
         assert!(!done.load(Ordering::Relaxed), "its turn is the connection's next one");
-        streams.run(&mut Context::from_waker(std::task::Waker::noop()));
+        streams.run(&mut Context::from_waker(std::task::Waker::noop()), &turn());
         assert!(done.load(Ordering::Relaxed) && streams.next().is_none());
     }
 
@@ -97,7 +103,7 @@ mod tests {
         let (streams, (sender, receiver)) = (Streams::default(), oneshot::channel());
         let work = Box::pin(async move { sender.send(tokio::task::id()).unwrap() });
         streams.execute(Apart::new(work));
-        streams.run(&mut Context::from_waker(std::task::Waker::noop()));
+        streams.run(&mut Context::from_waker(std::task::Waker::noop()), &turn());
         assert_ne!(Some(receiver.await.unwrap()), tokio::task::try_id());
     }
 }

@@ -370,7 +370,7 @@ mod tests {
 
     fn asked(told: &Told, method: &str, host: &str, path: &str, body: &'static str) -> Responding {
         let request = http::Request::builder().method(method).uri(path).header("host", host).body(()).unwrap();
-        let peer = Arc::new(Peer { address: "192.0.2.1:1".to_owned(), tls: false });
+        let peer = Arc::new(Peer::within("192.0.2.1:1".to_owned()));
         let body = Body::whole(Bytes::from(body), told.site.client_limits());
         answer(
             Arc::clone(&told.site),

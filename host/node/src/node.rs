@@ -222,6 +222,7 @@ impl Responder for Node {
             }
         };
         asked.prefix = prefix;
+        asked.peer.joins(revision.tenant().connections());
         match revision.tenant().try_enter() {
             Entry::Refused(refusal) => Responding::Now(revision.refuse(asked, app, refusal)),
             Entry::In(admitted) => revision.answer(asked, app, admitted),

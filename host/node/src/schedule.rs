@@ -43,7 +43,7 @@ impl Timetable {
         let host = self.host.as_deref().unwrap_or("localhost");
         // A path that could not stand in a request was refused when it was read.
         let request = Request::get(target).header(HOST, host).body(()).ok()?;
-        let peer = Arc::new(Peer { address: REMOTE.to_owned(), tls: false });
+        let peer = Arc::new(Peer::within(REMOTE.to_owned()));
         let body = Body::whole(Bytes::new(), limits);
         Some(Asked { parts: request.into_parts().0, id: Ids::new().next(), peer, prefix: self.prefix.len(), body })
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use starcell_budget::MemoryBudget;
 use starcell_config::{Flow, PastQuota, Quota, Quotas, TenantConfig};
+use starcell_edge::ConnectionGroup;
 use starcell_http::response::Refusal;
 use starcell_log::{Level, LogRate, LogShare, Logs};
 use starcell_runtime::host::BoxFuture;
@@ -49,6 +50,7 @@ pub struct Tenant {
     kv: Option<KvShare>,
     log: LogShare,
     turns: TenantTurns,
+    connections: Arc<ConnectionGroup>,
     /// As they are configured, for whoever looks.
     quotas: Quotas,
     hits: Arc<Hits>,
@@ -148,6 +150,8 @@ impl Tenant {
             kv,
             log: LogShare::new(quotas.log.map_or(node.log_rate, |quota| log_rate(quota.limit))),
             turns: node.turns.tenant(config.weight),
+            // One more than there are threads, so that none looks for the next one in vain.
+            connections: ConnectionGroup::new(node.turns.threads() + 1),
             quotas: quotas.clone(),
             hits,
             egress,
@@ -182,6 +186,12 @@ impl Tenant {
     #[must_use]
     pub fn turns(&self) -> &TenantTurns {
         &self.turns
+    }
+
+    /// The connections whose latest request was for one of its apps.
+    #[must_use]
+    pub fn connections(&self) -> &Arc<ConnectionGroup> {
+        &self.connections
     }
 
     /// What each of its requests to other servers passes, where they are bounded.

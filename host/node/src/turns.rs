@@ -70,6 +70,12 @@ impl Turns {
         Self(Arc::new(Owner { shared: Shared::new(), wanted: turns.max(1), threads: Mutex::default() }))
     }
 
+    /// How many there are at once in the slow lane: one for each thread of the runtime.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.0.wanted
+    }
+
     /// The turns of a tenant with a weight from 1 on.
     #[must_use]
     pub fn tenant(&self, weight: u32) -> TenantTurns {

@@ -133,7 +133,7 @@ fn request(question: Question) -> Result<(Parts, Bytes), String> {
 }
 
 async fn answer<H: Handlers>(site: Arc<Site<H>>, ids: &Ids, failures: &Failures, parts: Parts, body: Bytes) -> Reply {
-    let peer = Arc::new(Peer { address: PEER.to_owned(), tls: false });
+    let peer = Arc::new(Peer::within(PEER.to_owned()));
     let body = Body::whole(body, site.client_limits());
     let answered = match starcell_node::answer(site, Asked { parts, id: ids.next(), peer, prefix: 0, body }) {
         Responding::Now(answered) => answered,
