@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use starcell_tests::good::Good;
 use starcell_tests::node::{NodeFolder, ask_on, says};
 use starcell_tests::process::{PATIENCE, eventually};
 use starcell_tests::tls::{Identity, connect_to, replace};
@@ -62,4 +63,45 @@ fn certificates_are_read_again_and_a_broken_pair_leaves_the_others() {
     starcell.wait_for("the certificate of b.example");
     assert!(connect_to(port, "b.example", &[&b], &[]).is_ok());
     assert!(connect_to(port, "a.example", &[&renewed], &[]).is_ok());
+}
+
+#[test]
+fn no_request_fails_while_certificates_change_and_the_configuration_is_read_again() {
+    let node = node();
+    let a = identity(&node, "a.example", "a.example");
+    let [first, second] = [(), ()].map(|()| {
+        let files = Identity::make();
+        Identity::of("a.example", files.cert, files.key)
+    });
+    a.become_like(&first);
+    let mut starcell = node.start(&[]);
+    let port = starcell.port();
+    let trusts = |identities: Vec<Identity>| {
+        move || {
+            let identities: Vec<&Identity> = identities.iter().collect();
+            connect_to(port, "a.example", &identities, &["http/1.1"])
+        }
+    };
+    let (either, newer) = (trusts(vec![first.clone(), second.clone()]), trusts(vec![second.clone()]));
+    let kept = Good::keep(
+        {
+            let connect = trusts(vec![first.clone()]);
+            move || connect().expect("the first certificate")
+        },
+        |client| assert_eq!(ask_on(client, "a.example", "/").expect("a kept connection").text(), "one"),
+    );
+    let others = Good::keep(
+        || (),
+        move |()| {
+            let mut client = either().expect("one of the two certificates");
+            assert_eq!(ask_on(&mut client, "a.example", "/").expect("a new connection").text(), "one");
+        },
+    );
+    a.become_like(&second);
+    eventually(PATIENCE / 2, "the second certificate", || newer().is_ok());
+    for _ in 0..3 {
+        starcell.signal("HUP");
+        starcell.wait_for("the configuration was read again");
+    }
+    assert!(!kept.finish().is_empty() && !others.finish().is_empty());
 }

@@ -110,7 +110,7 @@ impl Archive {
             let written = made.and_then(|()| write_folder(&folder, own.into_iter().chain(more).map(Ok)));
             written.map_err(|error| format!("cannot write {}: {error}", folder.display()))?;
         }
-        Ok(KeptRevision { number, digest, deployed, loaded })
+        Ok(KeptRevision { number, digest, deployed, tenant: Some(files.manifest.tenant.clone()), loaded })
     }
 
     /// Writes files that were sent as those of a revision, with the `app.toml` of a folder if none is among them. They are
@@ -186,7 +186,7 @@ mod tests {
 
     fn kept(number: u64, age: Duration) -> KeptRevision {
         let deployed = humantime::format_rfc3339_seconds(SystemTime::now() - age).to_string();
-        KeptRevision { number, digest: String::new(), deployed, loaded: BTreeSet::new() }
+        KeptRevision { number, digest: String::new(), deployed, tenant: None, loaded: BTreeSet::new() }
     }
 
     #[test]

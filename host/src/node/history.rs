@@ -37,6 +37,9 @@ pub(crate) struct KeptRevision {
     pub(crate) digest: String,
     /// When it was set up first, in RFC 3339.
     pub(crate) deployed: String,
+    /// Whose app it was; not known of one that an older version kept.
+    #[serde(default)]
+    pub(crate) tenant: Option<String>,
     /// The files that it loads, by their paths in the folder.
     pub(crate) loaded: BTreeSet<String>,
 }

@@ -13,6 +13,7 @@ use crate::api::views::{
     AppLineView, AppStateView, AppView, CanaryView, CountedView, GrantView, LimitsView, PreviewView, QuotaView,
     RevisionView, TenantView,
 };
+use crate::node::history::KeptRevision;
 use crate::node::orders::{AppName, Refused};
 
 use super::Deployer;
@@ -78,7 +79,7 @@ impl Deployer {
             env: manifest.map(|manifest| manifest.env.keys().cloned().collect()).unwrap_or_default(),
             secrets: manifest.map(|manifest| manifest.secrets.keys().cloned().collect()).unwrap_or_default(),
             schedule: manifest.map(paths).unwrap_or_default(),
-            revisions: revisions(known, seat.as_deref()),
+            revisions: revisions(known, seat.as_deref(), app.within.as_deref()),
             pinned: known.history.pinned.as_ref().map(|pin| pin.revision),
             canary: canary.map(|canary| CanaryView {
                 revision: canary.revision().number(),
@@ -130,14 +131,16 @@ impl Deployer {
     }
 }
 
-fn revisions(known: &Known, seat: Option<&Seat>) -> Vec<RevisionView> {
+/// The revisions that somebody of a tenant, or of the node, may make answer: those from before the app changed its owner are
+/// somebody else's.
+fn revisions(known: &Known, seat: Option<&Seat>, within: Option<&str>) -> Vec<RevisionView> {
     let beside = seat.and_then(Seat::beside);
     let current = seat.and_then(Seat::running);
     let running = |number: u64| -> Option<&Arc<Revision>> {
         let beside = beside.iter().flat_map(|beside| beside.revisions());
         current.iter().chain(beside).find(|revision| revision.number() == number)
     };
-    let view = |kept: &crate::node::history::KeptRevision| {
+    let view = |kept: &KeptRevision| {
         let running = running(kept.number);
         RevisionView {
             number: kept.number,
@@ -147,7 +150,11 @@ fn revisions(known: &Known, seat: Option<&Seat>) -> Vec<RevisionView> {
             counted: running.map(|revision| counted(revision.tally().counted())),
         }
     };
-    known.history.kept.iter().rev().map(view).collect()
+    let is_seen = |kept: &&KeptRevision| match (within, &kept.tenant) {
+        (Some(within), Some(tenant)) => within == tenant,
+        (None, _) | (_, None) => true,
+    };
+    known.history.kept.iter().rev().filter(is_seen).map(view).collect()
 }
 
 fn preview(revision: u64, until: Instant) -> PreviewView {
