@@ -30,6 +30,7 @@ mod peers;
 mod plain;
 mod plot;
 mod scale;
+mod stamped;
 
 use starcell_runtime::Forks;
 
