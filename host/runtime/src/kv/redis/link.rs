@@ -75,23 +75,28 @@ enum Asked<'a> {
 impl Asked<'_> {
     async fn send(&self, mut link: Link) -> Result<Given, RedisError> {
         let (script, arguments) = match self {
-            Self::Command(command) => return link.connection.send_packed_command(command).await,
+            Self::Command(command) => return sent(&mut link.connection, command).await,
             Self::Script(script, arguments) => (script, arguments),
         };
         let mut command = redis::cmd("EVALSHA");
         command.arg(link.digests.get(script.number).map_or("", String::as_str));
         arguments(&mut command);
-        match link.connection.send_packed_command(&command).await {
+        match sent(&mut link.connection, &command).await {
             // Somebody emptied the server's cache of scripts.
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 let mut command = redis::cmd("EVAL");
                 command.arg(script.text);
                 arguments(&mut command);
-                link.connection.send_packed_command(&command).await
+                sent(&mut link.connection, &command).await
             }
             answer => answer,
         }
     }
+}
+
+/// Sends a command. The library hands a refusal of the server on as an answer, so it is made an error here.
+async fn sent(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Given, RedisError> {
+    connection.send_packed_command(command).await.and_then(Given::extract_error)
 }
 
 /// How a call ended without an answer.
@@ -265,7 +270,7 @@ impl Links {
         tasks.spawn(driver);
         let mut digests = Vec::new();
         for script in self.scripts {
-            let loaded = connection.send_packed_command(redis::cmd("SCRIPT").arg("LOAD").arg(script.text)).await;
+            let loaded = sent(&mut connection, redis::cmd("SCRIPT").arg("LOAD").arg(script.text)).await;
             let digest = loaded.and_then(|digest| Ok(redis::from_redis_value(digest)?));
             digests.push(digest.map_err(|error| format!("it takes no scripts: {error}"))?);
         }
