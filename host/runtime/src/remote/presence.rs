@@ -110,7 +110,7 @@ impl Presence {
         let now = Instant::now();
         let mut away = self.0.away.lock();
         let (since, pause, known) = match &*away {
-            Some(before) => (before.since, (before.pause * 2).min(MAX_PAUSE), before.reason == reason),
+            Some(before) => (before.since, (before.pause * 2).min(MAX_PAUSE), is_same(&before.reason, reason)),
             None => (now, FIRST_PAUSE, false),
         };
         *away = Some(Away { since, reason: reason.to_owned(), pause, next: now + uneven(pause) });
@@ -143,6 +143,12 @@ impl Presence {
             false => Turn::Wait(away.next.min(now + FIRST_PAUSE)),
         }
     }
+}
+
+/// Whether two reasons are one: they differ in numbers alone, as those of a certificate do that expired some time ago.
+fn is_same(one: &str, other: &str) -> bool {
+    let words = |reason: &str| reason.split(|letter: char| letter.is_ascii_digit()).collect::<String>();
+    one == other || words(one) == words(other)
 }
 
 /// A time of three quarters to five quarters.
@@ -207,6 +213,12 @@ mod tests {
         let silent = || std::future::pending::<Result<(), String>>();
         assert!(presence.connected(began + DEADLINE, silent).await.is_err());
         assert!(began.elapsed() <= DEADLINE, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn a_reason_with_another_number_is_not_told_again() {
+        assert!(is_same("expired 9 seconds ago", "expired 10 seconds ago"));
+        assert!(!is_same("expired 9 seconds ago", "connection refused"));
     }
 
     #[test]
