@@ -31,6 +31,7 @@ mod edge_watch;
 mod egress;
 mod exec;
 mod exits;
+mod fleet;
 mod fs;
 mod host_admin;
 mod host_admin_noise;
