@@ -89,6 +89,7 @@ mod sql;
 mod sql_attacks;
 mod sql_servers;
 mod starkite;
+mod store_failures;
 mod telemetry;
 mod testing;
 mod tools;
