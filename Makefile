@@ -79,6 +79,7 @@ format: .sources
 	type -P kubectl >/dev/null || need+=(kubernetes-client); \
 	type -P openssl >/dev/null || need+=(openssl); \
 	type -P prlimit >/dev/null || need+=(util-linux); \
+	type -P haproxy >/dev/null || need+=(haproxy); \
 	type -P h2load >/dev/null || need+=(nghttp2-client); \
 	type -P slowhttptest >/dev/null || need+=(slowhttptest); \
 	type -P redis-server >/dev/null || need+=(redis-server); \

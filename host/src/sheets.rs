@@ -114,6 +114,12 @@ pub(crate) fn app(view: &AppView) -> String {
         line(&mut text, "reason", reason);
     }
     line(&mut text, "requests", &counted(&short.counted));
+    if let Some(last) = &view.store_failures.last {
+        let kinds: Vec<String> =
+            view.store_failures.calls.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let last = format!("the last at {}: {}", last.time, last.message);
+        line(&mut text, "store", &format!("failed calls: {}; {last}", kinds.join(", ")));
+    }
     if let Some(limits) = view.limits {
         let memory = limits.memory_bytes >> 20;
         let limits = format!("{memory} MiB, {} ms of CPU, {} ms in all", limits.cpu_ms, limits.time_ms);

@@ -4,7 +4,9 @@
 //! `starcell-bench` measures all but the attacks; `starcell-bench micro`, `audit`, `http`, `edge` or `attacks [NAME]` only
 //! that part. `starcell-bench compare [SVG]` puts all servers into one table and, if a file is named, one plot.
 //! `starcell-bench crowd [APPS]` measures one node with thousands of apps, and `starcell-bench neighbours [NAME]` what a
-//! tenant notices of another one that attacks; `starcell-bench peers` puts other hosts beside this one. `tests/bench/README.md` says what was tried and what it gave.
+//! tenant notices of another one that attacks; `starcell-bench peers` puts other hosts beside this one.
+//! `starcell-bench fleet [SVG]` tells what clients of three nodes notice while one is killed, restarted or upgraded, and
+//! `starcell-bench kv` what `kv` costs on each store. `tests/bench/README.md` says what was tried and what it gave.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,8 +23,12 @@ mod baseline;
 mod compare;
 mod crowd;
 mod edge;
+mod fleet;
 mod hello;
 mod http;
+mod kv;
+mod kv_bare;
+mod kv_call;
 mod load;
 mod micro;
 mod neighbours;
@@ -60,6 +66,9 @@ fn main() {
         ["neighbours"] => neighbours::run(""),
         ["neighbours", name] => neighbours::run(name),
         ["peers"] => peers::run(),
+        ["fleet"] => fleet::run(None),
+        ["fleet", plot] => fleet::run(Some(plot.as_ref())),
+        ["kv"] => kv::run(),
         ["attacks"] => attacks::run(""),
         ["attacks", name] => attacks::run(name),
         [] => {
@@ -69,7 +78,7 @@ fn main() {
             edge::run();
         }
         other => panic!(
-            "usage: starcell-bench [micro|audit|http|edge|compare [SVG]|crowd [APPS]|attacks [NAME]|neighbours [NAME]|peers]; got {other:?}"
+            "usage: starcell-bench [micro|audit|http|edge|compare [SVG]|crowd [APPS]|attacks [NAME]|neighbours [NAME]|peers|fleet [SVG]|kv]; got {other:?}"
         ),
     }
 }

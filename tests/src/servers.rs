@@ -7,10 +7,14 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::process::{PATIENCE, folder};
 use crate::tls::Identity;
+
+/// The lowest of the ports that are not a client's.
+const LOWEST: u16 = 15_000;
 
 /// The password of both servers.
 pub const PASSWORD: &str = "a secret of tests";
@@ -65,7 +69,7 @@ impl Server {
         }
         // Another process can take a free port before the server does.
         for _ in 0..5 {
-            server.port = free_port();
+            server.port = steady_port();
             if server.try_start() {
                 return server;
             }
@@ -232,6 +236,31 @@ pub fn password_file(password: &str) -> PathBuf {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("bound").port()
+}
+
+/// A port that was free a moment ago, and that no connection of a client gets: a server that is started again on it finds it
+/// free. The kernel gives clients ports of a range, and this one is below it.
+#[must_use]
+pub fn steady_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first: u16 = range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768);
+    // Where the range leaves little room, any port has to do.
+    let room = first.saturating_sub(LOWEST);
+    if room < 1000 {
+        return free_port();
+    }
+    // Processes begin at different places.
+    let begin = u16::try_from(std::process::id() % u32::from(room)).expect("below the room");
+    for _ in 0..room {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port =
+            LOWEST + u16::try_from((u32::from(begin) + u32::from(step)) % u32::from(room)).expect("below the room");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port below {first} is free");
 }
 
 /// A program of the newest PostgreSQL. Debian has them in a folder that is on no path.

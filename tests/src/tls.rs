@@ -49,6 +49,31 @@ impl Identity {
         Self { cert, key }
     }
 
+    /// Makes one whose time is over, in a folder of its own: nothing else is wrong with it.
+    #[must_use]
+    pub fn expired() -> Self {
+        let folder = folder();
+        let [cert, key, request, index, config] =
+            ["cert.pem", "key.pem", "request.pem", "index", "ca.conf"].map(|name| folder.join(name));
+        std::fs::write(&index, "").expect("a folder of our own");
+        let authority = format!(
+            "[ca]\ndefault_ca = own\n[own]\nnew_certs_dir = {}\ndatabase = {}\nrand_serial = yes\ndefault_md = sha256\n\
+             policy = any\ncopy_extensions = copyall\n[any]\ncommonName = supplied\n",
+            folder.display(),
+            index.display()
+        );
+        std::fs::write(&config, authority).expect("a folder of our own");
+        let asked = "req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost \
+                     -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE";
+        let files = ["-keyout", text(&key), "-out", text(&request)];
+        let _ = run("openssl", "openssl", asked.split_whitespace().chain(files)).well();
+        let signed = "ca -selfsign -batch -notext -startdate 20200101000000Z -enddate 20200201000000Z";
+        let files = ["-config", text(&config), "-in", text(&request), "-keyfile", text(&key)];
+        let out = ["-out", text(&cert)];
+        let _ = run("openssl", "openssl", signed.split_whitespace().chain(files).chain(out)).well();
+        Self { cert, key }
+    }
+
     /// The options that have a server use it.
     #[must_use]
     pub fn options(&self) -> String {

@@ -1,5 +1,6 @@
 //! What a node keeps of the requests of each app, for whoever looks at the app: its last minutes, how long requests took,
-//! which are under way, which quotas refused them, and the last failures of handlers with their tracebacks.
+//! which are under way, which quotas refused them, which calls its store did not do, and the last failures of handlers with
+//! their tracebacks.
 //!
 //! The decision: nothing is kept of an app before its first request, and what is kept after it has a fixed size: about 2 KiB,
 //! beside failures and a burst of requests under way. All of it is counted as memory of the tenant; where the tenant has none left, the
@@ -23,6 +24,7 @@ use http::{Method, StatusCode};
 use parking_lot::Mutex;
 use starcell_budget::{MemoryBudget, MemoryUse, Taken};
 use starcell_edge::RequestId;
+use starcell_runtime::StoreFailure;
 use tokio::time::Instant;
 
 use crate::timeline::{TimeSlot, Timeline};
@@ -73,6 +75,7 @@ struct Kept {
     /// Requests that took no longer than each bound, and the rest.
     times: [u64; LATENCY_BOUNDS.len() + 1],
     refused: BTreeMap<&'static str, u64>,
+    store: StoreFailures,
     under_way: Vec<UnderWay>,
     /// Requests under way that are not in the list.
     unlisted: u64,
@@ -116,6 +119,15 @@ pub struct KeptFailure {
     pub path: String,
     /// The traceback, perhaps cut.
     pub report: String,
+}
+
+/// The calls that the store of an app did not do.
+#[derive(Clone, Debug, Default)]
+pub struct StoreFailures {
+    /// How many there were of each kind.
+    pub calls: BTreeMap<StoreFailure, u64>,
+    /// When the last one was, and its kind.
+    pub last: Option<(SystemTime, StoreFailure)>,
 }
 
 /// A request that is under way.
@@ -227,6 +239,20 @@ impl AppInsight {
         self.with(|kept| *kept.refused.entry(quota).or_default() += 1);
     }
 
+    /// Counts a call that the store did not do.
+    pub(crate) fn store_failed(&self, failure: StoreFailure) {
+        self.with(|kept| {
+            *kept.store.calls.entry(failure).or_default() += 1;
+            kept.store.last = Some((now(), failure));
+        });
+    }
+
+    /// The calls that the store did not do.
+    #[must_use]
+    pub fn store(&self) -> StoreFailures {
+        self.0.kept.lock().as_ref().map(|kept| kept.store.clone()).unwrap_or_default()
+    }
+
     /// Keeps the failure of a handler.
     pub(crate) fn failed(&self, revision: u64, parts: &Parts, id: &str, report: &str) {
         let all = &self.0.all.failure_bytes;
@@ -295,6 +321,7 @@ impl Kept {
             timeline: Timeline::new(),
             times: [0; LATENCY_BOUNDS.len() + 1],
             refused: BTreeMap::new(),
+            store: StoreFailures::default(),
             under_way: Vec::new(),
             unlisted: 0,
             next: 0,
@@ -435,6 +462,18 @@ mod tests {
         insights.forget("orders");
         drop(insight);
         assert_eq!((memory.used(), insights.0.failure_bytes.load(Ordering::Relaxed)), (0, 0));
+    }
+
+    #[test]
+    fn calls_that_the_store_did_not_do_are_counted_by_kind() {
+        let insight = Insights::default().of("acme", "orders", &MemoryBudget::new(1 << 20));
+        assert!(insight.store().calls.is_empty() && insight.store().last.is_none());
+        for failure in [StoreFailure::Away, StoreFailure::Full, StoreFailure::Away] {
+            insight.store_failed(failure);
+        }
+        let store = insight.store();
+        assert_eq!(store.calls, BTreeMap::from([(StoreFailure::Away, 2), (StoreFailure::Full, 1)]));
+        assert_eq!(store.last.unwrap().1, StoreFailure::Away);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use starcell_budget::MemoryBudget;
 use starcell_log::LogChoice;
 use starcell_policy::{CanonicalPath, Grants};
 use starcell_runtime::{
-    App, AppConfig, CapabilityState, DenialWatch, Forks, HostFiles, Interpreter, Limits, Mode, Serve, Tool, Variables,
+    App, AppConfig, CapabilityState, DenialWatch, Forks, HostFiles, Interpreter, Limits, Mode, Serve, StoreWatch, Tool,
+    Variables,
 };
 
 /// All that an app is started with.
@@ -58,6 +59,8 @@ pub struct Launch {
     pub tool: Option<Arc<dyn Tool>>,
     /// Who counts the calls of it that were refused, if somebody does.
     pub denials: Option<Arc<dyn DenialWatch>>,
+    /// Who counts the calls of it that its store did not do, if somebody does.
+    pub stores: Option<Arc<dyn StoreWatch>>,
 }
 
 impl Launch {
@@ -66,7 +69,7 @@ impl Launch {
     pub fn app(self, surroundings: Arc<dyn Serve>) -> Arc<App> {
         let Self { interpreter, script, folder, grants, cwd, mode, audit, record_pure, .. } = self;
         let Self { state, arguments, variables, log, .. } = self;
-        let Self { limits, forks, memory, host, host_files, port, tool, denials, .. } = self;
+        let Self { limits, forks, memory, host, host_files, port, tool, denials, stores, .. } = self;
         let config = AppConfig {
             script,
             grants,
@@ -87,6 +90,7 @@ impl Launch {
             port,
             tool,
             denials,
+            stores,
         };
         App::new(interpreter, config, surroundings)
     }

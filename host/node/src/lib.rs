@@ -66,7 +66,7 @@ pub use beside::{Beside, Canary, PREVIEW, Preview, PreviewKey};
 pub use cutoff::CpuCut;
 pub use hosts::Hosts;
 pub use idle::{IdleRule, drop_idle};
-pub use insight::{AppInsight, InsightNow, Insights, KeptFailure, LATENCY_BOUNDS, LiveRequest};
+pub use insight::{AppInsight, InsightNow, Insights, KeptFailure, LATENCY_BOUNDS, LiveRequest, StoreFailures};
 pub use launch::Launch;
 pub use metrics::Metrics;
 pub use node::{Node, Seat};

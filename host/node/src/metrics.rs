@@ -18,7 +18,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use starcell_runtime::{DenialWatch, ForkCounts, ForkKind, ImageCounts};
+use starcell_runtime::{DenialWatch, ForkCounts, ForkKind, ImageCounts, StoreFailure};
 use starcell_telemetry::TelemetryDrops;
 
 use crate::insight::LATENCY_BOUNDS;
@@ -155,6 +155,7 @@ struct Inner {
     forks: Family<Labels, Counter>,
     denials: Family<Labels, Counter>,
     refusals: Family<Labels, Counter>,
+    stores: Family<Labels, Counter>,
     in_guests: Gauge,
     tenants: Vec<Family<Labels, Gauge>>,
     now: Vec<Gauge>,
@@ -177,8 +178,24 @@ pub struct AppMetrics {
     forks: [Counter; FORKS.len()],
     denials: Counter,
     refusals: Counter,
+    stores: StoreCounters,
     /// That of all apps.
     in_guests: Gauge,
+}
+
+/// Where the calls that a store did not do are counted. An app has a series for each kind that it met: few meet any.
+#[derive(Clone)]
+struct StoreCounters {
+    labels: Labels,
+    /// The app, where it has series of its own.
+    own: Option<(String, String)>,
+    metrics: Metrics,
+}
+
+impl fmt::Debug for StoreCounters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StoreCounters").field(&self.labels).finish()
+    }
 }
 
 /// A request that a guest works on, until this is dropped.
@@ -209,7 +226,7 @@ impl Metrics {
     pub fn new() -> Self {
         let (requests, cpu, quotas) = (Family::default(), Family::default(), Family::default());
         let (unrouted, forks, denials) = (Family::default(), Family::default(), Family::default());
-        let (refusals, in_guests) = (Family::default(), Gauge::default());
+        let (refusals, stores, in_guests) = (Family::default(), Family::default(), Gauge::default());
         let seconds = Family::<Labels, Histogram>::new_with_constructor(|| Histogram::new(LATENCY_BOUNDS));
         let mut registry = Registry::with_prefix("starcell");
         registry.register("requests", "Requests by app and class of status", requests.clone());
@@ -220,6 +237,7 @@ impl Metrics {
         registry.register("forks", "Requests by the kind of the fork that ran for them", forks.clone());
         registry.register("denials", "Calls of scripts that were refused", denials.clone());
         registry.register("quota_refusals", "Requests that a quota of the tenant refused", refusals.clone());
+        registry.register("store_failures", "Calls that the store of an app did not do, by kind", stores.clone());
         let help = "Requests that guests work on now, those that wait for a turn or for the host included";
         registry.register("requests_in_guests", help, in_guests.clone());
         let tenants = TENANT.map(|(name, help)| {
@@ -251,6 +269,7 @@ impl Metrics {
             forks,
             denials,
             refusals,
+            stores,
             in_guests,
             tenants,
             now,
@@ -265,7 +284,7 @@ impl Metrics {
     pub fn of_app(&self, tenant: &str, app: &str) -> AppMetrics {
         let mut apps = self.0.apps.lock();
         let key = (tenant.to_owned(), app.to_owned());
-        let has_own = apps.contains(&key) || (apps.len() < MAX_APPS && apps.insert(key));
+        let has_own = apps.contains(&key) || (apps.len() < MAX_APPS && apps.insert(key.clone()));
         drop(apps);
         let labels = if has_own { labels(tenant, app) } else { labels(OTHERS, OTHERS) };
         let of_class = |class: &str| {
@@ -282,6 +301,7 @@ impl Metrics {
             }),
             denials: self.0.denials.get_or_create_owned(&labels),
             refusals: self.0.refusals.get_or_create_owned(&labels),
+            stores: StoreCounters { labels, own: has_own.then_some(key), metrics: self.clone() },
             in_guests: self.0.in_guests.clone(),
         }
     }
@@ -300,6 +320,10 @@ impl Metrics {
         self.0.cpu.remove(&labels);
         self.0.denials.remove(&labels);
         self.0.refusals.remove(&labels);
+        // Under the lock of the apps: a call that is under way makes no series after this.
+        for failure in StoreFailure::ALL {
+            self.0.stores.remove(&of_failure(&labels, failure));
+        }
         for kind in FORKS {
             self.0.forks.remove(&[&labels[..], &[("kind", kind.name().to_owned())]].concat());
         }
@@ -346,6 +370,10 @@ fn labels(tenant: &str, app: &str) -> Labels {
     vec![("tenant", tenant.to_owned()), ("app", app.to_owned())]
 }
 
+fn of_failure(labels: &Labels, failure: StoreFailure) -> Labels {
+    [&labels[..], &[("kind", failure.name().to_owned())]].concat()
+}
+
 impl AppMetrics {
     /// Counts a request among those that guests work on.
     pub(crate) fn enter_guest(&self) -> InGuest {
@@ -356,6 +384,15 @@ impl AppMetrics {
     /// Counts a request that was refused since its tenant was past a quota.
     pub(crate) fn refused(&self) {
         self.refusals.inc();
+    }
+
+    /// Counts a call that the store of the app did not do, unless the app is gone.
+    pub(crate) fn store_failed(&self, failure: StoreFailure) {
+        let StoreCounters { labels, own, metrics } = &self.stores;
+        let apps = metrics.0.apps.lock();
+        if own.as_ref().is_none_or(|app| apps.contains(app)) {
+            metrics.0.stores.get_or_create_owned(&of_failure(labels, failure)).inc();
+        }
     }
 
     /// Counts a request that was answered, in a fork of a kind where one ran.
@@ -391,7 +428,10 @@ mod tests {
             Some(Duration::from_millis(500)),
             None,
         );
-        metrics.of_app("acme", "orders").denied();
+        let orders = metrics.of_app("acme", "orders");
+        orders.denied();
+        orders.store_failed(StoreFailure::Away);
+        orders.store_failed(StoreFailure::Away);
         let held = metrics.of_app("acme", "orders").enter_guest();
         drop(metrics.of_app("acme", "others").enter_guest());
         metrics.quota("acme", "requests");
@@ -411,6 +451,7 @@ mod tests {
             "starcell_forks_total{tenant=\"acme\",app=\"orders\",kind=\"parked\"} 1",
             "starcell_forks_total{tenant=\"acme\",app=\"orders\",kind=\"fresh\"} 0",
             "starcell_denials_total{tenant=\"acme\",app=\"orders\"} 1",
+            "starcell_store_failures_total{tenant=\"acme\",app=\"orders\",kind=\"away\"} 2",
             "starcell_requests_in_guests 1",
             "starcell_forks_made_total 3",
             "starcell_forks_evicted_total 2",
@@ -424,6 +465,7 @@ mod tests {
         drop(held);
         metrics.forget("acme", "orders");
         metrics.forget("acme", "others");
+        orders.store_failed(StoreFailure::Full);
         let text = metrics.text(&NodeNow::default(), &[]);
         assert!(text.contains("starcell_requests_in_guests 0"), "{text}");
         assert!(!text.contains("orders") && !text.contains("tenant_kv_bytes{"), "{text}");

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use starcell_edge::{Answered, Asked};
-use starcell_runtime::{DenialWatch, ForkKind};
+use starcell_runtime::{DenialWatch, ForkKind, StoreFailure, StoreWatch};
 use starcell_telemetry::{RequestSpan, TraceContext, TracedApp};
 use tokio::time::Instant;
 
+use crate::insight::AppInsight;
 use crate::metrics::AppMetrics;
 
 /// Who sees the requests of an app. Cheap to clone.
@@ -40,6 +41,29 @@ impl Sight {
     #[must_use]
     pub fn denials(&self) -> Arc<dyn DenialWatch> {
         Arc::new(self.metrics.clone())
+    }
+
+    /// Who counts the calls that the store of the app did not do; `insight` keeps the last one for whoever looks at the app.
+    #[must_use]
+    pub fn stores(&self, insight: Option<AppInsight>) -> Arc<dyn StoreWatch> {
+        Arc::new(StoreSight { metrics: self.metrics.clone(), insight })
+    }
+}
+
+/// Who counts the calls that the store of an app did not do: in the numbers, and for whoever looks at the app.
+#[derive(Debug)]
+struct StoreSight {
+    metrics: AppMetrics,
+    /// None where nobody looks at an app.
+    insight: Option<AppInsight>,
+}
+
+impl StoreWatch for StoreSight {
+    fn failed(&self, failure: StoreFailure) {
+        self.metrics.store_failed(failure);
+        if let Some(insight) = &self.insight {
+            insight.store_failed(failure);
+        }
     }
 }
 

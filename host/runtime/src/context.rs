@@ -28,6 +28,7 @@ use crate::limits::Limits;
 use crate::parking::Forks;
 use crate::programs::Programs;
 use crate::sql::Databases;
+use crate::store_failure::StoreWatch;
 use crate::tool::Tool;
 use crate::variables::Variables;
 use crate::witness::Witness;
@@ -76,6 +77,8 @@ pub struct AppConfig {
     pub tool: Option<Arc<dyn Tool>>,
     /// Who counts the calls of it that were refused.
     pub denials: Option<Arc<dyn DenialWatch>>,
+    /// Who counts the calls of it that its store did not do.
+    pub stores: Option<Arc<dyn StoreWatch>>,
 }
 
 impl AppConfig {
@@ -109,6 +112,7 @@ impl AppConfig {
             host_files: HostFiles::new(),
             tool: None,
             denials: None,
+            stores: None,
         }
     }
 }

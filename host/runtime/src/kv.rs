@@ -44,6 +44,8 @@ use table::Table;
 pub(crate) use table::{Expected, Lifetime, Operation, Reply};
 use value::Value;
 
+use crate::store_failure::StoreError;
+
 /// Bytes that an app may keep unless it is given another quota: keys, values, and 64 for each pair.
 pub const DEFAULT_QUOTA: usize = 64 << 20;
 
@@ -149,7 +151,7 @@ impl Kv {
     }
 
     /// The value of a key.
-    pub(crate) async fn get(&self, permit: &Permit<KvKey>) -> Result<Option<Value>, String> {
+    pub(crate) async fn get(&self, permit: &Permit<KvKey>) -> Result<Option<Value>, StoreError> {
         self.0.get(permit.resource().as_str()).await
     }
 
@@ -159,7 +161,7 @@ impl Kv {
         permit: &Permit<KvKey>,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<String>, String> {
+    ) -> Result<Vec<String>, StoreError> {
         self.0.list(permit.resource().as_str(), after, limit.saturating_add(1)).await
     }
 
@@ -170,7 +172,7 @@ impl Kv {
         permit: &Permit<KvKey>,
         mut operation: Operation,
         compare: impl Fn(Value, Value) -> F,
-    ) -> Result<Reply, String>
+    ) -> Result<Reply, StoreError>
     where
         F: Future<Output = Result<bool, String>>,
     {

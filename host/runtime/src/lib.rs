@@ -20,6 +20,7 @@
 //! - [`host_files`]: what no grant covers
 //! - [`kv`]: what the store of an app keeps
 //! - [`remote`]: servers of the operator's, which keep state for all nodes
+//! - [`store_failure`]: why a store did not do a call
 //! - `sql`: its databases
 //! - [`client`]: its connections to other servers
 //! - [`k8s`]: its clusters
@@ -68,6 +69,7 @@ mod setup;
 pub mod slow;
 mod sql;
 mod state;
+pub mod store_failure;
 pub mod suite;
 pub mod ticker;
 pub mod tool;
@@ -98,6 +100,7 @@ pub use remote::server::RemoteServer;
 pub use serving::{ForkKind, Handled, Serve, Serving};
 pub use sql::Databases;
 pub use starcell_log::Level;
+pub use store_failure::{StoreFailure, StoreWatch};
 pub use suite::{Suite, Tested};
 pub use tool::{MadeServer, Outcome, Question, Reply, Routed, Tool};
 pub use variables::Variables;

@@ -185,6 +185,28 @@ pub struct AppView {
     pub previews_allowed: bool,
     /// The revisions that answer requests with their key.
     pub previews: Vec<PreviewView>,
+    /// The calls that its store did not do.
+    pub store_failures: StoreFailuresView,
+}
+
+/// Calls that the store of an app did not do, since the start of the node.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct StoreFailuresView {
+    /// How many there were of each kind, by its word, such as `away` or `full`.
+    pub calls: BTreeMap<String, u64>,
+    /// The last one.
+    pub last: Option<StoreFailureView>,
+}
+
+/// A call that the store of an app did not do.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct StoreFailureView {
+    /// When, in RFC 3339.
+    pub time: String,
+    /// The word for its kind.
+    pub kind: String,
+    /// What that means.
+    pub message: String,
 }
 
 /// What each request of an app may use.

@@ -170,6 +170,7 @@ async fn sessions(
             port: None,
             tool: Some(Arc::clone(console) as Arc<dyn Tool>),
             denials: None,
+            stores: None,
         };
         let app = launch.app(Arc::clone(&servers) as _);
         let mut session = Box::pin(app.interact());

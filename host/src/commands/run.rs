@@ -264,6 +264,7 @@ impl Runner {
             port: arguments.port,
             tool: None,
             denials: self.terms.sight.as_ref().map(Sight::denials),
+            stores: self.terms.sight.as_ref().map(|sight| sight.stores(None)),
             script,
         };
         let app = launch.app(servers.clone());

@@ -257,6 +257,7 @@ impl Runner {
             port: None,
             tool: None,
             denials: None,
+            stores: None,
             script: name,
         };
         launch.app(Arc::clone(stage) as _)

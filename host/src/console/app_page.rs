@@ -80,6 +80,11 @@ fn about(view: &AppView) -> Html {
     known.push(("Environment", names(&view.env)));
     known.push(("Secrets, by name", names(&view.secrets)));
     known.push(("Schedule", names(&view.schedule)));
+    if let Some(last) = &view.store_failures.last {
+        let calls: u64 = view.store_failures.calls.values().sum();
+        known.push(("Calls that the store did not do", html(count(calls))));
+        known.push(("The last of them", html(format!("{}: {}", last.time, last.message))));
+    }
     html((facts(known), line.reason.as_ref().map(|reason| problem(reason))))
 }
 

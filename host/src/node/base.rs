@@ -206,7 +206,8 @@ impl Base {
                 .queue()
                 .map(|queue| TracedApp::new(queue, Some(&manifest.tenant), &name, Some(number))),
         };
-        let denials = Some(sight.denials());
+        let insight = self.insights.of(tenant.name(), &name, tenant.memory());
+        let (denials, stores) = (Some(sight.denials()), Some(sight.stores(Some(insight.clone()))));
         let terms = self.terms(&name, &tenant, &limits, sight);
         let launch = Launch {
             interpreter: Arc::clone(&self.interpreter),
@@ -239,6 +240,7 @@ impl Base {
             port: None,
             tool: None,
             denials,
+            stores,
         };
         let timetable =
             Timetable { entries: manifest.schedule, host: manifest.hosts.first().cloned(), prefix: manifest.prefix };
@@ -246,7 +248,6 @@ impl Base {
         let images = self.images.clone().filter(|_| !manifest.resident);
         let images = images.map(|store| RevisionImages { store, policy });
         let main = MAIN;
-        let insight = self.insights.of(tenant.name(), &name, tenant.memory());
         let deployment = Deployment { number, digest, tenant, tally, insight, terms, source, timetable, main, images };
         Revision::start(launch, deployment).await
     }

@@ -12,6 +12,7 @@ use crate::holding::NO_MEMORY;
 use crate::kv::value::{Parts, Value};
 use crate::kv::{Expected, Lifetime, Operation, Reply};
 use crate::state::State;
+use crate::store_failure::StoreError;
 
 use super::blocking::{Work, WorkError, blocking};
 
@@ -102,7 +103,7 @@ impl Pairs<'_> {
     async fn look<T>(&self, function: Function, answer: impl FnOnce(Option<Value>) -> T) -> Result<T, HostCallError> {
         let key = self.judged(function, KvKey::new(self.key)).await?;
         let look = |permit: Permit<KvKey>| async move {
-            let value = self.caller.app.config.state.kv.get(&permit).await.map_err(|error| self.failed(error))?;
+            let value = self.caller.app.config.state.kv.get(&permit).await.map_err(|error| self.of_store(error))?;
             let bytes = value.as_ref().map_or(0, |value| value.as_bytes().len());
             if self.caller.app.config.state.kv.place().is_some() {
                 // It came from a server, and is in no store of this process.
@@ -140,7 +141,7 @@ impl Pairs<'_> {
                 equal.await.map_err(|error| error.0)
             };
             let reply = self.caller.app.config.state.kv.change(&permit, operation, compare).await;
-            reply.map(|reply| (reply, bytes)).map_err(|error| self.failed(error))
+            reply.map(|reply| (reply, bytes)).map_err(|error| self.of_store(error))
         };
         self.caller.gate.pass(self.at, function, key, change).await
     }
@@ -152,7 +153,7 @@ impl Pairs<'_> {
         let prefix = self.judged(Function::List, KvKey::prefix(self.key)).await?;
         let list = |permit: Permit<KvKey>| async move {
             let found = self.caller.app.config.state.kv.list(&permit, after.as_deref(), limit).await;
-            let mut keys = found.map_err(|error| self.failed(error))?;
+            let mut keys = found.map_err(|error| self.of_store(error))?;
             let more = keys.len() > limit;
             keys.truncate(limit);
             let bytes = keys.iter().map(|key| key.len() as u64).sum();
@@ -185,6 +186,14 @@ impl Pairs<'_> {
             Given::Json(json) => Parts::Json(json),
         };
         Value::new(&parts).map_err(|error| self.failed(error))
+    }
+
+    /// An error of the store, which is counted where it is the store's doing.
+    fn of_store(&self, error: StoreError) -> HostCallError {
+        if let (Some(failure), Some(watch)) = (error.failure, &self.caller.app.config.stores) {
+            watch.failed(failure);
+        }
+        self.failed(error.sentence)
     }
 
     fn failed(&self, cause: impl Into<Cause>) -> HostCallError {

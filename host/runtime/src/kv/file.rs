@@ -20,6 +20,7 @@ use super::clock::now;
 use super::error::KvError;
 use super::table::{Change, Entry, Operation, Reply, Table, cost};
 use super::value::Value;
+use crate::store_failure::{StoreError, StoreFailure};
 
 /// Keys, and values behind the time they end at (8 bytes, 0 for never).
 const PAIRS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("pairs");
@@ -40,7 +41,7 @@ pub(super) struct File {
 struct Job {
     key: Arc<str>,
     operation: Operation,
-    answer: oneshot::Sender<Result<Reply, String>>,
+    answer: oneshot::Sender<Result<Reply, StoreError>>,
 }
 
 impl File {
@@ -61,8 +62,8 @@ impl File {
     }
 
     /// Does an operation; ready when it is on the disk.
-    pub(super) async fn change(&self, key: Arc<str>, operation: Operation) -> Result<Reply, String> {
-        let ended = || "the store is closed".to_owned();
+    pub(super) async fn change(&self, key: Arc<str>, operation: Operation) -> Result<Reply, StoreError> {
+        let ended = || StoreError::from("the store is closed");
         let (answer, answered) = oneshot::channel();
         let jobs = self.jobs.lock().clone().ok_or_else(ended)?;
         jobs.send(Job { key, operation, answer }).await.map_err(|_| ended())?;
@@ -154,8 +155,9 @@ fn write_all(database: &Database, mut waiting: mpsc::Receiver<Job>, table: &Mute
                 }
             }
             Err(error) => {
+                let failed = StoreError::new(StoreFailure::Disk, format!("the store cannot be written: {error}"));
                 for job in jobs.drain(..) {
-                    let _ = job.answer.send(Err(format!("the store cannot be written: {error}")));
+                    let _ = job.answer.send(Err(failed.clone()));
                 }
             }
         }
@@ -165,7 +167,7 @@ fn write_all(database: &Database, mut waiting: mpsc::Receiver<Job>, table: &Mute
 /// What many changes come to: the entries of the keys they touch, and an answer for each.
 struct Batch {
     changes: HashMap<Arc<str>, Option<Entry>>,
-    replies: Vec<Result<Reply, String>>,
+    replies: Vec<Result<Reply, StoreError>>,
 }
 
 impl Batch {
@@ -190,7 +192,7 @@ impl Batch {
         table: &Table,
         used: &mut usize,
         now: u64,
-    ) -> Result<Reply, String> {
+    ) -> Result<Reply, StoreError> {
         let (present, held) = match self.changes.get(key) {
             Some(changed) => (changed.as_ref(), changed.as_ref().map_or(0, |entry| cost(key, entry))),
             None => (table.entry(key, now), table.held(key)),

@@ -22,6 +22,7 @@ use super::store::{Answer, Store};
 use super::table::{Operation, Reply, Table};
 use super::value::Value;
 use crate::slow::on_blocking_thread;
+use crate::store_failure::{StoreError, StoreFailure};
 
 /// A store of this process.
 pub(super) struct Local {
@@ -105,14 +106,15 @@ impl Store for Local {
 
 impl OnDisk {
     /// The file, made if it is not there.
-    async fn file(&self, table: &Arc<Mutex<Table>>) -> Result<&File, String> {
+    async fn file(&self, table: &Arc<Mutex<Table>>) -> Result<&File, StoreError> {
         let open = || async {
             if self.closed.load(Ordering::SeqCst) {
-                return Err("the store is closed".to_owned());
+                return Err("the store is closed".into());
             }
             let (path, table) = (self.path.clone(), Arc::clone(table));
             let opened = on_blocking_thread(move || File::open(&path, table)).await;
-            opened.map_err(|error| error.to_string())?.map_err(|error| format!("the store cannot be written: {error}"))
+            let opened = opened.map_err(|error| error.to_string())?;
+            opened.map_err(|error| StoreError::new(StoreFailure::Disk, format!("the store cannot be written: {error}")))
         };
         self.file.get_or_try_init(open).await
     }
@@ -158,7 +160,7 @@ mod tests {
         let other = when_used(&path, None);
         assert!(other.get("k").await.unwrap().is_some());
         for kv in [&kept, &unused] {
-            assert_eq!(kv.change("l", &set).await.map(drop).unwrap_err(), "the store is closed");
+            assert_eq!(kv.change("l", &set).await.map(drop).unwrap_err().sentence, "the store is closed");
         }
         kept.close().await;
         drop(other);

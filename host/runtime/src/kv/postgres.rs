@@ -4,6 +4,7 @@
 //! counts in one transaction. Tenant, app and key are columns of every row and parameters of every statement, so no key
 //! can reach another app's rows, whatever is in it. Time is that of the server, so that nodes need not agree about it.
 
+use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,10 @@ use super::value::Value;
 use crate::client::resolve::System;
 use crate::client::tls::server_name;
 use crate::remote::dial;
-use crate::remote::postgres::{Borrowed, Session, Sessions, words};
-use crate::remote::presence::{AWAY, DEADLINE, Presence, UNKNOWN};
+use crate::remote::postgres::{Borrowed, Session, Sessions, TlsRefused, words};
+use crate::remote::presence::{AWAY, DEADLINE, NoConnection, Presence, UNKNOWN};
 use crate::remote::server::RemoteServer;
+use crate::store_failure::{StoreError, StoreFailure};
 
 /// Sessions with one server.
 const SESSIONS: usize = 16;
@@ -87,7 +89,7 @@ impl Postgres {
     }
 
     /// Finds out whether the server answers.
-    pub(super) fn probe(&self) -> BoxFuture<'_, Result<(), String>> {
+    pub(super) fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async { self.0.session(Instant::now() + DEADLINE).await.map(drop) })
     }
 }
@@ -103,12 +105,13 @@ type Parameters<'a> = [&'a (dyn ToSql + Sync)];
 
 impl Server {
     /// A session, from those that wait or a new one.
-    async fn session(&self, deadline: Instant) -> Result<Borrowed<Prepared>, String> {
+    async fn session(&self, deadline: Instant) -> Result<Borrowed<Prepared>, StoreError> {
         if let Some(moment) = Instant::now().checked_sub(IDLE) {
             self.sessions.end_before(moment);
         }
         let place = timeout_at(deadline, self.sessions.place()).await;
-        let (place, waiting) = place.map_err(|_| "too many calls wait for the server that keeps it".to_owned())??;
+        let busy = |_| StoreError::new(StoreFailure::Busy, "too many calls wait for the server that keeps it");
+        let (place, waiting) = place.map_err(busy)??;
         let session = match waiting {
             Some(session) => session,
             None => self.presence.connected(deadline, || self.connect()).await?,
@@ -116,13 +119,15 @@ impl Server {
         Ok(self.sessions.lend(place, session))
     }
 
-    async fn connect(&self) -> Result<Session<Prepared>, String> {
+    async fn connect(&self) -> Result<Session<Prepared>, NoConnection> {
         let stream = dial::tcp(&self.resolver, &self.server.host, self.server.port).await?;
-        let password = self.server.password().await?;
+        let password = self.server.password().await;
+        let password = password.map_err(|reason| NoConnection::new(StoreFailure::Password, reason))?;
         let tls = if self.server.tls { Some(server_name(&self.server.host)?) } else { None };
         let session = Session::begin(stream, tls, &self.config(password)).await;
-        let session = session.map_err(|error| words(&error))?;
-        let prepared = prepared(&session).await.map_err(|error| words(&error))?;
+        let session = session.map_err(|error| NoConnection::new(failure(&error), words(&error)))?;
+        let prepared = prepared(&session).await;
+        let prepared = prepared.map_err(|error| NoConnection::new(failure(&error), words(&error)))?;
         Ok(session.with(prepared))
     }
 
@@ -146,7 +151,7 @@ impl Server {
         statement: impl Fn(&Prepared) -> &Statement,
         parameters: &Parameters<'_>,
         looks: bool,
-    ) -> Result<Vec<Row>, String> {
+    ) -> Result<Vec<Row>, StoreError> {
         let deadline = Instant::now() + DEADLINE;
         let mut again = looks;
         loop {
@@ -160,35 +165,58 @@ impl Server {
                     let refused = error.as_db_error().map(|error| error.code().code());
                     if let Some(code) = refused.filter(|code| !code.starts_with("57P")) {
                         self.presence.complain(&format!("it refused a call: {}", words(&error)));
-                        return Err(sentence(code));
+                        return Err(of_refusal(code));
                     }
-                    self.presence.went(&format!("the session ended: {}", words(&error)));
+                    self.presence.went(StoreFailure::Unanswered, &format!("the session ended: {}", words(&error)));
                     borrowed.end();
                     match looks {
                         true if again => again = false,
-                        true => return Err(AWAY.to_owned()),
-                        false => return Err(UNKNOWN.to_owned()),
+                        true => return Err(StoreError::new(StoreFailure::Unanswered, AWAY)),
+                        false => return Err(StoreError::new(StoreFailure::Unanswered, UNKNOWN)),
                     }
                 }
                 Err(_elapsed) => {
-                    self.presence.went("it does not answer");
+                    self.presence.went(StoreFailure::Unanswered, "it does not answer");
                     borrowed.end();
-                    return Err(if looks { AWAY } else { UNKNOWN }.to_owned());
+                    return Err(StoreError::new(StoreFailure::Unanswered, if looks { AWAY } else { UNKNOWN }));
                 }
             }
         }
     }
 }
 
-/// The sentence for a script about a call that the server refused.
-fn sentence(code: &str) -> String {
-    let what = match code {
-        "53100" | "53200" => "the store is full: the server that keeps it has no room left",
-        "57014" | "55P03" => "the server that keeps it took too long",
-        "25006" => "the server that keeps it cannot be written now",
-        _ => return format!("the server that keeps it refused the call ({code})"),
-    };
-    what.to_owned()
+/// The error of a call that the server refused.
+fn of_refusal(code: &str) -> StoreError {
+    let failure = failure_of(code);
+    match failure {
+        StoreFailure::Full => StoreError::new(failure, "the store is full: the server that keeps it has no room left"),
+        StoreFailure::ReadOnly => StoreError::new(failure, "the server that keeps it cannot be written now"),
+        StoreFailure::Unanswered => StoreError::new(failure, "the server that keeps it took too long"),
+        _ => StoreError::new(failure, format!("the server that keeps it refused the call ({code})")),
+    }
+}
+
+/// What a code of the server means for a store.
+fn failure_of(code: &str) -> StoreFailure {
+    match code {
+        "25006" => StoreFailure::ReadOnly,
+        "53100" | "53200" => StoreFailure::Full,
+        "53300" => StoreFailure::Busy,
+        "55P03" | "57014" => StoreFailure::Unanswered,
+        // It starts or goes down.
+        _ if code.starts_with("57P") => StoreFailure::Away,
+        _ if code.starts_with("28") => StoreFailure::Password,
+        _ => StoreFailure::Refused,
+    }
+}
+
+/// Why a session could not be begun.
+fn failure(error: &tokio_postgres::Error) -> StoreFailure {
+    let of_tls = || error.source().and_then(|cause| cause.downcast_ref::<TlsRefused>());
+    match error.code() {
+        Some(code) => failure_of(code.code()),
+        None => of_tls().map_or(StoreFailure::Away, |refused| refused.failure),
+    }
 }
 
 /// Makes the tables and the function where they are not there, and prepares the statements.
@@ -208,7 +236,7 @@ async fn prepared(session: &Session<()>) -> Result<Prepared, tokio_postgres::Err
 }
 
 impl PostgresStore {
-    async fn change_bytes(&self, key: &str, operation: &Operation) -> Result<Reply, String> {
+    async fn change_bytes(&self, key: &str, operation: &Operation) -> Result<Reply, StoreError> {
         let KvSpace { tenant, app, quota, share } = &self.space;
         let (name, value, lifetime, by, expected) = match operation {
             Operation::Set { value, lifetime } => ("set", Some(value.as_bytes()), wire(*lifetime), 0, None),
@@ -304,7 +332,7 @@ fn whole(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn stored(bytes: &[u8]) -> Result<Value, String> {
+fn stored(bytes: &[u8]) -> Result<Value, StoreError> {
     Value::stored(bytes).ok_or_else(foreign)
 }
 
@@ -317,6 +345,21 @@ mod tests {
         let shards: std::collections::BTreeSet<i16> = (0..1000).map(|i| shard(&format!("k{i}"))).collect();
         assert_eq!(shards, (0..16).collect());
         assert_eq!((shard("visits"), shard("")), (shard("visits"), shard("")));
+    }
+
+    #[test]
+    fn codes_of_the_server_are_told_apart() {
+        for (code, failure) in [
+            ("28P01", StoreFailure::Password),
+            ("28000", StoreFailure::Password),
+            ("42501", StoreFailure::Refused),
+            ("53100", StoreFailure::Full),
+            ("57014", StoreFailure::Unanswered),
+            ("57P03", StoreFailure::Away),
+        ] {
+            assert_eq!(failure_of(code), failure, "{code}");
+        }
+        assert_eq!(of_refusal("42501").sentence, "the server that keeps it refused the call (42501)");
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::store::{Answer, MAX_LIFETIME, Store, foreign, unread};
 use super::table::{Expected, Lifetime, Operation, Reply, Table, behind, replied};
 use super::value::Value;
 use crate::remote::server::RemoteServer;
+use crate::store_failure::StoreError;
 
 const CHANGE: Script = Script::new(0, include_str!("redis/change.lua"));
 const GET: Script = Script::new(1, include_str!("redis/get.lua"));
@@ -42,7 +43,7 @@ impl Redis {
     }
 
     /// Finds out whether the server answers.
-    pub(super) fn probe(&self) -> BoxFuture<'_, Result<(), String>> {
+    pub(super) fn probe(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async { self.0.ask(&redis::cmd("PING"), true).await.map(drop) })
     }
 }
@@ -87,7 +88,7 @@ fn escaped(name: &str) -> String {
 }
 
 impl RedisStore {
-    async fn ended(&self, key: &str) -> Result<Option<Value>, String> {
+    async fn ended(&self, key: &str) -> Result<Option<Value>, StoreError> {
         let script = |cmd: &mut Cmd| {
             cmd.arg(2).arg(&self.keys.values).arg(&self.keys.ends).arg(key);
         };
@@ -95,7 +96,7 @@ impl RedisStore {
     }
 
     /// Does an operation whose expected value is one of bytes.
-    async fn change_bytes(&self, key: &str, operation: &Operation) -> Result<Reply, String> {
+    async fn change_bytes(&self, key: &str, operation: &Operation) -> Result<Reply, StoreError> {
         let Keys { values, names, ends, used, share, scratch } = &self.keys;
         let script = |cmd: &mut Cmd| {
             cmd.arg(6).arg(values).arg(names).arg(ends).arg(used).arg(share).arg(scratch);
@@ -213,7 +214,7 @@ fn wire(lifetime: Lifetime) -> String {
 }
 
 /// A value behind its flag.
-fn stored(found: Given) -> Result<Option<Value>, String> {
+fn stored(found: Given) -> Result<Option<Value>, StoreError> {
     match found {
         Given::Nil => Ok(None),
         Given::BulkString(bytes) => {

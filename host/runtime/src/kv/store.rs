@@ -7,21 +7,22 @@ use starcell_budget::MemoryBudget;
 
 use super::table::{Operation, Reply, Table};
 use super::value::Value;
+use crate::store_failure::{StoreError, StoreFailure};
 
-/// What a store answers. The error is the sentence for the script, which does not say where the store is.
-pub(super) type Answer<'a, T> = BoxFuture<'a, Result<T, String>>;
+/// What a store answers.
+pub(super) type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// The longest lifetime on a server, in microseconds, some decades: as far as the numbers of each server are exact.
 pub(super) const MAX_LIFETIME: u64 = 1 << 51;
 
-/// The sentence about a value that somebody else put into the store.
-pub(super) fn foreign() -> String {
-    "what the store has there was not written by starcell".to_owned()
+/// The error about a value that somebody else put into the store.
+pub(super) fn foreign() -> StoreError {
+    StoreError::new(StoreFailure::Refused, "what the store has there was not written by starcell")
 }
 
-/// The sentence about an answer of a server that none of our questions has.
-pub(super) fn unread() -> String {
-    "the store answered something that is no answer".to_owned()
+/// The error about an answer of a server that none of our questions has.
+pub(super) fn unread() -> StoreError {
+    StoreError::new(StoreFailure::Refused, "the store answered something that is no answer")
 }
 
 /// Keeps the pairs of one app.

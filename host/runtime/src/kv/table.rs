@@ -12,6 +12,7 @@ use starcell_budget::{MemoryBudget, MemoryUse, Taken};
 
 use super::value::Value;
 use crate::holding::NO_MEMORY;
+use crate::store_failure::{StoreError, StoreFailure};
 
 /// What a pair costs beyond its bytes: the nodes of the two trees it is in.
 const OVERHEAD: usize = 64;
@@ -112,7 +113,7 @@ impl Operation {
     }
 
     /// What this does to a key that has this entry.
-    pub(super) fn on(&self, present: Option<&Entry>, now: u64) -> Result<(Reply, Change), String> {
+    pub(super) fn on(&self, present: Option<&Entry>, now: u64) -> Result<(Reply, Change), StoreError> {
         let entry = |value: Value, lifetime: Lifetime| {
             let expires = match lifetime {
                 Lifetime::Forever => None,
@@ -171,7 +172,7 @@ impl KvShare {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    fn check(&self, more: usize) -> Result<(), String> {
+    fn check(&self, more: usize) -> Result<(), StoreError> {
         match self.used().saturating_add(more) <= self.0.limit {
             true => Ok(()),
             false => Err(shared_full(self.0.limit)),
@@ -228,11 +229,11 @@ impl Table {
     }
 
     /// Whether the pairs may take so many bytes, of which `before` are counted already.
-    pub(super) fn check(&self, wanted: usize, before: usize) -> Result<(), String> {
+    pub(super) fn check(&self, wanted: usize, before: usize) -> Result<(), StoreError> {
         check_quota(wanted, self.quota)?;
         let more = wanted.saturating_sub(before) as u64;
         if self.taken.as_ref().is_some_and(|taken| !taken.fits(MemoryUse::Guest, more)) {
-            return Err(NO_MEMORY.to_owned());
+            return Err(NO_MEMORY.into());
         }
         match &self.share {
             Some(share) if wanted > before => share.check(wanted - before),
@@ -259,7 +260,7 @@ impl Table {
     }
 
     /// Does an operation at once.
-    pub(super) fn change(&mut self, key: &str, operation: &Operation, now: u64) -> Result<Reply, String> {
+    pub(super) fn change(&mut self, key: &str, operation: &Operation, now: u64) -> Result<Reply, StoreError> {
         for key in self.ended(now) {
             self.remove(&key);
         }
@@ -329,32 +330,33 @@ pub(super) fn cost(key: &str, entry: &Entry) -> usize {
     key.len() + entry.value.as_bytes().len() + OVERHEAD
 }
 
-fn check_quota(used: usize, quota: usize) -> Result<(), String> {
+fn check_quota(used: usize, quota: usize) -> Result<(), StoreError> {
     match used <= quota {
         true => Ok(()),
         false => Err(full(quota)),
     }
 }
 
-fn full(quota: usize) -> String {
-    format!("the store is full: its quota is {} KiB", quota >> 10)
+fn full(quota: usize) -> StoreError {
+    StoreError::new(StoreFailure::Quota, format!("the store is full: its quota is {} KiB", quota >> 10))
 }
 
-fn shared_full(limit: usize) -> String {
-    format!("the stores of the tenant are full: its quota `kv` is {} KiB for all its apps", limit >> 10)
+fn shared_full(limit: usize) -> StoreError {
+    let sentence = format!("the stores of the tenant are full: its quota `kv` is {} KiB for all its apps", limit >> 10);
+    StoreError::new(StoreFailure::Quota, sentence)
 }
 
 /// What came of a change on a server, which answers with a word.
-pub(super) fn replied(word: &str, quota: usize, share: Option<usize>) -> Result<Reply, String> {
+pub(super) fn replied(word: &str, quota: usize, share: Option<usize>) -> Result<Reply, StoreError> {
     match word {
         "done" => Ok(Reply::Done),
         "yes" => Ok(Reply::Whether(true)),
         "no" => Ok(Reply::Whether(false)),
         "full" => Err(full(quota)),
         "shared" => Err(shared_full(share.unwrap_or_default())),
-        "no int" => Err(NO_INT.to_owned()),
-        "overflow" => Err(NO_SUM.to_owned()),
-        _ => Err("the store answered something that is no answer".to_owned()),
+        "no int" => Err(NO_INT.into()),
+        "overflow" => Err(NO_SUM.into()),
+        _ => Err(StoreError::new(StoreFailure::Refused, "the store answered something that is no answer")),
     }
 }
 
@@ -401,7 +403,7 @@ mod tests {
         assert_eq!(memory.used(), table.used() as u64);
         table.change("a", &set(&"x".repeat(40_000), Lifetime::Forever), 0).unwrap();
         let full = table.change("b", &set(&"x".repeat(40_000), Lifetime::Forever), 0);
-        assert_eq!((full.unwrap_err().as_str(), memory.used()), (NO_MEMORY, table.used() as u64));
+        assert_eq!((full.unwrap_err().sentence.as_str(), memory.used()), (NO_MEMORY, table.used() as u64));
         table.change("a", &Operation::Delete, 0).unwrap();
         table.change("b", &set(&"x".repeat(40_000), Lifetime::Forever), 0).unwrap();
         assert_eq!(memory.used(), table.used() as u64);
@@ -427,7 +429,8 @@ mod tests {
         table.change("a", &set("1", Lifetime::Forever), 0).unwrap();
         table.change("b", &set(&"x".repeat(60), Lifetime::Forever), 0).unwrap();
         let refused = table.change("c", &set("1", Lifetime::Forever), 0).unwrap_err();
-        assert!(refused.starts_with("the store is full"), "{refused}");
+        assert!(refused.sentence.starts_with("the store is full"), "{refused:?}");
+        assert_eq!(refused.failure, Some(StoreFailure::Quota));
         assert!(table.get("c", 0).is_none());
         table.change("b", &set("1", Lifetime::Forever), 0).unwrap();
         table.change("c", &set("1", Lifetime::Forever), 0).unwrap();
@@ -446,7 +449,7 @@ mod tests {
         other.change("a", &set("1", Lifetime::Forever), 0).unwrap();
         assert_eq!(share.used(), one.used() + other.used());
         let refused = other.change("b", &set("1", Lifetime::Forever), 0).unwrap_err();
-        assert!(refused.contains("quota `kv`"), "{refused}");
+        assert!(refused.sentence.contains("quota `kv`"), "{refused:?}");
         other.change("a", &set("2", Lifetime::Forever), 0).unwrap();
         assert_eq!(one.clone().change("b", &set(&"x".repeat(500), Lifetime::Forever), 0), Ok(Reply::Done), "a copy");
         drop(one);

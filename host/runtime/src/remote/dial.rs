@@ -3,6 +3,7 @@
 //! An encrypted connection is one to the server that was named: its certificate is verified against the machine's roots
 //! and its name, always. There is no mode in between, which would encrypt for whoever answers.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use starcell_policy::Host;
@@ -10,6 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::client::resolve::{Resolve as _, System};
 use crate::os_words::os_words;
+use crate::store_failure::StoreFailure;
 
 /// Connects to the first address of a host that answers.
 pub(crate) async fn tcp(resolver: &System, host: &Host, port: u16) -> Result<TcpStream, String> {
@@ -36,4 +38,12 @@ pub(crate) async fn to_address(address: SocketAddr) -> Result<TcpStream, String>
     // Without it small requests wait for acknowledgements; failing to set it changes nothing else.
     let _ = stream.set_nodelay(true);
     Ok(stream)
+}
+
+/// Tells a server that was not accepted from one that ended the connection while it was encrypted.
+pub(crate) fn tls_failure(error: &io::Error) -> StoreFailure {
+    match error.kind() {
+        io::ErrorKind::InvalidData => StoreFailure::Certificate,
+        _ => StoreFailure::Away,
+    }
 }

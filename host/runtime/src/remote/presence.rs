@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use starcell_log::{Level, Logs};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::store_failure::{StoreError, StoreFailure};
+
 /// How long a call takes at most, the wait for a connection included.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(3);
 
@@ -52,17 +54,39 @@ struct Inner {
 #[derive(Debug)]
 struct Away {
     since: Instant,
+    failure: StoreFailure,
     reason: String,
     pause: Duration,
     /// When it may be tried again.
     next: Instant,
 }
 
+/// Why no connection could be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoConnection {
+    failure: StoreFailure,
+    /// For the log, as a sentence goes on with it.
+    reason: String,
+}
+
+impl NoConnection {
+    pub(crate) fn new(failure: StoreFailure, reason: String) -> Self {
+        Self { failure, reason }
+    }
+}
+
+/// The server cannot be reached.
+impl From<String> for NoConnection {
+    fn from(reason: String) -> Self {
+        Self::new(StoreFailure::Away, reason)
+    }
+}
+
 /// What a call that has no connection does.
 enum Turn {
     Connect,
-    Fail,
-    Wait(Instant),
+    Fail(StoreFailure),
+    Wait(Instant, StoreFailure),
 }
 
 impl Presence {
@@ -75,23 +99,23 @@ impl Presence {
         &self.0.place
     }
 
-    /// Connects, until `deadline` at most. The error is the sentence for a script.
-    pub(crate) async fn connected<T, F>(&self, deadline: Instant, connect: impl Fn() -> F) -> Result<T, String>
+    /// Connects, until `deadline` at most.
+    pub(crate) async fn connected<T, F>(&self, deadline: Instant, connect: impl Fn() -> F) -> Result<T, StoreError>
     where
-        F: Future<Output = Result<T, String>>,
+        F: Future<Output = Result<T, NoConnection>>,
     {
         loop {
             match self.turn(Instant::now()) {
-                Turn::Fail => return Err(AWAY.to_owned()),
-                Turn::Wait(until) if until >= deadline => return Err(AWAY.to_owned()),
-                Turn::Wait(until) => sleep_until(until).await,
+                Turn::Fail(failure) => return Err(StoreError::new(failure, AWAY)),
+                Turn::Wait(until, failure) if until >= deadline => return Err(StoreError::new(failure, AWAY)),
+                Turn::Wait(until, _) => sleep_until(until).await,
                 Turn::Connect => match timeout_at(deadline.min(Instant::now() + CONNECT), connect()).await {
                     Ok(Ok(connection)) => {
                         self.came();
                         return Ok(connection);
                     }
-                    Ok(Err(reason)) => self.went(&reason),
-                    Err(_elapsed) => self.went("it does not answer"),
+                    Ok(Err(NoConnection { failure, reason })) => self.went(failure, &reason),
+                    Err(_elapsed) => self.went(StoreFailure::Unanswered, "it does not answer"),
                 },
             }
         }
@@ -106,14 +130,14 @@ impl Presence {
     }
 
     /// Notes that the server did not answer, and why. The log says so once for each reason of an absence.
-    pub(crate) fn went(&self, reason: &str) {
+    pub(crate) fn went(&self, failure: StoreFailure, reason: &str) {
         let now = Instant::now();
         let mut away = self.0.away.lock();
         let (since, pause, known) = match &*away {
-            Some(before) => (before.since, (before.pause * 2).min(MAX_PAUSE), before.reason == reason),
+            Some(before) => (before.since, (before.pause * 2).min(MAX_PAUSE), is_same(&before.reason, reason)),
             None => (now, FIRST_PAUSE, false),
         };
-        *away = Some(Away { since, reason: reason.to_owned(), pause, next: now + uneven(pause) });
+        *away = Some(Away { since, failure, reason: reason.to_owned(), pause, next: now + uneven(pause) });
         drop(away);
         if !known {
             self.0.logs.say(Level::Error, &format!("cannot use {}: {reason}", self.0.place));
@@ -139,10 +163,16 @@ impl Presence {
             return Turn::Connect;
         }
         match now.duration_since(away.since) > SHORT {
-            true => Turn::Fail,
-            false => Turn::Wait(away.next.min(now + FIRST_PAUSE)),
+            true => Turn::Fail(away.failure),
+            false => Turn::Wait(away.next.min(now + FIRST_PAUSE), away.failure),
         }
     }
+}
+
+/// Whether two reasons are one: they differ in numbers alone, as those of a certificate do that expired some time ago.
+fn is_same(one: &str, other: &str) -> bool {
+    let words = |reason: &str| reason.split(|letter: char| letter.is_ascii_digit()).collect::<String>();
+    one == other || words(one) == words(other)
 }
 
 /// A time of three quarters to five quarters.
@@ -171,7 +201,7 @@ mod tests {
         let (presence, tries) = (presence(), AtomicUsize::new(0));
         let connect = || async {
             match tries.fetch_add(1, Ordering::SeqCst) {
-                0..3 => Err("refused".to_owned()),
+                0..3 => Err("refused".to_owned().into()),
                 _ => Ok(7),
             }
         };
@@ -185,11 +215,12 @@ mod tests {
         let (presence, tries) = (presence(), AtomicUsize::new(0));
         let connect = || async {
             tries.fetch_add(1, Ordering::SeqCst);
-            Err::<(), _>("refused".to_owned())
+            Err::<(), _>(NoConnection::new(StoreFailure::Password, "refused".to_owned()))
         };
         for _ in 0..5 {
             let began = Instant::now();
-            assert_eq!(presence.connected(began + DEADLINE, connect).await, Err(AWAY.to_owned()));
+            let failed = Err(StoreError::new(StoreFailure::Password, AWAY));
+            assert_eq!(presence.connected(began + DEADLINE, connect).await, failed);
             assert!(began.elapsed() <= DEADLINE);
         }
         tokio::time::sleep(SHORT).await;
@@ -204,9 +235,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_server_is_given_up_at_the_deadline() {
         let (presence, began) = (presence(), Instant::now());
-        let silent = || std::future::pending::<Result<(), String>>();
-        assert!(presence.connected(began + DEADLINE, silent).await.is_err());
+        let silent = || std::future::pending::<Result<(), NoConnection>>();
+        let failed = Err(StoreError::new(StoreFailure::Unanswered, AWAY));
+        assert_eq!(presence.connected(began + DEADLINE, silent).await, failed);
         assert!(began.elapsed() <= DEADLINE, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn a_reason_with_another_number_is_not_told_again() {
+        assert!(is_same("expired 9 seconds ago", "expired 10 seconds ago"));
+        assert!(!is_same("expired 9 seconds ago", "connection refused"));
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starcell_config::{AppManifest, PastQuota};
-use starcell_node::{Counted, QuotaUse, Revision, Seat, Tenant};
+use starcell_node::{Counted, QuotaUse, Revision, Seat, StoreFailures, Tenant};
 use starcell_policy::{Fallback, Profile};
 use tokio::time::Instant;
 
 use crate::api::views::{
     AppLineView, AppStateView, AppView, CanaryView, CountedView, GrantView, LimitsView, PreviewView, QuotaView,
-    RevisionView, TenantView,
+    RevisionView, StoreFailureView, StoreFailuresView, TenantView,
 };
 use crate::node::history::KeptRevision;
 use crate::node::orders::{AppName, Refused};
@@ -88,7 +88,21 @@ impl Deployer {
             }),
             previews_allowed: manifest.is_some_and(|manifest| manifest.preview),
             previews: known.previews.iter().map(|(revision, until)| preview(*revision, *until)).collect(),
+            store_failures: self.store_failures(&app.name, known),
         })
+    }
+
+    fn store_failures(&self, app: &str, known: &Known) -> StoreFailuresView {
+        let insight = known.tenant().and_then(|tenant| self.base.insights.find(tenant, app));
+        let StoreFailures { calls, last } = insight.map(|insight| insight.store()).unwrap_or_default();
+        StoreFailuresView {
+            calls: calls.into_iter().map(|(failure, count)| (failure.name().to_owned(), count)).collect(),
+            last: last.map(|(time, failure)| StoreFailureView {
+                time: humantime::format_rfc3339_millis(time).to_string(),
+                kind: failure.name().to_owned(),
+                message: failure.sentence().to_owned(),
+            }),
+        }
     }
 
     fn grants_of(&self, manifest: &AppManifest) -> Vec<GrantView> {

@@ -20,8 +20,9 @@ use crate::client::resolve::System;
 use crate::client::tls::{connector, server_name};
 use crate::os_words::os_words;
 use crate::remote::dial;
-use crate::remote::presence::{AWAY, DEADLINE, Presence, UNKNOWN};
+use crate::remote::presence::{AWAY, DEADLINE, NoConnection, Presence, UNKNOWN};
 use crate::remote::server::RemoteServer;
+use crate::store_failure::{StoreError, StoreFailure};
 
 /// Connections to one server.
 const LINKS: usize = 4;
@@ -75,23 +76,28 @@ enum Asked<'a> {
 impl Asked<'_> {
     async fn send(&self, mut link: Link) -> Result<Given, RedisError> {
         let (script, arguments) = match self {
-            Self::Command(command) => return link.connection.send_packed_command(command).await,
+            Self::Command(command) => return sent(&mut link.connection, command).await,
             Self::Script(script, arguments) => (script, arguments),
         };
         let mut command = redis::cmd("EVALSHA");
         command.arg(link.digests.get(script.number).map_or("", String::as_str));
         arguments(&mut command);
-        match link.connection.send_packed_command(&command).await {
+        match sent(&mut link.connection, &command).await {
             // Somebody emptied the server's cache of scripts.
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 let mut command = redis::cmd("EVAL");
                 command.arg(script.text);
                 arguments(&mut command);
-                link.connection.send_packed_command(&command).await
+                sent(&mut link.connection, &command).await
             }
             answer => answer,
         }
     }
+}
+
+/// Sends a command. The library hands a refusal of the server on as an answer, so it is made an error here.
+async fn sent(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Given, RedisError> {
+    connection.send_packed_command(command).await.and_then(Given::extract_error)
 }
 
 /// How a call ended without an answer.
@@ -102,8 +108,8 @@ enum Broken {
     Unknown,
     /// The server is a replica now, and did not do it.
     Replica,
-    /// The server refused it: a sentence.
-    Refused(String),
+    /// The server refused it.
+    Refused(StoreError),
 }
 
 impl Links {
@@ -126,7 +132,7 @@ impl Links {
     }
 
     /// Sends a command. One that only looks may be sent twice.
-    pub(super) async fn ask(&self, command: &Cmd, looks: bool) -> Result<Given, String> {
+    pub(super) async fn ask(&self, command: &Cmd, looks: bool) -> Result<Given, StoreError> {
         self.call(&Asked::Command(command), looks).await
     }
 
@@ -136,14 +142,16 @@ impl Links {
         script: Script,
         arguments: &(dyn Fn(&mut Cmd) + Sync),
         looks: bool,
-    ) -> Result<Given, String> {
+    ) -> Result<Given, StoreError> {
         self.call(&Asked::Script(script, arguments), looks).await
     }
 
-    async fn call(&self, asked: &Asked<'_>, looks: bool) -> Result<Given, String> {
+    async fn call(&self, asked: &Asked<'_>, looks: bool) -> Result<Given, StoreError> {
         let deadline = Instant::now() + DEADLINE;
         let place = timeout_at(deadline, self.places.acquire()).await;
-        let Ok(Ok(_place)) = place else { return Err("too many calls wait for the server that keeps it".to_owned()) };
+        let Ok(Ok(_place)) = place else {
+            return Err(StoreError::new(StoreFailure::Busy, "too many calls wait for the server that keeps it"));
+        };
         let slot = self.next.fetch_add(1, Ordering::Relaxed) % LINKS;
         let mut again = true;
         loop {
@@ -152,24 +160,25 @@ impl Links {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => self.broken(&error),
                 Err(_elapsed) => {
-                    self.presence.went("it does not answer");
+                    self.presence.went(StoreFailure::Unanswered, "it does not answer");
                     Broken::Unknown
                 }
             };
             match broken {
-                Broken::Refused(sentence) => return Err(sentence),
+                Broken::Refused(error) => return Err(error),
                 Broken::Replica => {
                     // Its name may lead to the server that took over.
                     self.forget(slot, &link);
-                    return Err("the server that keeps it cannot be written now".to_owned());
+                    let sentence = "the server that keeps it cannot be written now";
+                    return Err(StoreError::new(StoreFailure::ReadOnly, sentence));
                 }
                 Broken::Undone => self.forget(slot, &link),
                 Broken::Unknown => {
                     self.forget(slot, &link);
                     match looks {
                         true if again => again = false,
-                        true => return Err(AWAY.to_owned()),
-                        false => return Err(UNKNOWN.to_owned()),
+                        true => return Err(StoreError::new(StoreFailure::Unanswered, AWAY)),
+                        false => return Err(StoreError::new(StoreFailure::Unanswered, UNKNOWN)),
                     }
                 }
             }
@@ -179,12 +188,12 @@ impl Links {
     /// What an error means for the call. Servers say by a word whether they did it.
     fn broken(&self, error: &RedisError) -> Broken {
         if !matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) {
-            self.presence.went(&format!("the connection ended: {error}"));
+            self.presence.went(StoreFailure::Unanswered, &format!("the connection ended: {error}"));
             return Broken::Unknown;
         }
         match error.code() {
             Some("LOADING" | "MASTERDOWN" | "TRYAGAIN") => {
-                self.presence.went(&format!("it cannot be used now: {error}"));
+                self.presence.went(StoreFailure::Away, &format!("it cannot be used now: {error}"));
                 Broken::Undone
             }
             Some("READONLY") => {
@@ -193,17 +202,24 @@ impl Links {
             }
             Some("OOM") => {
                 self.presence.complain("its memory is full");
-                Broken::Refused("the store is full: the server that keeps it has no memory left".to_owned())
+                let sentence = "the store is full: the server that keeps it has no memory left";
+                Broken::Refused(StoreError::new(StoreFailure::Full, sentence))
+            }
+            Some("MISCONF") => {
+                self.presence.complain(&format!("it cannot write its disk: {error}"));
+                let sentence = "the store is full: the server that keeps it cannot write its disk";
+                Broken::Refused(StoreError::new(StoreFailure::Full, sentence))
             }
             code => {
                 self.presence.complain(&format!("it refused a call: {error}"));
-                Broken::Refused(format!("the server that keeps it refused the call ({})", code.unwrap_or("error")))
+                let sentence = format!("the server that keeps it refused the call ({})", code.unwrap_or("error"));
+                Broken::Refused(StoreError::new(StoreFailure::Refused, sentence))
             }
         }
     }
 
     /// The connection of a slot, made if there is none.
-    async fn link(&self, slot: usize, deadline: Instant) -> Result<Link, String> {
+    async fn link(&self, slot: usize, deadline: Instant) -> Result<Link, StoreError> {
         let there = || self.links.get(slot).and_then(|link| link.lock().clone());
         if let Some(link) = there() {
             return Ok(link);
@@ -232,23 +248,26 @@ impl Links {
         }
     }
 
-    async fn connect(&self) -> Result<Link, String> {
+    async fn connect(&self) -> Result<Link, NoConnection> {
         let stream = dial::tcp(&self.resolver, &self.server.host, self.server.port).await?;
         match self.server.tls {
             false => self.speak(stream).await,
             true => {
-                let name = server_name(&self.server.host)?;
-                let stream = connector(&[]).await?.connect(name, stream).await;
-                self.speak(stream.map_err(|error| format!("TLS: {}", os_words(&error)))?).await
+                let (name, connector) = (server_name(&self.server.host)?, connector(&[]).await?);
+                let refused = |error: std::io::Error| {
+                    NoConnection::new(dial::tls_failure(&error), format!("TLS: {}", os_words(&error)))
+                };
+                self.speak(connector.connect(name, stream).await.map_err(refused)?).await
             }
         }
     }
 
-    async fn speak<S>(&self, stream: S) -> Result<Link, String>
+    async fn speak<S>(&self, stream: S) -> Result<Link, NoConnection>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let password = self.server.password().await?;
+        let password = self.server.password().await;
+        let password = password.map_err(|reason| NoConnection::new(StoreFailure::Password, reason))?;
         let mut who = RedisConnectionInfo::default().set_skip_set_lib_name();
         who = who.set_db(self.server.database.parse().map_err(|_| "the database is no number".to_owned())?);
         if let Some(user) = &self.server.user {
@@ -260,22 +279,29 @@ impl Links {
         // Each call has a deadline of its own.
         let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
         let spoken = MultiplexedConnection::new_with_config(&who, stream, config).await;
-        let (mut connection, driver) = spoken.map_err(|error| introduced(&error))?;
+        let (mut connection, driver) = spoken.map_err(|error| introduced("it did not let the node in", &error))?;
         let mut tasks = JoinSet::new();
         tasks.spawn(driver);
         let mut digests = Vec::new();
         for script in self.scripts {
-            let loaded = connection.send_packed_command(redis::cmd("SCRIPT").arg("LOAD").arg(script.text)).await;
+            let loaded = sent(&mut connection, redis::cmd("SCRIPT").arg("LOAD").arg(script.text)).await;
             let digest = loaded.and_then(|digest| Ok(redis::from_redis_value(digest)?));
-            digests.push(digest.map_err(|error| format!("it takes no scripts: {error}"))?);
+            digests.push(digest.map_err(|error| introduced("it takes no scripts", &error))?);
         }
         Ok(Link { connection, digests: digests.into(), tasks: Arc::new(tasks) })
     }
 }
 
-fn introduced(error: &RedisError) -> String {
-    match error.kind() {
-        ErrorKind::AuthenticationFailed => "it refused the password".to_owned(),
-        _ => format!("it did not let the node in: {error}"),
+/// Why the server did not take the node up, and what it did not do.
+fn introduced(what: &str, error: &RedisError) -> NoConnection {
+    if error.kind() == ErrorKind::AuthenticationFailed {
+        return NoConnection::new(StoreFailure::Password, "it refused the password".to_owned());
     }
+    let failure = match error.code() {
+        Some("NOAUTH" | "WRONGPASS") => StoreFailure::Password,
+        Some("OOM") => StoreFailure::Full,
+        Some("LOADING" | "MASTERDOWN" | "TRYAGAIN") | None => StoreFailure::Away,
+        Some(_) => StoreFailure::Refused,
+    };
+    NoConnection::new(failure, format!("{what}: {error}"))
 }
