@@ -17,6 +17,7 @@ pub mod log;
 pub mod machine;
 pub mod node;
 pub mod process;
+pub mod registry;
 pub mod scratch;
 pub mod servers;
 pub mod supervisor;

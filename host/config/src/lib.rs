@@ -65,7 +65,7 @@ pub use error::ConfigError;
 pub use explain::{Explained, Extent, OfCall, OfRule, QuestionError, explain};
 pub use file::schema;
 pub use ladder::{ladder_json, ladder_text};
-pub use node::{AdminAddress, KeptRevisions, NodeConfig, NodeListener, TelemetryChoice, TenantConfig};
+pub use node::{AdminAddress, BundleTerms, KeptRevisions, NodeConfig, NodeListener, TelemetryChoice, TenantConfig};
 pub use parse::{Config, UnknownProfile};
 pub use quantity::Flow;
 pub use quota::{PastQuota, Quota, Quotas};
