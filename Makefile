@@ -46,7 +46,7 @@ test: build .test-tools
 # The unit tests, and the integration tests of the packages by name: the selection of packages stays the same, so that no
 # dependency is compiled again. Left out are the whole-system tests, and those below, which open sockets or start
 # processes; tests/structure checks that no other test does.
-SLOW_FILES := host/audit/tests/anchors.rs host/audit/tests/disk.rs host/audit/tests/log.rs host/edge/tests/edge.rs host/telemetry/tests/collector.rs
+SLOW_FILES := host/audit/tests/anchors.rs host/audit/tests/disk.rs host/audit/tests/log.rs host/edge/tests/edge.rs host/registry/tests/registry.rs host/telemetry/tests/collector.rs
 SLOW_UNITS := memory::tests socket::tests ground::tests handover::tests sockets::tests
 FAST_FILES := $(filter-out $(SLOW_FILES),$(wildcard guest/*/tests/*.rs host/*/tests/*.rs))
 FAST := --lib $(foreach test,$(FAST_FILES),--test $(basename $(notdir $(test)))) \
@@ -128,12 +128,14 @@ endef
 
 .lint-layers: .sources
 	$(call without,starcell-policy,tokio|hyper|wasmtime|starcell-runtime)
+	$(call without,starcell-bundle,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-check,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-config,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell,cranelift-codegen|winch-codegen)
 	$(call without,starcell-edge,wasmtime|starcell-node|starcell-runtime)
 	$(call without,starcell-links,hyper|tokio|wasmtime|starcell-audit|starcell-runtime)
 	$(call without,starcell-log,hyper|wasmtime|starcell-edge|starcell-node|starcell-runtime)
+	$(call without,starcell-registry,rustls|wasmtime|starcell-edge|starcell-node|starcell-runtime)
 	$(call without,starcell-runtime,starcell-edge|starcell-node)
 	$(call without,starcell-audit,hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-telemetry,wasmtime|starcell-edge|starcell-node|starcell-runtime)

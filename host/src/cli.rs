@@ -65,7 +65,7 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Speaks to a node about its apps: lists, deploys, rolls back, stops and follows them.
+    /// Speaks to a node about its apps: lists, deploys, rolls back, stops and follows them. Packs and pushes bundles.
     #[command(subcommand)]
     App(AppCommand),
     /// Reads an audit log: counts calls, finds the least profile for them, tries another profile on them, verifies the

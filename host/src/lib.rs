@@ -9,6 +9,7 @@
 //! - [`cluster`]: the Kubernetes cluster of the operator
 //! - `owned`: the files that no script may touch
 //! - `store`: where the stores of apps are kept
+//! - `bundle`, `dial`: apps as one file, and the way to where such files are kept
 //! - `record`: the audit log that the command line names
 //! - `node`: a node with many apps, from its files to its listeners
 //! - `console`: pages for those who operate it
@@ -27,10 +28,12 @@
 //! Requests are answered elsewhere: `starcell-edge` takes them off the sockets, `starcell-node` has an app answer them.
 
 pub mod api;
+mod bundle;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
 mod console;
+mod dial;
 pub mod exit;
 mod folder;
 pub mod granted;

@@ -3,6 +3,7 @@
 //! - [`files`]: what lies in its folders
 //! - [`base`]: what all its apps share, and what one of them is started with
 //! - [`bounds`]: how many of them fit into memory at once
+//! - [`elsewhere`]: apps that come from a bundle or a registry
 //! - [`deployer`]: apps that come, change and go
 //! - [`history`]: what is known of the revisions of an app
 //! - [`archive`], [`durable`]: the revisions on disk, and how they get there
@@ -24,6 +25,7 @@ pub(crate) mod base;
 pub(crate) mod bounds;
 pub(crate) mod deployer;
 mod durable;
+pub(crate) mod elsewhere;
 pub(crate) mod files;
 pub(crate) mod front;
 pub(crate) mod handover;

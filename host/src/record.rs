@@ -33,8 +33,12 @@ fn anchor(place: &AnchorPlace, flags: &RecordFlags) -> anyhow::Result<AnchorOpti
     Ok(AnchorOptions { place: place.clone(), every: flags.anchor_interval, key })
 }
 
+/// The private key in a file.
+///
+/// # Errors
+/// The file cannot be read, or has no such key.
 #[expect(clippy::disallowed_types, reason = "reads the key that the command line names")]
-fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
+pub(crate) fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
     let mut pem = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(MAX_KEY).read_to_end(&mut pem));
     read.with_context(|| format!("cannot read the key {}", path.display()))?;

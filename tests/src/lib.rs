@@ -20,6 +20,7 @@ pub mod machine;
 pub mod node;
 pub mod process;
 pub mod proxy;
+pub mod registry;
 pub mod relay;
 pub mod scratch;
 pub mod servers;

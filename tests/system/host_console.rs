@@ -429,9 +429,8 @@ fn an_app_that_changes_its_owner_begins_anew() {
     }
     assert_eq!(tenant.get("/console/apps/orders/compare?from=2&to=2").status, 200);
     // Nor is it offered to make what was somebody else's answer again.
-    let back = ["Roll back to 1", "Roll back to 2"].map(|words| {
-        [&tenant, &browser].map(|who| who.page("/console/apps/orders").contains(words))
-    });
+    let back = ["Roll back to 1", "Roll back to 2"]
+        .map(|words| [&tenant, &browser].map(|who| who.page("/console/apps/orders").contains(words)));
     assert_eq!(back, [[false, true], [false, false]], "revision 2 answers");
     let lines = tenant.send("GET", "/v1/apps/orders/logs", &[("Authorization", &format!("Bearer {ACME}"))], "");
     assert!(lines.status == 200 && !lines.text().contains("beta_canary"), "{}", lines.text());

@@ -20,7 +20,7 @@ use starcell_text::push_json_bounded;
 
 use crate::{
     chain::Hash,
-    signing::{SigningKey, VerifyingKey},
+    signing::{SignedKind, SigningKey, VerifyingKey},
 };
 
 /// Bytes of a line of an anchor file that no anchor exceeds.
@@ -79,7 +79,7 @@ impl Anchor {
         line += &format!(",\"lines\":{},\"head\":\"{}\"", self.lines, self.head);
         if let Some(key) = key {
             line += &format!(",\"key\":\"{}\"", key.public());
-            let signature = key.sign(&line);
+            let signature = key.sign(SignedKind::Anchor, &line);
             line += &format!("{SIGNATURE}{signature}\"");
         }
         line + "}\n"
@@ -96,7 +96,7 @@ impl Anchor {
             (None, _) => Signed::No,
             (Some(_), None) => Signed::Unknown,
             (Some(signature), Some(key)) => match line.rsplit_once(SIGNATURE) {
-                Some((text, _)) if key.verifies(text, signature) => Signed::Verified,
+                Some((text, _)) if key.verifies(SignedKind::Anchor, text, signature) => Signed::Verified,
                 _ => Signed::Wrong,
             },
         };

@@ -66,7 +66,7 @@ pub use options::{AnchorOptions, AnchorPlace, BadAnchorPlace, Options, Rate};
 pub use read::{ReadError, ReadProblem, Records, Seen};
 pub use record::{CallRecord, Open, OutcomeRecord, Record, RecordError, RecordKind};
 pub use replay::{Replay, WouldDeny, replay};
-pub use signing::{KeyError, SigningKey, VerifyingKey};
+pub use signing::{KeyError, SignedKind, SigningKey, VerifyingKey};
 pub use summary::{Counts, Row, Summary, summary};
 pub use verify::{Verified, VerifyError, verify, verify_against};
 pub use writer::Writer;

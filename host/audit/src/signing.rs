@@ -1,4 +1,4 @@
-//! Keys that sign anchors: Ed25519, as `openssl genpkey -algorithm ed25519` makes them.
+//! Keys that sign anchors and bundles: Ed25519, as `openssl genpkey -algorithm ed25519` makes them.
 
 use std::{fmt, sync::Arc};
 
@@ -7,8 +7,23 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer, pem::PemObject as _};
 use thiserror::Error;
 
-/// Stands before the text that is signed, so that a signature of an anchor is none of anything else.
-const CONTEXT: &[u8] = b"starcell audit anchor 1\n";
+/// What a text is that is signed. It stands before the text, so that a signature of one kind is none of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedKind {
+    /// The line of an anchor.
+    Anchor,
+    /// The digest of a bundle of apps.
+    Bundle,
+}
+
+impl SignedKind {
+    const fn context(self) -> &'static [u8] {
+        match self {
+            Self::Anchor => b"starcell audit anchor 1\n",
+            Self::Bundle => b"starcell bundle 1\n",
+        }
+    }
+}
 
 /// The bytes before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, section 4).
 const PUBLIC_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -46,8 +61,10 @@ impl SigningKey {
         HEXLOWER.encode(self.0.public_key().as_ref())
     }
 
-    pub(crate) fn sign(&self, text: &str) -> String {
-        BASE64.encode(self.0.sign(&signed(text)).as_ref())
+    /// Signs a text, in base64.
+    #[must_use]
+    pub fn sign(&self, kind: SignedKind, text: &str) -> String {
+        BASE64.encode(self.0.sign(&signed(kind, text)).as_ref())
     }
 }
 
@@ -65,14 +82,16 @@ impl VerifyingKey {
         key.try_into().map(Self).map_err(|_| KeyError::Public)
     }
 
-    pub(crate) fn verifies(&self, text: &str, signature: &str) -> bool {
+    /// Returns whether a signature is one of this text by the private key.
+    #[must_use]
+    pub fn verifies(&self, kind: SignedKind, text: &str, signature: &str) -> bool {
         let Ok(signature) = BASE64.decode(signature.as_bytes()) else { return false };
-        UnparsedPublicKey::new(&ED25519, self.0).verify(&signed(text), &signature).is_ok()
+        UnparsedPublicKey::new(&ED25519, self.0).verify(&signed(kind, text), &signature).is_ok()
     }
 }
 
-fn signed(text: &str) -> Vec<u8> {
-    [CONTEXT, text.as_bytes()].concat()
+fn signed(kind: SignedKind, text: &str) -> Vec<u8> {
+    [kind.context(), text.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -88,12 +107,15 @@ mod tests {
     #[test]
     fn a_signature_holds_for_its_text_and_key_alone() {
         let (private, public) = (SigningKey::from_pem(PRIVATE).unwrap(), VerifyingKey::from_pem(PUBLIC).unwrap());
-        let signature = private.sign("text");
-        assert!(public.verifies("text", &signature));
-        assert!(!public.verifies("texts", &signature));
-        assert!(!public.verifies("text", "AAAA"));
-        assert!(!public.verifies("text", "not base64"));
-        assert!(!VerifyingKey::from_pem(OTHER).unwrap().verifies("text", &signature));
+        let signature = private.sign(SignedKind::Anchor, "text");
+        let verifies = |text, signature: &str| public.verifies(SignedKind::Anchor, text, signature);
+        assert!(verifies("text", &signature));
+        assert!(!verifies("texts", &signature));
+        assert!(!verifies("text", "AAAA"));
+        assert!(!verifies("text", "not base64"));
+        assert!(!VerifyingKey::from_pem(OTHER).unwrap().verifies(SignedKind::Anchor, "text", &signature));
+        assert!(!public.verifies(SignedKind::Bundle, "text", &signature), "an anchor is no bundle");
+        assert!(!verifies("text", &private.sign(SignedKind::Bundle, "text")));
         assert!(format!("{private:?}").contains(&private.public()));
     }
 

@@ -10,6 +10,7 @@
 //! | `parse`, `error` | Text to [`Config`], or the place of the first mistake |
 //! | `node_file`, `node` | The shape of a node's file; text to [`NodeConfig`]: listeners, tenants, profiles |
 //! | `app_file`, `app` | The shape of an `app.toml`; text to [`AppManifest`]: hosts, limits, secrets, schedule |
+//! | `apps_place` | Where the apps of a node come from: a folder, a bundle, a registry |
 //! | `quota`, `quantity`, `cron`, `value` | What the apps of a tenant may use; rates, sizes and times; points in time; names, paths and addresses |
 //! | `tokens` | Who may operate a node over an address, and in which role |
 //! | `ladder`, `explain`, `diff` | The profiles as a table; why a call or a rule is decided as it is; what two profiles differ in |
@@ -40,6 +41,7 @@
 
 mod app;
 mod app_file;
+mod apps_place;
 mod cron;
 mod diff;
 mod error;
@@ -56,13 +58,14 @@ mod tokens;
 mod value;
 
 pub use app::{AppLimits, AppManifest, Schedule, SecretSource, When};
+pub use apps_place::{AppsPlace, ContentDigest, ManifestVersion, RegistryReference};
 pub use cron::Cron;
 pub use diff::{Diff, Side, diff};
 pub use error::ConfigError;
 pub use explain::{Explained, Extent, OfCall, OfRule, QuestionError, explain};
 pub use file::schema;
 pub use ladder::{ladder_json, ladder_text};
-pub use node::{AdminAddress, KeptRevisions, NodeConfig, NodeListener, TelemetryChoice, TenantConfig};
+pub use node::{AdminAddress, BundleTerms, KeptRevisions, NodeConfig, NodeListener, TelemetryChoice, TenantConfig};
 pub use parse::{Config, UnknownProfile};
 pub use quantity::Flow;
 pub use quota::{PastQuota, Quota, Quotas};

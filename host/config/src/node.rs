@@ -8,8 +8,11 @@ use std::time::Duration;
 use starcell_policy::{Profile, nearest};
 use toml::Spanned;
 
+use crate::apps_place::AppsPlace;
 use crate::error::{ConfigError, Source};
-use crate::node_file::{AdminTable, KvTable, ListenerTable, NodeFile, RevisionTable, TelemetryTable, TenantTable};
+use crate::node_file::{
+    AdminTable, BundleTable, KvTable, ListenerTable, NodeFile, RevisionTable, TelemetryTable, TenantTable,
+};
 use crate::parse::{Config, MAX_FILE};
 use crate::quantity;
 use crate::quota::Quotas;
@@ -27,6 +30,10 @@ const IDLE: Duration = Duration::from_secs(600);
 /// Bytes of images on disk, where the file does not say: those of ten thousand small apps.
 const IMAGES: u64 = 4 << 30;
 
+/// How often a registry is asked what a tag names, where the file does not say; and at most.
+const PULL: Duration = Duration::from_secs(60);
+const MIN_PULL: Duration = Duration::from_secs(1);
+
 /// Revisions of an app that can be kept.
 const MAX_REVISIONS: u32 = 100;
 
@@ -37,8 +44,10 @@ pub struct NodeConfig {
     pub name: Option<String>,
     /// The folder of what the node keeps.
     pub state: PathBuf,
-    /// The folder of its apps: `NAME/app.toml` beside `NAME/main.star`.
-    pub apps: PathBuf,
+    /// Where its apps come from: `NAME/app.toml` beside `NAME/main.star`.
+    pub apps: AppsPlace,
+    /// How a bundle is had and believed, where the apps are one.
+    pub bundle: BundleTerms,
     /// How long an app goes without a request before it is dropped from memory; never, where there is none.
     pub idle: Option<Duration>,
     /// Bytes that the images of its apps may have on disk.
@@ -74,6 +83,26 @@ impl Default for KeptRevisions {
     /// Ten of the last thirty days.
     fn default() -> Self {
         Self { count: 10, age: Duration::from_secs(30 * 24 * 3600) }
+    }
+}
+
+/// How a bundle of apps is had and believed. Paths are as they were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleTerms {
+    /// The file of the public key that it must be signed with; none where a bundle needs no signature.
+    pub key: Option<PathBuf>,
+    /// How often a registry is asked what a tag names.
+    pub every: Duration,
+    /// The file of the credentials for registries.
+    pub credentials_file: Option<PathBuf>,
+    /// Whether a registry elsewhere is asked without encryption.
+    pub plain_http: bool,
+}
+
+impl Default for BundleTerms {
+    /// Any bundle, asked for once a minute without credentials over an encrypted connection.
+    fn default() -> Self {
+        Self { key: None, every: PULL, credentials_file: None, plain_http: false }
     }
 }
 
@@ -135,10 +164,15 @@ impl NodeConfig {
         let parsed: NodeFile = toml::from_str(text).map_err(|error| source.toml_error(&error))?;
         let profiles = Config::of(&source, &parsed.profiles)?;
         let name = parsed.node.name.as_ref().map(|name| source.name("node", name)).transpose()?;
+        let apps = &parsed.node.apps;
+        let place = apps.get_ref().parse();
+        let place = place.map_err(|problem: String| source.error(apps.span().start, problem, None))?;
+        let bundle = parsed.bundle.as_ref().map(|table| bundle(&source, table, &place)).transpose()?;
         Ok(Self {
             name,
             state: source.path("state", &parsed.node.state)?,
-            apps: source.path("apps", &parsed.node.apps)?,
+            apps: place,
+            bundle: bundle.unwrap_or_default(),
             idle: idle(&source, parsed.node.idle.as_ref())?,
             images: images(&source, parsed.node.images.as_ref())?,
             revisions: revisions(&source, &parsed.node.revisions)?,
@@ -248,6 +282,45 @@ fn admin_address(source: &Source<'_>, table: &AdminTable) -> Result<AdminAddress
             Err(source.error(address.span().start, problem, None))
         }
     }
+}
+
+fn bundle(source: &Source<'_>, table: &Spanned<BundleTable>, apps: &AppsPlace) -> Result<BundleTerms, ConfigError> {
+    let BundleTable { key, every, credentials_file, plain_http } = table.get_ref();
+    let usual = BundleTerms::default();
+    let of_registries = [
+        ("every", every.as_ref().map(Spanned::span)),
+        ("credentials_file", credentials_file.as_ref().map(Spanned::span)),
+        ("plain_http", plain_http.as_ref().map(Spanned::span)),
+    ];
+    let of_registries = of_registries.iter().find_map(|(name, span)| Some((*name, span.clone()?)));
+    match (apps, of_registries) {
+        (AppsPlace::Folder(_), _) => {
+            let problem = "[bundle] is about apps that are one file or come from a registry, and `apps` of [node] names a \
+                           folder; pack it with `starcell app pack`, or leave [bundle] out";
+            return Err(source.error(table.span().start, problem, None));
+        }
+        (AppsPlace::Bundle { .. }, Some((name, span))) => {
+            let problem = format!("`{name}` is about a registry, and `apps` of [node] names a file; leave it out");
+            return Err(source.error(span.start, problem, None));
+        }
+        (AppsPlace::Bundle { .. } | AppsPlace::Registry(_), _) => {}
+    }
+    let path =
+        |name: &str, path: &Option<Spanned<String>>| path.as_ref().map(|path| source.path(name, path)).transpose();
+    let every = match every {
+        None => usual.every,
+        Some(every) => match quantity::duration(every.get_ref()) {
+            Ok(time) if time >= MIN_PULL => time,
+            Ok(_) => return Err(source.error(every.span().start, "a registry is asked once a second at most", None)),
+            Err(problem) => return Err(source.error(every.span().start, problem, None)),
+        },
+    };
+    Ok(BundleTerms {
+        key: path("key", key)?,
+        every,
+        credentials_file: path("credentials_file", credentials_file)?,
+        plain_http: plain_http.as_ref().is_some_and(|is| *is.get_ref()),
+    })
 }
 
 fn kv(source: &Source<'_>, table: &KvTable) -> Result<KvConfig, ConfigError> {

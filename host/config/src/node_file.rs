@@ -18,6 +18,7 @@ pub(crate) struct NodeFile {
     #[serde(default)]
     pub(crate) listeners: BTreeMap<Spanned<String>, ListenerTable>,
     pub(crate) admin: Option<AdminTable>,
+    pub(crate) bundle: Option<Spanned<BundleTable>>,
     pub(crate) metrics: Option<MetricsTable>,
     pub(crate) kv: Option<KvTable>,
     pub(crate) telemetry: Option<TelemetryTable>,
@@ -58,6 +59,15 @@ pub(crate) struct ListenerTable {
 pub(crate) struct AdminTable {
     pub(crate) address: Spanned<String>,
     pub(crate) token_file: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BundleTable {
+    pub(crate) key: Option<Spanned<String>>,
+    pub(crate) every: Option<Spanned<String>>,
+    pub(crate) credentials_file: Option<Spanned<String>>,
+    pub(crate) plain_http: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use starcell_config::{AdminAddress, AppManifest, Cron, Flow, NodeConfig, PastQuota, SecretSource, When};
+use starcell_config::{
+    AdminAddress, AppManifest, AppsPlace, BundleTerms, Cron, Flow, NodeConfig, PastQuota, SecretSource, When,
+};
 
 /// The file that the documentation shows.
 const NODE: &str = r#"
@@ -64,7 +66,7 @@ fn of_app(text: &str) -> String {
 fn the_documented_node_is_read_whole() {
     let node = node();
     assert_eq!(
-        (node.name.as_deref(), node.state.to_str(), node.apps.to_str()),
+        (node.name.as_deref(), node.state.to_str(), node.apps.folder().and_then(|folder| folder.to_str())),
         (Some("node-1"), Some("state"), Some("apps"))
     );
     assert_eq!(node.listeners["web"].address, "127.0.0.1:8080".parse().unwrap());
@@ -171,6 +173,41 @@ fn revisions_are_kept_unless_the_node_says_otherwise() {
     assert_eq!((revisions.count, revisions.age), (3, days(2)));
     let app = |text: &str| AppManifest::parse(text, "app.toml", &node()).unwrap();
     assert!(!app(APP).preview && app(&format!("{APP}preview = true\n")).preview);
+}
+
+#[test]
+fn apps_come_from_a_folder_a_bundle_or_a_registry() {
+    let parse = |apps: &str, rest: &str| {
+        let text = format!("[node]\nstate = \"s\"\napps = {apps:?}\n[listeners.web]\naddress = \"[::1]:0\"\n{rest}");
+        NodeConfig::parse(&text, "node.toml").map_err(|error| error.to_string())
+    };
+    let usual = parse("apps.tar.gz", "").unwrap();
+    assert!(matches!(usual.apps, AppsPlace::Bundle { digest: None, .. }));
+    assert_eq!((&usual.bundle, usual.bundle.every), (&BundleTerms::default(), Duration::from_secs(60)));
+    let key = parse("apps.tar.gz", "[bundle]\nkey = \"release.pub\"\n").unwrap().bundle.key;
+    assert_eq!(key.unwrap().to_str(), Some("release.pub"));
+    let all = "[bundle]\nkey = \"k\"\nevery = \"10s\"\ncredentials_file = \"c\"\nplain_http = true\n";
+    let registry = parse("oci://registry.example.com/team/apps:stable", all).unwrap();
+    assert_eq!(registry.apps.to_string(), "oci://registry.example.com/team/apps:stable");
+    let BundleTerms { every, credentials_file, plain_http, .. } = registry.bundle;
+    assert_eq!((every, credentials_file, plain_http), (Duration::from_secs(10), Some("c".into()), true));
+    for (apps, rest, why) in [
+        ("apps", "[bundle]\nkey = \"k\"\n", "node.toml:6:1: [bundle] is about apps that are one file"),
+        ("a.tar", "[bundle]\nevery = \"10s\"\n", "node.toml:7:9: `every` is about a registry"),
+        ("a.tar", "[bundle]\nplain_http = false\n", "node.toml:7:14: `plain_http` is about a registry"),
+        (
+            "oci://r.example/a:b",
+            "[bundle]\nevery = \"10ms\"\n",
+            "node.toml:7:9: a registry is asked once a second at most",
+        ),
+        ("oci://r.example/a:b", "[bundle]\nkey = \"\"\n", "node.toml:7:7: `key` is no path"),
+        ("oci://r.example/a:b", "[bundle]\nkeys = \"k\"\n", "did you mean `key`?"),
+        ("oci://r.example/a", "", "node.toml:3:8: oci://r.example/a names no tag"),
+        ("https://r.example/a", "", "node.toml:3:8: apps come from a folder"),
+    ] {
+        let error = parse(apps, rest).unwrap_err();
+        assert!(error.contains(why), "{apps}: {error}");
+    }
 }
 
 #[test]

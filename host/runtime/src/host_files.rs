@@ -66,12 +66,20 @@ impl HostFiles {
         self.with(folder, Extent::Each(name))
     }
 
-    /// The same for one app: the folder of all apps is closed to it but for its own, and so are those that were or will be
-    /// noted for others.
+    /// Adds a folder with all that is in it but the folder of this name.
     #[must_use]
-    pub fn of_app(self, folder: &CanonicalPath, name: &str) -> Self {
-        let app = Arc::<str>::from(name);
-        Self { app: Some(Arc::clone(&app)), ..self }.with(folder, Extent::AllBut(app))
+    pub fn with_all_but(self, folder: &CanonicalPath, name: &str) -> Self {
+        self.with(folder, Extent::AllBut(name.into()))
+    }
+
+    /// The same for one app: the folder of all apps is closed to it but for its own, and so are those that were or will be
+    /// noted for others. Its own is that of its name, unless links lead to another one in the folder of all apps, as they do
+    /// in a volume that is exchanged as a whole.
+    #[must_use]
+    pub fn of_app(self, folder: &CanonicalPath, name: &str, own: &CanonicalPath) -> Self {
+        let inner = own.as_str().strip_prefix(folder.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let own = Arc::from(inner.unwrap_or(name));
+        Self { app: Some(name.into()), ..self }.with(folder, Extent::AllBut(own))
     }
 
     /// Adds the script of an app. The app may read it, and neither write nor replace it: what it says is what the host runs.
@@ -248,7 +256,7 @@ mod tests {
         }
         let root = fs::canonicalize(root).unwrap();
         let at = |text: &str| path(root.join(text).to_str().unwrap());
-        let files = HostFiles::new().of_app(&at("apps"), "a").with_source(&at("apps/a/main.star"));
+        let files = HostFiles::new().of_app(&at("apps"), "a", &at("apps/a")).with_source(&at("apps/a/main.star"));
         for text in ["apps", "apps/b", "apps/b/secret", "apps/ab", "apps/ab/x"] {
             assert!(files.has_path(&at(text), false), "{text}");
         }
@@ -280,6 +288,38 @@ mod tests {
             fs::remove_file(link).unwrap();
         }
         fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn an_app_in_a_volume_that_is_exchanged_has_its_own_folder_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        for (file, text) in [("..2026/a/main.star", "a"), ("..2026/b/secret", "b"), ("..2025/a/old", "o"), ("c/x", "c")]
+        {
+            let file = root.join("apps").join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+        symlink("..2026", root.join("apps/..data")).unwrap();
+        for app in ["a", "b"] {
+            symlink(format!("..data/{app}"), root.join("apps").join(app)).unwrap();
+        }
+        let at = |text: &str| path(root.join(text).to_str().unwrap());
+        let files = HostFiles::new().of_app(&at("apps"), "a", &at("apps/..2026/a"));
+        for text in ["apps/..2026/a", "apps/..2026/a/main.star", "apps/..2026/a/data/new", "other"] {
+            assert!(!files.has_path(&at(text), false), "{text}");
+        }
+        for text in ["apps", "apps/..2026", "apps/..2026/b/secret", "apps/..2026/ab", "apps/..2025/a/old", "apps/c/x"] {
+            assert!(files.has_path(&at(text), false), "{text}");
+        }
+        let mut closed: Vec<String> = files.paths().iter().map(ToString::to_string).collect();
+        closed.retain(|closed| closed.starts_with(root.to_str().unwrap()));
+        closed.sort_unstable();
+        let beside = ["apps/..2025", "apps/..2026/b", "apps/c"];
+        assert_eq!(closed, beside.map(|text| at(text).to_string()), "no link, which may lead to its own folder");
+        let state = HostFiles::new().with_all_but(&at("state"), "apps");
+        assert!(state.has_path(&at("state"), false) && state.has_path(&at("state/kv/x"), false));
+        assert!(!state.has_path(&at("state/apps"), false) && !state.has_path(&at("state/apps/a/x"), false));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! away.
 //!
 //! - [`server`]: a server as the operator names it
-//! - `dial`: a connection to it, encrypted unless the operator says otherwise
+//! - [`dial`]: a connection to it, encrypted unless the operator says otherwise
 //! - `messages`: what a server of PostgreSQL may send
 //! - `presence`: whether it answers, how often it is tried, and what the log says of it
 //! - `postgres`: a session with PostgreSQL, and the few that are kept
 
-pub(crate) mod dial;
+pub mod dial;
 pub(crate) mod messages;
 pub(crate) mod postgres;
 pub(crate) mod presence;

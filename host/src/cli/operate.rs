@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use starcell_config::RegistryReference;
 
 /// The node that a command speaks to, and how it answers.
 #[derive(Args, Clone, Debug)]
@@ -107,8 +108,38 @@ pub enum AppCommand {
         #[command(flatten)]
         node: NodeFlags,
     },
+    /// Makes a bundle of a folder: the apps of a node, or one app, as one file. The same files give the same bundle.
+    Pack {
+        /// The folder of the apps, or of one app. Names that begin with a dot are left out.
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+        /// Writes the bundle to this file.
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+        /// Signs the bundle with this Ed25519 private key in PEM, and writes the signature to FILE.sig.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
     /// Shows the least profile that allows what an app did. The node must keep an audit log.
     Profile(OneApp),
+    /// Sends a bundle to a registry, from which nodes take it, and prints the name under which it stays the same.
+    Push {
+        /// The bundle, or a folder to pack.
+        #[arg(value_name = "BUNDLE|FOLDER")]
+        source: PathBuf,
+        /// The place in the registry.
+        #[arg(value_name = "oci://HOST/REPOSITORY:TAG")]
+        reference: RegistryReference,
+        /// Signs the bundle with this Ed25519 private key in PEM. Without it, the signature in BUNDLE.sig goes along.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Logs in with this file, as `docker login` and `podman login` write it.
+        #[arg(long, value_name = "FILE")]
+        credentials: Option<PathBuf>,
+        /// Speaks to a registry that is not on this machine without encryption. No login is sent then.
+        #[arg(long)]
+        plain_http: bool,
+    },
     /// Has a kept revision answer, until the folder of the app changes or is deployed.
     Rollback {
         /// The app.

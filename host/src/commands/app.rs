@@ -1,4 +1,6 @@
-//! `starcell app`: asks a node about its apps, and has it do something with one.
+//! `starcell app`: asks a node about its apps, and has it do something with one; makes bundles of apps and pushes them.
+
+mod bundles;
 
 use std::path::Path;
 
@@ -30,6 +32,11 @@ pub async fn app(command: &AppCommand) -> Exit {
         }
         AppCommand::Denials { one, tail } => denials(one, *tail).await,
         AppCommand::Profile(one) => profile(one).await,
+        AppCommand::Pack { folder, output, key } => bundles::pack(folder, output, key.as_deref()),
+        AppCommand::Push { source, reference, key, credentials, plain_http } => {
+            let (key, credentials) = (key.as_deref(), credentials.as_deref());
+            bundles::push(source, reference, (key, credentials, *plain_http)).await
+        }
         AppCommand::Logs { one, follow: false, tail } => logs(one, *tail).await,
         AppCommand::Logs { one, follow: true, tail } => return followed(one, *tail).await,
     };

@@ -17,6 +17,7 @@ use crate::cli::HostCommand;
 use crate::exit::Exit;
 use crate::node::base::Base;
 use crate::node::deployer::Deployer;
+use crate::node::elsewhere::Elsewhere;
 use crate::node::files::{AppFiles, NodeFiles, app_names, host_files, make_folder};
 use crate::node::handover::{Predecessor, ended};
 use crate::node::sheet::sheet;
@@ -46,20 +47,43 @@ pub async fn host(arguments: HostCommand, guest: &'static Artifact) -> Exit {
     let (Ok(signals), Ok(reload)) = (Signals::new(), Reload::new()) else {
         return fail(Exit::Host, "cannot listen for signals");
     };
-    let callers = Callers { signals, reload, supervisor: Supervisor::of_environment() };
+    let mut callers = Callers { signals, reload, supervisor: Supervisor::of_environment() };
     if !arguments.edge.allow_host.is_empty() {
         return fail(Exit::Usage, "--allow-host is of `run`: an app of a node names its hosts in its app.toml");
     }
-    let files = match NodeFiles::read(&arguments.config) {
+    let files = NodeFiles::read(&arguments.config).and_then(|mut files| {
+        files.make_unpacked(arguments.check)?;
+        Ok(files)
+    });
+    let files = match files {
         Ok(files) => files,
         Err(error) => return fail(Exit::Configuration, &error),
+    };
+    let (logs, log_writer) = Logs::start(arguments.log.choice());
+    logs.take_warnings();
+    // Before anything of the apps is read.
+    let begun = tokio::select! {
+        biased;
+        exit = callers.signals.next() => Err(exit),
+        begun = Elsewhere::begin(&files, arguments.check, &logs) => {
+            begun.map_err(|(exit, error)| fail(exit, &error))
+        }
+        never = callers.supervisor.keep_alive() => match never {},
+    };
+    let elsewhere = match begun {
+        Ok(elsewhere) => elsewhere,
+        Err(exit) => {
+            if arguments.check {
+                files.remove_checked();
+            }
+            log_writer.finish().await;
+            return exit;
+        }
     };
     let interpreter = match interpreter(&files, guest) {
         Ok(interpreter) => interpreter,
         Err((exit, error)) => return fail(exit, &error),
     };
-    let (logs, log_writer) = Logs::start(arguments.log.choice());
-    logs.take_warnings();
     let collector = match (arguments.check, collector(&files)) {
         (_, Err(error)) => return fail(Exit::Configuration, &error),
         (true, Ok(_)) => None,
@@ -69,7 +93,7 @@ pub async fn host(arguments: HostCommand, guest: &'static Artifact) -> Exit {
     let host = Host { arguments: Arc::new(arguments), guest, interpreter, logs, telemetry };
     let exit = match host.arguments.check {
         true => host.check(files).await,
-        false => host.serve(files, callers).await,
+        false => host.serve(files, elsewhere, callers).await,
     };
     drop(host);
     sender.finish().await;
@@ -118,7 +142,7 @@ struct Started {
 
 impl Host {
     /// Serves until the process is stopped or another one has taken over.
-    async fn serve(&self, mut files: NodeFiles, mut callers: Callers) -> Exit {
+    async fn serve(&self, mut files: NodeFiles, mut elsewhere: Elsewhere, mut callers: Callers) -> Exit {
         let (mut predecessor, mut sockets) = match self.arrive(&files).await {
             Ok(arrived) => arrived,
             Err(error) => return fail(Exit::Configuration, &error),
@@ -141,7 +165,8 @@ impl Host {
                 Err((exit, error)) => return fail(exit, &error),
             };
             let (kept, turns) = (KeptSockets::default(), base.share.turns.clone());
-            let shift = shift::serve(base, node, &mut sockets, &kept, predecessor.take(), &mut callers).await;
+            let shift =
+                shift::serve(base, node, &mut sockets, &kept, (predecessor.take(), &mut elsewhere), &mut callers).await;
             turns.end();
             let closed = closed(audit_writer);
             let (mut successor, in_force) = match shift {
@@ -245,7 +270,9 @@ impl Host {
             Ok(started) => started,
             Err((exit, error)) => return fail(exit, &error),
         };
+        let checked = base.files.clone();
         let exit = check(base, node).await;
+        checked.remove_checked();
         closed(audit_writer).unwrap_or(exit)
     }
 }

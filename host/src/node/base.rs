@@ -33,6 +33,9 @@ use crate::vars::of_app;
 
 use super::files::{AppFiles, MANIFEST, NodeFiles, make_folder};
 
+/// What git keeps beside the files of a work tree, the names of remotes with their passwords included.
+const WORK_TREE: &str = ".git";
+
 /// What all apps of a node share.
 #[derive(Clone, Debug)]
 pub(crate) struct Base {
@@ -185,10 +188,12 @@ impl Base {
             self.host_files.note_folder(&named(&app.folder, &cwd)?, &app.name);
         }
         // The folders of other apps, and in its own what says what the node runs.
-        let host_files = self.host_files.clone().of_app(&named(&self.files.apps, &cwd)?, &app.name);
+        let own = named(&app.folder, &cwd)?;
+        let host_files = self.host_files.clone().of_app(&named(&self.files.apps, &cwd)?, &app.name, &own);
         let host_files = host_files
             .with_source(&named(&app.folder.join(MAIN), &cwd)?)
-            .with_file(&named(&app.folder.join(MANIFEST), &cwd)?);
+            .with_file(&named(&app.folder.join(MANIFEST), &cwd)?)
+            .with_folder(&named(&app.folder.join(WORK_TREE), &cwd)?);
         let AppFiles { name, folder: _, sources, manifest, written, source, environment } = app;
         let variables = of_app(&manifest.vars)?;
         let subject = Subject {

@@ -13,17 +13,24 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use starcell_config::{AdminAddress, AppManifest, NodeConfig, SecretSource, is_plain_name};
+use starcell_config::{AdminAddress, AppManifest, AppsPlace, BundleTerms, NodeConfig, SecretSource, is_plain_name};
 use starcell_edge::{CertificatePem, NamedPem};
 use starcell_policy::CanonicalPath;
 use starcell_runtime::{Environment, HostFiles, Secret, read_source};
 
+use crate::bundle::signature_of;
 use crate::cli::RecordFlags;
 use crate::folder::MAIN;
 use crate::owned::judged;
 
 /// What describes an app in its folder.
 pub(crate) const MANIFEST: &str = "app.toml";
+
+/// The folder of apps that come from elsewhere, in that of the state.
+const UNPACKED: &str = "apps";
+
+/// What else the node keeps in its state. No app reads any of it.
+const KEPT: [&str; 5] = ["bundle", "images", "kv", "revisions", "take-over.sock"];
 
 /// Bytes of a configuration; one that is longer is refused by its reader with a place.
 const MAX_CONFIG: u64 = (1 << 20) + 1;
@@ -59,11 +66,49 @@ impl NodeFiles {
         let config = NodeConfig::parse(&text, &name).map_err(|error| error.to_string())?;
         let file = fs::canonicalize(path).map_err(|error| format!("cannot read {name}: {error}"))?;
         let root = file.parent().unwrap_or(Path::new("/")).to_owned();
-        let apps = root.join(&config.apps);
-        let apps = fs::canonicalize(&apps)
-            .map_err(|error| format!("{name}: cannot read the folder of the apps, {}: {error}", apps.display()))?;
         let state = root.join(&config.state);
+        let apps = match config.apps.folder().map(|folder| root.join(folder)) {
+            Some(apps) => fs::canonicalize(&apps)
+                .map_err(|error| format!("{name}: cannot read the folder of the apps, {}: {error}", apps.display()))?,
+            None => fs::canonicalize(&state).unwrap_or_else(|_| state.clone()).join(UNPACKED),
+        };
         Ok(Self { config, file, apps, state, root })
+    }
+
+    /// Makes the folder that apps from elsewhere are unpacked to. A check has one of its own, so that it changes nothing of a
+    /// node that runs with the same state. Blocks.
+    ///
+    /// # Errors
+    /// The sentence about a folder that cannot be made.
+    pub(crate) fn make_unpacked(&mut self, check: bool) -> Result<(), String> {
+        if self.config.apps.folder().is_some() {
+            return Ok(());
+        }
+        make_folder(&self.state)?;
+        let state = fs::canonicalize(&self.state);
+        let state = state.map_err(|error| format!("cannot read {}: {error}", self.state.display()))?;
+        let name = if check { format!("check-{}", std::process::id()) } else { UNPACKED.to_owned() };
+        self.apps = state.join(name);
+        make_folder(&self.apps)
+    }
+
+    /// Removes what a check has unpacked. Blocks.
+    pub(crate) fn remove_checked(&self) {
+        if self.config.apps.folder().is_none() {
+            // What stays takes room, and nothing reads it.
+            let _ = fs::remove_dir_all(&self.apps);
+        }
+    }
+
+    /// The files that the node's own file names about bundles: the key, the logins, and the bundle with its signature.
+    pub(crate) fn of_bundle(&self) -> Vec<PathBuf> {
+        let BundleTerms { key, credentials_file, .. } = &self.config.bundle;
+        let mut found: Vec<PathBuf> = key.iter().chain(credentials_file).map(|path| self.path(path)).collect();
+        if let AppsPlace::Bundle { file, .. } = &self.config.apps {
+            let file = self.path(file);
+            found.extend([signature_of(&file), file]);
+        }
+        found
     }
 
     /// A path of the configuration.
@@ -208,10 +253,20 @@ pub(crate) fn host_files(files: &NodeFiles, record: &RecordFlags) -> Result<Host
     let named = |path: &Path| -> Result<CanonicalPath, String> {
         judged(path, &root).ok_or_else(|| format!("{} is not a path that rules can speak of", path.display()))
     };
-    let mut found = HostFiles::new()
-        .with_file(&named(&files.file)?)
-        .with_folder(&named(&files.state)?)
-        .with_each(&named(&files.apps)?, MANIFEST);
+    let mut found = HostFiles::new().with_file(&named(&files.file)?).with_each(&named(&files.apps)?, MANIFEST);
+    match (files.config.apps.folder(), files.apps.file_name().and_then(|name| name.to_str())) {
+        (None, Some(unpacked)) => {
+            found = found.with_all_but(&named(&files.state)?, unpacked);
+            // Beside that, each by itself: walls around programs know whole folders alone.
+            for kept in KEPT {
+                found = found.with_folder(&named(&files.state.join(kept))?);
+            }
+        }
+        _ => found = found.with_folder(&named(&files.state)?),
+    }
+    for file in files.of_bundle() {
+        found = found.with_file(&named(&file)?);
+    }
     for listener in files.config.listeners.values() {
         if let Some(folder) = &listener.certificates {
             found = found.with_folder(&named(&files.path(folder))?);

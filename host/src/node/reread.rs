@@ -79,10 +79,11 @@ fn keep(files: &mut NodeFiles, before: &NodeFiles) -> Vec<String> {
     let changed = [
         ("node.name", new.name != old.name),
         ("node.state", files.state != before.state),
-        ("node.apps", files.apps != before.apps),
+        ("node.apps", files.apps != before.apps || new.apps != old.apps),
         ("node.idle", new.idle != old.idle),
         ("node.images", new.images != old.images),
         ("admin", new.admin != old.admin),
+        ("bundle", new.bundle != old.bundle),
         ("metrics", new.metrics != old.metrics),
         ("telemetry", new.telemetry != old.telemetry),
         ("kv", new.kv != old.kv),
@@ -92,6 +93,7 @@ fn keep(files: &mut NodeFiles, before: &NodeFiles) -> Vec<String> {
     (new.state, new.apps) = (old.state.clone(), old.apps.clone());
     (new.idle, new.images) = (old.idle, old.images);
     new.admin.clone_from(&old.admin);
+    new.bundle.clone_from(&old.bundle);
     new.metrics = old.metrics;
     new.telemetry.clone_from(&old.telemetry);
     new.kv.clone_from(&old.kv);

@@ -16,6 +16,7 @@ use super::admin::server::AdminServer;
 use super::base::Base;
 use super::bounds::dropping;
 use super::deployer::Deployer;
+use super::elsewhere::Elsewhere;
 use super::files::NodeFiles;
 use super::front::{Listeners, ListenersError, Watched, watch_pages};
 use super::handover::{HandOver, Predecessor, Successor};
@@ -50,13 +51,14 @@ pub(crate) enum Shift {
     Given(Successor, Box<NodeFiles>),
 }
 
-/// Serves until the process shall end or a new process takes over. `predecessor` is told once this one serves.
+/// Serves until the process shall end or a new process takes over. `predecessor` is told once this one serves, and what comes
+/// from `elsewhere` is taken.
 pub(crate) async fn serve(
     base: Arc<Base>,
     node: Arc<Node>,
     sockets: &mut NodeSockets,
     kept: &KeptSockets,
-    predecessor: Option<Predecessor>,
+    (predecessor, elsewhere): (Option<Predecessor>, &mut Elsewhere),
     callers: &mut Callers,
 ) -> Shift {
     let logs = base.share.logs.clone();
@@ -93,7 +95,7 @@ pub(crate) async fn serve(
         reloading: false,
         _dropping: dropping,
     };
-    serving.run(kept, predecessor, callers).await
+    serving.run(kept, (predecessor, elsewhere), callers).await
 }
 
 /// A node that serves, or is about to.
@@ -115,7 +117,12 @@ struct Serving {
 }
 
 impl Serving {
-    async fn run(mut self, kept: &KeptSockets, mut predecessor: Option<Predecessor>, callers: &mut Callers) -> Shift {
+    async fn run(
+        mut self,
+        kept: &KeptSockets,
+        (mut predecessor, elsewhere): (Option<Predecessor>, &mut Elsewhere),
+        callers: &mut Callers,
+    ) -> Shift {
         self.deployer.look(true).await;
         let mut slowest = std::pin::pin!(tokio::time::sleep(START));
         let mut is_open = false;
@@ -153,10 +160,17 @@ impl Serving {
                     self.base.audit.reopen();
                     self.reread(is_open).await;
                     self.admin.iter().for_each(|admin| admin.reload(&self.base));
+                    elsewhere.hurry();
                     self.deployer.look(true).await;
                 }
                 // Before the orders: those who ask all the time would put the look off for as long as they do.
                 () = pause => self.deployer.look(false).await,
+                // The links of the apps are exchanged between two looks, so that one look sees all of it.
+                arrived = elsewhere.arrived() => {
+                    if elsewhere.take(arrived).await {
+                        self.deployer.look(true).await;
+                    }
+                }
                 Some(order) = self.ordered.recv() => self.deployer.carry_out(order),
                 () = self.deployer.finished() => {}
                 // An app that is being set up may open its store, which the new process would find in use.

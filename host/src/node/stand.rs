@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use starcell_config::AdminAddress;
+use starcell_config::{AdminAddress, AppsPlace};
 use starcell_policy::{CanonicalPath, Capability, Grants, OutlinedPlace};
 use starcell_runtime::HostFiles;
 use starcell_runtime::node_walls::{NodeGround, Stand};
@@ -29,14 +29,16 @@ const SECRETS: &str = "/run/secrets";
 /// # Errors
 /// The sentence for whoever typed the command.
 pub fn stand(arguments: &HostCommand) -> Result<Stand, String> {
-    let files = NodeFiles::read(&arguments.config)?;
+    let mut files = NodeFiles::read(&arguments.config)?;
     if !arguments.check {
         make_folder(&files.state)?;
     }
+    files.make_unpacked(arguments.check)?;
     let outlines = Outlines::new(&files)?;
     let kept = host_files(&files, &arguments.record)?;
     let sends = sends(&arguments.record) || files.config.telemetry.is_some();
     let connects = outlines.may(&[Capability::HttpClient, Capability::SqlOpen]) || sends || stores_elsewhere(&files);
+    let connects = connects || matches!(files.config.apps, AppsPlace::Registry(_));
     let ground = NodeGround {
         read: outlines.places(&[Capability::FsRead, Capability::SqlOpen]).map(|places| read(&files, connects, places)),
         write: outlines
@@ -109,6 +111,8 @@ fn read(files: &NodeFiles, connects: bool, granted: Vec<OutlinedPlace>) -> Vec<P
     let kv = files.config.kv.as_ref();
     places.extend(kv.and_then(|kv| kv.password_file.as_deref()).into_iter().flat_map(|file| both(&files.path(file))));
     places.extend(secrets(files).iter().flat_map(|file| both(file)));
+    // Each may be replaced by another file of its name, so the folder that it is found in stays open.
+    places.extend(files.of_bundle().iter().flat_map(|file| both(file)).filter_map(|file| folder_of(&file)));
     places.extend(of_connections(connects, &environment()));
     places
 }
@@ -125,11 +129,14 @@ fn written(
     if let Some(AdminAddress::Unix(socket)) = &files.config.admin {
         places.extend(folder_of(&files.path(socket)));
     }
-    if !arguments.check {
+    // A check unpacks apps that come from elsewhere, and removes them.
+    if !arguments.check || files.config.apps.folder().is_none() {
         places.extend(both(&files.state));
-        if let Some(folder) = files.config.kv.as_ref().and_then(|kv| kv.place.folder()) {
-            places.extend(both(&files.path(folder)));
-        }
+    }
+    if !arguments.check
+        && let Some(folder) = files.config.kv.as_ref().and_then(|kv| kv.place.folder())
+    {
+        places.extend(both(&files.path(folder)));
     }
     places
 }

@@ -10,6 +10,7 @@
 //! - `request`, `route`, `query`, `response`: the HTTP edge
 //! - `place`, `names`: the app of a request and the certificate of a client, against a table that is read from top to end
 //! - `rule`, `call`, `config`, `node`, `audit`: what operators write and read
+//! - `bundle`: archives of apps that strangers made
 //! - `path`: paths and rules against the kernel's own resolution, in a tree of folders and links
 //! - `log`, `record`: texts of scripts as the log and the audit log write them
 //! - `source`, `check`: the parser and the check before it; what `starcell check` makes of it
@@ -18,6 +19,7 @@
 #![no_main]
 
 mod audit;
+mod bundle;
 mod call;
 mod config;
 mod log;

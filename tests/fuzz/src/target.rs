@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::{
-    audit, call, config, log, modules, node, path, place, query, record, request, response, route, rule, source,
+    audit, bundle, call, config, log, modules, node, path, place, query, record, request, response, route, rule, source,
 };
 
 /// One target.
@@ -23,6 +23,7 @@ pub(crate) struct Target {
 pub(crate) fn all() -> Vec<Target> {
     let mut all = vec![
         audit::target(),
+        bundle::target(),
         call::target(),
         config::target(),
         log::target(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustix::fs::{Dir, Mode, OFlags};
+use rustix::fs::{Dir, FileType, Mode, OFlags};
 use starcell_links::{follow, identity};
 use starcell_policy::CanonicalPath;
 
@@ -32,7 +32,7 @@ pub(super) enum Extent {
     Each(&'static str),
     /// Everything in the folder.
     Folder,
-    /// Everything in the folder but the folder of this name in it.
+    /// Everything in the folder but the folder at this path in it.
     AllBut(Arc<str>),
     /// The script of an app, which the app may read.
     Source,
@@ -69,10 +69,10 @@ impl HostFile {
                 let inner = rest.strip_prefix('/').and_then(|rest| rest.split_once('/'));
                 inner.is_some_and(|(_, file)| file == *name)
             }
-            Extent::AllBut(own) => {
-                let first = rest.strip_prefix('/').map(|rest| rest.split('/').next().unwrap_or(rest));
-                first.map_or(rest.is_empty(), |first| first != &**own)
-            }
+            Extent::AllBut(own) => match rest.strip_prefix('/') {
+                Some(inner) => inner != &**own && !is_beneath(inner, own),
+                None => rest.is_empty(),
+            },
             Extent::Source => false,
             _ if rest.is_empty() => true,
             Extent::File => false,
@@ -128,15 +128,22 @@ fn holds(folder: &str, prefix: &str, found: (u64, u64)) -> bool {
     named.take(MAX_LOOKED_AT).any(|entry| entry.ino() == found.1)
 }
 
-/// What is in a folder beside one of this name.
+/// What is in a folder beside the folder at this path in it, and beside each folder on the way to that one. Links are left
+/// out: one may lead to that very folder, as the names of a ConfigMap volume do, and others are closed where they lead.
 pub(super) fn inside(folder: &CanonicalPath, own: &str) -> Vec<CanonicalPath> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(folder.as_str(), flags, Mode::empty()).and_then(Dir::new);
-    let beside = opened.into_iter().flatten().flatten().filter_map(|entry| {
-        let name = entry.file_name().to_str().ok().filter(|name| !matches!(*name, "." | "..") && *name != own)?;
-        CanonicalPath::absolute(&format!("{}/{name}", folder.as_str().trim_end_matches('/'))).ok()
-    });
-    beside.collect()
+    let mut beside = Vec::new();
+    let mut at = folder.as_str().trim_end_matches('/').to_owned();
+    for part in own.split('/') {
+        let opened = rustix::fs::open(if at.is_empty() { "/" } else { &at }, flags, Mode::empty()).and_then(Dir::new);
+        let entries = opened.into_iter().flatten().flatten().filter(|entry| entry.file_type() != FileType::Symlink);
+        beside.extend(entries.filter_map(|entry| {
+            let name = entry.file_name().to_str().ok().filter(|name| !matches!(*name, "." | "..") && *name != part)?;
+            CanonicalPath::absolute(&format!("{at}/{name}")).ok()
+        }));
+        at = format!("{at}/{part}");
+    }
+    beside
 }
 
 /// Whether a path lies beneath a folder.

@@ -5,16 +5,62 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use starcell_policy::Host;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::client::resolve::{Resolve as _, System};
+use crate::client::tls::{connector, server_name};
 use crate::os_words::os_words;
 use crate::store_failure::StoreFailure;
 
+/// How long a connection for HTTP may take, the name and the handshake included.
+const MAX_TIME: Duration = Duration::from_secs(15);
+
+/// A connection that speaks HTTP/1, encrypted or not.
+pub trait ServerStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ServerStream for T {}
+
+/// Connects to a server of the operator's that speaks HTTP/1, and returns the address that answered. With `tls` the
+/// connection is encrypted. Addresses of the host that `may` refuses are not connected to.
+///
+/// # Errors
+/// The end of a sentence: why no address answers.
+pub async fn http(
+    host: &Host,
+    port: u16,
+    tls: bool,
+    may: impl Fn(IpAddr) -> bool,
+) -> Result<(IpAddr, Box<dyn ServerStream>), String> {
+    let connect = async {
+        let (address, stream) = tcp_to(&System::default(), host, port, may).await?;
+        if !tls {
+            return Ok((address, Box::new(stream) as Box<dyn ServerStream>));
+        }
+        let connector = connector(&[b"http/1.1"]).await?;
+        let stream = connector.connect(server_name(host)?, stream).await;
+        let stream = stream.map_err(|error| format!("TLS: {}", os_words(&error)))?;
+        Ok((address, Box::new(stream) as Box<dyn ServerStream>))
+    };
+    let connected = timeout(MAX_TIME, connect).await;
+    connected.unwrap_or_else(|_elapsed| Err(format!("no connection within {} s", MAX_TIME.as_secs())))
+}
+
 /// Connects to the first address of a host that answers.
 pub(crate) async fn tcp(resolver: &System, host: &Host, port: u16) -> Result<TcpStream, String> {
+    tcp_to(resolver, host, port, |_| true).await.map(|(_, stream)| stream)
+}
+
+async fn tcp_to(
+    resolver: &System,
+    host: &Host,
+    port: u16,
+    may: impl Fn(IpAddr) -> bool,
+) -> Result<(IpAddr, TcpStream), String> {
     let addresses: Vec<IpAddr> = match host {
         Host::Address(address) => vec![*address],
         Host::Name(name) => {
@@ -23,8 +69,12 @@ pub(crate) async fn tcp(resolver: &System, host: &Host, port: u16) -> Result<Tcp
     };
     let mut last = "its name has no address".to_owned();
     for address in addresses {
+        if !may(address) {
+            last = format!("{address} is in another kind of network than the server that leads there");
+            continue;
+        }
         match to_address(SocketAddr::new(address, port)).await {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return Ok((address, stream)),
             Err(error) => last = error,
         }
     }
