@@ -34,10 +34,9 @@ build_compiler() {
 }
 
 # The tool that makes the rest of it, and the libraries of the host: all but the binary is built beside the guest. Selected
-# like everything else of the host, or wasmtime would be compiled once more for other features; the tests ask for none.
+# like everything else of the host, or wasmtime would be compiled once more for other features.
 build_host() {
-  exec nice -n 10 cargo build --release --workspace --exclude starcell-guest --exclude starcell-tests --lib \
-    --bin starcell-xtask --locked
+  exec nice -n 10 cargo build --release --workspace --exclude starcell-guest --lib --bin starcell-xtask --locked
 }
 
 # Side by side. The module goes first wherever both want a core: it ends in a long step on one of them, beside which the
