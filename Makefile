@@ -131,7 +131,7 @@ endef
 	$(call without,starcell-bundle,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-check,tokio|hyper|wasmtime|starcell-runtime)
 	$(call without,starcell-config,tokio|hyper|wasmtime|starcell-runtime)
-	$(call without,starcell,cranelift-codegen|winch-codegen)
+	$(call without,starcell-binary,cranelift-codegen|winch-codegen)
 	$(call without,starcell-edge,wasmtime|starcell-node|starcell-runtime)
 	$(call without,starcell-links,hyper|tokio|wasmtime|starcell-audit|starcell-runtime)
 	$(call without,starcell-log,hyper|wasmtime|starcell-edge|starcell-node|starcell-runtime)
