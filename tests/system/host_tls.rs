@@ -7,11 +7,12 @@ use starcell_tests::node::{NodeFolder, ask_on, says};
 use starcell_tests::process::{PATIENCE, eventually};
 use starcell_tests::tls::{Identity, connect_to, replace};
 
+const REST: &str = "[listeners.secure]\naddress = \"127.0.0.1:0\"\ncertificates = \"certs\"\n[tenants.acme]\n\
+                    profile = \"allow-local\"\n";
+
 fn node() -> NodeFolder {
     let node = NodeFolder::new("");
-    node.configure(
-        "[listeners.secure]\naddress = \"127.0.0.1:0\"\ncertificates = \"certs\"\n[tenants.acme]\nprofile = \"allow-local\"\n",
-    );
+    node.configure(REST);
     fs::create_dir(node.path.join("certs")).unwrap();
     node.app("one", "tenant = \"acme\"\nhosts = [\"a.example\", \"b.example\", \"x.c.example\"]\n", &says("one"));
     node
@@ -99,7 +100,8 @@ fn no_request_fails_while_certificates_change_and_the_configuration_is_read_agai
     );
     a.become_like(&second);
     eventually(PATIENCE / 2, "the second certificate", || newer().is_ok());
-    for _ in 0..3 {
+    for turn in 0..3 {
+        node.configure(&format!("{REST}[tenants.other{turn}]\nprofile = \"allow-local\"\n"));
         starcell.signal("HUP");
         starcell.wait_for("the configuration was read again");
     }

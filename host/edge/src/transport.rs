@@ -28,9 +28,8 @@ const POISON: &[u8] = b"\0";
 /// Bytes of a response, head and body, that are written in one piece.
 const SMALL_WRITE: usize = 512;
 
-/// Bytes that are read and written in one turn. A client that sends without a pause, or takes a large response as fast as it
-/// is written, lets others have theirs then; tokio's own budget would be 128 reads, which is milliseconds, and what the
-/// kernel takes of a response at once is as much.
+/// Bytes that are read in one turn. A client that sends without a pause lets others have theirs then; tokio's own budget
+/// would be 128 reads, which is milliseconds.
 const TURN: usize = 64 << 10;
 
 /// Bytes of a message that are counted at most: the largest head, and the buffer of hyper that a body passes.
@@ -112,7 +111,7 @@ pub(crate) struct Transport<S> {
     buffered: Taken,
     stalled: Option<Stall>,
     timer: Option<Rarely<Pin<Box<Sleep>>>>,
-    /// Bytes that were read and written in this turn.
+    /// Bytes that were read in this turn.
     turn: usize,
     ended: bool,
     refused: bool,
@@ -287,15 +286,6 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> Transport<S> {
         }
     }
 
-    /// Bytes that may be written in this turn; none when it is over, after which another one begins.
-    fn left_to_write(&mut self) -> Option<usize> {
-        let left = TURN.saturating_sub(self.turn);
-        if left == 0 {
-            self.turn = 0;
-        }
-        (left > 0).then_some(left)
-    }
-
     /// Judges what became of an offer to send so many bytes.
     fn sent(
         &mut self,
@@ -303,10 +293,6 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> Transport<S> {
         offered: usize,
         result: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        match result {
-            Poll::Ready(Ok(taken)) => self.turn += taken,
-            Poll::Ready(Err(_)) | Poll::Pending => self.turn = 0,
-        }
         match result {
             Poll::Ready(Ok(taken)) if taken >= offered => {
                 if self.stalled.take().is_some() {
@@ -370,17 +356,6 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> AsyncRead for Transport<S> {
     }
 }
 
-/// The first so many bytes of what is to be written.
-fn beginning<'a>(slices: &'a [IoSlice<'_>], mut bytes: usize) -> Vec<IoSlice<'a>> {
-    let mut first = Vec::with_capacity(slices.len());
-    for slice in slices {
-        let slice = slice.get(..bytes).unwrap_or(slice);
-        bytes -= slice.len();
-        first.push(IoSlice::new(slice));
-    }
-    first
-}
-
 /// Pending until every other task that is ready had its turn, and those whose sockets have become ready meanwhile.
 fn end_turn<T>(context: &mut Context<'_>) -> Poll<T> {
     // Polled once, it has arranged for the task to be woken then.
@@ -390,8 +365,7 @@ fn end_turn<T>(context: &mut Context<'_>) -> Poll<T> {
 
 impl<S: AsyncRead + AsyncWrite + Socket + Unpin> AsyncWrite for Transport<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Some(left) = self.left_to_write() else { return end_turn(context) };
-        let result = Pin::new(&mut self.socket).poll_write(context, bytes.get(..left).unwrap_or(bytes));
+        let result = Pin::new(&mut self.socket).poll_write(context, bytes);
         self.sent(context, bytes.len(), result)
     }
 
@@ -412,11 +386,7 @@ impl<S: AsyncRead + AsyncWrite + Socket + Unpin> AsyncWrite for Transport<S> {
             }
             return self.poll_write(context, whole.get(..length).unwrap_or_default());
         }
-        let Some(left) = self.left_to_write() else { return end_turn(context) };
-        let result = match offered > left {
-            true => Pin::new(&mut self.socket).poll_write_vectored(context, &beginning(slices, left)),
-            false => Pin::new(&mut self.socket).poll_write_vectored(context, slices),
-        };
+        let result = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
         self.sent(context, offered, result)
     }
 
@@ -575,31 +545,6 @@ mod tests {
         })
         .await;
         assert!((4..=5).contains(&polls), "{polls} turns for four times as much as one has");
-    }
-
-    #[tokio::test]
-    async fn a_large_response_takes_turns() {
-        let (mut client, server) = tokio::io::duplex(8 * TURN);
-        let nothing = MemoryBudget::unlimited().nothing();
-        let mut transport = Transport::new(server, Bytes::new(), None, TIMES, Activity::new(TIMES.pace), nothing);
-        let (head, body) = (vec![b'h'; 1000], (0..4 * TURN).map(|byte| byte as u8).collect::<Vec<_>>());
-        let mut polls = 0;
-        let mut writing = std::pin::pin!(async {
-            let mut written = transport.write_vectored(&[IoSlice::new(&head), IoSlice::new(&body)]).await.unwrap();
-            written -= head.len();
-            while written < body.len() {
-                written += transport.write(&body[written..]).await.unwrap();
-            }
-        });
-        std::future::poll_fn(|context| {
-            polls += 1;
-            writing.as_mut().poll(context)
-        })
-        .await;
-        assert_eq!(polls, 5, "turns for a little more than what four have");
-        let mut taken = vec![0; head.len() + body.len()];
-        client.read_exact(&mut taken).await.unwrap();
-        assert!(taken == [head, body].concat());
     }
 
     #[tokio::test(start_paused = true)]
