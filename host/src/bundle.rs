@@ -7,16 +7,12 @@
 //! What is refused: a link, a device or a name that a bundle cannot have. Leaving it out silently would make a bundle that
 //! lacks what the folder has.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "reads what the command line or a node's file names"
-)]
+#![expect(clippy::disallowed_methods, reason = "reads what the command line or a node's file names")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -25,7 +21,7 @@ use starcell_bundle::{Bundle, MAX_ENTRIES, MAX_PACKED, MAX_UNPACKED, digest_of, 
 use starcell_config::ContentDigest;
 use starcell_runtime::read_source;
 
-use crate::folder::MAIN;
+use crate::folder::{MAIN, bounded};
 
 /// What is behind the name of a bundle in that of its signature.
 const SIGNATURE: &str = ".sig";
@@ -51,7 +47,7 @@ impl PackedBundle {
     /// # Errors
     /// The sentence about a file that cannot be read.
     pub(crate) fn read(file: &Path) -> Result<Self, String> {
-        let bytes = bounded(file, MAX_PACKED as u64 + 1)?;
+        let bytes = beginning(file, MAX_PACKED as u64 + 1)?;
         let beside = signature_of(file);
         let signature = match fs::metadata(&beside) {
             Ok(_) => Some(small_text(&beside)?.trim().to_owned()),
@@ -77,7 +73,7 @@ impl PackedBundle {
     /// The end of a sentence: there is no signature, or none by that key.
     pub(crate) fn verify(&self, key: &Path) -> Result<(), String> {
         let shown = key.display();
-        let pem = bounded(key, MAX_SMALL)?;
+        let pem = beginning(key, MAX_SMALL)?;
         let verifying = VerifyingKey::from_pem(&pem).map_err(|error| format!("cannot use the key {shown}: {error}"))?;
         let Some(signature) = &self.signature else {
             return Err(format!(
@@ -100,14 +96,12 @@ pub(crate) fn signature_of(file: &Path) -> PathBuf {
 
 /// Reads a small file of text: a signature, or logins. Blocks.
 pub(crate) fn small_text(file: &Path) -> Result<String, String> {
-    let bytes = bounded(file, MAX_SMALL)?;
+    let bytes = beginning(file, MAX_SMALL)?;
     String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", file.display()))
 }
 
-fn bounded(file: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(most).read_to_end(&mut bytes));
-    read.map(|_| bytes).map_err(|error| format!("cannot read {}: {error}", file.display()))
+fn beginning(file: &Path, most: u64) -> Result<Vec<u8>, String> {
+    bounded(file, most).map_err(|error| format!("cannot read {}: {error}", file.display()))
 }
 
 /// Packs a folder: one app, if `main.star` is in it, or else the apps in its folders. Blocks.

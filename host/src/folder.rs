@@ -7,7 +7,7 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "looks at what the command line names")]
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use starcell_check::ScriptFiles;
@@ -48,12 +48,18 @@ pub(crate) fn read(folder: &Path, path: &str) -> Result<Vec<u8>, String> {
 /// # Errors
 /// A sentence that names the file.
 pub(crate) fn read_named(path: &Path) -> Result<Vec<u8>, String> {
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut text));
-    match read {
-        Ok(_) => Ok(text),
-        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
-    }
+    let text = bounded(path, MAX_SOURCE_BYTES as u64 + 1);
+    text.map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+/// Reads a file that the operator names, but no more than so many bytes of it.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The script that a command was told to start: a file, or the `main.star` of a folder.

@@ -1,12 +1,12 @@
 //! The audit log that the command line names.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use starcell_audit::{AnchorOptions, AnchorPlace, Audit, Options, Rate, SigningKey, Writer};
 
 use crate::cli::RecordFlags;
+use crate::folder::bounded;
 
 /// Bytes of a file that a key is read from.
 const MAX_KEY: u64 = 64 << 10;
@@ -37,10 +37,7 @@ fn anchor(place: &AnchorPlace, flags: &RecordFlags) -> anyhow::Result<AnchorOpti
 ///
 /// # Errors
 /// The file cannot be read, or has no such key.
-#[expect(clippy::disallowed_types, reason = "reads the key that the command line names")]
 pub(crate) fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
-    let mut pem = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_KEY).read_to_end(&mut pem));
-    read.with_context(|| format!("cannot read the key {}", path.display()))?;
+    let pem = bounded(path, MAX_KEY).with_context(|| format!("cannot read the key {}", path.display()))?;
     SigningKey::from_pem(&pem).with_context(|| format!("cannot use the key {}", path.display()))
 }

@@ -8,7 +8,6 @@
 //! would be passed over; another algorithm than SHA-256; a repository in a spelling that a path of HTTP could change.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -121,10 +120,7 @@ impl RegistryReference {
     /// Whether the registry is on this machine, where nobody else can listen to what is sent.
     #[must_use]
     pub fn is_on_loopback(&self) -> bool {
-        match &self.host {
-            Host::Address(address) => IpAddr::is_loopback(address),
-            Host::Name(name) => name.as_str() == "localhost",
-        }
+        self.host.is_loopback()
     }
 
     /// The registry with its port, as credentials are filed under it.

@@ -71,6 +71,15 @@ impl Host {
         }
         Ok(Self::Name(HostName(name)))
     }
+
+    /// Whether it is this machine by its own word, where nobody else can listen to what is sent.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Address(address) => address.is_loopback(),
+            Self::Name(name) => name.as_str() == "localhost",
+        }
+    }
 }
 
 impl HostName {

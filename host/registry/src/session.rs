@@ -14,7 +14,7 @@ use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use starcell_config::RegistryReference;
-use starcell_policy::{AddressClass, Host, Scheme, Url};
+use starcell_policy::{AddressClass, Scheme, Url};
 
 use crate::challenge::Challenge;
 use crate::dial::RegistryDial;
@@ -226,11 +226,7 @@ impl Session<'_> {
 
 /// Whether nobody else can read what goes to a URL.
 fn is_private(url: &Url) -> bool {
-    url.scheme() == Scheme::Https
-        || match url.host() {
-            Host::Address(address) => address.is_loopback(),
-            Host::Name(name) => name.as_str() == "localhost",
-        }
+    url.scheme() == Scheme::Https || url.host().is_loopback()
 }
 
 /// The URL that a location leads to: an absolute one, or a path of the same server.

@@ -59,6 +59,7 @@ pub async fn host(arguments: HostCommand, guest: &'static Artifact) -> Exit {
         Ok(files) => files,
         Err(error) => return fail(Exit::Configuration, &error),
     };
+    let _checked = files.checked_apps(arguments.check);
     let (logs, log_writer) = Logs::start(arguments.log.choice());
     logs.take_warnings();
     // Before anything of the apps is read.
@@ -73,9 +74,6 @@ pub async fn host(arguments: HostCommand, guest: &'static Artifact) -> Exit {
     let elsewhere = match begun {
         Ok(elsewhere) => elsewhere,
         Err(exit) => {
-            if arguments.check {
-                files.remove_checked();
-            }
             log_writer.finish().await;
             return exit;
         }
@@ -270,9 +268,7 @@ impl Host {
             Ok(started) => started,
             Err((exit, error)) => return fail(exit, &error),
         };
-        let checked = base.files.clone();
         let exit = check(base, node).await;
-        checked.remove_checked();
         closed(audit_writer).unwrap_or(exit)
     }
 }

@@ -9,8 +9,7 @@
     reason = "reads what the configuration of the node names"
 )]
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use starcell_config::{AdminAddress, AppManifest, AppsPlace, BundleTerms, NodeConfig, SecretSource, is_plain_name};
@@ -20,7 +19,7 @@ use starcell_runtime::{Environment, HostFiles, Secret, read_source};
 
 use crate::bundle::signature_of;
 use crate::cli::RecordFlags;
-use crate::folder::MAIN;
+use crate::folder::{MAIN, bounded};
 use crate::owned::judged;
 
 /// What describes an app in its folder.
@@ -52,6 +51,17 @@ pub(crate) struct NodeFiles {
     pub(crate) state: PathBuf,
     /// The folder that its relative paths start at.
     root: PathBuf,
+}
+
+/// What a check has unpacked, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct CheckedApps(PathBuf);
+
+impl Drop for CheckedApps {
+    fn drop(&mut self) {
+        // What stays takes room, and nothing reads it.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl NodeFiles {
@@ -92,12 +102,9 @@ impl NodeFiles {
         make_folder(&self.apps)
     }
 
-    /// Removes what a check has unpacked. Blocks.
-    pub(crate) fn remove_checked(&self) {
-        if self.config.apps.folder().is_none() {
-            // What stays takes room, and nothing reads it.
-            let _ = fs::remove_dir_all(&self.apps);
-        }
+    /// The folder that a check unpacks apps to, if it does.
+    pub(crate) fn checked_apps(&self, check: bool) -> Option<CheckedApps> {
+        (check && self.config.apps.folder().is_none()).then(|| CheckedApps(self.apps.clone()))
     }
 
     /// The files that the node's own file names about bundles: the key, the logins, and the bundle with its signature.
@@ -341,10 +348,4 @@ fn pair(cert: &Path, key: &Path) -> Result<CertificatePem, String> {
         key_path: key.display().to_string(),
         key: read(key)?,
     })
-}
-
-fn bounded(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -22,7 +22,7 @@ use super::value::Value;
 use crate::client::resolve::System;
 use crate::client::tls::server_name;
 use crate::remote::dial;
-use crate::remote::postgres::{Borrowed, Session, Sessions, TlsRefused, words};
+use crate::remote::postgres::{Borrowed, Session, Sessions, words};
 use crate::remote::presence::{AWAY, DEADLINE, NoConnection, Presence, UNKNOWN};
 use crate::remote::server::RemoteServer;
 use crate::store_failure::{StoreError, StoreFailure};
@@ -212,7 +212,7 @@ fn failure_of(code: &str) -> StoreFailure {
 
 /// Why a session could not be begun.
 fn failure(error: &tokio_postgres::Error) -> StoreFailure {
-    let of_tls = || error.source().and_then(|cause| cause.downcast_ref::<TlsRefused>());
+    let of_tls = || error.source().and_then(|cause| cause.downcast_ref::<NoConnection>());
     match error.code() {
         Some(code) => failure_of(code.code()),
         None => of_tls().map_or(StoreFailure::Away, |refused| refused.failure),

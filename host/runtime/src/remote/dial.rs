@@ -3,19 +3,23 @@
 //! An encrypted connection is one to the server that was named: its certificate is verified against the machine's roots
 //! and its name, always. There is no mode in between, which would encrypt for whoever answers.
 
-use std::io;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use starcell_policy::Host;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 use crate::client::resolve::{Resolve as _, System};
 use crate::client::tls::{connector, server_name};
 use crate::os_words::os_words;
 use crate::store_failure::StoreFailure;
+
+use super::presence::NoConnection;
 
 /// How long a connection for HTTP may take, the name and the handshake included.
 const MAX_TIME: Duration = Duration::from_secs(15);
@@ -41,9 +45,7 @@ pub async fn http(
         if !tls {
             return Ok((address, Box::new(stream) as Box<dyn ServerStream>));
         }
-        let connector = connector(&[b"http/1.1"]).await?;
-        let stream = connector.connect(server_name(host)?, stream).await;
-        let stream = stream.map_err(|error| format!("TLS: {}", os_words(&error)))?;
+        let stream = encrypted(server_name(host)?, stream, &[b"http/1.1"]).await.map_err(|error| error.reason)?;
         Ok((address, Box::new(stream) as Box<dyn ServerStream>))
     };
     let connected = timeout(MAX_TIME, connect).await;
@@ -90,10 +92,20 @@ pub(crate) async fn to_address(address: SocketAddr) -> Result<TcpStream, String>
     Ok(stream)
 }
 
-/// Tells a server that was not accepted from one that ended the connection while it was encrypted.
-pub(crate) fn tls_failure(error: &io::Error) -> StoreFailure {
-    match error.kind() {
-        io::ErrorKind::InvalidData => StoreFailure::Certificate,
-        _ => StoreFailure::Away,
-    }
+/// Encrypts a connection to the server of this name. One that is not accepted is told from one that ends the connection
+/// meanwhile.
+pub(crate) async fn encrypted(
+    name: ServerName<'static>,
+    stream: TcpStream,
+    protocols: &'static [&'static [u8]],
+) -> Result<TlsStream<TcpStream>, NoConnection> {
+    let unready = |reason| NoConnection::new(StoreFailure::Certificate, reason);
+    let connector = connector(protocols).await.map_err(unready)?;
+    connector.connect(name, stream).await.map_err(|error| {
+        let failure = match error.kind() {
+            ErrorKind::InvalidData => StoreFailure::Certificate,
+            _ => StoreFailure::Away,
+        };
+        NoConnection::new(failure, format!("TLS: {}", os_words(&error)))
+    })
 }

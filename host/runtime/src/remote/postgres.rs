@@ -18,13 +18,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::{Client, Config, NoTls};
-use tokio_rustls::TlsConnector;
 
 use super::dial;
 use super::messages::{Guarded, TransactionStatus};
-use crate::client::tls::connector;
-use crate::os_words::{os_words, with_causes};
-use crate::store_failure::StoreFailure;
+use super::presence::NoConnection;
+use crate::os_words::with_causes;
 
 /// A session.
 pub(crate) struct Session<P> {
@@ -152,30 +150,16 @@ impl<P> Drop for Borrowed<P> {
 /// Encrypts a connection to the server of this name, and notes its status.
 struct Verified(ServerName<'static>, TransactionStatus);
 
-/// Why a connection could not be encrypted.
-#[derive(Debug, thiserror::Error)]
-#[error("{reason}")]
-pub(crate) struct TlsRefused {
-    pub(crate) failure: StoreFailure,
-    reason: String,
-}
-
-type Handshake = Pin<Box<dyn Future<Output = Result<Encrypted, TlsRefused>> + Send>>;
+type Handshake = Pin<Box<dyn Future<Output = Result<Encrypted, NoConnection>> + Send>>;
 
 impl TlsConnect<TcpStream> for Verified {
     type Stream = Encrypted;
-    type Error = TlsRefused;
+    type Error = NoConnection;
     type Future = Handshake;
 
     fn connect(self, stream: TcpStream) -> Handshake {
-        let unready = |reason| TlsRefused { failure: StoreFailure::Certificate, reason };
         Box::pin(async move {
-            let connector: TlsConnector = connector(&[]).await.map_err(unready)?;
-            let refused = |error: std::io::Error| TlsRefused {
-                failure: dial::tls_failure(&error),
-                reason: format!("TLS: {}", os_words(&error)),
-            };
-            let stream = connector.connect(self.0, stream).await.map_err(refused)?;
+            let stream = dial::encrypted(self.0, stream, &[]).await?;
             Ok(Encrypted(Guarded::new(Box::new(stream), &self.1)))
         })
     }

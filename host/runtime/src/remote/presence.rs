@@ -62,11 +62,12 @@ struct Away {
 }
 
 /// Why no connection could be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
 pub(crate) struct NoConnection {
-    failure: StoreFailure,
+    pub(crate) failure: StoreFailure,
     /// For the log, as a sentence goes on with it.
-    reason: String,
+    pub(crate) reason: String,
 }
 
 impl NoConnection {

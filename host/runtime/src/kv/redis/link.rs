@@ -17,8 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::client::resolve::System;
-use crate::client::tls::{connector, server_name};
-use crate::os_words::os_words;
+use crate::client::tls::server_name;
 use crate::remote::dial;
 use crate::remote::presence::{AWAY, DEADLINE, NoConnection, Presence, UNKNOWN};
 use crate::remote::server::RemoteServer;
@@ -253,11 +252,8 @@ impl Links {
         match self.server.tls {
             false => self.speak(stream).await,
             true => {
-                let (name, connector) = (server_name(&self.server.host)?, connector(&[]).await?);
-                let refused = |error: std::io::Error| {
-                    NoConnection::new(dial::tls_failure(&error), format!("TLS: {}", os_words(&error)))
-                };
-                self.speak(connector.connect(name, stream).await.map_err(refused)?).await
+                let name = server_name(&self.server.host)?;
+                self.speak(dial::encrypted(name, stream, &[]).await?).await
             }
         }
     }
