@@ -4,12 +4,14 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use starcell_budget::MemoryBudget;
 use starcell_log::{Level, Logs};
 
+use crate::group::ConnectionGroup;
 use crate::ids::Ids;
 use crate::places::Places;
 
@@ -54,6 +56,8 @@ pub struct Edge {
     /// The bytes that this process may hold.
     pub memory: MemoryBudget,
     pub(crate) places: Arc<Places>,
+    /// The connections that have not asked for anything yet.
+    pub(crate) newcomers: Arc<ConnectionGroup>,
     pub(crate) ids: Ids,
     /// Sockets that a supervisor has bound for this process.
     given: Mutex<Vec<TcpListener>>,
@@ -72,7 +76,9 @@ impl Edge {
     #[must_use]
     pub fn new(config: EdgeConfig, memory: MemoryBudget, logs: Logs) -> Arc<Self> {
         let places = Places::new(config.max_connections, config.max_connections_per_address);
-        Arc::new(Self { config, logs, memory, places, ids: Ids::new(), given: Mutex::default() })
+        // As many as the runtime has threads, and one more, so that none looks for the next one in vain.
+        let newcomers = ConnectionGroup::new(thread::available_parallelism().map_or(1, NonZeroUsize::get) + 1);
+        Arc::new(Self { config, logs, memory, places, newcomers, ids: Ids::new(), given: Mutex::default() })
     }
 
     /// Connections that are open, and how many may be.

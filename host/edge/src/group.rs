@@ -7,8 +7,9 @@
 //! stand in the group's own line. Then whoever is woken waits for as many polls as there are groups, however many
 //! connections each of those has.
 //!
-//! A connection belongs to a group from its first request on, and to that of its latest one. Before, it is told from no
-//! other: who opens connections without end is a matter of places, not of turns.
+//! A connection belongs to the group of its latest request. Those that have not asked yet are a group of their own, the
+//! newcomers of the process: somebody who connects over and over stands in line with whoever else connects, and delays none
+//! of those who are there.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -87,6 +88,8 @@ struct Asking {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// The runtime has not polled it yet.
+    New,
     /// Nobody has woken it.
     Idle,
     /// It was woken and stands in line.
@@ -99,9 +102,21 @@ enum State {
     Gone,
 }
 
+impl Asking {
+    /// Whether the turn that this is of may go now. One that may not stands in line.
+    fn goes(&mut self, turn: &Arc<Turn>) -> bool {
+        let goes = self.group.as_ref().is_none_or(|group| group.go(turn));
+        match goes {
+            true => (self.state, self.out_of) = (State::Out, self.group.clone()),
+            false => self.state = State::InLine,
+        }
+        goes
+    }
+}
+
 impl Turn {
     pub(crate) fn new(group: Option<Arc<ConnectionGroup>>) -> Arc<Self> {
-        let (state, task) = (State::Out, Waker::noop().clone());
+        let (state, task) = (State::New, Waker::noop().clone());
         Arc::new(Self(Mutex::new(Asking { state, task, group, out_of: None })))
     }
 
@@ -131,11 +146,15 @@ impl Turn {
         true
     }
 
-    /// A poll begins.
-    fn begin(&self, task: &Waker) {
+    /// The runtime wants to poll it; says whether it has its turn. The runtime asks for the first one by itself.
+    fn begin(self: &Arc<Self>, task: &Waker) -> bool {
         let mut asking = self.0.lock();
         asking.task.clone_from(task);
+        if asking.state == State::New && !asking.goes(self) {
+            return false;
+        }
         asking.state = State::Polled;
+        true
     }
 
     /// A poll has ended.
@@ -160,13 +179,11 @@ impl Turn {
         match asking.state {
             State::Idle => {}
             State::Polled => return asking.state = State::PolledAndWoken,
-            State::InLine | State::Out | State::PolledAndWoken | State::Gone => return,
+            State::New | State::InLine | State::Out | State::PolledAndWoken | State::Gone => return,
         }
-        if asking.group.as_ref().is_some_and(|group| !group.go(self)) {
-            asking.state = State::InLine;
+        if !asking.goes(self) {
             return;
         }
-        (asking.state, asking.out_of) = (State::Out, asking.group.clone());
         let task = asking.task.clone();
         drop(asking);
         task.wake();
@@ -191,9 +208,9 @@ pub(crate) struct Grouped<F> {
 }
 
 impl<F: Future + Unpin> Grouped<F> {
-    /// A task of no group yet, made of its turns.
-    pub(crate) fn new(make: impl FnOnce(Arc<Turn>) -> F) -> Self {
-        Self::with(Turn::new(None), make)
+    /// A task of a group, made of its turns.
+    pub(crate) fn of(group: &Arc<ConnectionGroup>, make: impl FnOnce(Arc<Turn>) -> F) -> Self {
+        Self::with(Turn::new(Some(Arc::clone(group))), make)
     }
 
     /// A task of the group that another one has now.
@@ -211,7 +228,9 @@ impl<F: Future + Unpin> Future for Grouped<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
-        this.turn.begin(context.waker());
+        if !this.turn.begin(context.waker()) {
+            return Poll::Pending;
+        }
         // One that panics is dropped, and back by that.
         let poll = Pin::new(&mut this.future).poll(&mut Context::from_waker(&this.waker));
         this.turn.end(poll.is_ready());
@@ -231,6 +250,20 @@ impl<F> Drop for Grouped<F> {
             group.back();
         }
     }
+}
+
+/// Lets the tasks that wait for the runtime have their polls first. What tokio offers for it waits until the runtime has looked
+/// at its sockets as well.
+pub(crate) async fn go_to_the_back() {
+    let mut asked = false;
+    std::future::poll_fn(|context| {
+        if mem::replace(&mut asked, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl<F> fmt::Debug for Grouped<F> {
@@ -253,30 +286,16 @@ mod tests {
         Box::pin(future)
     }
 
-    /// Wants the next turn at once. What tokio offers for it waits until the runtime has looked at its sockets.
-    async fn again() {
-        let mut asked = false;
-        std::future::poll_fn(|context| {
-            if std::mem::replace(&mut asked, true) {
-                return Poll::Ready(());
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
-    }
-
     /// Tasks of a group that want a turn all the time; the number of turns they have had.
     fn busy(group: &Arc<ConnectionGroup>, count: usize) -> (Vec<JoinHandle<()>>, Arc<AtomicUsize>) {
         let had = Arc::new(AtomicUsize::new(0));
         let tasks = (0..count).map(|_| {
             let (group, had) = (Arc::clone(group), Arc::clone(&had));
-            tokio::spawn(Grouped::new(|turn| {
+            tokio::spawn(Grouped::of(&group, |_| {
                 boxed(async move {
-                    turn.join(&group);
                     loop {
                         had.fetch_add(1, Ordering::Relaxed);
-                        again().await;
+                        go_to_the_back().await;
                     }
                 })
             }))
@@ -326,7 +345,7 @@ mod tests {
                     boxed(async move {
                         turn.join(&group);
                         for _ in 0..20 {
-                            again().await;
+                            go_to_the_back().await;
                         }
                     })
                 }))
@@ -369,7 +388,7 @@ mod tests {
         let panics = tokio::spawn(Grouped::new(|turn| {
             boxed(async move {
                 turn.join(&joined);
-                again().await;
+                go_to_the_back().await;
                 panic!("on purpose");
             })
         }));
@@ -385,11 +404,11 @@ mod tests {
         let moves = tokio::spawn(Grouped::new(|turn| {
             boxed(async move {
                 turn.join(&from);
-                again().await;
+                go_to_the_back().await;
                 turn.join(&to);
                 let before = had.load(Ordering::Relaxed);
                 for _ in 0..10 {
-                    again().await;
+                    go_to_the_back().await;
                 }
                 had.load(Ordering::Relaxed) - before
             })

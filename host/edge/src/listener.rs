@@ -20,7 +20,7 @@ use crate::address::BoundAddress;
 use crate::client::Terms;
 use crate::connection;
 use crate::edge::Edge;
-use crate::group::Grouped;
+use crate::group::{Grouped, go_to_the_back};
 use crate::rarely::Rarely;
 use crate::tls;
 
@@ -59,8 +59,9 @@ async fn serve(endpoint: Arc<BoundAddress>, edge: Arc<Edge>) {
             },
         };
         let (endpoint, edge, cut) = (Arc::clone(&endpoint), Arc::clone(&edge), cut.clone());
+        let newcomers = Arc::clone(&edge.newcomers);
         let counted = connections.token();
-        tokio::spawn(Grouped::new(|turn| {
+        tokio::spawn(Grouped::of(&newcomers, |turn| {
             Box::pin(async move {
                 let cut = std::pin::pin!(cut.cancelled());
                 tokio::select! {
@@ -71,6 +72,8 @@ async fn serve(endpoint: Arc<BoundAddress>, edge: Arc<Edge>) {
                 drop((held, counted));
             })
         }));
+        // However many connect at once, those who are there already are not kept waiting by all of them.
+        go_to_the_back().await;
     }
     // Closed before the drain: whoever connects now is refused at once rather than left to wait.
     drop(listener);

@@ -20,6 +20,7 @@ use super::clock::now;
 use super::error::KvError;
 use super::table::{Change, Entry, Operation, Reply, Table, cost};
 use super::value::Value;
+use crate::slow::put_this_thread_behind;
 use crate::store_failure::{StoreError, StoreFailure};
 
 /// Keys, and values behind the time they end at (8 bytes, 0 for never).
@@ -57,7 +58,10 @@ impl File {
         let damaged = |_| Err(redb::Error::Corrupted("it leads the reader astray".to_owned()));
         let database = opened.unwrap_or_else(damaged).map_err(|error| failed(path, error))?;
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let thread = thread::Builder::new().name("kv".into()).spawn(move || write_all(&database, waiting, &table));
+        let thread = thread::Builder::new().name("kv".into()).spawn(move || {
+            put_this_thread_behind();
+            write_all(&database, waiting, &table);
+        });
         Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread.map_err(KvError::Thread)?)) })
     }
 
