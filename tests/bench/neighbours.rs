@@ -19,7 +19,7 @@ use starcell_tests::tls::replace;
 use crate::attacks::yield_to_all;
 use crate::http::{middle, pin};
 use crate::micro::us;
-use crate::stamped::{Stamped, now};
+use crate::stamped::Stamped;
 
 /// How long each stretch takes, and how many there are with and without the attack, in turns.
 const MEASURED: Duration = Duration::from_secs(2);
@@ -225,10 +225,9 @@ fn good(port: u16, pace: Duration) -> Vec<Duration> {
     let (began, mut times) = (Instant::now(), Vec::new());
     while began.elapsed() < MEASURED {
         thread::sleep(pace);
-        let asked = now();
         let answer = ask_on(&mut client, "good.example", "/").expect("the good client gets an answer");
         assert_eq!((answer.status, answer.text()), (200, "good"), "the good client");
-        times.push(client.stream.arrived.saturating_sub(asked));
+        times.push(client.stream.took());
     }
     times
 }

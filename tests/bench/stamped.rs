@@ -1,23 +1,28 @@
-//! A connection that tells when an answer arrived, whenever its client came to read it.
+//! A connection that tells when a request left and when its answer arrived, whenever its client had its turns.
 //!
 //! The client of a bench shares its core with those of an attacker, and a kernel that does not interrupt itself lets them read
-//! a megabyte before it is the client's turn. That would be measured as the server's time. So the time of an answer is that
-//! at which the kernel had it for the client, as the kernel itself noted it: on the loopback, in the server's call that sent it.
+//! a megabyte, or close a connection that holds one, before it is the client's turn. That would be measured as the server's
+//! time. So a request begins when the kernel gave it to the network, and ends when the kernel had the answer for the client,
+//! as the kernel itself noted both: on the loopback, in the calls of the client and of the server that sent them.
 
 use std::io::{self, IoSliceMut, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd as _;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns};
+use nix::sys::socket::sockopt::{ReceiveTimestampns, Timestamping};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, Timestamps, TimestampingFlag, recvmsg, setsockopt};
 use nix::sys::time::TimeSpec;
 
-/// A connection with the time of its last arrival.
+/// Bytes of the message that comes with a time of departure: `sock_extended_err`, and an address.
+type Departed = [u8; 32];
+
+/// A connection with the times of what went and came last.
 pub(crate) struct Stamped {
     socket: TcpStream,
     messages: Vec<u8>,
     /// When the last byte that was read arrived, since 1970.
-    pub(crate) arrived: Duration,
+    arrived: Duration,
 }
 
 impl Stamped {
@@ -25,13 +30,27 @@ impl Stamped {
         let socket = TcpStream::connect(("127.0.0.1", port))?;
         socket.set_nodelay(true)?;
         setsockopt(&socket, ReceiveTimestampns, &true)?;
-        Ok(Self { socket, messages: nix::cmsg_space!(TimeSpec), arrived: Duration::ZERO })
+        let departures = TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE
+            | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE
+            | TimestampingFlag::SOF_TIMESTAMPING_OPT_TSONLY;
+        setsockopt(&socket, Timestamping, &departures)?;
+        let messages = nix::cmsg_space!(TimeSpec, Timestamps, Departed);
+        Ok(Self { socket, messages, arrived: Duration::ZERO })
     }
-}
 
-/// The clock that the kernel notes arrivals by.
-pub(crate) fn now() -> Duration {
-    SystemTime::UNIX_EPOCH.elapsed().expect("it is after 1970")
+    /// How long the answer that was read last took, if it is that to all that was written since this was asked last.
+    pub(crate) fn took(&mut self) -> Duration {
+        let mut sent = None;
+        let queue = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+        while let Ok(told) = recvmsg::<()>(self.socket.as_raw_fd(), &mut [], Some(&mut self.messages), queue) {
+            for message in told.cmsgs() {
+                if let ControlMessageOwned::ScmTimestampsns(times) = message {
+                    sent = Some(Duration::from(times.system));
+                }
+            }
+        }
+        self.arrived.checked_sub(sent.expect("the kernel notes when it sends")).expect("an answer follows its request")
+    }
 }
 
 impl Read for Stamped {

@@ -61,7 +61,7 @@ const STREAM_BUFFER: usize = 64 << 10;
 
 /// Bytes of an answer that the kernel holds besides what is on its way to the client. Without a bound it copies as many
 /// megabytes as its buffers grow to: for a client that reads nothing, while others wait for the thread that copies.
-const UNSENT_BYTES: u32 = 256 << 10;
+const UNSENT_BYTES: u32 = 128 << 10;
 
 /// How often a silent HTTP/2 client is asked whether it is there, and how long it has to answer.
 const PING: Duration = Duration::from_secs(20);
