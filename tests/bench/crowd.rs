@@ -60,6 +60,14 @@ pub(crate) fn run(apps: usize, broken: usize) {
         of(0.5),
         of(0.99)
     );
+    assert_eq!(node.running.starcell.stop().code(), 0);
+
+    // From here on apps stay in memory for as long as they do where nothing is configured.
+    pin(std::process::id(), 0);
+    configure(&folder, apps, "");
+    let node = Node::start(&folder);
+    pin(std::process::id(), 1);
+    node.until("apps_running", apps - broken);
     traffic(&node, apps, broken);
     assert_eq!(node.running.starcell.stop().code(), 0);
 }
@@ -92,18 +100,23 @@ fn traffic(node: &Node, apps: usize, broken: usize) {
 /// A node's folder: apps of a line each, the first of them with a key that no description has.
 fn write(apps: usize, broken: usize) -> NodeFolder {
     let node = NodeFolder::new("");
-    let address = "address = \"127.0.0.1:0\"\n";
-    let mut text = format!("idle = \"2s\"\n[listeners.web]\n{address}[metrics]\n{address}");
-    for tenant in 0..apps.div_ceil(APPS_OF_TENANT) {
-        writeln!(text, "[tenants.t{tenant}]\nprofile = \"allow-local\"").unwrap();
-    }
-    node.configure(&text);
+    configure(&node, apps, "idle = \"2s\"\n");
     for app in 0..apps {
         let wrong = if app < broken { "colour = \"red\"\n" } else { "" };
         let manifest = format!("tenant = \"t{}\"\nhosts = [\"{}\"]\n{wrong}", app / APPS_OF_TENANT, host(app));
         node.app(&format!("app{app}"), &manifest, &says(&answer(app)));
     }
     node
+}
+
+/// The configuration of such a node, with what is said first.
+fn configure(node: &NodeFolder, apps: usize, first: &str) {
+    let address = "address = \"127.0.0.1:0\"\n";
+    let mut text = format!("{first}[listeners.web]\n{address}[metrics]\n{address}");
+    for tenant in 0..apps.div_ceil(APPS_OF_TENANT) {
+        writeln!(text, "[tenants.t{tenant}]\nprofile = \"allow-local\"").unwrap();
+    }
+    node.configure(&text);
 }
 
 fn host(app: usize) -> String {

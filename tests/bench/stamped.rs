@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use nix::sys::socket::sockopt::{ReceiveTimestampns, Timestamping};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, Timestamps, TimestampingFlag, recvmsg, setsockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, TimestampingFlag, Timestamps, recvmsg, setsockopt};
 use nix::sys::time::TimeSpec;
 
 /// Bytes of the message that comes with a time of departure: `sock_extended_err`, and an address.

@@ -12,7 +12,6 @@ use bytes::{Bytes, BytesMut};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::SockRef;
 use starcell_budget::{MemoryUse, Taken};
 use starcell_http::framing::Guard;
 use starcell_log::{Field, Level};
@@ -59,10 +58,6 @@ const UNFINISHED_HEAD: u32 = 128 << 10;
 /// Bytes of one stream that wait for the client to open its window.
 const STREAM_BUFFER: usize = 64 << 10;
 
-/// Bytes of an answer that the kernel holds besides what is on its way to the client. Without a bound it copies as many
-/// megabytes as its buffers grow to: for a client that reads nothing, while others wait for the thread that copies.
-const UNSENT_BYTES: u32 = 128 << 10;
-
 /// How often a silent HTTP/2 client is asked whether it is there, and how long it has to answer.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
@@ -102,7 +97,6 @@ pub(crate) async fn serve(
     let Some(front) = endpoint.front() else { return };
     // Responses are written whole; waiting for more would only delay them. Failing to set it costs time, not safety.
     let _ = socket.set_nodelay(true);
-    let _ = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES);
     let client = Client {
         peer: Arc::new(Peer::connected(peer.to_string(), front.tls.is_some(), Arc::clone(&turn))),
         terms,

@@ -312,9 +312,8 @@ mod tests {
         }
         let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (wakes, answers) = (Arc::clone(&asked), Arc::clone(&answer));
-        let alone = tokio::spawn(Grouped::new(|turn| {
+        let alone = tokio::spawn(Grouped::of(&one, |_| {
             boxed(async move {
-                turn.join(&one);
                 loop {
                     wakes.notified().await;
                     answers.notify_one();
@@ -341,9 +340,8 @@ mod tests {
         let rounds: Vec<_> = (0..50)
             .map(|_| {
                 let group = Arc::clone(&group);
-                tokio::spawn(Grouped::new(|turn| {
+                tokio::spawn(Grouped::of(&group, |_| {
                     boxed(async move {
-                        turn.join(&group);
                         for _ in 0..20 {
                             go_to_the_back().await;
                         }
@@ -352,6 +350,30 @@ mod tests {
             })
             .collect();
         for task in rounds {
+            task.await.unwrap();
+        }
+        let line = group.line.lock();
+        assert_eq!((line.out, line.waiting.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn newcomers_wait_for_their_first_turn_too() {
+        let (group, began) = (ConnectionGroup::new(2), Arc::new(AtomicUsize::new(0)));
+        let tasks: Vec<_> = (0..100)
+            .map(|_| {
+                let began = Arc::clone(&began);
+                tokio::spawn(Grouped::of(&group, |_| {
+                    boxed(async move {
+                        began.fetch_add(1, Ordering::Relaxed);
+                        go_to_the_back().await;
+                    })
+                }))
+            })
+            .collect();
+        // Whoever is woken now comes behind the polls that are due, in which no more than two of them begin.
+        let others = tokio::spawn(async move { began.load(Ordering::Relaxed) }).await.unwrap();
+        assert!(others <= 2, "{others} began");
+        for task in tasks {
             task.await.unwrap();
         }
         let line = group.line.lock();
@@ -384,10 +406,8 @@ mod tests {
     #[tokio::test]
     async fn one_that_panics_is_back() {
         let group = ConnectionGroup::new(1);
-        let joined = Arc::clone(&group);
-        let panics = tokio::spawn(Grouped::new(|turn| {
+        let panics = tokio::spawn(Grouped::of(&group, |_| {
             boxed(async move {
-                turn.join(&joined);
                 go_to_the_back().await;
                 panic!("on purpose");
             })
@@ -400,10 +420,9 @@ mod tests {
     async fn who_goes_elsewhere_stands_in_the_line_of_there() {
         let [first, second] = [(); 2].map(|()| ConnectionGroup::new(1));
         let (busy_tasks, had) = busy(&first, 10);
-        let (from, to) = (Arc::clone(&first), Arc::clone(&second));
-        let moves = tokio::spawn(Grouped::new(|turn| {
+        let to = Arc::clone(&second);
+        let moves = tokio::spawn(Grouped::of(&first, |turn| {
             boxed(async move {
-                turn.join(&from);
                 go_to_the_back().await;
                 turn.join(&to);
                 let before = had.load(Ordering::Relaxed);

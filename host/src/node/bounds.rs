@@ -8,9 +8,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::base::Base;
 
-/// Mappings of one app that is in memory: those of its image in the memory of its suspended script, of the stack of that,
-/// of the view of the image; and a share for forks.
-const MAPPINGS: u64 = 96;
+/// Mappings of one app that is in memory, beside those of its forks: six were counted of one whose script is suspended, for
+/// its memory, its stack and the view of its image, and fewer of one that came back from disk. Forks have some forty each,
+/// but there are no more than 856 of them, however many apps there are: see `starcell_runtime::memory`.
+const MAPPINGS: u64 = 8;
 
 /// What Linux gives a process where the machine does not say.
 const DEFAULT_MAPPINGS: u64 = 65_530;
