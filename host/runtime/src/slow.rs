@@ -13,9 +13,6 @@
 use std::cell::Cell;
 
 use rustix::process::setpriority_process;
-use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
-};
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
@@ -23,14 +20,10 @@ use crate::meter;
 
 /// The nice value of a slow thread: the lowest priority there is. The kernel owes each thread its part of a core, and pays it in
 /// pieces of some milliseconds: with a value of 10, two threads are owed a sixth of a core that others want whole, and of a
-/// hundred requests that take 0.2 ms there, two waited for a piece of 2 ms. With 19 it is one of four hundred, and fewer yet
-/// with [`IDLE`] besides, which whoever wakes interrupts in any case. Against other services it makes no difference where each
-/// has a control group of its own, as systemd and containers give it.
+/// hundred requests that take 0.2 ms there, two waited for a piece of 2 ms. With 19 it is one of four hundred. Against other
+/// services it makes no difference where each has a control group of its own, as systemd and containers give it. `SCHED_IDLE`
+/// would halve what is left, but whatever else runs in the same group, as in a terminal, would starve such a thread.
 const NICE: i32 = 19;
-
-/// For what runs when nobody else wants to. Nobody starves: a tenant whose requests take all the time of the other threads
-/// goes to the slow ones too.
-const IDLE: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
 
 thread_local! {
     static SLOW: Cell<bool> = const { Cell::new(false) };
@@ -42,7 +35,6 @@ pub fn make_this_thread_slow() {
     meter::read_clock();
     // A process that is nicer already stays as it is: raising is refused.
     let _ = setpriority_process(None, NICE);
-    let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, IDLE);
 }
 
 /// The nice value of a thread that works for an app beside its requests: it is owed a tenth of a core that others want whole.
@@ -72,40 +64,39 @@ pub async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> T + Se
 #[allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use rustix::process::getpriority_process;
-    use thread_priority::thread_schedule_policy;
 
     use super::*;
 
-    /// The nice value of the calling thread, and when it runs.
-    fn priority() -> (i32, ThreadSchedulePolicy) {
-        (getpriority_process(None).unwrap(), thread_schedule_policy().unwrap())
+    /// The nice value of the calling thread.
+    fn nice() -> i32 {
+        getpriority_process(None).unwrap()
     }
 
     #[test]
     fn what_a_slow_thread_has_done_elsewhere_is_not_slow() {
-        let own = priority();
+        let own = nice();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let handle = runtime.handle().clone();
         let slow = std::thread::spawn(move || {
             make_this_thread_slow();
             let _entered = handle.enter();
             // This one is no task, so the runtime has no thread yet that may block.
-            let elsewhere = handle.block_on(on_blocking_thread(priority)).unwrap();
-            (priority(), elsewhere)
+            let elsewhere = handle.block_on(on_blocking_thread(nice)).unwrap();
+            (nice(), elsewhere)
         });
         let (slow, elsewhere) = slow.join().unwrap();
-        assert_eq!((slow, elsewhere), ((own.0.max(NICE), IDLE), own));
-        assert_eq!(runtime.block_on(on_blocking_thread(priority)).unwrap(), own);
-        assert_eq!(priority(), own, "the priority is that of a thread");
+        assert_eq!((slow, elsewhere), (own.max(NICE), own));
+        assert_eq!(runtime.block_on(on_blocking_thread(nice)).unwrap(), own);
+        assert_eq!(nice(), own, "the priority is that of a thread");
     }
 
     #[test]
     fn a_thread_behind_is_before_the_slow_ones() {
-        let own = priority();
+        let own = nice();
         let behind = std::thread::spawn(|| {
             put_this_thread_behind();
-            priority()
+            nice()
         });
-        assert_eq!(behind.join().unwrap(), (own.0.max(NICE_BESIDE), own.1));
+        assert_eq!(behind.join().unwrap(), own.max(NICE_BESIDE));
     }
 }
