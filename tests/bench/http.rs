@@ -95,15 +95,15 @@ pub(crate) fn command(program: &PathBuf, arguments: &[&str]) -> Command {
 /// Puts a process on a core: its first thread, and all that this starts from now on.
 pub(crate) fn pin(process: u32, core: u32) {
     let taskset = || Command::new("taskset").args(["-apc", &core.to_string(), &process.to_string()]).output().unwrap();
-    // A thread that ends while it goes through them makes it fail.
     let mut told = taskset();
+    // A thread that ends while it goes through them makes it fail.
     for _ in 0..10 {
         if told.status.success() {
-            return;
+            break;
         }
         told = taskset();
     }
-    panic!("taskset: {told:?}");
+    assert!(told.status.success(), "taskset: {told:?}");
 }
 
 /// From the process's start to its first answer.

@@ -4,12 +4,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use starcell_budget::MemoryBudget;
 use starcell_log::{Level, Logs};
+use tokio::runtime::Handle;
 
 use crate::group::ConnectionGroup;
 use crate::ids::Ids;
@@ -73,11 +73,13 @@ impl Edge {
     }
 
     /// The edge of this process; its connections share one set of places and one budget.
+    ///
+    /// # Panics
+    /// Outside of a runtime: there is nothing to serve connections on.
     #[must_use]
     pub fn new(config: EdgeConfig, memory: MemoryBudget, logs: Logs) -> Arc<Self> {
         let places = Places::new(config.max_connections, config.max_connections_per_address);
-        // As many as the runtime has threads, and one more, so that none looks for the next one in vain.
-        let newcomers = ConnectionGroup::new(thread::available_parallelism().map_or(1, NonZeroUsize::get) + 1);
+        let newcomers = ConnectionGroup::for_threads(Handle::current().metrics().num_workers());
         Arc::new(Self { config, logs, memory, places, newcomers, ids: Ids::new(), given: Mutex::default() })
     }
 

@@ -31,6 +31,10 @@ type Reply = Result<Response<Outgoing>, Infallible>;
 
 /// Answers one request.
 pub(crate) fn exchange(client: &Arc<Client>, request: Request<Incoming>) -> Replying {
+    // Before the responder, which may know a group for it.
+    if client.activity.is_fresh() {
+        client.peer.has_asked();
+    }
     let (parts, body) = request.into_parts();
     let id = client.edge.ids.of(&parts, client.edge.config.trust_request_id);
     let front = client.endpoint.glance();

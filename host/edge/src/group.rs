@@ -7,9 +7,9 @@
 //! stand in the group's own line. Then whoever is woken waits for as many polls as there are groups, however many
 //! connections each of those has.
 //!
-//! A connection belongs to the group of its latest request. Those that have not asked yet are a group of their own, the
-//! newcomers of the process: somebody who connects over and over stands in line with whoever else connects, and delays none
-//! of those who are there.
+//! A connection belongs to the group of its latest request, or to none where that names no party. Those that have not asked
+//! yet are a group of their own, the newcomers of the edge: somebody who connects over and over stands in line with whoever
+//! else connects, and delays none of those who are there.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -37,9 +37,15 @@ struct Line {
 }
 
 impl ConnectionGroup {
-    /// A group of which at most so many connections are with the runtime at once.
+    /// A group that can keep so many threads of the runtime busy: one connection more than there are, so that none looks for
+    /// the next one in vain.
     #[must_use]
-    pub fn new(most: usize) -> Arc<Self> {
+    pub fn for_threads(threads: usize) -> Arc<Self> {
+        Self::new(threads + 1)
+    }
+
+    /// A group of which at most so many connections are with the runtime at once.
+    fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most: most.max(1), line: Mutex::default() })
     }
 
@@ -128,6 +134,11 @@ impl Turn {
         }
     }
 
+    /// It belongs to no group from its next turn on.
+    pub(crate) fn leave(&self) {
+        self.0.lock().group = None;
+    }
+
     fn group(&self) -> Option<Arc<ConnectionGroup>> {
         self.0.lock().group.clone()
     }
@@ -209,8 +220,8 @@ pub(crate) struct Grouped<F> {
 
 impl<F: Future + Unpin> Grouped<F> {
     /// A task of a group, made of its turns.
-    pub(crate) fn of(group: &Arc<ConnectionGroup>, make: impl FnOnce(Arc<Turn>) -> F) -> Self {
-        Self::with(Turn::new(Some(Arc::clone(group))), make)
+    pub(crate) fn of(group: Arc<ConnectionGroup>, make: impl FnOnce(Arc<Turn>) -> F) -> Self {
+        Self::with(Turn::new(Some(group)), make)
     }
 
     /// A task of the group that another one has now.
@@ -290,8 +301,8 @@ mod tests {
     fn busy(group: &Arc<ConnectionGroup>, count: usize) -> (Vec<JoinHandle<()>>, Arc<AtomicUsize>) {
         let had = Arc::new(AtomicUsize::new(0));
         let tasks = (0..count).map(|_| {
-            let (group, had) = (Arc::clone(group), Arc::clone(&had));
-            tokio::spawn(Grouped::of(&group, |_| {
+            let had = Arc::clone(&had);
+            tokio::spawn(Grouped::of(Arc::clone(group), |_| {
                 boxed(async move {
                     loop {
                         had.fetch_add(1, Ordering::Relaxed);
@@ -312,7 +323,7 @@ mod tests {
         }
         let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (wakes, answers) = (Arc::clone(&asked), Arc::clone(&answer));
-        let alone = tokio::spawn(Grouped::of(&one, |_| {
+        let alone = tokio::spawn(Grouped::of(one, |_| {
             boxed(async move {
                 loop {
                     wakes.notified().await;
@@ -339,8 +350,7 @@ mod tests {
         let group = ConnectionGroup::new(3);
         let rounds: Vec<_> = (0..50)
             .map(|_| {
-                let group = Arc::clone(&group);
-                tokio::spawn(Grouped::of(&group, |_| {
+                tokio::spawn(Grouped::of(Arc::clone(&group), |_| {
                     boxed(async move {
                         for _ in 0..20 {
                             go_to_the_back().await;
@@ -362,7 +372,7 @@ mod tests {
         let tasks: Vec<_> = (0..100)
             .map(|_| {
                 let began = Arc::clone(&began);
-                tokio::spawn(Grouped::of(&group, |_| {
+                tokio::spawn(Grouped::of(Arc::clone(&group), |_| {
                     boxed(async move {
                         began.fetch_add(1, Ordering::Relaxed);
                         go_to_the_back().await;
@@ -406,7 +416,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_panics_is_back() {
         let group = ConnectionGroup::new(1);
-        let panics = tokio::spawn(Grouped::of(&group, |_| {
+        let panics = tokio::spawn(Grouped::of(Arc::clone(&group), |_| {
             boxed(async move {
                 go_to_the_back().await;
                 panic!("on purpose");
@@ -421,7 +431,7 @@ mod tests {
         let [first, second] = [(); 2].map(|()| ConnectionGroup::new(1));
         let (busy_tasks, had) = busy(&first, 10);
         let to = Arc::clone(&second);
-        let moves = tokio::spawn(Grouped::of(&first, |turn| {
+        let moves = tokio::spawn(Grouped::of(first, |turn| {
             boxed(async move {
                 go_to_the_back().await;
                 turn.join(&to);
@@ -435,5 +445,26 @@ mod tests {
         assert!(moves.await.unwrap() <= 30);
         busy_tasks.iter().for_each(JoinHandle::abort);
         assert_eq!(second.line.lock().out, 0);
+    }
+
+    #[tokio::test]
+    async fn who_leaves_stands_in_no_line() {
+        let group = ConnectionGroup::new(1);
+        let (busy_tasks, had) = busy(&group, 10);
+        let counted = Arc::clone(&had);
+        let leaves = tokio::spawn(Grouped::of(group, |turn| {
+            boxed(async move {
+                turn.leave();
+                go_to_the_back().await;
+                let before = counted.load(Ordering::Relaxed);
+                for _ in 0..10 {
+                    go_to_the_back().await;
+                }
+                counted.load(Ordering::Relaxed) - before
+            })
+        }));
+        let others = leaves.await.unwrap();
+        assert!(others <= 30, "{others} turns of those who are in line");
+        busy_tasks.iter().for_each(JoinHandle::abort);
     }
 }

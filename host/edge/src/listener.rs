@@ -59,9 +59,8 @@ async fn serve(endpoint: Arc<BoundAddress>, edge: Arc<Edge>) {
             },
         };
         let (endpoint, edge, cut) = (Arc::clone(&endpoint), Arc::clone(&edge), cut.clone());
-        let newcomers = Arc::clone(&edge.newcomers);
         let counted = connections.token();
-        tokio::spawn(Grouped::of(&newcomers, |turn| {
+        tokio::spawn(Grouped::of(Arc::clone(&edge.newcomers), |turn| {
             Box::pin(async move {
                 let cut = std::pin::pin!(cut.cancelled());
                 tokio::select! {

@@ -62,6 +62,13 @@ impl Peer {
         Self { address, tls, turn: Some(turn) }
     }
 
+    /// Its connection has asked for something: it is no newcomer any more.
+    pub(crate) fn has_asked(&self) {
+        if let Some(turn) = &self.turn {
+            turn.leave();
+        }
+    }
+
     /// The requests of its connection go to the party of a group, from this one on.
     pub fn joins(&self, group: &Arc<ConnectionGroup>) {
         if let Some(turn) = &self.turn {

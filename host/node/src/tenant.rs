@@ -150,8 +150,7 @@ impl Tenant {
             kv,
             log: LogShare::new(quotas.log.map_or(node.log_rate, |quota| log_rate(quota.limit))),
             turns: node.turns.tenant(config.weight),
-            // One more than there are threads, so that none looks for the next one in vain.
-            connections: ConnectionGroup::new(node.turns.threads() + 1),
+            connections: ConnectionGroup::for_threads(node.turns.threads()),
             quotas: quotas.clone(),
             hits,
             egress,

@@ -22,8 +22,13 @@ use crate::meter;
 /// pieces of some milliseconds: with a value of 10, two threads are owed a sixth of a core that others want whole, and of a
 /// hundred requests that take 0.2 ms there, two waited for a piece of 2 ms. With 19 it is one of four hundred. Against other
 /// services it makes no difference where each has a control group of its own, as systemd and containers give it. `SCHED_IDLE`
-/// would halve what is left, but whatever else runs in the same group, as in a terminal, would starve such a thread.
+/// would leave a little less, but whatever else runs in the same group, as in a terminal, would starve such a thread.
 const NICE: i32 = 19;
+
+/// The nice value of a thread that works for an app beside its requests: it is owed a tenth of a core that others want whole.
+/// Of a hundred requests of another app that take 0.2 ms, one waited for 1 ms when many threads of stores had the priority of
+/// all others.
+const NICE_BESIDE: i32 = 10;
 
 thread_local! {
     static SLOW: Cell<bool> = const { Cell::new(false) };
@@ -36,11 +41,6 @@ pub fn make_this_thread_slow() {
     // A process that is nicer already stays as it is: raising is refused.
     let _ = setpriority_process(None, NICE);
 }
-
-/// The nice value of a thread that works for an app beside its requests: it is owed a tenth of a core that others want whole.
-/// Of a hundred requests of another app that take 0.2 ms, one waited for 1 ms when many threads of stores had the priority of
-/// all others.
-const NICE_BESIDE: i32 = 10;
 
 /// Has this thread come after the requests of all apps, for as long as it lives. Where the kernel refuses, it is as fast as
 /// the others.

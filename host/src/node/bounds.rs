@@ -10,7 +10,7 @@ use super::base::Base;
 
 /// Mappings of one app that is in memory, beside those of its forks: six were counted of one whose script is suspended, for
 /// its memory, its stack and the view of its image, and fewer of one that came back from disk. Forks have some forty each,
-/// but there are no more than 856 of them, however many apps there are: see `starcell_runtime::memory`.
+/// but however many apps there are, the interpreter has a bounded number of places for them, which the other half is for.
 const MAPPINGS: u64 = 8;
 
 /// What Linux gives a process where the machine does not say.
